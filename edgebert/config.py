@@ -1,0 +1,103 @@
+"""The shape of a BERT encoder, in the field names of Hugging Face's ``config.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from edgebert.errors import CheckpointError
+
+__all__ = ["ACTIVATIONS", "BertConfig"]
+
+ACTIVATIONS = {
+    "gelu": "erf",
+    "gelu_python": "erf",
+    "gelu_new": "tanh",
+    "gelu_fast": "tanh",
+    "gelu_pytorch_tanh": "tanh",
+}
+"""Spelling of ``hidden_act`` -> the form of GELU that computes it."""
+
+_COUNTS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """Sizes and constants of one encoder (arXiv 1810.04805, section 3).
+
+    Fields have Hugging Face's names and defaults, so that ``BertConfig.from_dict(json)``
+    reads a ``config.json`` as it is; what the encoder does not need is ignored.
+    """
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def gelu(self) -> str:
+        """The form of GELU: ``"erf"`` or ``"tanh"``."""
+        return ACTIVATIONS[self.hidden_act]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
+        """Read the known fields of a ``config.json`` and check them.
+
+        Raises
+        ------
+        CheckpointError
+            Naming every field whose value cannot be used.
+        """
+        fields = {field.name: field.default for field in dataclasses.fields(cls)}
+        given = {name: values[name] for name in fields if values.get(name) is not None}
+        merged = {**fields, **given}
+        faults = [
+            f"{name} is {merged[name]!r}, expected a positive whole number"
+            for name in _COUNTS
+            if type(merged[name]) is not int or merged[name] < 1
+        ]
+        if merged["hidden_act"] not in ACTIVATIONS:
+            faults.append(f"hidden_act is {merged['hidden_act']!r}, expected one of {', '.join(ACTIVATIONS)}")
+        if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:
+            faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
+        epsilon = merged["layer_norm_eps"]
+        if not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
+            faults.append(f"layer_norm_eps is {epsilon!r}, expected a number between 0 and 1")
+        if values.get("position_embedding_type", "absolute") != "absolute":
+            faults.append(
+                f"position_embedding_type is {values['position_embedding_type']!r}, expected 'absolute'"
+            )
+        if values.get("is_decoder") or values.get("add_cross_attention"):
+            faults.append("is_decoder or add_cross_attention is set, expected a bidirectional encoder")
+        if not faults and merged["hidden_size"] % merged["num_attention_heads"]:
+            faults.append(
+                f"hidden_size {merged['hidden_size']} does not divide into"
+                f" {merged['num_attention_heads']} attention heads"
+            )
+        if faults:
+            raise CheckpointError("config.json cannot be used: " + "; ".join(faults))
+        return cls(**merged)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dictionary that `from_dict` reads back."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,59 @@
+"""The exceptions that edgebert raises on purpose.
+
+::
+
+    EdgebertError
+    |-- CheckpointError            a trained model cannot be read
+    |   |-- UnsupportedModelError  it can be read, but edgebert has no encoder for it
+    |   `-- DownloadError          it could not be fetched from the hub
+    |-- ArtifactError              an .edgebert file is missing, damaged or too new
+    |-- InputError                 texts, token ids or options that no model could take
+    |-- OutputError                a result could not be written
+    `-- SettingError               an environment variable or a machine setting
+
+Each message says what is wrong, what was expected, what was found, and what to do.
+Anything else that escapes is a bug.
+"""
+
+__all__ = [
+    "ArtifactError",
+    "CheckpointError",
+    "DownloadError",
+    "EdgebertError",
+    "InputError",
+    "OutputError",
+    "SettingError",
+    "UnsupportedModelError",
+]
+
+
+class EdgebertError(Exception):
+    """Base of every error that edgebert raises on purpose."""
+
+
+class CheckpointError(EdgebertError):
+    """A trained model (a Hugging Face folder) is missing, incomplete or damaged."""
+
+
+class UnsupportedModelError(CheckpointError):
+    """A complete model of an architecture that edgebert does not run."""
+
+
+class DownloadError(CheckpointError):
+    """A model could not be fetched from the hub."""
+
+
+class ArtifactError(EdgebertError):
+    """An .edgebert file is missing, damaged, or of a format that this version does not read."""
+
+
+class InputError(EdgebertError, ValueError):
+    """Texts, token ids or options that cannot be computed with."""
+
+
+class OutputError(EdgebertError):
+    """A result could not be written; nothing half-written was left behind."""
+
+
+class SettingError(EdgebertError, ValueError):
+    """An environment variable or a machine setting has a value that cannot be used."""
