@@ -19,15 +19,16 @@ ACTIVATIONS = {
 }
 """Spelling of ``hidden_act`` -> the form of GELU that computes it."""
 
-_COUNTS = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
+_LARGEST = {
+    "vocab_size": 2**31 - 1,
+    "hidden_size": 2**16,
+    "num_hidden_layers": 1000,
+    "num_attention_heads": 2**16,
+    "intermediate_size": 2**20,
+    "max_position_embeddings": 2**31 - 1,
+    "type_vocab_size": 2**31 - 1,
+}
+"""Field -> largest value: token ids are int32, and a damaged config must not ask for a billion layers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +73,21 @@ class BertConfig:
         given = {name: values[name] for name in fields if values.get(name) is not None}
         merged = {**fields, **given}
         faults = [
-            f"{name} is {merged[name]!r}, expected a positive whole number"
-            for name in _COUNTS
-            if type(merged[name]) is not int or merged[name] < 1
+            f"{name} is {merged[name]!r}, expected a whole number from 1 to {largest}"
+            for name, largest in _LARGEST.items()
+            if type(merged[name]) is not int or not 1 <= merged[name] <= largest
         ]
-        if merged["hidden_act"] not in ACTIVATIONS:
-            faults.append(f"hidden_act is {merged['hidden_act']!r}, expected one of {', '.join(ACTIVATIONS)}")
+        activation = merged["hidden_act"]
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            faults.append(f"hidden_act is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
         if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:
             faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
         epsilon = merged["layer_norm_eps"]
-        if not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
+        if type(epsilon) not in (int, float) or not 0 < epsilon < 1:
             faults.append(f"layer_norm_eps is {epsilon!r}, expected a number between 0 and 1")
-        if values.get("position_embedding_type", "absolute") != "absolute":
-            faults.append(
-                f"position_embedding_type is {values['position_embedding_type']!r}, expected 'absolute'"
-            )
+        positions = values.get("position_embedding_type") or "absolute"
+        if positions != "absolute":
+            faults.append(f"position_embedding_type is {positions!r}, expected 'absolute'")
         if values.get("is_decoder") or values.get("add_cross_attention"):
             faults.append("is_decoder or add_cross_attention is set, expected a bidirectional encoder")
         if not faults and merged["hidden_size"] % merged["num_attention_heads"]:

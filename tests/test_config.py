@@ -1,0 +1,71 @@
+"""BertConfig: what it reads from a config.json, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebert.config import BertConfig
+from edgebert.errors import CheckpointError
+
+
+def test_an_empty_config_is_bert_base():
+    config = BertConfig.from_dict({})
+    assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (30522, 768, 12)
+    assert (config.head_dim, config.gelu, config.layer_norm_eps) == (64, "erf", 1e-12)
+
+
+def test_fields_are_read_and_the_rest_is_ignored():
+    config = BertConfig.from_dict(
+        {"hidden_size": 36, "num_attention_heads": 3, "hidden_act": "gelu_new", "torch_dtype": "float16"}
+    )
+    assert (config.hidden_size, config.head_dim, config.gelu) == (36, 12, "tanh")
+
+
+def test_null_means_the_default():
+    values = {"pad_token_id": None, "hidden_act": None, "position_embedding_type": None}
+    assert BertConfig.from_dict(values) == BertConfig()
+
+
+def test_to_dict_is_read_back():
+    config = BertConfig(hidden_size=48, num_attention_heads=4, layer_norm_eps=1e-5)
+    assert BertConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"vocab_size": 0}, "vocab_size is 0, expected a whole number from 1 to 2147483647"),
+        ({"hidden_size": "768"}, "hidden_size is '768'"),
+        ({"hidden_size": 10**12}, "hidden_size is 1000000000000, expected a whole number from 1 to 65536"),
+        ({"num_hidden_layers": 2**30}, "num_hidden_layers is 1073741824"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True"),
+        ({"intermediate_size": 3072.0}, "intermediate_size is 3072.0"),
+        ({"hidden_act": "relu"}, "hidden_act is 'relu', expected one of gelu, gelu_python"),
+        ({"hidden_act": ["gelu"]}, "hidden_act is ['gelu']"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan"),
+        ({"layer_norm_eps": 0}, "layer_norm_eps is 0"),
+        ({"layer_norm_eps": "1e-12"}, "layer_norm_eps is '1e-12'"),
+        ({"pad_token_id": -1}, "pad_token_id is -1"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        ({"is_decoder": True}, "bidirectional encoder"),
+        ({"add_cross_attention": True}, "bidirectional encoder"),
+        ({"num_attention_heads": 5}, "hidden_size 768 does not divide into 5 attention heads"),
+    ],
+)
+def test_what_cannot_be_used_is_named(values, message):
+    with pytest.raises(CheckpointError) as error:
+        BertConfig.from_dict(values)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(CheckpointError) as error:
+        BertConfig.from_dict(
+            {"vocab_size": -1, "hidden_act": "silu", "type_vocab_size": None, "hidden_size": 0}
+        )
+    message = str(error.value)
+    assert "vocab_size is -1" in message
+    assert "hidden_act is 'silu'" in message
+    assert "hidden_size is 0" in message
+    assert "type_vocab_size" not in message
