@@ -1,0 +1,150 @@
+"""Trained weights in: a Hugging Face or sentence-transformers folder, checked and ready to convert."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebert.checkpoint.architecture import check_supported, head_of, labels_of, problem_type_of
+from edgebert.checkpoint.names import match
+from edgebert.checkpoint.sentence_transformers import read_sentence_settings
+from edgebert.checkpoint.source import fetch_weights, locate
+from edgebert.checkpoint.text_files import read_json
+from edgebert.checkpoint.tokenizer import read_tokenizer
+from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
+from edgebert.config import BertConfig
+from edgebert.errors import CheckpointError
+
+__all__ = ["Checkpoint", "open_checkpoint"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, checked; its weights are read when asked for.
+
+    Attributes
+    ----------
+    name : str
+        As the user named it: the folder's name, or ``org/name@revision``.
+    sha256 : str
+        Of the weight files' bytes, one file after the other, in hexadecimal.
+    config : BertConfig
+        The encoder's sizes.
+    head : str
+        ``"none"`` or ``"sequence_classification"``.
+    labels : tuple of str
+        In the order of their ids; empty without a head.
+    problem_type : str
+        ``"single_label_classification"``, ``"multi_label_classification"`` or ``"regression"``;
+        empty without a head.
+    pooling : str
+        ``"mean"``, ``"cls"`` or ``"max"``.
+    normalize : bool
+        Whether a text's vector is brought to length one.
+    tokenizer_json : str
+        What ``tokenizers.Tokenizer.from_str`` reads, without truncation and padding.
+    max_length : int
+        Tokens that one text may have, special ones included.
+    model_card : str
+        ``README.md`` without its YAML front matter; empty where there is none.
+    tensors : Mapping
+        Canonical name -> array [dtype=float32, shape by `edgebert.checkpoint.names.expected_tensors`].
+        Each look-up reads the tensor and keeps nothing; it raises `CheckpointError` for NaN and
+        infinite values.
+    """
+
+    name: str
+    sha256: str
+    config: BertConfig
+    head: str
+    labels: tuple[str, ...]
+    problem_type: str
+    pooling: str
+    normalize: bool
+    tokenizer_json: str
+    max_length: int
+    model_card: str
+    tensors: Mapping[str, np.ndarray]
+
+
+def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
+    """Open a trained model, checking everything but the weights' values.
+
+    Parameters
+    ----------
+    source : str or PathLike
+        A folder; or, where there is no such folder, ``org/name`` or ``org/name@revision`` on
+        the Hugging Face hub, which is downloaded into its cache.
+
+    Raises
+    ------
+    CheckpointError
+        Something is missing, damaged or contradicts the rest; all faulty tensors are named at once.
+    UnsupportedModelError
+        An architecture, a module or a tokenizer that edgebert does not run.
+    DownloadError
+        The model could not be fetched.
+    """
+    place = locate(source)
+    folder = place.folder
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
+    values = read_json(folder / "config.json", dict)
+    check_supported(values, source=place.name)
+    config = BertConfig.from_dict(values)
+    sentence = read_sentence_settings(folder)
+    settings = {
+        **_optional_json(folder / "special_tokens_map.json"),
+        **_optional_json(folder / "tokenizer_config.json"),
+    }
+    tokenizer_json = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
+
+    fetch_weights(place)  # after all that could refuse the model
+    files = weight_files(folder)
+    stored = stored_tensors(files)
+    head = head_of(values, stored)
+    tensors = match(stored, config, head, source=place.name)
+    num_labels = tensors["classifier.weight"].shape[0] if head == "sequence_classification" else 0
+    return Checkpoint(
+        name=place.name,
+        sha256=sha256_of(files),
+        config=config,
+        head=head,
+        labels=labels_of(values, num_labels),
+        problem_type=problem_type_of(values, num_labels) if num_labels else "",
+        pooling=sentence.pooling,
+        normalize=sentence.normalize,
+        tokenizer_json=tokenizer_json,
+        max_length=_max_length(sentence.max_length, settings, config),
+        model_card=_model_card(folder / "README.md"),
+        tensors=Tensors(tensors),
+    )
+
+
+def _optional_json(path: Path) -> dict[str, Any]:
+    return read_json(path, dict) if path.is_file() else {}
+
+
+def _max_length(of_sentences: int | None, settings: Mapping[str, Any], config: BertConfig) -> int:
+    """Return the tokens a text may have; transformers writes 1e30 where a tokenizer knows no limit."""
+    length = of_sentences or settings.get("model_max_length")
+    if type(length) is not int or length < 1:
+        return config.max_position_embeddings
+    return min(length, config.max_position_embeddings)
+
+
+def _model_card(path: Path) -> str:
+    """Return a README without its YAML front matter, which lies between two lines ``---``."""
+    if not path.is_file():
+        return ""
+    # A card is prose for people: a stray byte in it is no reason to refuse the model.
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if text.startswith("---\n"):
+        _, end, rest = text.partition("\n---\n")
+        text = rest if end else text
+    return text.strip()

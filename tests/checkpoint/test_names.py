@@ -1,0 +1,155 @@
+"""The contract of names and shapes: what fits is taken, and every fault is reported at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgebert.checkpoint import open_checkpoint
+from edgebert.checkpoint.names import canonical_name, expected_tensors
+from edgebert.config import BertConfig
+from tests.checkpoint.folders import (
+    arrays_of,
+    canonical_arrays_of,
+    change_json,
+    copy_model,
+    open_refusal,
+    write_safetensors,
+)
+from tests.golden import GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("stored", "canonical"),
+    [
+        ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"),
+        ("embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"),
+        ("bert.encoder.layer.3.output.LayerNorm.beta", "encoder.layer.3.output.LayerNorm.bias"),
+        ("classifier.weight", "classifier.weight"),
+        ("roberta.pooler.dense.weight", "roberta.pooler.dense.weight"),
+        ("encoder.bert.weight", "encoder.bert.weight"),
+    ],
+)
+def test_canonical_names(stored, canonical):
+    assert canonical_name(stored) == canonical
+
+
+@pytest.mark.parametrize(("name", "num_labels"), [("encoder", 0), ("classifier", 3)])
+def test_the_contract_is_what_transformers_saves(name, num_labels):
+    config = open_checkpoint(GOLDEN / name).config
+    saved = {key: value.shape for key, value in canonical_arrays_of(name).items()}
+    assert expected_tensors(config, num_labels) == saved
+
+
+def test_bert_base_has_its_known_number_of_parameters():
+    shapes = expected_tensors(BertConfig(), 0)
+    assert len(shapes) == 199
+    assert sum(np.prod(shape, dtype=int) for shape in shapes.values()) == 109_482_240
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    """A copy of the golden encoder and a function that rewrites its weights."""
+    folder = copy_model("encoder", tmp_path)
+    return folder, lambda arrays: write_safetensors(folder / "model.safetensors", arrays)
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """A copy of the golden classifier and a function that rewrites its weights."""
+    folder = copy_model("classifier", tmp_path)
+    return folder, lambda arrays: write_safetensors(folder / "model.safetensors", arrays)
+
+
+def test_every_fault_is_reported_at_once(encoder):
+    folder, write = encoder
+    arrays = arrays_of("encoder")
+    del arrays["encoder.layer.1.output.dense.bias"]
+    arrays["encoder.layer.0.attention.self.query.weight"] = np.zeros((48, 47), np.float32)
+    arrays["embeddings.LayerNorm.bias"] = np.zeros(48, np.float64)
+    arrays["adapter.weight"] = np.zeros(3, np.float32)
+    arrays["bert.pooler.dense.bias"] = arrays["pooler.dense.bias"]
+    write(arrays)
+    message = open_refusal(folder)
+    for part in (
+        "do not fit its config.json",
+        "missing encoder.layer.1.output.dense.bias (48,)",
+        "encoder.layer.0.attention.self.query.weight has shape (48, 47), expected (48, 48)",
+        "embeddings.LayerNorm.bias is 'F64', expected one of F32, F16, BF16",
+        "unknown 'adapter.weight'",
+        "'pooler.dense.bias' is there under two names",
+    ):
+        assert part in message
+    assert message.count(";") == 4
+
+
+def test_many_faults_are_counted_after_the_first_twenty(encoder):
+    folder, write = encoder
+    write({"nothing": np.zeros(1, np.float32)})
+    message = open_refusal(folder)
+    # 5 tensors of the embeddings, 16 of each of two layers, no pooler asked for, one unknown.
+    assert message.endswith("; and 18 more")
+    assert message.count("missing ") == 20
+
+
+def test_a_config_of_another_size_is_noticed(encoder):
+    folder, _ = encoder
+    change_json(folder / "config.json", num_hidden_layers=1, max_position_embeddings=32)
+    message = open_refusal(folder)
+    assert "embeddings.position_embeddings.weight has shape (64, 48), expected (32, 48)" in message
+    assert "unknown 'encoder.layer.1.attention.self.query.weight'" in message
+
+
+def test_what_old_versions_saved_beside_the_weights_is_left_out(encoder):
+    folder, write = encoder
+    arrays = arrays_of("encoder")
+    extras = {
+        "embeddings.position_ids": np.arange(64)[None],
+        "bert.embeddings.token_type_ids": np.zeros((1, 64), np.int64),
+        "cls.predictions.decoder.weight": np.zeros((165, 48), np.float32),
+        "cls.seq_relationship.bias": np.zeros(2, np.float32),
+    }
+    write(arrays | extras)
+    assert sorted(open_checkpoint(folder).tensors) == sorted(arrays)
+
+
+def test_an_encoder_may_lack_its_pooler_but_not_half_of_it(encoder):
+    folder, write = encoder
+    arrays = arrays_of("encoder")
+    del arrays["pooler.dense.bias"]
+    write(arrays)
+    assert "missing pooler.dense.bias (48,)" in open_refusal(folder)
+    del arrays["pooler.dense.weight"]
+    write(arrays)
+    assert sorted(open_checkpoint(folder).tensors) == sorted(arrays)
+
+
+def test_a_classifier_needs_its_pooler_and_its_bias(classifier):
+    folder, write = classifier
+    arrays = arrays_of("classifier")
+    del arrays["bert.pooler.dense.weight"], arrays["bert.pooler.dense.bias"], arrays["classifier.bias"]
+    write(arrays)
+    message = open_refusal(folder)
+    for name in ("pooler.dense.weight (36, 36)", "pooler.dense.bias (36,)", "classifier.bias (3,)"):
+        assert f"missing {name}" in message
+
+
+def test_a_classifier_without_its_head(classifier):
+    folder, write = classifier
+    write({key: value for key, value in arrays_of("classifier").items() if key.startswith("bert.")})
+    message = open_refusal(folder)
+    assert "missing classifier.weight" in message
+    assert "missing classifier.bias" in message
+
+
+@pytest.mark.parametrize("shape", [(36,), (3, 35), (0, 36), (3, 36, 1), ()])
+def test_a_misshapen_head(classifier, shape):
+    folder, write = classifier
+    write(arrays_of("classifier") | {"classifier.weight": np.zeros(shape, np.float32)})
+    assert f"classifier.weight has shape {shape}, expected (" in open_refusal(folder)
+
+
+def test_heads_of_pretraining_beside_a_classifier_are_unknown(classifier):
+    folder, write = classifier
+    write(arrays_of("classifier") | {"cls.predictions.bias": np.zeros(199, np.float32)})
+    assert "unknown 'cls.predictions.bias'" in open_refusal(folder)

@@ -1,0 +1,244 @@
+"""What a folder's config.json and README.md say, and how a folder is named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebert.checkpoint import open_checkpoint
+from edgebert.errors import UnsupportedModelError
+from tests.checkpoint.folders import (
+    arrays_of,
+    change_json,
+    copy_model,
+    open_refusal,
+    refusal,
+    write_safetensors,
+)
+from tests.golden import GOLDEN
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    """A copy of the golden encoder."""
+    return copy_model("encoder", tmp_path / "encoder")
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """A copy of the golden classifier."""
+    return copy_model("classifier", tmp_path / "classifier")
+
+
+def with_labels(folder: Path, count: int) -> None:
+    """Give the classifier another number of rows, and keep its config."""
+    arrays = arrays_of("classifier")
+    arrays["classifier.weight"] = np.ones((count, 36), np.float32)
+    arrays["classifier.bias"] = np.ones(count, np.float32)
+    write_safetensors(folder / "model.safetensors", arrays)
+
+
+def test_an_encoder():
+    checkpoint = open_checkpoint(GOLDEN / "encoder")
+    assert (checkpoint.name, checkpoint.head, checkpoint.labels) == ("encoder", "none", ())
+    assert (checkpoint.problem_type, checkpoint.pooling, checkpoint.normalize) == ("", "mean", False)
+    assert (checkpoint.max_length, checkpoint.model_card) == (64, "")
+    assert (checkpoint.config.hidden_size, checkpoint.config.gelu) == (48, "erf")
+
+
+def test_a_classifier():
+    checkpoint = open_checkpoint(str(GOLDEN / "classifier"))
+    assert (checkpoint.name, checkpoint.head) == ("classifier", "sequence_classification")
+    assert checkpoint.labels == ("negative", "neutral", "positive")
+    assert checkpoint.problem_type == "single_label_classification"
+    assert (checkpoint.config.intermediate_size, checkpoint.config.gelu) == (100, "tanh")
+    assert checkpoint.config.layer_norm_eps == 1e-5
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "BertForMaskedLM",
+        "BertForPreTraining",
+        "BertForTokenClassification",
+        "RobertaModel",
+        "LlamaForCausalLM",
+    ],
+)
+def test_another_architecture_is_named_with_those_supported(encoder, architecture):
+    change_json(encoder / "config.json", architectures=[architecture])
+    message = open_refusal(encoder, UnsupportedModelError)
+    assert (
+        f"encoder is a {architecture}; edgebert runs BertModel and BertForSequenceClassification" in message
+    )
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "distilbert", "gpt2", "xlm-roberta"])
+def test_another_model_type_is_named_with_those_supported(encoder, model_type):
+    change_json(encoder / "config.json", model_type=model_type)
+    message = open_refusal(encoder, UnsupportedModelError)
+    assert f"encoder is a model of type {model_type!r}; edgebert runs BertModel and" in message
+
+
+def test_an_unsupported_model_is_refused_before_its_weights_are_looked_for(encoder):
+    change_json(encoder / "config.json", model_type="roberta")
+    (encoder / "model.safetensors").unlink()
+    open_refusal(encoder, UnsupportedModelError)
+
+
+@pytest.mark.parametrize("architectures", [..., None, []])
+@pytest.mark.parametrize("model_type", [..., "bert"])
+def test_where_the_architecture_is_not_named_the_tensors_decide(
+    encoder, classifier, architectures, model_type
+):
+    for folder, head in ((encoder, "none"), (classifier, "sequence_classification")):
+        change_json(folder / "config.json", architectures=architectures, model_type=model_type)
+        assert open_checkpoint(folder).head == head
+
+
+@pytest.mark.parametrize(
+    "id2label",
+    [
+        ...,
+        None,
+        {"0": "a", "1": "b"},
+        {"1": "a", "2": "b", "3": "c"},
+        {"0": "a", "1": "b", "x": "c"},
+        ["a", "b", "c"],
+    ],
+)
+def test_labels_that_do_not_fit_the_head_are_all_numbered(classifier, id2label):
+    change_json(classifier / "config.json", id2label=id2label)
+    assert open_checkpoint(classifier).labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+
+
+def test_labels_are_in_the_order_of_their_numbers(classifier):
+    with_labels(classifier, 12)
+    names = {str(i): f"class {i}" for i in reversed(range(12))}
+    change_json(classifier / "config.json", id2label=names)
+    assert open_checkpoint(classifier).labels == tuple(f"class {i}" for i in range(12))
+
+
+def test_fifty_classes_with_two_names_are_numbered(classifier):
+    with_labels(classifier, 50)
+    change_json(classifier / "config.json", id2label={"0": "LABEL_0", "1": "LABEL_1"})
+    assert open_checkpoint(classifier).labels == tuple(f"LABEL_{i}" for i in range(50))
+
+
+@pytest.mark.parametrize(
+    ("said", "rows", "problem_type"),
+    [
+        (..., 1, "regression"),
+        (None, 2, "single_label_classification"),
+        ("multi_label_classification", 3, "multi_label_classification"),
+        ("regression", 3, "regression"),
+        ("single_label_classification", 1, "single_label_classification"),
+    ],
+)
+def test_problem_types(classifier, said, rows, problem_type):
+    with_labels(classifier, rows)
+    change_json(classifier / "config.json", problem_type=said)
+    assert open_checkpoint(classifier).problem_type == problem_type
+
+
+def test_an_unknown_problem_type(classifier):
+    change_json(classifier / "config.json", problem_type="ranking")
+    assert "problem_type 'ranking', expected one of single_label_classification" in open_refusal(classifier)
+
+
+def test_a_folder_without_config(encoder):
+    (encoder / "config.json").unlink()
+    assert "encoder has no config.json, expected a Hugging Face model folder" in open_refusal(encoder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "config.json is not JSON"),
+        (b"{'a': 1}", "config.json is not JSON"),
+        (b"[" * 200_000, "config.json is not JSON"),
+        (b"[]", "config.json holds a JSON list, expected a dict"),
+        (b'{"model_type": "\xff"}', "config.json is not UTF-8 text: byte 16"),
+        (b'{"hidden_size": -1, "hidden_act": "relu"}', "hidden_size is -1"),
+    ],
+)
+def test_a_config_that_cannot_be_read(encoder, content, message):
+    (encoder / "config.json").write_bytes(content)
+    assert message in open_refusal(encoder)
+
+
+def test_the_name_of_a_folder_given_as_a_dot(encoder, monkeypatch):
+    monkeypatch.chdir(encoder)
+    assert open_checkpoint(".").name == "encoder"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/no/such/model",
+        "./model",
+        "../model",
+        "a/b/c",
+        "models/",
+        "sub/model.safetensors",
+        "",
+        "a b",
+        "~nobody/x",
+    ],
+)
+def test_a_path_to_nothing_is_not_looked_for_on_the_hub(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refusal(open_checkpoint, source)
+    assert f"no such folder: {source!r}; expected a model folder, or org/name of one on the hub" in message
+
+
+def test_a_path_object_is_never_a_name_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no such folder: 'org/name'" in refusal(open_checkpoint, Path("org/name"))
+
+
+def test_a_file_is_not_a_folder(encoder):
+    assert "model.safetensors is a file, expected the model folder" in open_refusal(
+        encoder / "model.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("readme", "card"),
+    [
+        ("# Title\n\nText.\n", "# Title\n\nText."),
+        ("---\nlicense: mit\ntags:\n- a\n---\n\n# Title\n---\nend\n", "# Title\n---\nend"),
+        ("---\nlicense: mit\n---\n", ""),
+        ("---\r\nlicense: mit\r\n---\r\n# Title\r\n", "# Title"),
+        ("---\nnever closed\n# Title\n", "---\nnever closed\n# Title"),
+        ("", ""),
+    ],
+)
+def test_the_model_card_is_the_readme_without_its_front_matter(encoder, readme, card):
+    (encoder / "README.md").write_bytes(readme.encode())
+    assert open_checkpoint(encoder).model_card == card
+
+
+def test_a_stray_byte_in_the_model_card_is_no_reason_to_refuse(encoder):
+    (encoder / "README.md").write_bytes(b"caf\xe9")
+    assert open_checkpoint(encoder).model_card == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("model_max_length", "expected"),
+    [(20, 20), (..., 64), (None, 64), (1e30, 64), (10**30, 64), (0, 64), ("20", 64), (512, 64)],
+)
+def test_the_length_of_a_text(encoder, model_max_length, expected):
+    change_json(encoder / "tokenizer_config.json", model_max_length=model_max_length)
+    assert open_checkpoint(encoder).max_length == expected
+
+
+def test_config_and_weights_and_tokenizer_json_are_enough(encoder, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        shutil.copy(encoder / name, bare)
+    assert open_checkpoint(bare).max_length == 64
