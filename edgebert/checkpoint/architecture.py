@@ -28,7 +28,7 @@ def check_supported(values: Mapping[str, Any], *, source: str) -> None:
         raise UnsupportedModelError(f"{source} is a model of type {model_type!r}; {supported}")
     architectures = _architectures(values)
     if architectures and not any(name in _HEADS for name in architectures):
-        raise UnsupportedModelError(f"{source} is a {', '.join(map(str, architectures))}; {supported}")
+        raise UnsupportedModelError(f"{source} is a {', '.join(architectures)}; {supported}")
 
 
 def head_of(values: Mapping[str, Any], tensor_names: Iterable[str]) -> str:
@@ -43,9 +43,9 @@ def head_of(values: Mapping[str, Any], tensor_names: Iterable[str]) -> str:
     return "sequence_classification" if classifies else "none"
 
 
-def _architectures(values: Mapping[str, Any]) -> list[Any]:
+def _architectures(values: Mapping[str, Any]) -> list[str]:
     architectures = values.get("architectures") or []
-    return architectures if isinstance(architectures, list) else [architectures]
+    return [str(name) for name in (architectures if isinstance(architectures, list) else [architectures])]
 
 
 def labels_of(values: Mapping[str, Any], num_labels: int) -> tuple[str, ...]:

@@ -108,8 +108,9 @@ def _refuse_prompt(folder: Path) -> None:
     path = folder / "config_sentence_transformers.json"
     settings = read_json(path, dict) if path.is_file() else {}
     name = settings.get("default_prompt_name")
-    prompts = settings.get("prompts") or {}
-    if name is not None and prompts.get(name) != "":
+    prompts = settings.get("prompts")
+    harmless = isinstance(name, str) and isinstance(prompts, dict) and prompts.get(name) == ""
+    if name is not None and not harmless:
         raise UnsupportedModelError(
             f"{path} puts the prompt {name!r} before every text, which edgebert does not:"
             " set default_prompt_name to null there, and begin the texts with it yourself"

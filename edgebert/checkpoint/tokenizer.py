@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.text_files import read_json, read_text
@@ -48,7 +48,7 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
         parts = read_json(path, dict)
     elif (folder / "vocab.txt").is_file():
         path = folder / "vocab.txt"
-        parts = json.loads(_wordpiece(path, settings).to_str())
+        parts = _wordpiece(path, settings)
     else:
         raise CheckpointError(f"{folder} has no tokenizer, expected tokenizer.json or vocab.txt")
     # Length is edgebert's matter, and padding does not exist in it.
@@ -70,8 +70,8 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
     return text
 
 
-def _wordpiece(path: Path, settings: Mapping[str, Any]) -> Tokenizer:
-    """Build BERT's tokenizer from a vocabulary, one token a line, its id the number of the line."""
+def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return BERT's ``tokenizer.json`` for a vocabulary: one token a line, its id the number of the line."""
     kind = settings.get("tokenizer_class") or "BertTokenizer"
     if kind not in _WORDPIECE_CLASSES:
         raise UnsupportedModelError(
@@ -94,27 +94,47 @@ def _wordpiece(path: Path, settings: Mapping[str, Any]) -> Tokenizer:
     if missing:
         raise CheckpointError(f"{path} lacks special tokens that the model needs: {listed(missing)}")
 
-    tokenizer = Tokenizer(
-        models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=_LONGEST_WORD)
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=settings.get("tokenize_chinese_chars") is not False,
-        strip_accents=settings.get("strip_accents"),  # None: where the text is put into lower case
-        lowercase=settings.get("do_lower_case") is not False,
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     cls, sep = special["cls"], special["sep"]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{cls} $A {sep}",
-        pair=f"{cls} $A {sep} $B:1 {sep}:1",
-        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
-    )
-    tokenizer.decoder = decoders.WordPiece(prefix="##")
-    # Those that the vocabulary lacks would be given new ids, for which there is no embedding.
-    present = [token for token in special.values() if token in vocabulary]
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in present])
-    return tokenizer
+    alone = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
+    behind = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
+    return {
+        "version": "1.0",
+        # Those that the vocabulary lacks would be given new ids, for which there is no embedding.
+        "added_tokens": [
+            {"id": vocabulary[token], "content": token} | flags
+            for token in sorted(set(special.values()) & set(vocabulary), key=vocabulary.__getitem__)
+        ],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": settings.get("tokenize_chinese_chars") is not False,
+            "strip_accents": settings.get("strip_accents"),  # null: where the text is put into lower case
+            "lowercase": settings.get("do_lower_case") is not False,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": alone,
+            "pair": alone + behind,
+            "special_tokens": {
+                token: {"id": token, "ids": [vocabulary[token]], "tokens": [token]} for token in (cls, sep)
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": special["unk"],
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": _LONGEST_WORD,
+            "vocab": vocabulary,
+        },
+    }
+
+
+def _piece(token: str, type_id: int) -> dict[str, Any]:
+    """Return a special token's place in the template that goes round a text."""
+    return {"SpecialToken": {"id": token, "type_id": type_id}}
 
 
 def _content(token: Any, default: str) -> str:

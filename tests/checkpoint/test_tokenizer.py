@@ -208,3 +208,8 @@ def test_a_vocabulary_of_another_tokenizer_is_not_guessed_at(vocabulary_alone):
 def test_a_vocabulary_for_words_already_split(vocabulary_alone):
     change_json(vocabulary_alone / "tokenizer_config.json", do_basic_tokenize=False)
     assert "do_basic_tokenize is false" in open_refusal(vocabulary_alone, UnsupportedModelError)
+
+
+def test_a_setting_of_the_wrong_kind(vocabulary_alone):
+    change_json(vocabulary_alone / "tokenizer_config.json", strip_accents="yes")
+    assert "vocab.txt cannot be read by the tokenizers library" in open_refusal(vocabulary_alone)
