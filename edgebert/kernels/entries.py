@@ -1,0 +1,70 @@
+"""The C functions of a kernel library: the forward pass, and single kernels over whole arrays.
+
+The latter serve the heads and the tests; all arguments are addresses and sizes, as in the kernels themselves.
+"""
+
+from numba.core import types
+
+from edgebert.kernels.activation import activate
+from edgebert.kernels.attention import attend
+from edgebert.kernels.dense import dense
+from edgebert.kernels.encoder import encode
+from edgebert.kernels.jit import kernel
+from edgebert.kernels.layer_norm import add_row, layer_norm
+from edgebert.kernels.matmul import matmul
+from edgebert.kernels.quantize_rows import quantize_row
+from edgebert.kernels.simd.ops import load, store
+
+
+@kernel
+def quantize_rows(x, M, K, q, scale, zero):
+    """Quantize M rows of K float32."""
+    for m in range(M):
+        quantize_row(x + 4 * m * K, K, q + m * K, scale + 4 * m, zero + 4 * m)
+    return 0
+
+
+@kernel
+def add_layer_norm(x, y, M, hidden_size, hidden_stride, weight, bias, eps):
+    """Add `y` to `x` and normalise, in place, M rows."""
+    for m in range(M):
+        row = x + 4 * m * hidden_stride
+        add_row(row, y + 4 * m * hidden_stride, hidden_stride)
+        layer_norm(row, hidden_size, hidden_stride, weight, bias, eps)
+    return 0
+
+
+@kernel
+def activate_all(x, count, code):
+    """Apply an activation to `count` float32 in place."""
+    for i in range(0, count, 16):
+        store(x + 4 * i, activate(load(x + 4 * i), code))
+    return 0
+
+
+@kernel
+def multiply(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, parts):
+    """Compute one part of an int8 matmul."""
+    matmul(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, parts)
+    return 0
+
+
+@kernel
+def attend_all(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, next_task, parts):
+    """Draw and compute tasks of attention until there are none."""
+    attend(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, next_task, parts)
+    return 0
+
+
+_I, _F = types.int64, types.float32
+
+ENTRIES = {
+    "edgebert_encode": (encode, _I(_I, _I)),
+    "edgebert_dense": (dense, _I(*[_I] * 6)),
+    "edgebert_quantize_rows": (quantize_rows, _I(*[_I] * 6)),
+    "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 7, _F)),
+    "edgebert_activate": (activate_all, _I(_I, _I, _I)),
+    "edgebert_matmul": (multiply, _I(*[_I] * 10)),
+    "edgebert_attend": (attend_all, _I(*[_I] * 5, _F, *[_I] * 4)),
+}
+"""C name -> (kernel, signature)."""

@@ -1,0 +1,80 @@
+"""The instruction families that kernels are compiled for, best first."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["FAMILIES", "LANES", "Family", "current", "select"]
+
+LANES = 16
+"""Lanes of a float vector, and columns of a weight panel, in every family."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """One way to multiply int8 matrices, and the processors that can.
+
+    Attributes
+    ----------
+    name : str
+        As in ``EDGEBERT_FAMILY`` and ``edgebert --version``.
+    machine : str
+        ``platform.machine()`` of its processors; ``""`` for any.
+    cpu : str
+        LLVM's name of the processor whose scheduling is used.
+    needs : tuple of str
+        LLVM's names of the features that the code uses and a processor must have.
+    dot : str
+        The lowering of the int8 dot product, a name in `edgebert.kernels.simd.dot`.
+    tile_rows, tile_panels : int
+        Largest register tile of the int8 matmul: rows by panels of 16 columns.
+    fma_rows, fma_panels : int
+        The same for float32.
+    """
+
+    name: str
+    machine: str
+    cpu: str
+    needs: tuple[str, ...]
+    dot: str
+    tile_rows: int
+    tile_panels: int
+    fma_rows: int
+    fma_panels: int
+
+    @property
+    def has_fma(self) -> bool:
+        """Whether a float multiply-add is one instruction with one rounding."""
+        return bool(self.needs)
+
+
+_AVX2 = ("sse4.2", "avx", "avx2", "fma", "bmi2", "popcnt")
+_AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8, 2),
+        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, 2),
+        Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5, 1),
+        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, 1),
+        Family("portable", "", "", (), "portable", 4, 1, 4, 1),
+    )
+}
+"""Name -> family, in the order of preference."""
+
+_selected: list[Family] = []
+
+
+def select(name: str) -> Family:
+    """Choose the family that this process compiles; it cannot be changed afterwards."""
+    family = FAMILIES[name]
+    if _selected and _selected[0] is not family:
+        raise RuntimeError(f"this process compiles {_selected[0].name}; start another for {name}")
+    _selected[:] = [family]
+    return family
+
+
+def current() -> Family:
+    """Return the family that this process compiles."""
+    return _selected[0]
