@@ -1,0 +1,202 @@
+"""The .edgebert file: a safetensors file with int8 weights, and in its metadata all else that a model is.
+
+The header is padded so that the data begins at a multiple of 64 bytes, and tensors of whole cache lines
+come first: every weight that a kernel reads is aligned in the mapped file. The safetensors package, which reads
+these files, writes neither padding nor a chosen order, hence the writer here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from edgebert.errors import ArtifactError, OutputError
+
+__all__ = ["FORMAT_VERSION", "Artifact", "atomic_write", "read_artifact", "write_artifact"]
+
+FORMAT_VERSION = 1
+_ALIGNMENT = 64
+_LARGEST_HEADER = 100_000_000
+_DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I8": np.int8}
+_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name when the block ends well, and not at all otherwise.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written: no such folder, no permission, no space.
+    """
+    path = Path(path)
+    part = None
+    try:
+        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(part, 0o666 & ~umask)
+        os.replace(part, path)
+        part = None
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; nothing was left there") from error
+    finally:
+        if part is not None:
+            with suppress(OSError):
+                os.unlink(part)
+
+
+def write_artifact(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write an .edgebert file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    tensors : name -> ndarray [dtype=float32, float16, int32 or int8]
+    metadata : name -> what JSON can hold; strings are stored as they are
+
+    Raises
+    ------
+    OutputError
+    """
+    order = sorted(tensors, key=lambda name: tensors[name].nbytes % _ALIGNMENT != 0)
+    arrays = [np.ascontiguousarray(tensors[name]) for name in order]
+    checksum, offset, header = 0, 0, {}
+    for name, array in zip(order, arrays, strict=True):
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+        checksum = zlib.crc32(array.reshape(-1).view(np.uint8), checksum)
+    texts = {
+        "format": "edgebert",
+        "format_version": str(FORMAT_VERSION),
+        "data_crc32": f"{checksum:08x}",
+        **{key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()},
+    }
+    head = json.dumps({"__metadata__": texts, **header}, ensure_ascii=False, separators=(",", ":")).encode()
+    head += b" " * (-(8 + len(head)) % _ALIGNMENT)
+    with atomic_write(path) as file:
+        file.write(struct.pack("<Q", len(head)) + head)
+        for array in arrays:
+            file.write(array.data)
+
+
+class Artifact:
+    """An open .edgebert file.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+        Bytes.
+    tensors : dict of str to ndarray
+        Read-only views of the mapped file.
+    metadata : dict of str to str
+    """
+
+    def __init__(self, path: Path, size: int, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+        self.path, self.size, self.tensors, self.metadata = path, size, tensors, metadata
+
+    def json(self, key: str) -> Any:
+        """Return a metadata entry that was stored as JSON."""
+        try:
+            return json.loads(self.metadata[key])
+        except (KeyError, ValueError) as error:
+            raise damaged(self.path, f"its metadata has no readable {key!r}") from error
+
+
+def damaged(path: Path, fault: str) -> ArtifactError:
+    """Make the error for a file that is not as it was written."""
+    return ArtifactError(f"{path} is damaged: {fault}; convert the model again or copy the file anew")
+
+
+def read_artifact(path: str | os.PathLike[str]) -> Artifact:
+    """Map an .edgebert file and check its header, its extents, its checksum.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing, is no .edgebert file, is damaged, or is of a newer format.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ArtifactError(
+                f"{path} is a folder, expected an .edgebert file; make one with: edgebert convert {path} OUTPUT.edgebert"
+            )
+        mapped = np.memmap(path, np.uint8, "r")
+    except FileNotFoundError as error:
+        raise ArtifactError(f"there is no file {path}; make one with: edgebert convert SOURCE {path}") from error
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:  # an empty file cannot be mapped
+        raise ArtifactError(f"{path} is empty, expected an .edgebert file") from error
+    header = _header(path, mapped)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != "edgebert":
+        raise ArtifactError(f"{path} is a safetensors file but no .edgebert file; convert its model with: edgebert convert")
+    version = metadata.get("format_version", "")
+    if version != str(FORMAT_VERSION):
+        raise ArtifactError(
+            f"{path} has format version {version}, this edgebert reads {FORMAT_VERSION};"
+            f" {'upgrade edgebert' if version.isdigit() and int(version) > FORMAT_VERSION else 'convert the model again'}"
+        )
+    data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
+    tensors = _tensors(path, header, data)
+    if f"{zlib.crc32(data):08x}" != metadata.get("data_crc32"):
+        raise damaged(path, "the checksum of its weights is wrong")
+    return Artifact(path, mapped.size, tensors, metadata)
+
+
+def _header(path: Path, mapped: np.ndarray) -> dict[str, Any]:
+    length = int(mapped[:8].view("<u8")[0]) if mapped.size >= 8 else _LARGEST_HEADER + 1
+    if length > _LARGEST_HEADER or length < 2 or mapped[8:9].tobytes() != b"{":
+        raise ArtifactError(f"{path} is no .edgebert file: it does not begin like a safetensors file")
+    if 8 + length > mapped.size:
+        raise damaged(path, f"it ends after {mapped.size} bytes, within its header of {length}")
+    try:
+        header = json.loads(mapped[8 : 8 + length].tobytes())
+    except ValueError as error:
+        raise damaged(path, "its header is not readable JSON") from error
+    if not isinstance(header, dict):
+        raise damaged(path, "its header is not a JSON object")
+    return header
+
+
+def _tensors(path: Path, header: dict[str, Any], data: np.ndarray) -> dict[str, np.ndarray]:
+    """Cut the mapped data into its tensors, which must lie end to end and fill it."""
+    tensors: dict[str, np.ndarray] = {}
+    position = 0
+    try:
+        for name, entry in header.items():
+            dtype = np.dtype(_DTYPES[entry["dtype"]])
+            shape = tuple(entry["shape"])
+            begin, end = entry["data_offsets"]
+            if begin != position or end - begin != math.prod(shape) * dtype.itemsize or min(shape, default=0) < 0:
+                raise ValueError(name)
+            position = end
+            if end <= data.size:
+                tensors[name] = data[begin:end].view(dtype).reshape(shape)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"its header describes tensors that do not fit ({error})") from error
+    if position != data.size:
+        raise damaged(path, f"it holds {data.size} bytes of weights, expected {position}")
+    return tensors

@@ -1,0 +1,70 @@
+"""The tensors of an .edgebert file: one table of names, shapes and dtypes, which every file must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebert.config import BertConfig
+from edgebert.kernels.plan import padded
+
+__all__ = ["check_tensors", "expected_tensors"]
+
+Shape = tuple[int, ...]
+
+
+def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str, tuple[Shape, type]]:
+    """Return the shape and dtype of every tensor, by name.
+
+    H, heads and I are padded to multiples of 16. A linear layer "x" has ``x.weight`` (panels of 16 outputs by 4
+    inputs), ``x.scale``, ``x.column_sums`` and ``x.bias``.
+    """
+    H, I = padded(config.hidden_size), padded(config.intermediate_size)  # noqa: E741 (the field's own name)
+    width = config.num_attention_heads * padded(config.head_dim)
+    table: dict[str, tuple[Shape, type]] = {
+        "embeddings.word_embeddings.weight": ((config.vocab_size, H), np.int8),
+        "embeddings.word_embeddings.scale": ((config.vocab_size,), np.float32),
+        "embeddings.position_embeddings.weight": ((config.max_position_embeddings, H), np.float16),
+        "embeddings.token_type_embeddings.weight": ((config.type_vocab_size, H), np.float16),
+    }
+
+    def norm(name: str) -> None:
+        table.update({f"{name}.{part}": ((H,), np.float32) for part in ("weight", "bias")})
+
+    def linear(name: str, N: int, K: int) -> None:
+        table[f"{name}.weight"] = ((N // 16, K // 4, 16, 4), np.int8)
+        table[f"{name}.scale"] = table[f"{name}.bias"] = ((N,), np.float32)
+        table[f"{name}.column_sums"] = ((N,), np.int32)
+
+    norm("embeddings.LayerNorm")
+    for i in range(config.num_hidden_layers):
+        layer = f"encoder.layer.{i}"
+        linear(f"{layer}.attention.self.query_key_value", 3 * width, H)
+        linear(f"{layer}.attention.output.dense", H, width)
+        norm(f"{layer}.attention.output.LayerNorm")
+        linear(f"{layer}.intermediate.dense", I, H)
+        linear(f"{layer}.output.dense", H, I)
+        norm(f"{layer}.output.LayerNorm")
+    if head == "sequence_classification":
+        size = config.hidden_size
+        table["pooler.dense.weight"] = ((size, size), np.float16)
+        table["pooler.dense.bias"] = ((size,), np.float32)
+        table["classifier.weight"] = ((num_labels, size), np.float32)
+        table["classifier.bias"] = ((num_labels,), np.float32)
+    return table
+
+
+def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tuple[Shape, type]]) -> list[str]:
+    """Return every fault: tensors that are missing, unknown, misshapen, of a wrong dtype or not finite."""
+    faults = [f"{name} is missing" for name in expected if name not in tensors]
+    faults += [f"{name} is unknown" for name in tensors if name not in expected]
+    for name, (shape, dtype) in expected.items():
+        if name not in tensors:
+            continue
+        array = tensors[name]
+        if array.shape != shape or array.dtype != dtype:
+            faults.append(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+        elif array.dtype.kind == "f" and not np.isfinite(array).all():
+            faults.append(f"{name} has values that are not finite")
+    return faults

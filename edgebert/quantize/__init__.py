@@ -1,0 +1,5 @@
+"""From trained float weights to an .edgebert file."""
+
+from edgebert.quantize.convert import convert
+
+__all__ = ["convert"]

@@ -1,0 +1,96 @@
+"""The numeric law of scheme ``w7a8``: how a linear layer is computed in integers.
+
+Weights are symmetric, per output channel, in -63..63: ``w = scale * q``. Activations are unsigned with a zero
+point, per token, in 0..255: ``x = scale * (q - zero)``, so that nothing depends on a text's neighbours. Then
+::
+
+    y[m, n] = x_scale[m] * scale[n] * (sum_k xq[m, k] * wq[k, n] - zero[m] * column_sums[n]) + bias[n]
+
+with the sums exact in int32. Weights take seven bits so that the 16-bit intermediate of processors without a
+dot-product instruction cannot saturate (255 * 63 * 2 = 32130): every instruction family computes the same
+integers. Rounding is half to even, here and in the kernels. A row of zeros has scale 1.
+
+Word embeddings are symmetric too, per row, in -127..127.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["PANEL_COLUMNS", "PANEL_DEPTH", "SCHEME", "pack_panels", "quantize_embeddings", "quantize_weight", "unpack_panels"]
+
+SCHEME = "w7a8"
+WEIGHT_LEVELS = 63
+EMBEDDING_LEVELS = 127
+PANEL_COLUMNS, PANEL_DEPTH = 16, 4
+_CLIPS = np.linspace(1.0, 0.7, 13, dtype=np.float32)
+
+
+def _scaled(rows: np.ndarray, extent: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    scale = np.where(extent > 0, extent / np.float32(levels), np.float32(1)).astype(np.float32)
+    q = np.clip(np.rint(rows / scale[:, None]), -levels, levels)
+    return q, scale
+
+
+def quantize_weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantize the weight of a linear layer, a scale for each output channel.
+
+    The scale is the one, among the channel's largest value and a few smaller, that leaves the least squared error.
+
+    Parameters
+    ----------
+    weight : ndarray [shape=(N, K), dtype=float32]
+
+    Returns
+    -------
+    q : ndarray [shape=(N, K), dtype=int8], in -63..63
+    scale : ndarray [shape=(N,), dtype=float32]
+    """
+    largest = np.abs(weight).max(axis=1)
+    best_error = np.full(len(weight), np.inf)
+    best_q = np.zeros(weight.shape, np.int8)
+    best_scale = np.ones(len(weight), np.float32)
+    for clip in _CLIPS:
+        q, scale = _scaled(weight, largest * clip, WEIGHT_LEVELS)
+        error = np.square(q * scale[:, None] - weight, dtype=np.float64).sum(axis=1)
+        better = error < best_error
+        best_error[better], best_q[better], best_scale[better] = error[better], q[better], scale[better]
+    return best_q, best_scale
+
+
+def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantize a table of embeddings, a scale for each row.
+
+    Parameters
+    ----------
+    rows : ndarray [shape=(vocab_size, H), dtype=float32]
+
+    Returns
+    -------
+    q : ndarray [shape=(vocab_size, H), dtype=int8], in -127..127
+    scale : ndarray [shape=(vocab_size,), dtype=float32]
+    """
+    q, scale = _scaled(rows, np.abs(rows).max(axis=1), EMBEDDING_LEVELS)
+    return q.astype(np.int8), scale
+
+
+def pack_panels(weight: np.ndarray) -> np.ndarray:
+    """Lay a weight out as the kernels read it: panels of 16 outputs, four inputs of each side by side.
+
+    Parameters
+    ----------
+    weight : ndarray [shape=(N, K), dtype=int8], N and K multiples of 16
+
+    Returns
+    -------
+    ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
+    """
+    N, K = weight.shape
+    blocks = weight.reshape(N // PANEL_COLUMNS, PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_DEPTH)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
+
+
+def unpack_panels(panels: np.ndarray) -> np.ndarray:
+    """Undo `pack_panels`: int8 (N / 16, K / 4, 16, 4) -> (N, K)."""
+    outer, steps, columns, depth = panels.shape
+    return panels.transpose(0, 2, 1, 3).reshape(outer * columns, steps * depth)
