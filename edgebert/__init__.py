@@ -1,0 +1,64 @@
+"""edgebert: BERT encoders, quantized to int8, on the computers people already have.
+
+>>> import edgebert
+>>> model = edgebert.load()
+>>> model.classify(["What a lovely little film."])
+[{'label': 'POSITIVE', 'score': ...}]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgebert.engine.processor import describe_machine
+    from edgebert.errors import (
+        ArtifactError,
+        CheckpointError,
+        DownloadError,
+        EdgebertError,
+        InputError,
+        OutputError,
+        SettingError,
+        TruncationWarning,
+        UnsupportedModelError,
+    )
+    from edgebert.model import Model, load
+    from edgebert.quantize import convert
+
+__all__ = [
+    "ArtifactError",
+    "CheckpointError",
+    "DownloadError",
+    "EdgebertError",
+    "InputError",
+    "Model",
+    "OutputError",
+    "SettingError",
+    "TruncationWarning",
+    "UnsupportedModelError",
+    "convert",
+    "describe_machine",
+    "load",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Model": "edgebert.model",
+    "convert": "edgebert.quantize",
+    "describe_machine": "edgebert.engine.processor",
+    "load": "edgebert.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: `edgebert --help` needs neither NumPy nor a kernel.
+    if name not in __all__:
+        raise AttributeError(f"module 'edgebert' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "edgebert.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

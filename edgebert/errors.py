@@ -23,6 +23,7 @@ __all__ = [
     "InputError",
     "OutputError",
     "SettingError",
+    "TruncationWarning",
     "UnsupportedModelError",
 ]
 
@@ -57,3 +58,7 @@ class OutputError(EdgebertError):
 
 class SettingError(EdgebertError, ValueError):
     """An environment variable or a machine setting has a value that cannot be used."""
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the model takes, and what did not fit was not seen."""

@@ -72,7 +72,8 @@ def problem_type_of(values: Mapping[str, Any], num_labels: int) -> str:
     """
     problem_type = values.get("problem_type")
     if problem_type is None:
-        return "regression" if num_labels == 1 else "single_label_classification"
+        # One label is a yes or no, as in the pipelines of transformers; a regression says that it is one.
+        return "multi_label_classification" if num_labels == 1 else "single_label_classification"
     if problem_type not in _PROBLEM_TYPES:
         raise CheckpointError(
             f"config.json has problem_type {problem_type!r}, expected one of {', '.join(_PROBLEM_TYPES)}"

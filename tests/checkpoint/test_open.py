@@ -131,7 +131,7 @@ def test_fifty_classes_with_two_names_are_numbered(classifier):
 @pytest.mark.parametrize(
     ("said", "rows", "problem_type"),
     [
-        (..., 1, "regression"),
+        (..., 1, "multi_label_classification"),
         (None, 2, "single_label_classification"),
         ("multi_label_classification", 3, "multi_label_classification"),
         ("regression", 3, "regression"),

@@ -1,0 +1,72 @@
+"""The two ways to compute: compiled kernels, and the NumPy reference where nothing is to be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.engine.processor import REFERENCE, choose_family
+from edgebert.kernels import reference
+
+__all__ = ["Backend", "open_backend"]
+
+
+class Backend(Protocol):
+    """What a model needs of the engine."""
+
+    family: str
+    threads: int
+
+    def encode(self, batch: PackedBatch) -> np.ndarray:
+        """Return the last hidden states, float32 (T, hidden_size)."""
+
+    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Multiply float32 (M, K) by (K, N), row by row alike."""
+
+
+class CompiledBackend:
+    """The kernels of one instruction family on a team of threads."""
+
+    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray], family: str, threads: int, token_budget: int) -> None:
+        from edgebert.engine.encoder import Encoder
+        from edgebert.engine.library import load_library
+
+        self.family, self.threads = family, threads
+        self._library = load_library(family)
+        self.encode = Encoder(config, tensors, self._library, threads, token_budget).encode
+
+    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Multiply in float32, along K in order."""
+        (M, K), N = x.shape, weight.shape[1]
+        out = np.empty((M, N), np.float32)
+        self._library.dense(x.ctypes.data, M, K, weight.ctypes.data, N, out.ctypes.data)
+        return out
+
+
+class ReferenceBackend:
+    """The NumPy oracle: slow, for machines and moments without a compiler."""
+
+    family, threads = REFERENCE, 1
+
+    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
+        self._config, self._tensors = config, tensors
+
+    def encode(self, batch: PackedBatch) -> np.ndarray:
+        """Run the forward pass of `edgebert.kernels.reference`."""
+        return reference.encode(self._config, self._tensors, batch)
+
+    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Multiply row by row."""
+        return reference.dense(x, weight)
+
+
+def open_backend(config: BertConfig, tensors: Mapping[str, np.ndarray], threads: int, token_budget: int) -> Backend:
+    """Make the backend for this machine and environment (`processor.choose_family`)."""
+    family = choose_family()
+    if family == REFERENCE:
+        return ReferenceBackend(config, tensors)
+    return CompiledBackend(config, tensors, family, threads, token_budget)

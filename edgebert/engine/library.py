@@ -1,0 +1,202 @@
+"""The compiled kernels of one family: from the cache, or compiled now in another process, and loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from edgebert.errors import EdgebertError
+
+__all__ = ["KernelLibrary", "cache_folder", "load_library"]
+
+_PACKAGE = Path(__file__).parent.parent
+_COMPILE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
+    "from edgebert.kernels.compile import main; main()"
+)
+_INT, _FLOAT = ctypes.c_int64, ctypes.c_float
+_SIGNATURES = {
+    "encode": [_INT] * 2,
+    "dense": [_INT] * 6,
+    "quantize_rows": [_INT] * 6,
+    "add_layer_norm": [_INT] * 7 + [_FLOAT],
+    "activate": [_INT] * 3,
+    "matmul": [_INT] * 10,
+    "attend": [_INT] * 5 + [_FLOAT] + [_INT] * 4,
+}
+
+
+class KernelLibrary:
+    """The C functions of `edgebert.kernels.entries`, for one family.
+
+    Each is an attribute (``library.encode(plan, thread)``) that takes addresses and numbers and runs without the
+    interpreter's lock.
+    """
+
+    def __init__(self, family: str, code: bytes) -> None:
+        import llvmlite.binding as llvm
+
+        if _needs_initialize(llvm):
+            llvm.initialize()
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_default_triple().create_target_machine(codemodel="jitdefault")
+        # The engine owns the machine code: it must live as long as the functions do.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self.family = family
+        for name, arguments in _SIGNATURES.items():
+            address = self._engine.get_function_address(f"edgebert_{name}")
+            setattr(self, name, ctypes.CFUNCTYPE(_INT, *arguments)(address))
+
+
+def _needs_initialize(llvm) -> bool:
+    """Say whether this llvmlite wants its core initialised by hand (0.45 and later refuse)."""
+    release = tuple(int(part) for part in version("llvmlite").split(".")[:2])
+    return release < (0, 45)
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: ``$XDG_CACHE_HOME/edgebert``, or the system's equivalent."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not base and sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "")
+    return (Path(base) if base else Path.home() / ".cache") / "edgebert"
+
+
+_lock = threading.Lock()
+_loaded: dict[str, KernelLibrary] = {}
+
+
+def load_library(family: str) -> KernelLibrary:
+    """Return the library of a family, compiled if need be; one for the whole process.
+
+    The object file is kept in `cache_folder()`, named by a hash of everything that decides it. Where it cannot be
+    kept (a read-only home), it is compiled again by the next process.
+
+    Raises
+    ------
+    EdgebertError
+        When the kernels cannot be compiled.
+    """
+    with _lock:
+        if family not in _loaded:
+            path = _cached_path(family)
+            code = _read_cached(path)
+            if code is None:
+                code = _compile(family)
+                _write_cached(path, code)
+            _loaded[family] = KernelLibrary(family, code)
+        return _loaded[family]
+
+
+@functools.cache
+def _source_hash() -> str:
+    """Hash the kernels' sources and the versions of their compilers."""
+    digest = hashlib.sha256()
+    for path in sorted((_PACKAGE / "kernels").rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(f"numba {version('numba')} llvmlite {version('llvmlite')} {sys.platform}".encode())
+    return digest.hexdigest()[:20]
+
+
+def _cached_path(family: str) -> Path | None:
+    try:
+        return cache_folder() / "kernels" / f"{family}-{_source_hash()}.o"
+    except RuntimeError:  # no home folder can be determined
+        return None
+
+
+def _read_cached(path: Path | None) -> bytes | None:
+    """Read a cached object file; None unless it is there and whole."""
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = data[:32], data[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write_cached(path: Path | None, code: bytes) -> None:
+    if path is None:
+        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            os.replace(part, path)
+        except OSError:
+            os.unlink(part)
+
+
+def _compile(family: str) -> bytes:
+    """Compile in a process of its own, saying so on stderr."""
+    start = time.perf_counter()
+    notice = _Notice(f"edgebert: compiling its kernels for {family}, once on this machine")
+    command = [sys.executable, "-c", _COMPILE, json.dumps(sys.path), family]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        assert process.stderr is not None
+        complaint = list(notice.follow(process.stderr))
+        if process.wait() != 0:
+            reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
+            raise EdgebertError(
+                f"the kernels for {family} could not be compiled: {reason};"
+                " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
+            )
+        output.seek(0)
+        code = output.read()
+    notice.done(time.perf_counter() - start)
+    return code
+
+
+class _Notice:
+    """A line on stderr that says what takes so long."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._write(text + (" ..." if self._terminal else "\n"))
+
+    def _write(self, text: str) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+    def follow(self, lines: Iterator[str]) -> Iterator[str]:
+        """Show 'done total' lines as a percentage, and pass the others on."""
+        for line in lines:
+            words = line.split()
+            if len(words) == 2 and all(word.isdecimal() for word in words):
+                if self._terminal:
+                    self._write(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
+            elif words:
+                yield line.strip()
+
+    def done(self, seconds: float) -> None:
+        """Say that it is over, and how long it took."""
+        if self._terminal:
+            self._write(f"\r{self._text}: {seconds:.1f} s   \n")
+        else:
+            self._write(f"edgebert: compiled in {seconds:.1f} s\n")

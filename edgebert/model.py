@@ -1,0 +1,251 @@
+"""A model that answers: load an .edgebert file, classify and embed texts."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebert.artifact import Artifact, damaged, read_artifact
+from edgebert.batch import TextTokenizer, Tokens, batches, check_ids, pack
+from edgebert.config import BertConfig
+from edgebert.engine.backend import open_backend
+from edgebert.engine.processor import default_threads
+from edgebert.errors import CheckpointError, InputError, TruncationWarning
+from edgebert.heads.classification import SequenceClassification
+from edgebert.heads.pooling import POOLINGS, pool, unit
+from edgebert.layout import check_tensors, expected_tensors
+
+__all__ = ["DEFAULT_MODEL", "Model", "load"]
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
+"""The sentiment classifier that comes with the package."""
+
+TOKEN_BUDGET = 1024
+"""Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
+
+OnTruncated = Callable[[int, int], object]
+
+
+def load(path: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    path : path, optional
+        An .edgebert file; the sentiment classifier that comes with edgebert by default.
+    threads : int, optional
+        Threads to compute with; by default ``EDGEBERT_NUM_THREADS``, else the processors that this process may use.
+
+    Raises
+    ------
+    ArtifactError
+        When the file is missing, damaged, or of a newer format.
+    SettingError
+        When a setting of the environment cannot be used.
+    """
+    return Model(read_artifact(DEFAULT_MODEL if path is None else path), default_threads(threads))
+
+
+class Model:
+    """A loaded model. It may be called from several threads at once, and inherited by a forked child.
+
+    Make one with `edgebert.load`.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Of the classifier; empty for a model without one.
+    max_length : int
+        Tokens of a text that the model sees, special ones included.
+    hidden_size : int
+        Width of a text's vector.
+    threads : int
+    """
+
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        self._artifact = artifact
+        try:
+            self._config = config = BertConfig.from_dict(artifact.json("config"))
+        except (CheckpointError, AttributeError) as error:
+            raise damaged(artifact.path, str(error)) from error
+        self._head = artifact.metadata.get("head", "none")
+        self._problem_type = artifact.metadata.get("problem_type", "")
+        self._pooling = artifact.metadata.get("pooling", "mean")
+        self._normalize = artifact.json("normalize")
+        self.labels: tuple[str, ...] = tuple(artifact.json("labels"))
+        self.max_length: int = artifact.json("max_length")
+        self.hidden_size = config.hidden_size
+        self._check()
+        self._tokenizer = TextTokenizer(artifact.metadata.get("tokenizer", ""), self.max_length)
+        budget = max(TOKEN_BUDGET, config.max_position_embeddings)
+        self._backend = open_backend(config, artifact.tensors, threads, budget)
+        self._budget = budget
+        self.threads = self._backend.threads
+        self._classification: SequenceClassification | None = None
+        if self._head == "sequence_classification":
+            self._classification = SequenceClassification(
+                artifact.tensors, self.labels, self._problem_type, self._backend
+            )
+
+    def _check(self) -> None:
+        """Compare the file with the table of what it must hold."""
+        faults = check_tensors(
+            self._artifact.tensors, expected_tensors(self._config, self._head, len(self.labels))
+        )
+        if type(self.max_length) is not int or not 3 <= self.max_length <= self._config.max_position_embeddings:
+            faults.append(f"max_length is {self.max_length!r}, expected 3 to {self._config.max_position_embeddings}")
+        if self._pooling not in POOLINGS:
+            faults.append(f"pooling is {self._pooling!r}, expected one of {', '.join(POOLINGS)}")
+        if faults:
+            raise damaged(self._artifact.path, "; ".join(faults[:20]))
+
+    def classify(self, texts: Sequence[str], *, on_truncated: OnTruncated | None = None) -> list[dict[str, Any]]:
+        """Find the best label of each text.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        on_truncated : callable, optional
+            Called with (index of the text, tokens that it has) for each text that is longer than the model takes
+            and is classified from what fits. Without it one `TruncationWarning` is issued.
+
+        Returns
+        -------
+        list of dict
+            ``{"label": str, "score": float}`` for each text, in order.
+
+        Raises
+        ------
+        InputError
+            When the model has no classifier, or `texts` is not a sequence of strings.
+        """
+        if self._classification is None:
+            raise InputError(
+                f"{self._artifact.path.name} has no classifier, it serves embed(); to classify,"
+                " convert a BertForSequenceClassification"
+            )
+        results: list[dict[str, Any]] = [{}] * len(texts)
+        for indices, hidden in self._encode(texts, on_truncated):
+            logits = self._classification.logits(np.stack([rows[0] for rows in hidden]))
+            for index, row in zip(indices, logits, strict=True):
+                results[index] = self._classification.best(row)
+        return results
+
+    def embed(self, texts: Sequence[str], *, on_truncated: OnTruncated | None = None) -> np.ndarray:
+        """Compute a vector for each text, with the model's own pooling and normalisation.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        on_truncated : callable, optional
+            As in `classify`.
+
+        Returns
+        -------
+        ndarray [shape=(len(texts), hidden_size), dtype=float32]
+
+        Raises
+        ------
+        InputError
+            When `texts` is not a sequence of strings.
+        """
+        result = np.empty((len(texts), self.hidden_size), np.float32)
+        for indices, hidden in self._encode(texts, on_truncated):
+            for index, rows in zip(indices, hidden, strict=True):
+                vector = pool(rows, self._pooling)
+                result[index] = unit(vector) if self._normalize else vector
+        return result
+
+    def hidden_states(self, token_ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Compute the last hidden states of sequences of token ids, for callers with their own tokenizer.
+
+        Parameters
+        ----------
+        token_ids : sequence of sequences of int
+            Special tokens included; each at most ``max_position_embeddings`` long; an empty one gives no rows.
+
+        Returns
+        -------
+        list of ndarray [shape=(len(ids), hidden_size), dtype=float32]
+
+        Raises
+        ------
+        InputError
+            When an id is outside of the vocabulary, or a sequence is too long or no list of whole numbers.
+        """
+        checked = check_ids(token_ids, self._config.vocab_size, self._config.max_position_embeddings)
+        results: list[np.ndarray] = [np.empty(0, np.float32)] * len(checked)
+        for indices in batches([len(ids) for ids in checked], self._budget):
+            batch = pack([checked[i] for i in indices])
+            hidden = self._backend.encode(batch)
+            for index, begin, end in zip(indices, batch.cu_seqlens[:-1], batch.cu_seqlens[1:], strict=True):
+                results[index] = hidden[begin:end]
+        return results
+
+    def _encode(
+        self, texts: Sequence[str], on_truncated: OnTruncated | None
+    ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """Tokenize and encode; yield the indices of some texts and the hidden states of each."""
+        tokens = self._tokenize(texts, on_truncated)
+        for indices in batches([len(text.ids) for text in tokens], self._budget):
+            batch = pack([tokens[i].ids for i in indices], [tokens[i].type_ids for i in indices])
+            hidden = self._backend.encode(batch)
+            yield indices, np.split(hidden, batch.cu_seqlens[1:-1])
+
+    def _tokenize(self, texts: Sequence[str], on_truncated: OnTruncated | None) -> list[Tokens]:
+        if isinstance(texts, str):
+            raise InputError("texts is one string, expected a list of them; write [text]")
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"texts[{index}] is a {type(text).__name__}, expected a string")
+        try:
+            tokens = [self._tokenizer(text) for text in texts]
+        except UnicodeEncodeError as error:
+            raise InputError(f"a text has a lone surrogate ({error.reason}); decode it with errors='replace'") from error
+        check_ids([text.ids for text in tokens], self._config.vocab_size, self._config.max_position_embeddings)
+        cut = [index for index, text in enumerate(tokens) if text.count > len(text.ids)]
+        if on_truncated is not None:
+            for index in cut:
+                on_truncated(index, tokens[index].count)
+        elif cut:
+            warnings.warn(
+                f"{len(cut)} of {len(tokens)} texts are longer than the model's {self.max_length} tokens;"
+                " what does not fit is not seen",
+                TruncationWarning,
+                stacklevel=4,
+            )
+        return tokens
+
+    @property
+    def model_card(self) -> str:
+        """What the model's makers say of it; empty where they say nothing."""
+        return self._artifact.metadata.get("model_card", "")
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Facts about the model, in the order of reading them."""
+        config, metadata = self._config, self._artifact.metadata
+        parameters = sum(
+            array.size for name, array in self._artifact.tensors.items() if name.endswith((".weight", ".bias"))
+        )
+        return {
+            "file": str(self._artifact.path),
+            "size_bytes": self._artifact.size,
+            "format_version": int(metadata["format_version"]),
+            "source": metadata.get("source", ""),
+            "source_sha256": metadata.get("source_sha256", ""),
+            "architecture": "BertForSequenceClassification" if self._classification else "BertModel",
+            "parameters": parameters,
+            **config.to_dict(),
+            "scheme": metadata.get("scheme", ""),
+            "max_length": self.max_length,
+            "labels": list(self.labels),
+            "problem_type": self._problem_type,
+            "pooling": self._pooling,
+            "normalize": self._normalize,
+        }
