@@ -1,0 +1,100 @@
+"""The command ``edgebert``: it reads texts, calls the library, and prints.
+
+What a user did wrong, and what the machine cannot do, is one line on stderr and exit code 1;
+a wrong option is click's usage message and exit code 2; anything else is a bug and shows its traceback.
+Commands import NumPy and the engine when they run, so that ``edgebert --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from typing import Any, NoReturn
+
+import click
+
+from edgebert.cli.classify import classify
+from edgebert.cli.convert import convert
+from edgebert.cli.destination import abandon_stdout, print_text
+from edgebert.cli.embed import embed
+from edgebert.cli.info import info
+from edgebert.cli.terminal import escape
+from edgebert.errors import EdgebertError, OutputError
+
+__all__ = ["cli", "main"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class _Failure(click.ClickException):
+    """An error that the user can do something about: one line, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"edgebert: error: {escape(self.message)}", file=file, err=True)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; raised so that temporary files are removed on the way out."""
+
+
+class _Commands(click.Group):
+    """The group that decides how a command ends."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgebertError as error:
+            if isinstance(error, OutputError):
+                abandon_stdout()
+            raise _Failure(str(error)) from error
+        except BrokenPipeError:  # `| head` has seen enough
+            abandon_stdout()
+            ctx.exit(0)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise _Failure(f"{error.filename or 'a file'} could not be written: {error.strerror}") from error
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
+        except _Terminated:
+            ctx.exit(128 + signal.SIGTERM)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option("--version", is_flag=True, help="Print the version, and what it computes with here.")
+@click.pass_context
+def cli(context: click.Context, version: bool) -> None:
+    """BERT encoders in int8, on the processor at hand.
+
+    \b
+    edgebert classify reviews.txt              label and score for every line
+    edgebert embed sentences.txt -o out.npy    one vector for every line
+    edgebert convert ./my-bert my.edgebert     a trained model becomes one file
+    """
+    if version:
+        import edgebert
+
+        machine = edgebert.describe_machine()
+        threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+        engine = f"({machine['family']}, {threads}) on {machine['processor']}"
+        print_text(f"edgebert {edgebert.__version__} {engine}\n")
+        context.exit()
+
+
+for _command in (classify, embed, convert, info):
+    cli.add_command(_command)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def main() -> None:
+    """Run the command line of this process, and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
+    cli.main(prog_name="edgebert")

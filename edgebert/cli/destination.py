@@ -1,0 +1,153 @@
+"""Where results go: standard output, or a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from edgebert.errors import OutputError
+
+__all__ = ["Destination", "abandon_stdout", "check_folder", "open_destination", "print_text"]
+
+
+class Destination:
+    """A stream of bytes whose failures are `OutputError`, but for a closed pipe.
+
+    Parameters
+    ----------
+    stream : binary file
+    name : str
+        What messages call it.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, and let who waits at the other end have them."""
+        with _reported(self._name):
+            self._stream.write(data)
+            self._stream.flush()
+
+    def write_at_start(self, data: bytes) -> None:
+        """Write bytes over those that the stream begins with, and return to its end."""
+        with _reported(self._name):
+            self._stream.seek(0)
+            self._stream.write(data)
+            self._stream.seek(0, os.SEEK_END)
+
+
+@contextmanager
+def open_destination(path: str | None) -> Iterator[Destination]:
+    """Open standard output (None or ``"-"``) or a file for the length of a block.
+
+    A file gets its name when the block ends well; until then, and also when it does not,
+    what had that name before stays. A device or a named pipe is written to directly.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written: no such folder, no permission, no space.
+    """
+    if path is None or path == "-":
+        yield _standard_output()
+        return
+    check_folder(path)
+    with _reported(path):
+        mode = os.stat(path).st_mode if os.path.exists(path) else None
+        # To replace it the folder's permission would do; a file that is kept from writing is kept on purpose.
+        if mode is not None and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if mode is None or stat.S_ISREG(mode):
+        target = Path(os.path.realpath(path))  # a link stays a link
+        with _whole_file(target, mode, path) as stream:
+            yield Destination(stream, path)
+    else:
+        with _reported(path):
+            stream = open(path, "wb")  # noqa: SIM115 (closed below; only these errors are about writing)
+        try:
+            yield Destination(stream, path)
+        finally:
+            with suppress(OSError):
+                stream.close()
+
+
+@contextmanager
+def _whole_file(target: Path, mode: int | None, name: str) -> Iterator[BinaryIO]:
+    part = target.with_name(f".edgebert-{secrets.token_hex(8)}.part")
+    try:
+        with _reported(name):
+            stream = open(part, "xb")  # noqa: SIM115 (closed below; only these errors are about writing)
+        try:
+            yield stream
+            with _reported(name):
+                stream.flush()
+                os.fsync(stream.fileno())
+                stream.close()
+                if mode is not None:
+                    os.chmod(part, stat.S_IMODE(mode))
+                os.replace(part, target)
+        finally:
+            with suppress(OSError):
+                stream.close()
+    finally:
+        with suppress(OSError):  # there is none any more when all went well
+            part.unlink()
+
+
+def check_folder(path: str) -> None:
+    """Check that a file could be made at a path, before there is anything to write.
+
+    Raises
+    ------
+    OutputError
+        When its folder does not exist, or it is a folder itself.
+    """
+    if os.path.isdir(path):
+        raise OutputError(f"{path} could not be written: it is a folder, expected the name of a file")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise OutputError(f"{path} could not be written: there is no folder {folder}; make it first")
+
+
+def print_text(text: str) -> None:
+    """Write text to standard output.
+
+    Raises
+    ------
+    OutputError
+    """
+    _standard_output().write(text.encode("utf-8", "backslashreplace"))
+
+
+def abandon_stdout() -> None:
+    """Drop what Python still holds for standard output: at exit it would fail to write it once more."""
+    with suppress(OSError, AttributeError):
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)
+
+
+def _standard_output() -> Destination:
+    if sys.stdout is None:
+        raise OutputError("standard output is closed; redirect it, or name a file with -o")
+    sys.stdout.flush()
+    return Destination(sys.stdout.buffer, "standard output")
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{name} could not be written: {error.strerror or error}") from error

@@ -1,0 +1,44 @@
+"""``edgebert info``: what a model is, and what its makers say of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+import edgebert
+from edgebert.cli.destination import print_text
+from edgebert.cli.terminal import escape
+
+__all__ = ["info"]
+
+
+@click.command()
+@click.argument("model", required=False, metavar="[MODEL]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the model card in it.")
+def info(model: str | None, as_json: bool) -> None:
+    """Print the facts about a model, then its model card.
+
+    MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
+    """
+    loaded = edgebert.load(model)
+    if as_json:
+        facts = {**loaded.info, "model_card": loaded.model_card}
+        print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+        return
+    told = {key: _words(value) for key, value in loaded.info.items()}
+    width = max(map(len, told))
+    lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
+    if loaded.model_card:
+        # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
+        lines += ["", *(escape(line) for line in loaded.model_card.replace("\t", "    ").splitlines())]
+    print_text("\n".join(lines) + "\n")
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)
