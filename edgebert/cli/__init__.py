@@ -33,8 +33,8 @@ class _Failure(click.ClickException):
         click.echo(f"edgebert: error: {escape(self.message)}", file=file, err=True)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; raised so that temporary files are removed on the way out."""
+class _Stopped(BaseException):
+    """A signal asks the process to end; raised so that temporary files are removed on the way out."""
 
 
 class _Commands(click.Group):
@@ -56,8 +56,8 @@ class _Commands(click.Group):
             raise _Failure(f"{error.filename or 'a file'} could not be written: {error.strerror}") from error
         except KeyboardInterrupt:
             ctx.exit(128 + signal.SIGINT)
-        except _Terminated:
-            ctx.exit(128 + signal.SIGTERM)
+        except _Stopped as stop:
+            ctx.exit(128 + stop.args[0])
 
 
 @click.group(
@@ -90,11 +90,14 @@ for _command in (classify, embed, convert, info):
     cli.add_command(_command)
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
+def _stop(number: int, *_: object) -> NoReturn:
+    raise _Stopped(number)
 
 
 def main() -> None:
     """Run the command line of this process, and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has not the second
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, _stop)
     cli.main(prog_name="edgebert")

@@ -55,5 +55,9 @@ def show_progress(total: int | None, visible: bool) -> Iterator[Advance]:
 
 def _bar(total: int | None):  # type: ignore[no-untyped-def] # click does not export the type
     if total is None:
-        return click.progressbar(itertools.repeat(None), show_pos=True, label="texts", file=sys.stderr)
+        # A bar of an unknown length has nothing to show; the count has.
+        template = "%(label)s: %(info)s"
+        return click.progressbar(
+            itertools.repeat(None), show_pos=True, label="texts", bar_template=template, file=sys.stderr
+        )
     return click.progressbar(length=total, show_eta=True, file=sys.stderr)

@@ -1,0 +1,130 @@
+"""The group itself: help at once, the version with the machine, and how a command ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import edgebert
+from edgebert.cli import cli
+from edgebert.errors import InputError
+from tests.cli.command import FakeModel, invoke, run
+
+
+@pytest.mark.parametrize("command", [(), ("classify",), ("embed",), ("convert",), ("info",)])
+def test_help_imports_no_numpy_and_no_engine(command: tuple[str, ...]) -> None:
+    code = (
+        "import sys; sys.argv = ['edgebert', *sys.argv[1:], '--help']\n"
+        "from edgebert.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("Usage: edgebert ")
+    loaded = result.stderr.split()
+    assert "click" in loaded
+    assert not {"numpy", "numba", "llvmlite", "tokenizers", "safetensors", "huggingface_hub"} & set(loaded)
+
+
+def test_every_command_explains_its_options() -> None:
+    for name, command in cli.commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{name} {parameter.opts}"
+
+
+def test_no_command_shows_the_help() -> None:
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Commands:" in result.output
+
+
+@pytest.mark.parametrize(("threads", "words"), [("1", "1 thread"), ("3", "3 threads")])
+def test_version_names_family_and_threads(threads: str, words: str) -> None:
+    result = run("--version", EDGEBERT_NUM_THREADS=threads)
+    machine = edgebert.describe_machine()
+    expected = f"edgebert {edgebert.__version__} ({machine['family']}, {words}) on {machine['processor']}\n"
+    assert (result.returncode, result.stdout.decode(), result.stderr) == (0, expected, b"")
+
+
+def test_version_with_a_setting_that_cannot_be() -> None:
+    result = run("--version", EDGEBERT_NUM_THREADS="many")
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"edgebert: error: EDGEBERT_NUM_THREADS is 'many'")
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_python_m() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "edgebert", "--help"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == invoke("--help").stdout.replace("Usage: cli ", "Usage: edgebert ")
+
+
+def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str | None, threads: int | None) -> FakeModel:
+        raise InputError("first line\nsecond line \x1b[2J")
+
+    monkeypatch.setattr(edgebert, "load", fail)
+    result = invoke("classify", "--text", "x")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "edgebert: error: first line\\nsecond line \\x1b[2J\n"
+
+
+def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str | None, threads: int | None) -> FakeModel:
+        raise OSError(errno.EIO, "not about the user's files")
+
+    monkeypatch.setattr(edgebert, "load", fail)
+    with pytest.raises(OSError, match="not about"):
+        invoke("classify", "--text", "x")
+
+
+def test_a_full_disk_is_no_bug_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str | None, threads: int | None) -> FakeModel:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/kernels")
+
+    monkeypatch.setattr(edgebert, "load", fail)
+    result = invoke("classify", "--text", "x")
+    assert result.exit_code == 1
+    assert result.stderr == "edgebert: error: /cache/kernels could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["file", "--text", "x"], "Give either FILE or --text"),
+        (["--threads", "0", "--text", "x"], "0 is not in the range x>=1"),
+        (["--errors", "ignore", "--text", "x"], "'ignore' is not one of"),
+        (["one", "two"], "unexpected extra argument"),
+    ],
+)
+def test_usage_errors(command: str, arguments: list[str], complaint: str, model: FakeModel) -> None:
+    result = invoke(command, *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert model.calls == []
+
+
+@pytest.mark.parametrize("command", [["classify"], ["embed", "-o", "out.npy"]])
+def test_files_that_cannot_be_read(command: list[str], model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for name, fault in [("none", "No such file"), ("", "Is a directory"), ("empty", "no text in it")]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            result = invoke(*command, tmp_path / name)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"edgebert: error: {tmp_path / name}")
+        assert fault in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == ["empty"]

@@ -1,0 +1,80 @@
+"""``edgebert convert`` and ``edgebert info``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import edgebert
+from tests.cli.command import FakeModel, invoke, run
+from tests.golden import GOLDEN
+
+
+def test_convert_tells_sizes_and_time(tmp_path: Path) -> None:
+    out = tmp_path / "m.edgebert"
+    result = run("convert", GOLDEN / "classifier", out)
+    assert (result.returncode, result.stderr) == (0, b"")
+    before = (GOLDEN / "classifier" / "model.safetensors").stat().st_size
+    sizes = rf"{out.stat().st_size / 1e3:.1f} kB, from {before / 1e3:.1f} kB in {GOLDEN}/classifier"
+    assert re.fullmatch(rf"{out}: {sizes}, in \d+\.\d s\n", result.stdout.decode())
+    assert edgebert.load(out).labels == ("negative", "neutral", "positive")
+
+
+def test_convert_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source, output, fault in [
+        (tmp_path / "empty", tmp_path / "m.edgebert", "config.json"),
+        (tmp_path / "none" / "none" / "none", tmp_path / "m.edgebert", "no such folder"),
+        (GOLDEN / "encoder", tmp_path / "none" / "m.edgebert", "there is no folder"),
+        (GOLDEN / "encoder", tmp_path, "it is a folder"),
+    ]:
+        result = invoke("convert", source, output)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("edgebert: error: ")
+        assert fault in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "empty"]
+
+
+def test_convert_checks_the_output_before_it_downloads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(edgebert, "convert", lambda source, output: pytest.fail("it began"))
+    assert invoke("convert", "org/name", tmp_path / "none" / "m.edgebert").exit_code == 1
+
+
+def test_info(model: FakeModel) -> None:
+    result = invoke("info")
+    assert result.stdout == (
+        "source        fake\\x1b\n"
+        "size_bytes    1234567\n"
+        "labels        NEGATIVE, POSITIVE\n"
+        "normalize     no\n"
+        "\n# A card\n\nBeware \\x1b[31mof red.\n"
+    )
+
+
+def test_info_as_json(model: FakeModel) -> None:
+    facts = json.loads(invoke("info", "--json", "any.edgebert").stdout)
+    assert facts == {**model.info, "model_card": model.model_card}
+
+
+def test_info_of_a_real_model(classifier: Path) -> None:
+    result = run("info", classifier)
+    assert result.returncode == 0
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in result.stdout.decode().splitlines())
+    assert told["architecture"] == "BertForSequenceClassification"
+    assert told["labels"] == "negative, neutral, positive"
+    assert told["max_length"] == "50"
+    facts = json.loads(run("info", "--json", classifier).stdout)
+    assert facts["hidden_size"] == 36
+    assert facts["labels"] == ["negative", "neutral", "positive"]
+
+
+def test_info_of_no_model(tmp_path: Path) -> None:
+    result = invoke("info", tmp_path / "none.edgebert")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("edgebert: error: ")

@@ -1,0 +1,108 @@
+"""A file appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgebert.cli.destination import open_destination
+from edgebert.errors import OutputError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
+
+
+def write(path: Path, data: bytes = b"new") -> None:
+    with open_destination(str(path)) as destination:
+        destination.write(data)
+
+
+def test_nothing_shows_before_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    with open_destination(str(out)) as destination:
+        destination.write(b"new")
+        assert out.read_bytes() == b"old"
+        assert len(list(tmp_path.iterdir())) == 2
+        destination.write(b"er")
+        destination.write_at_start(b"N")
+        destination.write(b"!")
+    assert out.read_bytes() == b"Newer!"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(error), open_destination(str(out)) as destination:  # noqa: PT012 (the block is the subject)
+        destination.write(b"new")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, fault in [
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none" / "out", f"there is no folder {tmp_path / 'none'}"),
+        (tmp_path / "file" / "out", "there is no folder"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ]:
+        with pytest.raises(OutputError, match=fault):
+            write(path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_long_name_is_no_problem(tmp_path: Path) -> None:
+    write(tmp_path / ("x" * 255))
+    assert (tmp_path / ("x" * 255)).read_bytes() == b"new"
+
+
+@posix
+def test_the_mode_is_the_users(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write(tmp_path / "new")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    (tmp_path / "new").chmod(0o604)
+    write(tmp_path / "new")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
+
+
+@posix
+def test_a_write_protected_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everything
+    with pytest.raises(OutputError, match="Permission denied"):
+        write(out)
+    assert out.read_bytes() == b"old"
+
+
+@posix
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    target = tmp_path / "folder" / "target"
+    (tmp_path / "link").symlink_to(target)
+    for content in (b"first", b"second"):  # dangling, then not
+        write(tmp_path / "link", content)
+        assert (tmp_path / "link").is_symlink()
+        assert target.read_bytes() == content
+
+
+@posix
+def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write(pipe)
+    reader.join()
+    assert got == [b"new"]
+    assert pipe.is_fifo()

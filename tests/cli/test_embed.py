@@ -1,0 +1,74 @@
+"""``edgebert embed``: row N is the vector of line N."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgebert
+from edgebert.cli import texts
+from tests.cli.command import FakeModel, invoke, run
+
+LINES = b"one\n\ntwo words\n1 2 3 4 5 6\n"
+VECTORS = [[3, 1, 0], [0, 0, 0], [9, 2, 0], [11, 6, 0]]
+REPORT = "edgebert: 1 text was longer than 5 tokens and was embedded from what fits\n"
+
+
+@pytest.mark.parametrize("lines_at_once", [1, 3, 512])
+def test_npy(lines_at_once: int, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "CHUNK_LINES", lines_at_once)
+    result = invoke("embed", "-o", tmp_path / "out.npy", stdin=LINES)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", REPORT)
+    array = np.load(tmp_path / "out.npy")
+    assert array.dtype == np.float32
+    assert array.tolist() == VECTORS
+    assert np.load(tmp_path / "out.npy", mmap_mode="r").tolist() == VECTORS
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_npy_of_many_lines(model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_bytes(b"word\n" * 12_345)
+    assert invoke("embed", tmp_path / "in.txt", "-o", tmp_path / "out.npy").exit_code == 0
+    assert np.load(tmp_path / "out.npy").shape == (12_345, 3)
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_jsonl(to_file: bool, model: FakeModel, tmp_path: Path) -> None:
+    result = invoke("embed", *(["-o", tmp_path / "out.jsonl"] if to_file else []), stdin=LINES)
+    told = (tmp_path / "out.jsonl").read_text() if to_file else result.stdout
+    assert (result.exit_code, result.stderr) == (0, REPORT)
+    rows = [json.loads(line) for line in told.splitlines()]
+    assert [row["text"] for row in rows] == LINES.decode().splitlines()
+    assert [row["embedding"] for row in rows] == VECTORS
+
+
+def test_unknown_suffix(model: FakeModel, tmp_path: Path) -> None:
+    result = invoke("embed", "-o", tmp_path / "out.csv", stdin=LINES)
+    assert result.exit_code == 2
+    assert "expected a name that ends in .npy or .jsonl" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_midway_leaves_what_was_there(model: FakeModel, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    out.write_bytes(b"before")
+    result = invoke("embed", "-o", out, stdin=b"fine\n" * 1000 + b"\xff\n")
+    assert result.exit_code == 1
+    assert "line 1001 is not UTF-8" in result.stderr
+    assert out.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_whole_way(encoder: Path, tmp_path: Path) -> None:
+    lines = ["a first text", "", "日本 and more", "x"]
+    data = "\n".join(lines).encode()
+    out = tmp_path / "out.npy"
+    assert run("embed", "-m", encoder, "-o", out, stdin=data).returncode == 0
+    expected = edgebert.load(encoder).embed(lines)
+    np.testing.assert_array_equal(np.load(out), expected)
+    result = run("embed", "-m", encoder, stdin=data)
+    told = np.array([json.loads(line)["embedding"] for line in result.stdout.splitlines()], np.float32)
+    np.testing.assert_array_equal(told, expected)

@@ -1,0 +1,145 @@
+"""What a person sees at a terminal, and what only a person is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgebert.cli.terminal import display_width
+from tests.cli.command import COMMAND
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def at_terminal(
+    *arguments: object,
+    streams: tuple[str, ...] = ("stdin", "stdout", "stderr"),
+    columns: int = 60,
+    command: Sequence[str] = COMMAND,
+    **environment: str,
+) -> tuple[int, str]:
+    """Run the command with some of its streams at a terminal; return its exit code and what that shows."""
+    import pty
+
+    controller, terminal = pty.openpty()
+    os.set_blocking(controller, True)
+    clean = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "LINES")}
+    others = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr") if name not in streams}
+    process = subprocess.Popen(
+        [*command, *map(str, arguments)],
+        env={**clean, "TERM": "xterm", "COLUMNS": str(columns), **environment},
+        **{**dict.fromkeys(streams, terminal), **others},  # type: ignore[call-overload]
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            data = os.read(controller, 4096)
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            data = b""
+        if not data:
+            break
+        shown += data
+    os.close(controller)
+    return process.wait(), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def nasty(tmp_path: Path) -> Path:
+    path = tmp_path / "nasty.txt"
+    path.write_text(
+        "short\n\n" + "long " * 30 + "\n日本" + "語" * 60 + "\n\x1b[2J\x1b]0;owned\x07\n", encoding="utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize("columns", [30, 60, 100])
+def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: Path) -> None:
+    code, shown = at_terminal("classify", nasty, "-m", classifier, columns=columns)
+    assert code == 0
+    rows = ANSI.sub("", shown).split("\n")[:5]
+    assert all(display_width(row) <= columns for row in rows)
+    assert rows[0].endswith("  short")
+    assert rows[1] == ""
+    assert rows[2].endswith("…")
+    assert rows[3].endswith("…")
+    assert rows[4].endswith("\\x1b[2J\\x1b]0;owned\\x07"[: columns - 19] + "…" * (columns == 30))
+    assert "\x07" not in shown
+    assert "\x1b[2J" not in shown
+    assert "\x1b[1m" in shown
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_where_none_is_wanted(environment: dict[str, str], nasty: Path, classifier: Path) -> None:
+    code, shown = at_terminal("classify", nasty, "-m", classifier, **environment)
+    assert code == 0
+    assert "\x1b" not in shown
+
+
+def test_characters_that_the_terminal_has_not(nasty: Path, classifier: Path) -> None:
+    code, shown = at_terminal("classify", nasty, "-m", classifier, PYTHONIOENCODING="ascii")
+    assert code == 0
+    assert "???" in shown
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+def test_nothing_to_read(command: str, classifier: Path) -> None:
+    code, shown = at_terminal(command, "-m", classifier, streams=("stdin", "stderr"))
+    assert code == 2
+    assert "Nothing to read: give FILE, --text, or pipe texts in" in shown
+
+
+def test_vectors_are_not_shown(classifier: Path) -> None:
+    code, shown = at_terminal("embed", "--text", "x", "-m", classifier)
+    assert code == 2
+    assert "-o OUT.npy" in shown
+
+
+IMPATIENT = [*COMMAND[:2], "import edgebert.cli.progress as p; p.PATIENCE = 0; " + COMMAND[2]]
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    path = tmp_path / "long.txt"
+    path.write_bytes(b"some words in a line\n" * 4000)
+    return path
+
+
+def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Path) -> None:
+    arguments = ("classify", long, "-m", classifier)
+    code, shown = at_terminal(*arguments, "-o", tmp_path / "out", streams=("stderr",), command=IMPATIENT)
+    assert code == 0
+    percents = [int(number) for number in re.findall(r"(\d+)%", shown)]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert len(percents) > 3
+    # Rows on the same terminal show how far it is.
+    code, shown = at_terminal(*arguments, command=IMPATIENT)
+    assert code == 0
+    assert "%" not in shown
+
+
+def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Path) -> None:
+    code, shown = at_terminal(
+        *("embed", "-m", classifier, "-o", tmp_path / "out.npy"),
+        streams=("stderr",),
+        command=["bash", "-c", 'cat "$0" | "$@"', str(long), *IMPATIENT],
+    )
+    assert code == 0
+    counts = [int(number) for number in re.findall(r"texts: (\d+)", shown)]
+    assert counts == sorted(counts)
+    assert counts[-1] == 4000
+
+
+def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
+    code, shown = at_terminal(
+        "classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",)
+    )
+    assert (code, shown) == (0, "")
