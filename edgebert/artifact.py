@@ -61,7 +61,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.unlink(part)
 
 
-def write_artifact(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def write_artifact(
+    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> None:
     """Write an .edgebert file, whole or not at all.
 
     Parameters
@@ -84,7 +86,7 @@ def write_artifact(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarra
             "data_offsets": [offset, offset + array.nbytes],
         }
         offset += array.nbytes
-        checksum = zlib.crc32(array.reshape(-1).view(np.uint8), checksum)
+        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
     texts = {
         "format": "edgebert",
         "format_version": str(FORMAT_VERSION),
@@ -152,7 +154,9 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     header = _header(path, mapped)
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or metadata.get("format") != "edgebert":
-        raise ArtifactError(f"{path} is a safetensors file but no .edgebert file; convert its model with: edgebert convert")
+        raise ArtifactError(
+            f"{path} is a safetensors file but no .edgebert file; convert its model with: edgebert convert"
+        )
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
         raise ArtifactError(
@@ -161,7 +165,7 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         )
     data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
     tensors = _tensors(path, header, data)
-    if f"{zlib.crc32(data):08x}" != metadata.get("data_crc32"):
+    if f"{zlib.crc32(data.data):08x}" != metadata.get("data_crc32"):
         raise damaged(path, "the checksum of its weights is wrong")
     return Artifact(path, mapped.size, tensors, metadata)
 

@@ -11,6 +11,8 @@ from edgebert.errors import ArtifactError, InputError
 
 __all__ = ["PackedBatch", "TextTokenizer", "Tokens", "batches", "pack"]
 
+Ids = Sequence[int] | np.ndarray
+
 
 @dataclasses.dataclass(frozen=True)
 class Tokens:
@@ -78,7 +80,7 @@ class PackedBatch:
     cu_seqlens: np.ndarray
 
 
-def pack(sequences: Sequence[Sequence[int]], token_types: Sequence[Sequence[int]] | None = None) -> PackedBatch:
+def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None) -> PackedBatch:
     """Lay sequences of token ids end to end.
 
     Parameters
@@ -96,11 +98,11 @@ def pack(sequences: Sequence[Sequence[int]], token_types: Sequence[Sequence[int]
     return PackedBatch(input_ids, types, position_ids.astype(np.int32), cu_seqlens)
 
 
-def _concatenated(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+def _concatenated(sequences: Sequence[Ids]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int32), *(np.asarray(ids, np.int32) for ids in sequences)])
 
 
-def check_ids(token_ids: Sequence[Sequence[int]], vocab_size: int, longest: int) -> list[np.ndarray]:
+def check_ids(token_ids: Sequence[Ids], vocab_size: int, longest: int) -> list[np.ndarray]:
     """Check sequences of token ids that come from a caller; return them as int32 arrays.
 
     Raises

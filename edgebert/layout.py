@@ -18,7 +18,7 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
     """Return the shape and dtype of every tensor, by name.
 
     H, heads and I are padded to multiples of 16. A linear layer "x" has ``x.weight`` (panels of 16 outputs by 4
-    inputs), ``x.scale``, ``x.column_sums`` and ``x.bias``.
+    inputs), ``x.scale``, ``x.column_sums`` and ``x.bias``; a LayerNorm has ``smoothing`` beside its weight and bias.
     """
     H, I = padded(config.hidden_size), padded(config.intermediate_size)  # noqa: E741 (the field's own name)
     width = config.num_attention_heads * padded(config.head_dim)
@@ -30,7 +30,7 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
     }
 
     def norm(name: str) -> None:
-        table.update({f"{name}.{part}": ((H,), np.float32) for part in ("weight", "bias")})
+        table.update({f"{name}.{part}": ((H,), np.float32) for part in ("weight", "bias", "smoothing")})
 
     def linear(name: str, N: int, K: int) -> None:
         table[f"{name}.weight"] = ((N // 16, K // 4, 16, 4), np.int8)

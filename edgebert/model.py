@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.artifact import Artifact, damaged, read_artifact
-from edgebert.batch import TextTokenizer, Tokens, batches, check_ids, pack
+from edgebert.batch import Ids, TextTokenizer, Tokens, batches, check_ids, pack
 from edgebert.config import BertConfig
 from edgebert.engine.backend import open_backend
 from edgebert.engine.processor import default_threads
@@ -94,9 +94,7 @@ class Model:
 
     def _check(self) -> None:
         """Compare the file with the table of what it must hold."""
-        faults = check_tensors(
-            self._artifact.tensors, expected_tensors(self._config, self._head, len(self.labels))
-        )
+        faults = check_tensors(self._artifact.tensors, expected_tensors(self._config, self._head, len(self.labels)))
         if type(self.max_length) is not int or not 3 <= self.max_length <= self._config.max_position_embeddings:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {self._config.max_position_embeddings}")
         if self._pooling not in POOLINGS:
@@ -161,7 +159,7 @@ class Model:
                 result[index] = unit(vector) if self._normalize else vector
         return result
 
-    def hidden_states(self, token_ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:
         """Compute the last hidden states of sequences of token ids, for callers with their own tokenizer.
 
         Parameters
@@ -206,7 +204,9 @@ class Model:
         try:
             tokens = [self._tokenizer(text) for text in texts]
         except UnicodeEncodeError as error:
-            raise InputError(f"a text has a lone surrogate ({error.reason}); decode it with errors='replace'") from error
+            raise InputError(
+                f"a text has a lone surrogate ({error.reason}); decode it with errors='replace'"
+            ) from error
         check_ids([text.ids for text in tokens], self._config.vocab_size, self._config.max_position_embeddings)
         cut = [index for index, text in enumerate(tokens) if text.count > len(text.ids)]
         if on_truncated is not None:

@@ -63,9 +63,7 @@ def expected_tensors(config: BertConfig, num_labels: int) -> dict[str, tuple[int
     return shapes
 
 
-def match(
-    stored: Mapping[str, StoredTensor], config: BertConfig, head: str, *, source: str
-) -> dict[str, StoredTensor]:
+def match(stored: Mapping[str, StoredTensor], config: BertConfig, head: str, *, source: str) -> dict[str, StoredTensor]:
     """Return the tensors of a checkpoint by canonical name, after holding them against the contract.
 
     An encoder may lack its pooler; a classifier may not, as it reads from it. Heads of

@@ -55,8 +55,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         raise CheckpointError(f"{folder / 'modules.json'} has a module without its type or path") from error
     if unknown := [kind for kind in kinds if kind not in _PIPELINE]:
         raise UnsupportedModelError(
-            f"{folder} has sentence-transformers modules {', '.join(unknown)};"
-            f" edgebert runs {', '.join(_PIPELINE)}"
+            f"{folder} has sentence-transformers modules {', '.join(unknown)}; edgebert runs {', '.join(_PIPELINE)}"
         )
     if not kinds or kinds != _PIPELINE[: len(kinds)]:
         raise UnsupportedModelError(
@@ -90,16 +89,12 @@ def _pooling(path: Path) -> str:
     prefix = "pooling_mode_"
     chosen: Any = settings.get("pooling_mode")
     if chosen is None:
-        chosen = [
-            key.removeprefix(prefix) for key, on in settings.items() if key.startswith(prefix) and on is True
-        ]
+        chosen = [key.removeprefix(prefix) for key, on in settings.items() if key.startswith(prefix) and on is True]
     modes = [str(mode) for mode in (chosen if isinstance(chosen, list) else [chosen])]
     if not modes:
         return "mean"  # sentence-transformers' own default
     if len(modes) > 1 or modes[0] not in _POOLINGS:
-        raise UnsupportedModelError(
-            f"{path} pools by {' and '.join(modes)}; edgebert pools by one of cls, mean, max"
-        )
+        raise UnsupportedModelError(f"{path} pools by {' and '.join(modes)}; edgebert pools by one of cls, mean, max")
     return _POOLINGS[modes[0]]
 
 

@@ -65,9 +65,7 @@ def locate(source: str | os.PathLike[str]) -> Source:
         raise CheckpointError(f"{word} is a file, expected the model folder with config.json that it lies in")
     parsed = _HUB_NAME.fullmatch(word)
     if not isinstance(source, str) or not parsed or word.startswith(".") or word.endswith(".safetensors"):
-        raise CheckpointError(
-            f"no such folder: {word!r}; expected a model folder, or org/name of one on the hub"
-        )
+        raise CheckpointError(f"no such folder: {word!r}; expected a model folder, or org/name of one on the hub")
     repo, revision = parsed["repo"], parsed["revision"]
     return Source(word, _download(word, repo, revision, _DESCRIPTION), repo)
 
@@ -101,8 +99,7 @@ def _download(name: str, repo: str, revision: str | None, patterns: list[str]) -
         return folder
     except Exception as error:  # of requests or httpx by version, of the disk, of its own: no common base
         raise DownloadError(
-            f"{name!r} is no folder here, and could not be had from {constants.ENDPOINT}:"
-            f" {_reason(error, revision)}"
+            f"{name!r} is no folder here, and could not be had from {constants.ENDPOINT}: {_reason(error, revision)}"
         ) from error
 
 

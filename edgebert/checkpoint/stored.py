@@ -87,9 +87,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             )
         position = end
     if 8 + length + position != size:
-        raise CheckpointError(
-            f"{path} has {size} bytes, expected {8 + length + position} by its header; {_REMEDY}"
-        )
+        raise CheckpointError(f"{path} has {size} bytes, expected {8 + length + position} by its header; {_REMEDY}")
     return tensors
 
 

@@ -75,8 +75,7 @@ def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     kind = settings.get("tokenizer_class") or "BertTokenizer"
     if kind not in _WORDPIECE_CLASSES:
         raise UnsupportedModelError(
-            f"{path} is for a {kind}; without a tokenizer.json edgebert builds"
-            f" {' or '.join(_WORDPIECE_CLASSES)} alone"
+            f"{path} is for a {kind}; without a tokenizer.json edgebert builds {' or '.join(_WORDPIECE_CLASSES)} alone"
         )
     if settings.get("do_basic_tokenize") is False:
         raise UnsupportedModelError(

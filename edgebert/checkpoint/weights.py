@@ -70,9 +70,7 @@ def stored_tensors(files: list[Path]) -> dict[str, StoredTensor]:
     faults = []
     for path in files:
         header = read_header(path)
-        faults += [
-            f"{name!r} is in {tensors[name].path.name} and {path.name}" for name in header if name in tensors
-        ]
+        faults += [f"{name!r} is in {tensors[name].path.name} and {path.name}" for name in header if name in tensors]
         tensors |= header
     if files[0].name != SINGLE:
         # What no file holds is left to the contract, which knows whether it is needed.

@@ -31,7 +31,9 @@ class Backend(Protocol):
 class CompiledBackend:
     """The kernels of one instruction family on a team of threads."""
 
-    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray], family: str, threads: int, token_budget: int) -> None:
+    def __init__(
+        self, config: BertConfig, tensors: Mapping[str, np.ndarray], family: str, threads: int, token_budget: int
+    ) -> None:
         from edgebert.engine.encoder import Encoder
         from edgebert.engine.library import load_library
 

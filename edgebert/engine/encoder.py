@@ -138,9 +138,7 @@ class Encoder:
         plan["hidden"] = hidden.ctypes.data
         plan["wide"] = self._reserve(rows * max(3 * width, self._intermediate_stride), np.float32)
         plan["narrow"] = self._reserve(rows * max(width, self._hidden_stride), np.float32)
-        plan["quantized"] = self._reserve(
-            rows * max(width, self._hidden_stride, self._intermediate_stride), np.uint8
-        )
+        plan["quantized"] = self._reserve(rows * max(width, self._hidden_stride, self._intermediate_stride), np.uint8)
         plan["row_scale"] = self._reserve(rows, np.float32)
         plan["row_zero"] = self._reserve(rows, np.int32)
         # Attention: the transposed keys, up to 16 rows of scores, and a vector for each of those rows.
@@ -163,7 +161,7 @@ class Encoder:
 
     def _norm(self, tensors: Mapping[str, np.ndarray], name: str) -> int:
         record = np.zeros(1, NORM)
-        for part in ("weight", "bias"):
+        for part in ("weight", "bias", "smoothing"):
             record[part] = self._address(tensors[f"{name}.{part}"])
         return self._address(record)
 

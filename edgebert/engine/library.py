@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -23,15 +23,15 @@ __all__ = ["KernelLibrary", "cache_folder", "load_library"]
 
 _PACKAGE = Path(__file__).parent.parent
 _COMPILE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
-    "from edgebert.kernels.compile import main; main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));from edgebert.kernels.compile import main; main()"
 )
 _INT, _FLOAT = ctypes.c_int64, ctypes.c_float
-_SIGNATURES = {
+_Type = type[ctypes.c_int64] | type[ctypes.c_float]
+_SIGNATURES: dict[str, list[_Type]] = {
     "encode": [_INT] * 2,
     "dense": [_INT] * 6,
     "quantize_rows": [_INT] * 6,
-    "add_layer_norm": [_INT] * 7 + [_FLOAT],
+    "add_layer_norm": [_INT] * 8 + [_FLOAT],
     "activate": [_INT] * 3,
     "matmul": [_INT] * 10,
     "attend": [_INT] * 5 + [_FLOAT] + [_INT] * 4,
@@ -45,10 +45,18 @@ class KernelLibrary:
     interpreter's lock.
     """
 
+    encode: Callable[..., int]
+    dense: Callable[..., int]
+    quantize_rows: Callable[..., int]
+    add_layer_norm: Callable[..., int]
+    activate: Callable[..., int]
+    matmul: Callable[..., int]
+    attend: Callable[..., int]
+
     def __init__(self, family: str, code: bytes) -> None:
         import llvmlite.binding as llvm
 
-        if _needs_initialize(llvm):
+        if _needs_initialize():
             llvm.initialize()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -63,7 +71,7 @@ class KernelLibrary:
             setattr(self, name, ctypes.CFUNCTYPE(_INT, *arguments)(address))
 
 
-def _needs_initialize(llvm) -> bool:
+def _needs_initialize() -> bool:
     """Say whether this llvmlite wants its core initialised by hand (0.45 and later refuse)."""
     release = tuple(int(part) for part in version("llvmlite").split(".")[:2])
     return release < (0, 45)
@@ -184,7 +192,7 @@ class _Notice:
                 sys.stderr.write(text)
                 sys.stderr.flush()
 
-    def follow(self, lines: Iterator[str]) -> Iterator[str]:
+    def follow(self, lines: Iterable[str]) -> Iterator[str]:
         """Show 'done total' lines as a percentage, and pass the others on."""
         for line in lines:
             words = line.split()

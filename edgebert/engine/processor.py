@@ -55,14 +55,9 @@ def choose_family(environment: Mapping[str, str] | None = None) -> str:
         return asked
     if asked in FAMILIES:
         raise SettingError(
-            f"EDGEBERT_FAMILY is {asked}, which this processor cannot run; it can run"
-            f" {', '.join(available_families())}"
+            f"EDGEBERT_FAMILY is {asked}, which this processor cannot run; it can run {', '.join(available_families())}"
         )
-    raise SettingError(
-        f"EDGEBERT_FAMILY is {asked!r}, expected one of {', '.join([*available_families(), REFERENCE])}"
-    )
-
-
+    raise SettingError(f"EDGEBERT_FAMILY is {asked!r}, expected one of {', '.join([*available_families(), REFERENCE])}")
 
 
 def describe_machine() -> dict[str, str | int]:

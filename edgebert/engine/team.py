@@ -50,9 +50,7 @@ class _Crew:
         self.gates = [threading.Lock() for _ in range(count)]
         for index, gate in enumerate(self.gates, start=1):
             gate.acquire()
-            threading.Thread(
-                target=_work, args=(gate, self.job, index), name=f"edgebert-{index}", daemon=True
-            ).start()
+            threading.Thread(target=_work, args=(gate, self.job, index), name=f"edgebert-{index}", daemon=True).start()
 
     def dismiss(self) -> None:
         """End the threads."""

@@ -52,13 +52,17 @@ def quantize_buffer(plan, buffer, K, begin, end):
 
 
 @kernel
-def add_and_norm(plan, norm_address, begin, end):
-    """Add the narrow buffer to the residual stream, normalise and quantize rows begin..end."""
-    norm = norm_at(norm_address)
+def add_and_norm(plan, before, after, begin, end):
+    """Add the narrow buffer to the residual stream, normalise and quantize rows begin..end.
+
+    `before` is the address of the LayerNorm that the stream comes from, `after` of the one it goes through.
+    """
+    smoothing = norm_at(before).smoothing
+    norm = norm_at(after)
     stride = plan.hidden_stride
     for t in range(begin, end):
         row = plan.hidden + 4 * t * stride
-        add_row(row, plan.narrow + 4 * t * stride, stride)
+        add_row(row, smoothing, plan.narrow + 4 * t * stride, stride)
         layer_norm(row, plan.hidden_size, stride, norm.weight, norm.bias, plan.layer_norm_eps)
         quantize(plan, row, stride, t)
 
@@ -100,6 +104,7 @@ def encode(plan_address, thread):
     heads, head_dim = plan.num_attention_heads, plan.head_dim
     width = heads * head_dim
     intermediate_stride = plan.intermediate_stride
+    norm = plan.embeddings_norm
     arrivals = plan.arrivals_before + plan.threads
 
     embed(plan, begin, end)
@@ -125,7 +130,7 @@ def encode(plan_address, thread):
         arrivals = meet(plan, arrivals)
         project(plan, layer.attention_output, plan.narrow, plan.hidden_stride, thread, scratch)
         arrivals = meet(plan, arrivals)
-        add_and_norm(plan, layer.attention_norm, begin, end)
+        add_and_norm(plan, norm, layer.attention_norm, begin, end)
         arrivals = meet(plan, arrivals)
         project(plan, layer.intermediate, plan.wide, intermediate_stride, thread, scratch)
         arrivals = meet(plan, arrivals)
@@ -133,6 +138,7 @@ def encode(plan_address, thread):
         arrivals = meet(plan, arrivals)
         project(plan, layer.output, plan.narrow, plan.hidden_stride, thread, scratch)
         arrivals = meet(plan, arrivals)
-        add_and_norm(plan, layer.output_norm, begin, end)
+        add_and_norm(plan, layer.attention_norm, layer.output_norm, begin, end)
+        norm = layer.output_norm
     meet(plan, arrivals)
     return 0

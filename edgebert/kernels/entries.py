@@ -25,11 +25,11 @@ def quantize_rows(x, M, K, q, scale, zero):
 
 
 @kernel
-def add_layer_norm(x, y, M, hidden_size, hidden_stride, weight, bias, eps):
-    """Add `y` to `x` and normalise, in place, M rows."""
+def add_layer_norm(x, smoothing, y, M, hidden_size, hidden_stride, weight, bias, eps):
+    """Multiply `x` by `smoothing`, add `y` and normalise, in place, M rows."""
     for m in range(M):
         row = x + 4 * m * hidden_stride
-        add_row(row, y + 4 * m * hidden_stride, hidden_stride)
+        add_row(row, smoothing, y + 4 * m * hidden_stride, hidden_stride)
         layer_norm(row, hidden_size, hidden_stride, weight, bias, eps)
     return 0
 
@@ -62,7 +62,7 @@ ENTRIES = {
     "edgebert_encode": (encode, _I(_I, _I)),
     "edgebert_dense": (dense, _I(*[_I] * 6)),
     "edgebert_quantize_rows": (quantize_rows, _I(*[_I] * 6)),
-    "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 7, _F)),
+    "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 8, _F)),
     "edgebert_activate": (activate_all, _I(_I, _I, _I)),
     "edgebert_matmul": (multiply, _I(*[_I] * 10)),
     "edgebert_attend": (attend_all, _I(*[_I] * 5, _F, *[_I] * 4)),

@@ -40,9 +40,7 @@ class Kernel(CPUDispatcher):
 
 def kernel(function):
     """Declare a kernel. Arithmetic has no fast-math flag; integer division is never checked for zero."""
-    return Kernel(
-        function, targetoptions={"nopython": True, "error_model": "numpy"}, pipeline_class=_ToLLVM
-    )
+    return Kernel(function, targetoptions={"nopython": True, "error_model": "numpy"}, pipeline_class=_ToLLVM)
 
 
 def export(function, signature, symbol):
@@ -74,9 +72,7 @@ def export(function, signature, symbol):
     arguments = [context.get_value_type(kind) for kind in signature.args]
     entry = ir.Function(module, ir.FunctionType(result, arguments), symbol)
     builder = ir.IRBuilder(entry.append_basic_block())
-    _, value = convention.call_function(
-        builder, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, entry.args
-    )
+    _, value = convention.call_function(builder, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, entry.args)
     builder.ret(value)
     with global_compiler_lock:
         compiled.library.finalize()  # links what the kernel calls

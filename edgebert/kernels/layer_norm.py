@@ -40,7 +40,7 @@ def layer_norm(x, hidden_size, hidden_stride, weight, bias, eps):
 
 
 @kernel
-def add_row(x, y, size):
-    """Add float32 row `y` to row `x`."""
+def add_row(x, smoothing, y, size):
+    """Undo the smoothing of float32 row `x` and add row `y` to it: x * smoothing + y."""
     for i in range(0, size, 16):
-        store(x + 4 * i, load(x + 4 * i) + load(y + 4 * i))
+        store(x + 4 * i, fma(load(x + 4 * i), load(smoothing + 4 * i), load(y + 4 * i)))

@@ -95,7 +95,7 @@ def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, part
     panels = linear.N // LANES
     begin, end = np.int64(0), M
     first, last = np.int64(0), panels
-    if M >= BLOCK_ROWS * parts:
+    if BLOCK_ROWS * parts <= M:
         begin, end = share(M, part, parts), share(M, part + 1, parts)
     else:
         groups = (panels + PANELS - 1) // PANELS

@@ -29,8 +29,8 @@ LINEAR = np.dtype(
 )
 """One int8 linear layer."""
 
-NORM = np.dtype([("weight", _ADDRESS), ("bias", _ADDRESS)])
-"""One LayerNorm: float32 [H padded], both."""
+NORM = np.dtype([("weight", _ADDRESS), ("bias", _ADDRESS), ("smoothing", _ADDRESS)])
+"""One LayerNorm: float32 [H padded], all. Its output is divided by `smoothing`: weight and bias are so already."""
 
 LAYER = np.dtype(
     [
@@ -69,7 +69,7 @@ PLAN = np.dtype(
         ("position_ids", _ADDRESS),  # int32 [T]
         ("cu_seqlens", _ADDRESS),  # int32 [B + 1]
         # the workspace
-        ("hidden", _ADDRESS),  # float32 [T, H padded]: the residual stream, and the result
+        ("hidden", _ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
         ("wide", _ADDRESS),  # float32 [T, max(3H, I)]: query, key, value; then the intermediate
         ("narrow", _ADDRESS),  # float32 [T, H]: context; then each output projection
         ("quantized", _ADDRESS),  # uint8 [T, max(H, I)]

@@ -117,6 +117,30 @@ def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.stack([(row.astype(np.float64) @ weight).astype(np.float32) for row in x]) if len(x) else x @ weight
 
 
+def embed(tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
+    """Sum the three embeddings of every token: float32 (T, H padded)."""
+    word = tensors["embeddings.word_embeddings.weight"][batch.input_ids].astype(np.float32)
+    x = word * tensors["embeddings.word_embeddings.scale"][batch.input_ids][:, None]
+    x += tensors["embeddings.position_embeddings.weight"][batch.position_ids].astype(np.float32)
+    x += tensors["embeddings.token_type_embeddings.weight"][batch.token_type_ids].astype(np.float32)
+    return x
+
+
+def norm(config: BertConfig, tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
+    """Apply a LayerNorm of the model: float32 (T, H padded) to the same; what lies beyond H stays zero."""
+    H = config.hidden_size
+    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+    result = np.zeros_like(x)
+    result[:, :H] = layer_norm(x[:, :H], weight[:H], bias[:H], config.layer_norm_eps)
+    return result
+
+
+def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
+    """Quantize rows and multiply them by a linear layer of the model."""
+    parts = (tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
+    return matmul(*quantize_rows(x), *parts)
+
+
 def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
     """Run BERT's encoder on a packed batch.
 
@@ -131,28 +155,20 @@ def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedB
     -------
     ndarray [shape=(T, hidden_size), dtype=float32]
     """
-    H = config.hidden_size
-
-    def norm(x: np.ndarray, name: str) -> np.ndarray:
-        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-        x[:, :H] = layer_norm(x[:, :H], weight[:H], bias[:H], config.layer_norm_eps)
-        return x
-
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
-        parts = (tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
-        return matmul(*quantize_rows(x), *parts)
-
-    word = tensors["embeddings.word_embeddings.weight"][batch.input_ids].astype(np.float32)
-    x = word * tensors["embeddings.word_embeddings.scale"][batch.input_ids][:, None]
-    x += tensors["embeddings.position_embeddings.weight"][batch.position_ids].astype(np.float32)
-    x += tensors["embeddings.token_type_embeddings.weight"][batch.token_type_ids].astype(np.float32)
-    x = norm(x, "embeddings.LayerNorm")
+    stream = "embeddings.LayerNorm"
+    x = norm(config, tensors, embed(tensors, batch), stream)
     for i in range(config.num_hidden_layers):
         layer = f"encoder.layer.{i}"
-        projected = linear(x, f"{layer}.attention.self.query_key_value")
+        projected = linear(tensors, x, f"{layer}.attention.self.query_key_value")
         scale = 1 / math.sqrt(config.head_dim)
         context = attend(projected, batch.cu_seqlens, config.num_attention_heads, scale)
-        x = norm(x + linear(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
-        inner = gelu(linear(x, f"{layer}.intermediate.dense"), config.gelu)
-        x = norm(x + linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
-    return x[:, :H]
+        y = linear(tensors, context, f"{layer}.attention.output.dense")
+        x = x * tensors[f"{stream}.smoothing"] + y
+        stream = f"{layer}.attention.output.LayerNorm"
+        x = norm(config, tensors, x, stream)
+        inner = gelu(linear(tensors, x, f"{layer}.intermediate.dense"), config.gelu)
+        y = linear(tensors, inner, f"{layer}.output.dense")
+        x = x * tensors[f"{stream}.smoothing"] + y
+        stream = f"{layer}.output.LayerNorm"
+        x = norm(config, tensors, x, stream)
+    return x[:, : config.hidden_size]

@@ -17,7 +17,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["PANEL_COLUMNS", "PANEL_DEPTH", "SCHEME", "pack_panels", "quantize_embeddings", "quantize_weight", "unpack_panels"]
+__all__ = [
+    "PANEL_COLUMNS",
+    "PANEL_DEPTH",
+    "SCHEME",
+    "WEIGHT_LEVELS",
+    "pack_panels",
+    "quantize_embeddings",
+    "unpack_panels",
+    "weight_scale",
+]
 
 SCHEME = "w7a8"
 WEIGHT_LEVELS = 63
@@ -32,10 +41,10 @@ def _scaled(rows: np.ndarray, extent: np.ndarray, levels: int) -> tuple[np.ndarr
     return q, scale
 
 
-def quantize_weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quantize the weight of a linear layer, a scale for each output channel.
+def weight_scale(weight: np.ndarray) -> np.ndarray:
+    """Choose the scale of each output channel of a linear layer.
 
-    The scale is the one, among the channel's largest value and a few smaller, that leaves the least squared error.
+    The one, among the channel's largest value and a few smaller, that leaves the least squared error.
 
     Parameters
     ----------
@@ -43,19 +52,17 @@ def quantize_weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    q : ndarray [shape=(N, K), dtype=int8], in -63..63
-    scale : ndarray [shape=(N,), dtype=float32]
+    ndarray [shape=(N,), dtype=float32]
     """
     largest = np.abs(weight).max(axis=1)
     best_error = np.full(len(weight), np.inf)
-    best_q = np.zeros(weight.shape, np.int8)
     best_scale = np.ones(len(weight), np.float32)
     for clip in _CLIPS:
         q, scale = _scaled(weight, largest * clip, WEIGHT_LEVELS)
         error = np.square(q * scale[:, None] - weight, dtype=np.float64).sum(axis=1)
         better = error < best_error
-        best_error[better], best_q[better], best_scale[better] = error[better], q[better], scale[better]
-    return best_q, best_scale
+        best_error[better], best_scale[better] = error[better], scale[better]
+    return best_scale
 
 
 def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -46,9 +46,7 @@ def _vpmaddubsw(bits):
 
     def dot(builder, acc, a, w):
         bytes_type, words = ir.VectorType(I8, lanes * 4), ir.VectorType(I16, lanes * 2)
-        pairs = _call(
-            builder, narrow, words, builder.bitcast(a, bytes_type), builder.bitcast(w, bytes_type)
-        )
+        pairs = _call(builder, narrow, words, builder.bitcast(a, bytes_type), builder.bitcast(w, bytes_type))
         ones = ir.Constant(words, [1] * (lanes * 2))
         return builder.add(acc, _call(builder, wide, acc.type, pairs, ones))
 

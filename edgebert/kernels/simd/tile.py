@@ -52,9 +52,7 @@ def _emit(module, name, rows, vectors, lanes, element, step):
         builder.load(
             pointer(
                 builder,
-                builder.add(
-                    builder.add(panel_addresses[v // per_panel], b_offset), I64(v % per_panel * lanes * 4)
-                ),
+                builder.add(builder.add(panel_addresses[v // per_panel], b_offset), I64(v % per_panel * lanes * 4)),
                 vector,
             ),
             align=4,

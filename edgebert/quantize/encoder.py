@@ -1,0 +1,153 @@
+"""Quantize an encoder layer by layer, while the calibration text passes through what is quantized already."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.errors import CheckpointError
+from edgebert.kernels import reference
+from edgebert.kernels.plan import padded
+from edgebert.quantize.law import pack_panels, quantize_embeddings
+from edgebert.quantize.rounding import round_weight
+from edgebert.quantize.smoothing import smoothing
+
+__all__ = ["half", "quantize_encoder"]
+
+_HALF_LARGEST = float(np.finfo(np.float16).max)
+
+
+def quantize_encoder(
+    config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch
+) -> dict[str, np.ndarray]:
+    """Quantize an encoder.
+
+    Parameters
+    ----------
+    config : BertConfig
+    weights : mapping of str to ndarray [dtype=float32]
+        A checkpoint's tensors.
+    batch : PackedBatch
+        The calibration text.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The encoder's tensors as in `edgebert.layout`.
+    """
+    return _Quantizer(config, weights, batch).run()
+
+
+class _Quantizer:
+    """The state of the work: the tensors so far, and the model and text that they come from."""
+
+    def __init__(self, config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> None:
+        self._config, self._weights, self._batch = config, weights, batch
+        self._stride = padded(config.hidden_size)
+        self._result: dict[str, np.ndarray] = {}
+
+    def run(self) -> dict[str, np.ndarray]:
+        """Quantize everything, in the order of the forward pass."""
+        stream = "embeddings.LayerNorm"
+        x = self._normed(self._embeddings(), stream)
+        for i in range(self._config.num_hidden_layers):
+            layer = f"encoder.layer.{i}"
+            x = self._attention(x, stream, layer)
+            stream = f"{layer}.attention.output.LayerNorm"
+            x = self._feed_forward(x, stream, layer)
+            stream = f"{layer}.output.LayerNorm"
+        return self._result
+
+    def _embeddings(self) -> np.ndarray:
+        """Quantize the embeddings; return their sums for the text."""
+        words, scale = quantize_embeddings(self._weights["embeddings.word_embeddings.weight"])
+        self._result["embeddings.word_embeddings.weight"] = _pad(words, (len(words), self._stride))
+        self._result["embeddings.word_embeddings.scale"] = scale
+        for name in ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"):
+            table = self._weights[name]
+            self._result[name] = half(name, _pad(table, (len(table), self._stride)))
+        return reference.embed(self._result, self._batch)
+
+    def _attention(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
+        """Quantize the first half of a layer; return the text after it."""
+        heads, head_dim = self._config.num_attention_heads, self._config.head_dim
+        parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
+        weight = np.concatenate([_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in parts])
+        bias = np.concatenate([_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in parts])
+        x, weight = self._smooth(x, stream, weight)
+        projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias)
+        context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim))
+        name = f"{layer}.attention.output"
+        # The context arrives head by head, each padded: so are the inputs of this one.
+        weight = _pad_heads(self._weights[f"{name}.dense.weight"].T, heads, head_dim).T
+        y = self._linear(f"{name}.dense", context, weight, self._weights[f"{name}.dense.bias"])
+        return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+
+    def _feed_forward(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
+        """Quantize the second half of a layer; return the text after it."""
+        name = f"{layer}.intermediate.dense"
+        x, weight = self._smooth(x, stream, self._weights[f"{name}.weight"])
+        inner = self._linear(name, x, weight, self._weights[f"{name}.bias"])
+        inner = reference.gelu(inner, self._config.gelu)
+        name = f"{layer}.output"
+        weight, bias = (self._weights[f"{name}.dense.{part}"] for part in ("weight", "bias"))
+        y = self._linear(f"{name}.dense", inner, weight, bias)
+        return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+
+    def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Quantize one linear layer for its inputs; return its outputs."""
+        weight = _pad(weight, tuple(padded(size) for size in weight.shape))
+        q, scale = round_weight(weight, x)
+        self._result[f"{name}.weight"], self._result[f"{name}.scale"] = pack_panels(q), scale
+        self._result[f"{name}.column_sums"] = q.sum(axis=1, dtype=np.int32)
+        self._result[f"{name}.bias"] = _pad(bias, (len(weight),))
+        return reference.linear(self._result, x, name)
+
+    def _normed(self, x: np.ndarray, name: str) -> np.ndarray:
+        """Add a LayerNorm that is not smoothed yet; return the text after it."""
+        for part in ("weight", "bias"):
+            self._result[f"{name}.{part}"] = _pad(self._weights[f"{name}.{part}"], (self._stride,))
+        self._result[f"{name}.smoothing"] = np.ones(self._stride, np.float32)
+        return reference.norm(self._config, self._result, x, name)
+
+    def _smooth(self, x: np.ndarray, stream: str, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smooth the output x of a LayerNorm for the linear layer that reads it; return both as they are then."""
+        H = self._config.hidden_size
+        divisor = np.ones(self._stride, np.float32)
+        divisor[:H] = smoothing(x[:, :H], weight)
+        for part in ("weight", "bias"):
+            self._result[f"{stream}.{part}"] /= divisor
+        self._result[f"{stream}.smoothing"] = divisor
+        return x / divisor, weight * divisor[:H]
+
+
+def half(name: str, array: np.ndarray) -> np.ndarray:
+    """Round to float16, which small tables lose nothing by; refuse what it cannot hold.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    largest = float(np.abs(array).max())
+    if largest > _HALF_LARGEST:
+        raise CheckpointError(
+            f"{name} has a value of {largest:g}, expected at most {_HALF_LARGEST:g}; its weights are damaged"
+        )
+    return array.astype(np.float16)
+
+
+def _pad(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Extend an array with zeros to a shape."""
+    widths = [(0, size - old) for size, old in zip(shape, array.shape, strict=True)]
+    return np.pad(array, widths)
+
+
+def _pad_heads(array: np.ndarray, heads: int, head_dim: int) -> np.ndarray:
+    """Extend each head's rows with zeros to a whole number of vectors."""
+    split = array.reshape(heads, head_dim, *array.shape[1:])
+    split = np.pad(split, [(0, 0), (0, padded(head_dim) - head_dim), *[(0, 0)] * (array.ndim - 1)])
+    return split.reshape(heads * padded(head_dim), *array.shape[1:])
