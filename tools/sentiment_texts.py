@@ -6,12 +6,11 @@ whatever occurs in the sentences too.
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import html
-import itertools
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,21 +126,24 @@ def unseen(texts: Sequence[str], evaluation: Sequence[str]) -> np.ndarray:
         True where the text may be trained on.
     """
     plain = [normalised(text) for text in texts]
-    known = {normalised(text) for text in evaluation}
-    keep = np.array([text != "" and text not in known for text in plain], dtype=bool)
-    # Newlines cannot occur in a normalised text, so no match runs over two of them.
-    everything_known = "\n".join(sorted(known))
-    for index, text in enumerate(plain):
-        if len(text) >= MIN_SHARED and text in everything_known:
-            keep[index] = False
-    everything = "\n".join(plain)
-    starts = [0, *itertools.accumulate(len(text) + 1 for text in plain)]
-    for text in known:
-        found = everything.find(text) if len(text) >= MIN_SHARED else -1
-        while found >= 0:
-            keep[bisect.bisect_right(starts, found) - 1] = False
-            found = everything.find(text, found + 1)
+    known = sorted({normalised(text) for text in evaluation})
+    nothing_new = {"", *known}
+    keep = np.array([text not in nothing_new for text in plain], dtype=bool)
+    keep[[whole for whole, _ in containments(plain, known)]] = False
+    keep[[part for _, part in containments(known, plain)]] = False
     return keep
+
+
+def containments(wholes: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the indices (whole, part) wherever a part of at least `MIN_SHARED` characters is in a whole."""
+    by_start = defaultdict(list)
+    for index, part in enumerate(parts):
+        by_start[part[:MIN_SHARED]].append(index)
+    for whole_index, whole in enumerate(wholes):
+        for at in range(len(whole) - MIN_SHARED + 1):
+            for part_index in by_start.get(whole[at : at + MIN_SHARED], ()):
+                if whole.startswith(parts[part_index], at):
+                    yield whole_index, part_index
 
 
 def split(texts: Sequence[str], *, evaluation: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +164,9 @@ def split(texts: Sequence[str], *, evaluation: Sequence[str]) -> tuple[np.ndarra
     chosen = np.random.default_rng(0).random(len(texts)) < HELD_OUT
     held_out = np.flatnonzero(usable & chosen)
     training = np.flatnonzero(usable & ~chosen)
-    apart = unseen([texts[index] for index in training], [texts[index] for index in held_out])
+    apart = unseen(
+        [texts[index] for index in training.tolist()], [texts[index] for index in held_out.tolist()]
+    )
     return training[apart], held_out
 
 
