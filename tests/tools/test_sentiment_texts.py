@@ -1,9 +1,11 @@
 """What may be trained on, and the texts themselves."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fetch_material import MaterialError
-from sentiment_texts import sentences, sha256_of, snippets, unseen
+from sentiment_texts import sentences, sha256_of, snippets, split, unseen
 
 EVALUATION = ["Great phone!", "The food, sadly, was cold and the waiter rude."]
 
@@ -78,6 +80,22 @@ def test_the_real_texts(material):
     assert np.abs(trained.valence).max() <= 4
     seen = np.flatnonzero(~unseen(trained.texts, measured.texts))
     assert len(seen) == 45
-    # The logits in tests/data are of these very texts.
-    assert sha256_of(measured.texts) == "db05517857ea21c359c5b5da7b1f7ed5431f1bcdc745ab38861b9d82ff99340e"
-    assert sha256_of(trained.texts) == "476f10ada6a305f5fb0f55affead4ec45a62a41b63413fd86f0e68e3530d5c8f"
+    # The reference logits are of these very texts.
+    with np.load(Path(__file__).parents[1] / "data" / "sentiment_fp32_logits.npz") as reference:
+        assert reference["sentences_sha256"] == sha256_of(measured.texts)
+        assert reference["vader_sha256"] == sha256_of(trained.texts)
+        logits = reference["sentences"]
+        assert reference["vader"].shape == (23703, 2)
+    # What the model card says of the three together.
+    assert round(((logits[:, 1] > logits[:, 0]) == measured.labels).mean(), 3) == 0.928
+
+
+def test_what_is_held_out_is_not_trained_on(material):
+    texts = snippets(material("vader")).texts
+    evaluation = sentences(material("sentiment-sentences")).texts
+    training, held_out = split(texts, evaluation=evaluation)
+    assert len(training) > 20_000
+    assert len(held_out) > 1_500
+    trained = [texts[index] for index in training]
+    assert unseen(trained, [texts[index] for index in held_out] + evaluation).all()
+    assert unseen([texts[index] for index in held_out], evaluation).all()
