@@ -1,0 +1,54 @@
+"""What every test may use: a cache of compiled kernels for the session, converted golden models, other processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgebert
+from tests.golden import GOLDEN, NAMES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory):
+    """Keep compiled kernels in a folder of this session: each family is compiled once, and by these sources."""
+    home = tmp_path_factory.mktemp("cache_home")
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("EDGEBERT_MATERIAL"):
+            # Fetched models are large and pinned by their sha256: those stay where they are.
+            usual = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+            patch.setenv("EDGEBERT_MATERIAL", str(Path(usual) / "edgebert" / "material"))
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(scope="session")
+def golden_files(tmp_path_factory):
+    """Convert the golden models: name -> path of the .edgebert file."""
+    folder = tmp_path_factory.mktemp("golden")
+    return {name: edgebert.convert(GOLDEN / name, folder / f"{name}.edgebert") for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def run_python(cache_home):
+    """Return a function that runs code in another Python process; it must end well, and in time."""
+
+    def run(code, *arguments, environment=None, timeout=60):
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBERT_")}
+        process = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=inherited | (environment or {}),
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 0, f"exit {process.returncode}:\n{process.stdout}{process.stderr}"
+        return process
+
+    return run
