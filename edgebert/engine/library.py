@@ -156,24 +156,38 @@ def _write_cached(path: Path | None, code: bytes) -> None:
 
 def _compile(family: str) -> bytes:
     """Compile in a process of its own, saying so on stderr."""
+    from concurrent.futures import ThreadPoolExecutor
+
     start = time.perf_counter()
     notice = _Notice(f"edgebert: compiling its kernels for {family}, once on this machine")
     command = [sys.executable, "-c", _COMPILE, json.dumps(sys.path), family]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True, env=environment
-        )
+    with (
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        ) as process,
+        ThreadPoolExecutor(1) as reader,
+    ):
+        assert process.stdout is not None
         assert process.stderr is not None
-        complaint = list(notice.follow(process.stderr))
-        if process.wait() != 0:
-            reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
-            raise EdgebertError(
-                f"the kernels for {family} could not be compiled: {reason};"
-                " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
-            )
-        output.seek(0)
-        code = output.read()
+        try:
+            # Both pipes at once, so that the compiler waits for neither; a file would need a disk to write on.
+            output = reader.submit(process.stdout.read)
+            complaint = list(notice.follow(line.decode("utf-8", "replace") for line in process.stderr))
+            code = output.result()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
+        raise EdgebertError(
+            f"the kernels for {family} could not be compiled: {reason};"
+            " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
+        )
     notice.done(time.perf_counter() - start)
     return code
 
