@@ -1,0 +1,103 @@
+"""Latency, batch 1: token ids to hidden states, edgebert and its peers interleaved in one run.
+
+::
+
+    python -m benchmarks.latency --model M.edgebert --peers OUT_DIR --peer-python peers/bin/python
+
+Every engine sits in its own process and is asked in turn for a short burst of timings; a burst counts by its median,
+and an engine's figure is the 25th percentile of its bursts. Ratios are a peer's figure divided by edgebert's: above 1
+edgebert is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.environment import print_environment
+from benchmarks.tables import print_table, show_progress, write_json
+from benchmarks.workers import Worker, add_peer_options, entries, open_workers, print_engines
+
+__all__ = ["bursts", "figure", "numbers"]
+
+LENGTHS = "8,16,32,64,128,256,512"
+_IDS = range(1000, 30000)
+"""Where token ids are drawn from: the words of a BERT vocabulary."""
+
+
+def numbers(text: str) -> list[int]:
+    """Read ``8,16,32-35`` as [8, 16, 32, 33, 34, 35]."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        try:
+            found += range(int(first), int(last or first) + 1)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r} is no number and no range like 8-128") from None
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} names no numbers from 1 on")
+    return found
+
+
+def bursts(workers: list[Worker], length: int, rounds: int, seconds: float) -> list[list[float]]:
+    """Ask every worker in turn, `rounds` times, for a burst of forward passes.
+
+    Returns
+    -------
+    list of list of float
+        For each worker the median of each of its bursts, in seconds.
+    """
+    ids = np.random.default_rng(length).choice(_IDS, (1, length)).tolist()
+    medians: list[list[float]] = [[] for _ in workers]
+    for turn in range(rounds):
+        # Another engine begins each round: none has always the same one's caches to clear.
+        for i in range(len(workers)):
+            at = (turn + i) % len(workers)
+            answer = workers[at].ask(op="time", ids=ids, seconds=seconds)
+            medians[at].append(float(np.median(answer["seconds"])))
+    return medians
+
+
+def figure(medians: list[float]) -> float:
+    """Return the figure that stands for an engine's bursts."""
+    return float(np.percentile(medians, 25))
+
+
+def main() -> None:
+    """Measure and print a table for each number of threads."""
+    parser = argparse.ArgumentParser(description="Latency of one sequence, edgebert and its peers in one run.")
+    add_peer_options(parser)
+    parser.add_argument("--lengths", type=numbers, default=numbers(LENGTHS), help=f"tokens; default {LENGTHS}")
+    parser.add_argument("--threads", type=numbers, default=[1, 2], help="default 1,2")
+    parser.add_argument("--families", default="", help="instruction families of edgebert to force, a column each")
+    parser.add_argument("--rounds", type=int, default=15, help="bursts of each engine; default 15")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of a burst, at least; default 0.1")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    environment = print_environment()
+    chosen = entries(args, [name for name in args.families.split(",") if name])
+    results = []
+    for threads in args.threads:
+        rows = []
+        with open_workers(chosen, threads) as workers:
+            print_engines(workers)
+            names = [worker.entry.name for worker in workers]
+            for length in args.lengths:
+                medians = bursts(workers, length, args.rounds, args.seconds)
+                figures = [figure(each) for each in medians]
+                for name, each, seconds in zip(names, medians, figures, strict=True):
+                    results.append(
+                        {"engine": name, "threads": threads, "tokens": length, "seconds": seconds, "bursts": each}
+                    )
+                cells = [f"{1e3 * seconds:.2f} ({seconds / figures[0]:.2f})" for seconds in figures[1:]]
+                rows.append([length, f"{1e3 * figures[0]:.2f}", *cells])
+                show_progress(f"{length} tokens, {threads} threads")
+        print(f"milliseconds (ratio to edgebert), threads={threads}\n")
+        print_table(["tokens", *names], rows)
+    write_json(args.json, environment, latency=results)
+
+
+if __name__ == "__main__":
+    main()

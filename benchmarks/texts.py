@@ -1,0 +1,52 @@
+"""Texts to measure on: one a line, or pairs with a human score."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Texts", "read_texts"]
+
+
+class Texts(NamedTuple):
+    """Texts in the order of the file.
+
+    Attributes
+    ----------
+    texts : list of str
+        All of them; of pairs first and second alternate.
+    scores : list of float
+        The human similarity of each pair; empty where the file has no pairs.
+    """
+
+    texts: list[str]
+    scores: list[float]
+
+
+def read_texts(path: Path) -> Texts:
+    """Read a file of texts.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` of ``sentence1,sentence2,score`` without a header, or any other file with one text a line, of
+        which blank lines are dropped.
+
+    Raises
+    ------
+    ValueError
+        When a row of a csv is not two sentences and a number.
+    """
+    if path.suffix != ".csv":
+        return Texts([line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()], [])
+    texts, scores = [], []
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            try:
+                first, second, score = row
+                scores.append(float(score))
+            except ValueError as error:
+                raise ValueError(f"{path} row {number} is not 'sentence1,sentence2,score': {row}") from error
+            texts += [first, second]
+    return Texts(texts, scores)
