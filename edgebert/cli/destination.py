@@ -34,15 +34,24 @@ class Destination:
     def write(self, data: bytes) -> None:
         """Write bytes, and let who waits at the other end have them."""
         with _reported(self._name):
-            self._stream.write(data)
+            self._write(data)
             self._stream.flush()
 
     def write_at_start(self, data: bytes) -> None:
         """Write bytes over those that the stream begins with, and return to its end."""
         with _reported(self._name):
             self._stream.seek(0)
-            self._stream.write(data)
+            self._write(data)
             self._stream.seek(0, os.SEEK_END)
+
+    def _write(self, data: bytes) -> None:
+        # With PYTHONUNBUFFERED standard output writes what fits, on a disk that fills up less than all.
+        left = memoryview(data)
+        while left:
+            written = self._stream.write(left)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            left = left[written:]
 
 
 @contextmanager

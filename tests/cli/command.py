@@ -36,9 +36,7 @@ class FakeModel:
         }
         self.calls: list[list[str]] = []
 
-    def classify(
-        self, texts: Sequence[str], *, on_truncated: Callable[[int, int], object]
-    ) -> list[dict[str, Any]]:
+    def classify(self, texts: Sequence[str], *, on_truncated: Callable[[int, int], object]) -> list[dict[str, Any]]:
         self._look(texts, on_truncated)
         return [{"label": self.labels["good" in text], "score": 0.87654321} for text in texts]
 

@@ -11,6 +11,12 @@ from tests.cli.command import FakeModel
 from tests.golden import GOLDEN
 
 
+@pytest.fixture(autouse=True)
+def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes buffer their output as they do by default, wherever the tests run."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """What `edgebert.load` returns for the length of the test."""

@@ -45,9 +45,7 @@ def test_only_blank_lines_are_rows_too(model: FakeModel) -> None:
 
 
 def test_jsonl(model: FakeModel) -> None:
-    rows = [
-        json.loads(line) for line in invoke("classify", "--format", "jsonl", stdin=LINES).stdout.splitlines()
-    ]
+    rows = [json.loads(line) for line in invoke("classify", "--format", "jsonl", stdin=LINES).stdout.splitlines()]
     assert rows[0] == {"text": "a good day", "label": "POSITIVE", "score": 0.87654321, "truncated": False}
     assert rows[1] == {"text": "", "label": None, "score": None, "truncated": False}
     assert [row["truncated"] for row in rows] == [False, False, False, False, True]
@@ -58,9 +56,7 @@ def test_table(model: FakeModel) -> None:
     assert result.stdout == "POSITIVE  0.8765  good\\x1b[2J\n\nNEGATIVE  0.8765  bad\n"
 
 
-def test_truncated_texts_are_counted_over_all_chunks(
-    model: FakeModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "CHUNK_LINES", 2)
     data = b"".join(b"\nfits\n1 2 3 4 5 %d\n" % i for i in range(7))
     result = invoke("classify", "--format", "jsonl", stdin=data)

@@ -25,9 +25,7 @@ def test_help_imports_no_numpy_and_no_engine(command: tuple[str, ...]) -> None:
         "try: main()\n"
         "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("Usage: edgebert ")
     loaded = result.stderr.split()
     assert "click" in loaded
@@ -64,9 +62,7 @@ def test_version_with_a_setting_that_cannot_be() -> None:
 
 
 def test_python_m() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "edgebert", "--help"], capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-m", "edgebert", "--help"], capture_output=True, text=True, check=True)
     assert result.stdout == invoke("--help").stdout.replace("Usage: cli ", "Usage: edgebert ")
 
 

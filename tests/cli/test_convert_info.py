@@ -39,9 +39,7 @@ def test_convert_says_what_is_wrong(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "empty"]
 
 
-def test_convert_checks_the_output_before_it_downloads(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_convert_checks_the_output_before_it_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(edgebert, "convert", lambda source, output: pytest.fail("it began"))
     assert invoke("convert", "org/name", tmp_path / "none" / "m.edgebert").exit_code == 1
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgebert.cli.destination import open_destination
+from edgebert.cli.destination import Destination, open_destination
 from edgebert.errors import OutputError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
@@ -32,6 +34,27 @@ def test_nothing_shows_before_the_end(tmp_path: Path) -> None:
         destination.write(b"!")
     assert out.read_bytes() == b"Newer!"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_stream_that_takes_a_little_at_a_time() -> None:
+    class Slow(io.BytesIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(data[:3])
+
+    stream = Slow()
+    destination = Destination(stream, "it")
+    destination.write(b"0123456789")
+    destination.write_at_start(b"abcd")
+    assert stream.getvalue() == b"abcd456789"
+
+
+def test_a_stream_that_would_block() -> None:
+    class Blocked(io.BytesIO):
+        def write(self, data: Any, /) -> None:  # type: ignore[override]
+            return None
+
+    with pytest.raises(OutputError, match="it could not be written: Resource temporarily unavailable"):
+        Destination(Blocked(), "it").write(b"x")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -100,9 +123,9 @@ def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     got: list[bytes] = []
-    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     reader.start()
     write(pipe)
+    assert pipe.is_fifo()  # else the reader waits for ever
     reader.join()
     assert got == [b"new"]
-    assert pipe.is_fifo()

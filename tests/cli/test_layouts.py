@@ -87,10 +87,7 @@ def test_table_colours_what_is_not_the_text() -> None:
 
 
 def test_escape() -> None:
-    assert (
-        escape("a\x1b[31m\x9b\u202eb\u2066\t\n\r\x7f\0")
-        == "a\\x1b[31m\\x9b\\u202eb\\u2066\\t\\n\\r\\x7f\\x00"
-    )
+    assert escape("a\x1b[31m\x9b\u202eb\u2066\t\n\r\x7f\0") == "a\\x1b[31m\\x9b\\u202eb\\u2066\\t\\n\\r\\x7f\\x00"
     unchanged = "plain, grüße, 日本, \u0645\u06cc\u200c\u062e, 👩\u200d👧, e\u0301"
     assert escape(unchanged) == unchanged
 

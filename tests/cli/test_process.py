@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -77,6 +78,7 @@ def test_answers_come_while_the_pipe_is_open(classifier: Path) -> None:
         for text in ("first", "second"):
             process.stdin.write(f"{text}\n".encode())
             process.stdin.flush()
+            assert select.select([process.stdout], [], [], 30)[0], "no answer while the pipe is open"
             assert json.loads(process.stdout.readline())["text"] == text
         process.stdin.close()
         assert process.wait() == 0
@@ -86,7 +88,11 @@ def test_answers_come_while_the_pipe_is_open(classifier: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["classify"], ["classify", "--format", "csv"], ["embed"], ["info"], ["--version"]]
 )
-def test_standard_output_on_a_full_disk(arguments: list[str], classifier: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_on_a_full_disk(
+    arguments: list[str], unbuffered: str, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     if arguments[0] in ("classify", "embed"):
         arguments = [*arguments, "--text", "x", "-m", str(classifier)]
     elif arguments[0] == "info":
@@ -97,16 +103,11 @@ def test_standard_output_on_a_full_disk(arguments: list[str], classifier: Path) 
     assert (result.returncode, result.stderr) == (1, expected)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has this device")
-def test_a_device_is_written_to_and_stays(classifier: Path, tmp_path: Path) -> None:
-    link = tmp_path / "full.npy"
-    link.symlink_to("/dev/full")
-    result = run("embed", "--text", "x", "-m", classifier, "-o", link)
-    assert result.returncode == 1
-    assert result.stderr.endswith(b"full.npy could not be written: No space left on device\n")
-    assert run("classify", "--text", "x", "-m", classifier, "-o", "/dev/null").returncode == 0
-    assert not os.path.isfile("/dev/null")
-    assert run("classify", "--text", "x", "-m", classifier, "-o", "/dev/stdout").stdout.endswith(b"\tx\n")
+def test_a_device_is_written_to(classifier: Path) -> None:
+    # No device of /dev itself: if this ever fails, root's tests would replace it.
+    result = run("classify", "--text", "x", "-m", classifier, "-o", "/dev/stdout")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.endswith(b"\tx\n")
 
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.npy"])
@@ -114,13 +115,24 @@ def test_a_disk_that_fills_up_midway(name: str, classifier: Path, endless: Path,
     out = tmp_path / name
     out.write_bytes(b"before")
     command = "embed" if name.endswith("npy") else "classify"
-    result = subprocess.run(
-        [*limited(100_000), command, endless, "-m", classifier, "-o", out], capture_output=True
-    )
+    result = subprocess.run([*limited(100_000), command, endless, "-m", classifier, "-o", out], capture_output=True)
     assert result.returncode == 1
     assert result.stderr == f"edgebert: error: {out} could not be written: File too large\n".encode()
     assert out.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_on_a_disk_that_fills_up_midway(
+    unbuffered: str, classifier: Path, endless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with open(tmp_path / "out", "wb") as out:
+        command = [*limited(100_000), "classify", endless, "-m", classifier]
+        result = subprocess.run(command, stdout=out, stderr=subprocess.PIPE)
+    expected = b"edgebert: error: standard output could not be written: File too large\n"
+    assert (result.returncode, result.stderr) == (1, expected)
+    assert (tmp_path / "out").stat().st_size == 100_000
 
 
 def test_closed_standard_streams(classifier: Path) -> None:
@@ -148,9 +160,7 @@ def test_a_signal_ends_it_at_once_and_cleanly(
     out = tmp_path / name
     out.write_bytes(b"before")
     command = "embed" if name.endswith("npy") else "classify"
-    with subprocess.Popen(
-        [*COMMAND, command, endless, "-m", classifier, "-o", out], stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([*COMMAND, command, endless, "-m", classifier, "-o", out], stderr=subprocess.PIPE) as process:
         while not any(path.stat().st_size > 1000 for path in tmp_path.iterdir()):
             assert process.poll() is None
             time.sleep(0.01)

@@ -54,9 +54,7 @@ def at_terminal(
 @pytest.fixture
 def nasty(tmp_path: Path) -> Path:
     path = tmp_path / "nasty.txt"
-    path.write_text(
-        "short\n\n" + "long " * 30 + "\n日本" + "語" * 60 + "\n\x1b[2J\x1b]0;owned\x07\n", encoding="utf-8"
-    )
+    path.write_text("short\n\n" + "long " * 30 + "\n日本" + "語" * 60 + "\n\x1b[2J\x1b]0;owned\x07\n", encoding="utf-8")
     return path
 
 
@@ -139,7 +137,5 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
 
 
 def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
-    code, shown = at_terminal(
-        "classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",)
-    )
+    code, shown = at_terminal("classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",))
     assert (code, shown) == (0, "")

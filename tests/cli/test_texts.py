@@ -71,9 +71,7 @@ def test_chunks_are_bounded() -> None:
     assert max(map(len, chunks)) == texts.CHUNK_LINES
     chunks = list(Texts(io.BytesIO((b"x" * 999 + b"\n") * 1000), "it", "strict"))
     assert sum(map(len, chunks)) == 1000
-    assert (
-        max(sum(map(len, chunk)) for chunk in chunks) <= texts.CHUNK_BYTES + 1000
-    )  # and the line begun before
+    assert max(sum(map(len, chunk)) for chunk in chunks) <= texts.CHUNK_BYTES + 1000  # and the line begun before
 
 
 def test_progress_counts_bytes(tmp_path: Path) -> None:
