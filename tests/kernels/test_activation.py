@@ -1,0 +1,59 @@
+"""GELU in both forms: close to the exact function everywhere, not only where the polynomial was fitted."""
+
+import numpy as np
+import pytest
+
+from edgebert.kernels import reference
+from tests.kernels.calls import activate, assert_equal
+
+TOLERANCE = 1e-6
+"""Absolute, where GELU is of the size of 1; as much relative to x where it is larger."""
+LARGE = (7, 9.5, 10, 13, 30, 100, 1e4, 1e8, 1e15, 1e30, 3e38)
+
+
+@pytest.fixture(params=["erf", "tanh"])
+def form(request):
+    """Return the name of each form of GELU."""
+    return request.param
+
+
+def test_on_a_dense_grid(library, form):
+    x = np.linspace(-30, 30, 1 << 17, dtype=np.float32)
+    error = np.abs(activate(library, x, form).astype(np.float64) - reference.gelu(x, form))
+    at = error.argmax()
+    assert (error <= TOLERANCE * np.maximum(1, np.abs(x))).all(), f"{error[at]:.2g} at {x[at]}"
+    below = x < 1
+    assert (error[below] <= TOLERANCE).all(), f"{error[below].max():.2g} below 1"
+
+
+def test_large_values(library, form):
+    """Zero on one side, the value itself on the other: no overflow, no residue that grows with the value."""
+    x = np.resize(np.array(LARGE, np.float32), 16)
+    assert_equal(activate(library, x, form), x)
+    assert np.abs(activate(library, -x, form)).max() <= 1e-7
+
+
+def test_around_zero(library, form):
+    """GELU is x / 2 there, also for denormal values; zero stays zero."""
+    x = np.array([0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1e-20, -1e-20, 1e-7, -1e-7] + [0] * 6, np.float32)
+    got = activate(library, x, form)
+    np.testing.assert_allclose(got, x / 2, rtol=1e-5, atol=2e-45)
+    assert not got[:2].any()
+
+
+def test_the_forms_differ(library):
+    """By 4.7e-4 at most, which is far above the tolerance: a wrong code is seen."""
+    x = np.linspace(-4, 4, 1024, dtype=np.float32)
+    difference = np.abs(activate(library, x, "erf") - activate(library, x, "tanh"))
+    assert 4e-4 < difference.max() < 6e-4
+
+
+def test_none_leaves_values_alone(library):
+    x = np.random.default_rng(0).normal(size=48).astype(np.float32)
+    assert_equal(activate(library, x, "none"), x)
+
+
+def test_every_lane_computes_alike(library, form):
+    x = np.random.default_rng(1).normal(size=64).astype(np.float32)
+    shifted = activate(library, np.roll(x, 5), form)
+    assert_equal(np.roll(shifted, -5), activate(library, x, form))

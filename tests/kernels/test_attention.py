@@ -1,0 +1,105 @@
+"""Attention: within the sequence, the whole sequence, and nothing but the sequence."""
+
+import math
+
+import numpy as np
+import pytest
+
+from edgebert.kernels import reference
+from tests.kernels.calls import assert_equal, attend
+
+LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
+HEAD_DIMS = (16, 32, 48, 64)
+TOLERANCE = 2e-6
+"""Absolute, for values of the size of 1."""
+
+
+def draw(lengths, heads, head_dim, seed=0):
+    """Draw (query_key_value, cu_seqlens)."""
+    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(cu_seqlens[-1], 3 * heads * head_dim)).astype(np.float32), cu_seqlens
+
+
+def alone(length):
+    """Return the boundaries of a single sequence."""
+    return np.array([0, length], np.int32)
+
+
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_one_sequence(library, length, head_dim):
+    rows, cu_seqlens = draw([length], 2, head_dim)
+    scale = 1 / math.sqrt(head_dim)
+    got, expected = attend(library, rows, cu_seqlens, 2, scale), reference.attend(rows, cu_seqlens, 2, scale)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_many_sequences(library, head_dim):
+    """Empty ones too; heads of a number that no tile divides."""
+    rows, cu_seqlens = draw([5, 0, 33, 1, 16, 40, 2, 0], 3, head_dim)
+    scale = 1 / math.sqrt(head_dim)
+    got, expected = attend(library, rows, cu_seqlens, 3, scale), reference.attend(rows, cu_seqlens, 3, scale)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_bits_depend_on_neither_neighbours_nor_threads(library, parts):
+    lengths = (5, 33, 1, 16, 128, 2, 17)
+    rows, cu_seqlens = draw(lengths, 3, 48)
+    together = attend(library, rows, cu_seqlens, 3, 0.1, parts)
+    for begin, length in zip(cu_seqlens, lengths, strict=False):
+        own = slice(begin, begin + length)
+        assert_equal(together[own], attend(library, rows[own], alone(length), 3, 0.1))
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 33])
+def test_what_lies_around_a_sequence_does_not_leak(library, length):
+    """Its neighbours are NaN and infinity; behind the last row lies NaN always."""
+    rows, _ = draw([length], 2, 32)
+    expected = attend(library, rows, alone(length), 2, 0.2)
+    for garbage in (np.nan, np.inf, -np.inf):
+        around = np.full((20, rows.shape[1]), garbage, np.float32)
+        cu_seqlens = np.array([0, 20, 20 + length, 40 + length], np.int32)
+        got = attend(library, np.concatenate([around, rows, around]), cu_seqlens, 2, 0.2)
+        assert_equal(got[20 : 20 + length], expected)
+
+
+def test_equal_scores_give_the_mean_of_the_values(library):
+    rows, cu_seqlens = draw([33], 2, 16)
+    rows[:, :32] = 0
+    got = attend(library, rows, cu_seqlens, 2, 0.25)
+    np.testing.assert_allclose(got, np.tile(rows[:, 64:].mean(axis=0), (33, 1)), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e4])
+def test_large_scores_pick_one_value(library, factor):
+    """Scores of up to 1e9: the highest is taken off before the exponential, so nothing overflows."""
+    rows, cu_seqlens = draw([40], 2, 32)
+    rows[:, :128] *= np.float32(factor)
+    got = attend(library, rows, cu_seqlens, 2, 1.0)
+    query, key, value = rows.reshape(40, 3, 2, 32).transpose(1, 2, 0, 3).astype(np.float64)
+    best = (query @ key.transpose(0, 2, 1)).argmax(axis=2)
+    picked = np.stack([value[head][best[head]] for head in range(2)]).transpose(1, 0, 2).reshape(40, 64)
+    np.testing.assert_allclose(got, picked, rtol=0, atol=TOLERANCE)
+
+
+def test_scores_far_below_zero(library):
+    """All scores are about -1e6, in float32 a step of 0.06: the weights are those of the rounded scores."""
+    rows, cu_seqlens = draw([20], 1, 16)
+    rows[:, :16], rows[:, 16:32] = 250, -250
+    got = attend(library, rows, cu_seqlens, 1, 1.0)
+    np.testing.assert_allclose(got, np.tile(rows[:, 32:].mean(axis=0), (20, 1)), rtol=0, atol=TOLERANCE)
+
+
+def test_scale_is_that_of_the_scores(library):
+    rows, cu_seqlens = draw([20], 1, 16)
+    scaled = rows.copy()
+    scaled[:, :16] *= np.float32(0.25)
+    assert_equal(attend(library, rows, cu_seqlens, 1, 0.25), attend(library, scaled, cu_seqlens, 1, 1.0))
+
+
+def test_no_sequences(library):
+    rows, cu_seqlens = draw([], 2, 16)
+    assert attend(library, rows, cu_seqlens, 2, 0.25).shape == (0, 32)
