@@ -61,9 +61,7 @@ def test_what_cannot_be_used_is_named(values, message):
 
 def test_every_fault_is_named_at_once():
     with pytest.raises(CheckpointError) as error:
-        BertConfig.from_dict(
-            {"vocab_size": -1, "hidden_act": "silu", "type_vocab_size": None, "hidden_size": 0}
-        )
+        BertConfig.from_dict({"vocab_size": -1, "hidden_act": "silu", "type_vocab_size": None, "hidden_size": 0})
     message = str(error.value)
     assert "vocab_size is -1" in message
     assert "hidden_act is 'silu'" in message

@@ -181,9 +181,7 @@ def download(material: Material, work: Path) -> Path:
     try:
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=900, check=False)
     except FileNotFoundError as error:
-        raise MaterialError(
-            f"{material.requirement} cannot be downloaded: {command[0]} is not installed"
-        ) from error
+        raise MaterialError(f"{material.requirement} cannot be downloaded: {command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise MaterialError(f"{material.requirement} did not arrive in 15 minutes; try again") from error
     archives = sorted(place.iterdir())

@@ -164,9 +164,7 @@ def split(texts: Sequence[str], *, evaluation: Sequence[str]) -> tuple[np.ndarra
     chosen = np.random.default_rng(0).random(len(texts)) < HELD_OUT
     held_out = np.flatnonzero(usable & chosen)
     training = np.flatnonzero(usable & ~chosen)
-    apart = unseen(
-        [texts[index] for index in training.tolist()], [texts[index] for index in held_out.tolist()]
-    )
+    apart = unseen([texts[index] for index in training.tolist()], [texts[index] for index in held_out.tolist()])
     return training[apart], held_out
 
 

@@ -91,11 +91,7 @@ def adapted_model(rank: int) -> BertForSequenceClassification:
 
 def learned(model: nn.Module) -> dict[str, np.ndarray]:
     """Return the tensors that training changes, by name."""
-    return {
-        name: parameter.detach().numpy()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
+    return {name: parameter.detach().numpy() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def batches(lengths: Sequence[int], size: int, shuffle: random.Random) -> Iterator[list[int]]:
@@ -110,9 +106,7 @@ def batches(lengths: Sequence[int], size: int, shuffle: random.Random) -> Iterat
     yield from groups
 
 
-def train(
-    recipe: Recipe, rows: Sequence[Sequence[int]], valence: np.ndarray
-) -> BertForSequenceClassification:
+def train(recipe: Recipe, rows: Sequence[Sequence[int]], valence: np.ndarray) -> BertForSequenceClassification:
     """Return a model trained on token ids and the valence, (len(rows),), of their texts."""
     torch.manual_seed(recipe.seed)
     model = adapted_model(recipe.rank)

@@ -1,0 +1,86 @@
+"""Conversion: what goes in comes out, within the law; bad sources leave nothing behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import edgebert
+from edgebert.artifact import read_artifact
+from edgebert.checkpoint import open_checkpoint
+from edgebert.errors import CheckpointError, OutputError
+from edgebert.layout import check_tensors, expected_tensors
+from edgebert.quantize.law import unpack_panels
+from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
+from tests.golden import GOLDEN, NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_holds_what_the_table_says(golden_files, name):
+    artifact = read_artifact(golden_files[name])
+    checkpoint = open_checkpoint(GOLDEN / name)
+    expected = expected_tensors(checkpoint.config, checkpoint.head, len(checkpoint.labels))
+    assert check_tensors(artifact.tensors, expected) == []
+    assert artifact.json("config") == checkpoint.config.to_dict()
+    assert artifact.metadata["source_sha256"] == checkpoint.sha256
+    assert artifact.json("labels") == list(checkpoint.labels)
+
+
+def test_weights_and_smoothing_give_the_checkpoint_back(golden_files):
+    tensors = read_artifact(golden_files["classifier"]).tensors
+    source = open_checkpoint(GOLDEN / "classifier").tensors
+    name = "encoder.layer.1.intermediate.dense"
+    weight = unpack_panels(tensors[f"{name}.weight"]) * tensors[f"{name}.scale"][:, None]
+    N, K = source[f"{name}.weight"].shape
+    smoothing = tensors["encoder.layer.1.attention.output.LayerNorm.smoothing"][:K]
+    step = tensors[f"{name}.scale"][:N].mean()
+    assert np.abs(weight[:N, :K] / smoothing - source[f"{name}.weight"]).mean() < step
+    assert not weight[N:].any()
+    assert not weight[:, K:].any()
+    np.testing.assert_array_equal(
+        tensors[f"{name}.column_sums"], unpack_panels(tensors[f"{name}.weight"]).sum(axis=1, dtype=np.int32)
+    )
+    norm = "encoder.layer.1.attention.output.LayerNorm"
+    np.testing.assert_allclose(tensors[f"{norm}.weight"][:K] * smoothing, source[f"{norm}.weight"], rtol=1e-6)
+    last = tensors["encoder.layer.1.output.LayerNorm.smoothing"]
+    assert (last == 1).all(), "the last hidden states must not be smoothed"
+
+
+def test_weights_stay_within_seven_bits(golden_files):
+    for path in golden_files.values():
+        for name, array in read_artifact(path).tensors.items():
+            if array.ndim == 4:
+                assert np.abs(array.astype(int)).max() <= 63, name
+
+
+def test_converting_twice_gives_the_same_file(golden_files, tmp_path):
+    again = edgebert.convert(GOLDEN / "classifier", tmp_path / "again.edgebert")
+    assert again.read_bytes() == golden_files["classifier"].read_bytes()
+
+
+def test_nan_in_the_weights_leaves_nothing_behind(tmp_path):
+    folder = copy_model("encoder", tmp_path / "model")
+    arrays = arrays_of(folder)
+    name = next(name for name in arrays if name.endswith("layer.1.output.dense.weight"))
+    arrays[name][0, 0] = np.nan
+    write_safetensors(folder / "model.safetensors", arrays)
+    with pytest.raises(CheckpointError, match=r"layer\.1\.output\.dense\.weight"):
+        edgebert.convert(folder, tmp_path / "out.edgebert")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_weights_that_float16_cannot_hold(tmp_path):
+    folder = copy_model("encoder", tmp_path / "model")
+    arrays = arrays_of(folder)
+    name = next(name for name in arrays if name.endswith("position_embeddings.weight"))
+    arrays[name][0, 0] = 1e6
+    write_safetensors(folder / "model.safetensors", arrays)
+    with pytest.raises(CheckpointError, match="has a value of 1e"):
+        edgebert.convert(folder, tmp_path / "out.edgebert")
+
+
+def test_an_output_that_cannot_be_is_said_before_the_work(tmp_path):
+    with pytest.raises(OutputError, match="there is no folder"):
+        edgebert.convert(tmp_path / "missing source", tmp_path / "no" / "out.edgebert")
+    with pytest.raises(OutputError, match="it is a folder"):
+        edgebert.convert(tmp_path / "missing source", tmp_path)

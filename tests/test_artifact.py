@@ -1,0 +1,202 @@
+"""The .edgebert file: a safetensors file, checked completely, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+import edgebert
+from edgebert.artifact import FORMAT_VERSION, atomic_write, read_artifact, write_artifact
+from edgebert.errors import ArtifactError, OutputError
+from edgebert.layout import TOKENIZER
+
+TENSORS = {
+    "odd": np.arange(5, dtype=np.float32),
+    "weight": np.arange(-128, 128, dtype=np.int8).reshape(4, 64),
+    "half": np.linspace(-1, 1, 32, dtype=np.float16).reshape(2, 16),
+    "sums": np.arange(16, dtype=np.int32),
+    "none": np.zeros((0, 16), np.float32),
+}
+METADATA = {"scheme": "w7a8", "labels": ["naïve", "漢字"], "normalize": True}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "m.edgebert"
+    write_artifact(path, TENSORS, METADATA)
+    return path
+
+
+def test_round_trip(path):
+    artifact = read_artifact(path)
+    assert artifact.size == path.stat().st_size
+    assert artifact.tensors.keys() == TENSORS.keys()
+    for name, array in TENSORS.items():
+        assert artifact.tensors[name].dtype == array.dtype
+        np.testing.assert_array_equal(artifact.tensors[name], array)
+    assert artifact.metadata["scheme"] == "w7a8"
+    assert artifact.json("labels") == ["naïve", "漢字"]
+    assert artifact.json("normalize") is True
+
+
+def test_any_safetensors_reader_opens_it(path):
+    with safe_open(path, framework="numpy") as file:
+        assert set(file.keys()) == TENSORS.keys()
+        for name, array in TENSORS.items():
+            np.testing.assert_array_equal(file.get_tensor(name), array)
+        assert file.metadata()["format_version"] == str(FORMAT_VERSION)
+
+
+def test_tensors_of_whole_cache_lines_are_aligned_and_read_only(path):
+    tensors = read_artifact(path).tensors
+    assert [name for name, array in tensors.items() if array.nbytes and array.ctypes.data % 64 == 0] == [
+        "weight",
+        "half",
+        "sums",
+        "odd",
+    ]
+    with pytest.raises(ValueError, match="read-only"):
+        tensors["weight"][0, 0] = 1
+
+
+def test_every_changed_byte_is_noticed(path):
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x11]) + whole[at + 1 :])
+        with pytest.raises(ArtifactError):
+            read_artifact(path)
+
+
+def test_every_truncation_and_extension_is_noticed(path):
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 13), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=r"m\.edgebert"):
+            read_artifact(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_artifact(path)
+
+
+def _with_version(path, version):
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"]["format_version"] = version
+    head = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + data[8 + length :])
+
+
+def test_a_newer_format_says_to_upgrade(path):
+    _with_version(path, str(FORMAT_VERSION + 1))
+    with pytest.raises(ArtifactError, match=r"has format version 2, this edgebert reads 1; upgrade edgebert"):
+        read_artifact(path)
+
+
+def test_an_unknown_format_says_to_convert_again(path):
+    _with_version(path, "first")
+    with pytest.raises(ArtifactError, match="convert the model again"):
+        read_artifact(path)
+
+
+def test_other_files_are_named_for_what_they_are(tmp_path):
+    with pytest.raises(ArtifactError, match=r"there is no file .*none\.edgebert"):
+        read_artifact(tmp_path / "none.edgebert")
+    with pytest.raises(ArtifactError, match="is a folder"):
+        read_artifact(tmp_path)
+    (tmp_path / "text").write_text("It was a dark and stormy night, and no tensor was to be seen.")
+    with pytest.raises(ArtifactError, match=r"no \.edgebert file"):
+        read_artifact(tmp_path / "text")
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "plain.safetensors")
+    with pytest.raises(ArtifactError, match=r"is a safetensors file but no \.edgebert file"):
+        read_artifact(tmp_path / "plain.safetensors")
+
+
+def test_atomic_write_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "out"
+    target.write_text("before")
+
+    def write_half(failure):
+        with atomic_write(target) as file:
+            file.write(b"half")
+            raise failure
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_half(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    with pytest.raises(KeyboardInterrupt):
+        write_half(KeyboardInterrupt())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert target.read_text() == "before"
+    with atomic_write(target) as file:
+        file.write(b"after")
+    assert target.read_text() == "after"
+
+
+def test_atomic_write_into_a_missing_folder(tmp_path):
+    with pytest.raises(OutputError, match="cannot write"), atomic_write(tmp_path / "no" / "out"):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("embeddings.LayerNorm.weight", lambda a: a[:16], "embeddings.LayerNorm.weight is float32 (16,), expected"),
+        ("embeddings.LayerNorm.bias", lambda a: a * np.float32(np.nan), "embeddings.LayerNorm.bias has values that"),
+        ("classifier.weight", lambda a: None, "classifier.weight is missing"),
+        ("encoder.layer.0.output.dense.scale", lambda a: a.astype(np.int32), "scale is int32"),
+    ],
+)
+def test_a_file_with_other_tensors_than_the_table_is_refused(golden_files, tmp_path, name, change, complaint):
+    artifact = read_artifact(golden_files["classifier"])
+    tensors = dict(artifact.tensors)
+    changed = change(tensors.pop(name))
+    if changed is not None:
+        tensors[name] = changed
+    tensors["extra"] = np.zeros(1, np.int8)
+    write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
+    with pytest.raises(ArtifactError) as raised:
+        edgebert.load(tmp_path / "m.edgebert")
+    assert complaint in str(raised.value)
+    assert "extra is unknown" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("config", "{}", "is missing|expected"),
+        ("config", "[1]", "damaged"),
+        ("config", "nonsense", "no readable 'config'"),
+        ("max_length", "100000", "max_length is 100000"),
+        ("pooling", "median", "pooling is 'median'"),
+    ],
+)
+def test_metadata_that_makes_no_sense_is_refused(golden_files, tmp_path, key, value, complaint):
+    artifact = read_artifact(golden_files["encoder"])
+    write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | {key: value})
+    with pytest.raises(ArtifactError, match=complaint):
+        edgebert.load(tmp_path / "m.edgebert")
+
+
+def test_a_model_survives_its_file_being_replaced(golden_files, tmp_path):
+    path = tmp_path / "m.edgebert"
+    shutil.copy(golden_files["encoder"], path)
+    model = edgebert.load(path, threads=1)
+    before = model.embed(["red green blue"])
+    write_artifact(path, TENSORS, METADATA)  # another file under the same name
+    np.testing.assert_array_equal(model.embed(["red green blue"]), before)
+
+
+def test_a_tokenizer_that_is_none_is_refused(golden_files, tmp_path):
+    artifact = read_artifact(golden_files["encoder"])
+    tensors = artifact.tensors | {TOKENIZER: np.frombuffer(b"{}", np.uint8)}
+    write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
+    with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
+        edgebert.load(tmp_path / "m.edgebert")

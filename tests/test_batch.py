@@ -1,0 +1,86 @@
+"""Tokens, packing and cutting into batches."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edgebert.batch import TextTokenizer, batches, check_ids, pack
+from edgebert.checkpoint import open_checkpoint
+from edgebert.errors import ArtifactError, InputError
+from tests.golden import GOLDEN
+
+
+def test_pack_lays_sequences_end_to_end():
+    batch = pack([[5, 6, 7], [], [8]], [[0, 0, 1], [], [1]])
+    assert batch.input_ids.tolist() == [5, 6, 7, 8]
+    assert batch.token_type_ids.tolist() == [0, 0, 1, 1]
+    assert batch.position_ids.tolist() == [0, 1, 2, 0]
+    assert batch.cu_seqlens.tolist() == [0, 3, 3, 4]
+    assert {array.dtype for array in vars(batch).values()} == {np.dtype(np.int32)}
+
+
+def test_pack_of_nothing():
+    batch = pack([])
+    assert batch.input_ids.size == 0
+    assert batch.cu_seqlens.tolist() == [0]
+
+
+def test_batches_hold_every_text_once_within_the_budget():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 60, 500).tolist()
+    found = list(batches(lengths, 64))
+    assert sorted(index for batch in found for index in batch) == list(range(500))
+    assert all(sum(lengths[i] for i in batch) <= 64 for batch in found)
+    flat = [lengths[i] for batch in found for i in batch]
+    assert flat == sorted(lengths, reverse=True)
+
+
+def test_batches_of_nothing():
+    assert list(batches([], 64)) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "complaint"),
+    [
+        ([[1, 2], [3, 10]], r"token_ids\[1\]\[1\] is 10, expected 0 to 9"),
+        ([[-1]], r"token_ids\[0\]\[0\] is -1, expected 0 to 9"),
+        ([[2**40]], r"is 1099511627776, expected 0 to 9"),
+        ([[1.5]], "no sequence of whole numbers"),
+        ([["a"]], "no sequence of whole numbers"),
+        ([3], "no sequence of whole numbers"),
+        ([[[1]]], "no sequence of whole numbers"),
+        ([[1] * 9], "has 9 tokens, the model takes at most 8"),
+    ],
+)
+def test_ids_that_no_model_takes(ids, complaint):
+    with pytest.raises(InputError, match=complaint):
+        check_ids(ids, 10, 8)
+
+
+def test_ids_of_every_kind_of_sequence():
+    checked = check_ids([[1, 2], (3,), np.array([4, 5], np.uint16), []], 10, 8)
+    assert [ids.tolist() for ids in checked] == [[1, 2], [3], [4, 5], []]
+    assert all(ids.dtype == np.int32 for ids in checked)
+
+
+@pytest.fixture(scope="module")
+def description():
+    return open_checkpoint(GOLDEN / "encoder").tokenizer_json
+
+
+def test_a_long_text_keeps_what_fits_and_says_what_it_had(description):
+    tokenizer = TextTokenizer(description, 8)
+    short, long = tokenizer("good"), tokenizer("good " * 30)
+    assert short.count == len(short.ids) == 3
+    assert long.count == 32
+    assert len(long.ids) == len(long.type_ids) == 8
+    assert (long.ids[0], long.ids[-1]) == (short.ids[0], short.ids[-1])
+    assert tokenizer("good " * 6).count == 8
+
+
+def test_a_tokenizer_that_cannot_be_read():
+    with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
+        TextTokenizer(json.dumps({"version": "1.0"}), 8)

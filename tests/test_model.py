@@ -1,0 +1,159 @@
+"""What a caller sees of a model: results, order, errors, laws."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import edgebert
+from edgebert.errors import InputError, SettingError, TruncationWarning
+from tests.golden import NAMES, load_inputs, load_outputs, load_tokenized
+
+TEXTS = [text for text, _ in load_tokenized("classifier")]
+
+
+@pytest.fixture(scope="module")
+def classifier(golden_files):
+    return edgebert.load(golden_files["classifier"], threads=2)
+
+
+@pytest.fixture(scope="module")
+def encoder(golden_files):
+    return edgebert.load(golden_files["encoder"], threads=2)
+
+
+def test_public_names():
+    assert set(edgebert.__all__) == {
+        "ArtifactError",
+        "CheckpointError",
+        "DownloadError",
+        "EdgebertError",
+        "InputError",
+        "Model",
+        "OutputError",
+        "SettingError",
+        "TruncationWarning",
+        "UnsupportedModelError",
+        "convert",
+        "describe_machine",
+        "load",
+    }
+    assert all(getattr(edgebert, name) is not None for name in edgebert.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'quantise'"):
+        _ = edgebert.quantise
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_close_to_transformers(golden_files, name):
+    model = edgebert.load(golden_files[name], threads=2)
+    for found, expected in zip(
+        model.hidden_states(load_inputs(name)), load_outputs(name)["last_hidden_state"], strict=True
+    ):
+        assert found.dtype == np.float32
+        assert found.shape == expected.shape
+        cosine = (found * expected).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+        assert cosine.min() > 0.99
+
+
+def test_labels_agree_with_transformers(classifier):
+    inputs, logits = load_inputs("classifier"), load_outputs("classifier")["logits"]
+    hidden = classifier.hidden_states(inputs)
+    found = classifier._classification.logits(np.stack([rows[0] for rows in hidden]))
+    margin = np.abs(np.array(logits) - found).max()
+    assert margin < 0.25 * np.abs(logits).max()
+
+
+def test_classify(classifier):
+    results = classifier.classify(TEXTS)
+    assert len(results) == len(TEXTS)
+    for result in results:
+        assert set(result) == {"label", "score"}
+        assert result["label"] in classifier.labels == ("negative", "neutral", "positive")
+        assert 1 / 3 <= result["score"] <= 1
+    assert classifier.classify([]) == []
+
+
+def test_embed(encoder):
+    vectors = encoder.embed(TEXTS)
+    assert vectors.shape == (len(TEXTS), encoder.hidden_size)
+    assert vectors.dtype == np.float32
+    assert encoder.embed([]).shape == (0, encoder.hidden_size)
+
+
+def test_results_come_in_the_order_of_the_texts_and_do_not_depend_on_neighbours(classifier, encoder, golden_files):
+    order = np.random.default_rng(0).permutation(len(TEXTS))
+    shuffled = [TEXTS[i] for i in order]
+    together = classifier.classify(TEXTS)
+    assert classifier.classify(shuffled) == [together[i] for i in order]
+    assert [classifier.classify([text])[0] for text in TEXTS] == together
+    assert edgebert.load(golden_files["classifier"], threads=1).classify(TEXTS * 40) == together * 40
+    vectors = encoder.embed(TEXTS)
+    assert (encoder.embed(shuffled) == vectors[order]).all()
+    assert (np.concatenate([encoder.embed([text]) for text in TEXTS]) == vectors).all()
+
+
+def test_results_belong_to_the_caller(encoder):
+    first = encoder.hidden_states([[1, 2, 3]])[0]
+    kept = first.copy()
+    encoder.hidden_states([[7, 8, 9, 10]])
+    assert (first == kept).all()
+    assert encoder.hidden_states([[], [1]])[0].shape == (0, encoder.hidden_size)
+    assert encoder.hidden_states([]) == []
+
+
+def test_a_model_without_a_head_says_so(encoder):
+    with pytest.raises(InputError, match="has no classifier, it serves embed"):
+        encoder.classify(["text"])
+
+
+@pytest.mark.parametrize("texts", ["one string", [b"bytes"], [None], ["fine", 3], ["\ud800"]])
+def test_texts_that_are_none(classifier, texts):
+    with pytest.raises(InputError):
+        classifier.classify(texts)
+
+
+def test_odd_texts(classifier):
+    texts = ["", " ", "\0", "\n", "a" * 5000, "🙂" * 20, "\u202e\u200b", "漢字"]
+    with pytest.warns(TruncationWarning) if classifier._tokenizer(texts[5]).count > 50 else warnings.catch_warnings():
+        results = classifier.classify(texts)
+    assert all(np.isfinite(result["score"]) for result in results)
+
+
+def test_truncation_is_said(classifier):
+    long = " ".join(["good"] * 100)
+    with pytest.warns(TruncationWarning, match="1 of 2 texts are longer than the model's 50 tokens") as caught:
+        classifier.classify(["short", long])
+    assert caught[0].filename == __file__
+    seen = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier.classify(["short", long], on_truncated=lambda index, tokens: seen.append((index, tokens)))
+    assert [index for index, _ in seen] == [1]
+    assert seen[0][1] > 100
+
+
+def test_token_ids_out_of_range(encoder):
+    with pytest.raises(InputError, match="expected 0 to 164"):
+        encoder.hidden_states([[1], [165]])
+    with pytest.raises(InputError, match="at most 64"):
+        encoder.hidden_states([[1] * 65])
+
+
+def test_threads(golden_files, monkeypatch):
+    monkeypatch.setenv("EDGEBERT_NUM_THREADS", "3")
+    assert edgebert.load(golden_files["encoder"]).threads == 3
+    assert edgebert.load(golden_files["encoder"], threads=2).threads == 2
+    for bad in (0, -1, 1.5, "2x", 10**6):
+        with pytest.raises(SettingError, match="expected a whole number"):
+            edgebert.load(golden_files["encoder"], threads=bad)
+
+
+def test_info(classifier):
+    info = classifier.info
+    assert info["architecture"] == "BertForSequenceClassification"
+    assert info["hidden_size"] == classifier.hidden_size == 36
+    assert info["labels"] == ["negative", "neutral", "positive"]
+    assert info["scheme"] == "w7a8"
+    assert len(info["source_sha256"]) == 64
