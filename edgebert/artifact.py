@@ -13,7 +13,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ __all__ = ["FORMAT_VERSION", "Artifact", "atomic_write", "read_artifact", "write
 FORMAT_VERSION = 1
 _ALIGNMENT = 64
 _LARGEST_HEADER = 100_000_000
-_DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I8": np.int8}
+_DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I8": np.int8, "U8": np.uint8}
 _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
@@ -69,7 +69,7 @@ def write_artifact(
     Parameters
     ----------
     path : path
-    tensors : name -> ndarray [dtype=float32, float16, int32 or int8]
+    tensors : name -> ndarray [dtype=float32, float16, int32, int8 or uint8]
     metadata : name -> what JSON can hold; strings are stored as they are
 
     Raises
@@ -78,7 +78,7 @@ def write_artifact(
     """
     order = sorted(tensors, key=lambda name: tensors[name].nbytes % _ALIGNMENT != 0)
     arrays = [np.ascontiguousarray(tensors[name]) for name in order]
-    checksum, offset, header = 0, 0, {}
+    offset, header = 0, {}
     for name, array in zip(order, arrays, strict=True):
         header[name] = {
             "dtype": _NAMES[array.dtype],
@@ -86,19 +86,26 @@ def write_artifact(
             "data_offsets": [offset, offset + array.nbytes],
         }
         offset += array.nbytes
-        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
     texts = {
         "format": "edgebert",
         "format_version": str(FORMAT_VERSION),
-        "data_crc32": f"{checksum:08x}",
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()},
     }
+    texts["crc32"] = _checksum(texts, header, arrays)
     head = json.dumps({"__metadata__": texts, **header}, ensure_ascii=False, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
     with atomic_write(path) as file:
         file.write(struct.pack("<Q", len(head)) + head)
         for array in arrays:
             file.write(array.data)
+
+
+def _checksum(texts: Mapping[str, str], header: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> str:
+    """Return the CRC-32 of everything in a file: metadata, header, data."""
+    checksum = zlib.crc32(json.dumps([texts, header]).encode())
+    for array in arrays:
+        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
+    return f"{checksum:08x}"
 
 
 class Artifact:
@@ -141,9 +148,8 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     path = Path(path)
     try:
         if path.is_dir():
-            raise ArtifactError(
-                f"{path} is a folder, expected an .edgebert file; make one with: edgebert convert {path} OUTPUT.edgebert"
-            )
+            remedy = f"edgebert convert {path} OUTPUT.edgebert"
+            raise ArtifactError(f"{path} is a folder, expected an .edgebert file; make one with: {remedy}")
         mapped = np.memmap(path, np.uint8, "r")
     except FileNotFoundError as error:
         raise ArtifactError(f"there is no file {path}; make one with: edgebert convert SOURCE {path}") from error
@@ -159,14 +165,15 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         )
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
+        newer = version.isdigit() and int(version) > FORMAT_VERSION
         raise ArtifactError(
             f"{path} has format version {version}, this edgebert reads {FORMAT_VERSION};"
-            f" {'upgrade edgebert' if version.isdigit() and int(version) > FORMAT_VERSION else 'convert the model again'}"
+            f" {'upgrade edgebert' if newer else 'convert the model again'}"
         )
     data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
     tensors = _tensors(path, header, data)
-    if f"{zlib.crc32(data.data):08x}" != metadata.get("data_crc32"):
-        raise damaged(path, "the checksum of its weights is wrong")
+    if metadata.pop("crc32", None) != _checksum(metadata, header, [data]):
+        raise damaged(path, "its checksum is wrong")
     return Artifact(path, mapped.size, tensors, metadata)
 
 

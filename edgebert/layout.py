@@ -9,9 +9,13 @@ import numpy as np
 from edgebert.config import BertConfig
 from edgebert.kernels.plan import padded
 
-__all__ = ["check_tensors", "expected_tensors"]
+__all__ = ["TOKENIZER", "check_tensors", "expected_tensors"]
 
-Shape = tuple[int, ...]
+Shape = tuple[int | None, ...]
+"""Sizes of a tensor; None for any."""
+
+TOKENIZER = "tokenizer.json"
+"""The tensor that holds the tokenizer's description, UTF-8: as metadata its quotes would all be escaped."""
 
 
 def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str, tuple[Shape, type]]:
@@ -23,6 +27,7 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
     H, I = padded(config.hidden_size), padded(config.intermediate_size)  # noqa: E741 (the field's own name)
     width = config.num_attention_heads * padded(config.head_dim)
     table: dict[str, tuple[Shape, type]] = {
+        TOKENIZER: ((None,), np.uint8),
         "embeddings.word_embeddings.weight": ((config.vocab_size, H), np.int8),
         "embeddings.word_embeddings.scale": ((config.vocab_size,), np.float32),
         "embeddings.position_embeddings.weight": ((config.max_position_embeddings, H), np.float16),
@@ -63,8 +68,14 @@ def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tupl
         if name not in tensors:
             continue
         array = tensors[name]
-        if array.shape != shape or array.dtype != dtype:
+        if not _fits(array.shape, shape) or array.dtype != dtype:
             faults.append(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
         elif array.dtype.kind == "f" and not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
     return faults
+
+
+def _fits(found: tuple[int, ...], expected: Shape) -> bool:
+    if len(found) != len(expected):
+        return False
+    return all(size in (None, own) for own, size in zip(found, expected, strict=True))

@@ -18,7 +18,7 @@ from edgebert.engine.processor import default_threads
 from edgebert.errors import CheckpointError, InputError, TruncationWarning
 from edgebert.heads.classification import SequenceClassification
 from edgebert.heads.pooling import POOLINGS, pool, unit
-from edgebert.layout import check_tensors, expected_tensors
+from edgebert.layout import TOKENIZER, check_tensors, expected_tensors
 
 __all__ = ["DEFAULT_MODEL", "Model", "load"]
 
@@ -81,7 +81,8 @@ class Model:
         self.max_length: int = artifact.json("max_length")
         self.hidden_size = config.hidden_size
         self._check()
-        self._tokenizer = TextTokenizer(artifact.metadata.get("tokenizer", ""), self.max_length)
+        description = artifact.tensors[TOKENIZER].tobytes().decode(errors="replace")
+        self._tokenizer = TextTokenizer(description, self.max_length)
         budget = max(TOKEN_BUDGET, config.max_position_embeddings)
         self._backend = open_backend(config, artifact.tensors, threads, budget)
         self._budget = budget
@@ -203,10 +204,8 @@ class Model:
                 raise InputError(f"texts[{index}] is a {type(text).__name__}, expected a string")
         try:
             tokens = [self._tokenizer(text) for text in texts]
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"a text has a lone surrogate ({error.reason}); decode it with errors='replace'"
-            ) from error
+        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
+            raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
         check_ids([text.ids for text in tokens], self._config.vocab_size, self._config.max_position_embeddings)
         cut = [index for index, text in enumerate(tokens) if text.count > len(text.ids)]
         if on_truncated is not None:

@@ -56,7 +56,7 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
     if lowercase:
         steps = [{"type": "Lowercase"}, *([parts["normalizer"]] if parts.get("normalizer") else [])]
         parts["normalizer"] = {"type": "Sequence", "normalizers": steps}
-    text = json.dumps(parts, ensure_ascii=False)
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the library raises nothing narrower

@@ -39,7 +39,7 @@ def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
-def compile_family(name: str, *, triple: str | None = None, report=lambda done, total: None):
+def compile_family(name: str, *, triple: str | None = None, report=None):
     """Compile every entry point for one family.
 
     Parameters
@@ -48,7 +48,7 @@ def compile_family(name: str, *, triple: str | None = None, report=lambda done, 
         A name in `FAMILIES`. One process can compile one family.
     triple : str, optional
         LLVM's target triple; this machine's by default.
-    report : callable
+    report : callable, optional
         Called with (entries done, entries in all).
 
     Returns
@@ -64,7 +64,8 @@ def compile_family(name: str, *, triple: str | None = None, report=lambda done, 
     machine = _target_machine(family, triple)
     whole = llvm.parse_assembly("")
     for done, (symbol, (kernel, signature)) in enumerate(ENTRIES.items()):
-        report(done, len(ENTRIES) + 1)
+        if report:
+            report(done, len(ENTRIES) + 1)
         for text in export(kernel, signature, symbol):
             # The entry point comes first: LLVM links a function that may be dropped only where it is used.
             part = llvm.parse_assembly(text)
@@ -72,7 +73,8 @@ def compile_family(name: str, *, triple: str | None = None, report=lambda done, 
                 if not function.is_declaration and function.name not in ENTRIES:
                     function.linkage = "linkonce_odr"
             whole.link_in(part)
-    report(len(ENTRIES), len(ENTRIES) + 1)
+    if report:
+        report(len(ENTRIES), len(ENTRIES) + 1)
     whole.triple = triple
     whole.data_layout = str(machine.target_data)
     whole.verify()

@@ -5,6 +5,7 @@ Integers must agree exactly; floats within the tolerances of the tests, since su
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -104,7 +105,7 @@ def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scal
     T = len(query_key_value)
     query, key, value = query_key_value.reshape(T, 3, heads, -1).astype(np.float64).transpose(1, 2, 0, 3)
     context = np.zeros(query.shape)
-    for begin, end in zip(cu_seqlens[:-1], cu_seqlens[1:], strict=True):
+    for begin, end in itertools.pairwise(cu_seqlens):
         own = slice(begin, end)
         scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * scale
         weights = np.exp(scores - scores.max(axis=2, keepdims=True, initial=-np.inf))

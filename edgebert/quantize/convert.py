@@ -11,6 +11,7 @@ from edgebert.artifact import write_artifact
 from edgebert.batch import TextTokenizer
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.errors import OutputError
+from edgebert.layout import TOKENIZER
 from edgebert.quantize.calibrate import calibration_batch
 from edgebert.quantize.encoder import half, quantize_encoder
 from edgebert.quantize.law import SCHEME
@@ -60,7 +61,6 @@ def describe(checkpoint: Checkpoint) -> dict[str, object]:
         "pooling": checkpoint.pooling,
         "normalize": checkpoint.normalize,
         "max_length": checkpoint.max_length,
-        "tokenizer": checkpoint.tokenizer_json,
         "source": checkpoint.name,
         "source_sha256": checkpoint.sha256,
         "model_card": checkpoint.model_card,
@@ -70,7 +70,8 @@ def describe(checkpoint: Checkpoint) -> dict[str, object]:
 def quantize_checkpoint(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
-    tensors = quantize_encoder(checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer))
+    tensors = {TOKENIZER: np.frombuffer(checkpoint.tokenizer_json.encode(), np.uint8)}
+    tensors |= quantize_encoder(checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer))
     if checkpoint.head != "none":
         tensors["pooler.dense.weight"] = half("pooler.dense.weight", checkpoint.tensors["pooler.dense.weight"])
         for name in ("pooler.dense.bias", "classifier.weight", "classifier.bias"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebert.quantize.law import WEIGHT_LEVELS, weight_scale
+from edgebert.quantize.law import WEIGHT_LEVELS, channel_scale
 
 __all__ = ["round_weight"]
 
@@ -29,7 +29,7 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np
     q : ndarray [shape=(N, K), dtype=int8], in -63..63
     scale : ndarray [shape=(N,), dtype=float32]
     """
-    scale = weight_scale(weight)
+    scale = channel_scale(weight, WEIGHT_LEVELS)
     hessian = inputs.T.astype(np.float64) @ inputs
     order = np.argsort(-np.diagonal(hessian), kind="stable")
     hessian = hessian[np.ix_(order, order)]
