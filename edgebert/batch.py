@@ -46,20 +46,21 @@ class TextTokenizer:
         from tokenizers import Tokenizer
 
         try:
-            self._whole = Tokenizer.from_str(description)
-            self._cut = Tokenizer.from_str(description)
+            self._tokenizer = Tokenizer.from_str(description)
         except Exception as error:  # the tokenizers library raises nothing narrower
             raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
-        self._cut.enable_truncation(max_length)
         self.max_length = max_length
 
     def __call__(self, text: str) -> Tokens:
         """Tokenize one text; one that is too long keeps the tokens that fit, special ones included."""
         # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
-        encoding = self._whole.encode(text)
+        encoding = self._tokenizer.encode(text)
         count = len(encoding.ids)
         if count > self.max_length:
-            encoding = self._cut.encode(text)
+            # The library's own truncation is a setting of the tokenizer, which other threads may be using.
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            encoding.truncate(self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=False))
+            encoding = self._tokenizer.post_process(encoding)
         return Tokens(encoding.ids, encoding.type_ids, count)
 
 

@@ -15,7 +15,7 @@ from tests.golden import GOLDEN, NAMES
 # The scripts of tools/ are no package: this puts them where imports find them.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
-from fetch_material import MaterialError, fetch  # noqa: E402
+from fetch_material import MaterialError, fetch
 
 
 @pytest.fixture(scope="session", autouse=True)
