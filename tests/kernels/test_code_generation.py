@@ -1,0 +1,111 @@
+"""Machine code for processors that are not at hand: the right instruction in the loop, and nothing to link."""
+
+import ctypes
+import json
+import re
+import struct
+
+import pytest
+
+from edgebert.engine.library import _SIGNATURES
+
+# Both outputs of one compilation: an object file, and the assembly of the same module.
+EMIT = """
+import sys
+from edgebert.kernels.compile import compile_family
+family, triple, output = sys.argv[1:]
+machine, module = compile_family(family, triple=triple or None)
+with open(output + ".s", "w") as file:
+    file.write(machine.emit_assembly(module.clone()))
+with open(output + ".o", "wb") as file:
+    file.write(machine.emit_object(module))
+"""
+LINUX = "x86_64-unknown-linux-gnu"
+CASES = {
+    # the dot product of the tile's loop, as a pattern
+    ("avx512_vnni", LINUX): r"\bvpdpbusd\s.*%zmm",
+    ("avx512bw", LINUX): r"\bvpmaddubsw\s.*%zmm",
+    ("avx_vnni", LINUX): r"\{vex\}\s+vpdpbusd\s.*%ymm",
+    ("avx2", LINUX): r"\bvpmaddubsw\s.*%ymm",
+    ("portable", LINUX): r"\bpmaddwd\s.*%xmm|\bpmul\w+\s.*%xmm",
+    ("portable", "aarch64-unknown-linux-gnu"): r"\bml[as]l?2?\s+v\d+\.|\bmul\s+v\d+\.|\bs?mlal2?\s",
+}
+MACHINES = {"x86_64": 62, "aarch64": 183}
+"""First word of a triple -> the ELF header's e_machine."""
+BIGGER_REGISTERS = {"%ymm": r"%zmm", "%xmm": r"%[yz]mm"}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}")
+def emitted(request, run_python, tmp_path_factory):
+    """Compile one case: (case, assembly, object file)."""
+    output = tmp_path_factory.mktemp("emitted") / "kernels"
+    run_python(EMIT, *request.param, output)
+    return request.param, output.with_suffix(".s").read_text(), output.with_suffix(".o").read_bytes()
+
+
+def functions(assembly):
+    """Cut assembly into its functions: name -> text."""
+    return dict(re.findall(r"^(\w+):\s.*?\n(.*?)^\.Lfunc_end\d+:", assembly, re.M | re.S))
+
+
+def test_the_tile_multiplies_with_the_familys_instruction(emitted):
+    case, assembly, _ = emitted
+    tiles = {name: text for name, text in functions(assembly).items() if name.startswith("dot_tile_")}
+    assert len(tiles) >= 4
+    for name, text in tiles.items():
+        assert re.search(CASES[case], text), f"{name} of {case} has no {CASES[case]}:\n{text[:2000]}"
+
+
+def test_no_instruction_needs_more_than_the_family_has(emitted):
+    """No wider registers than the dot product's, and none of AVX in the portable one."""
+    (_, triple), assembly, _ = emitted
+    if triple == LINUX:
+        widest = next(size for size in ("%zmm", "%ymm", "%xmm") if size in CASES[emitted[0]])
+        wider = BIGGER_REGISTERS.get(widest)
+        assert wider is None or not re.search(wider, assembly)
+
+
+def symbols(data):
+    """Read the symbols of a 64-bit little-endian ELF object: (names defined for others, names undefined)."""
+    start, size, count = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<HH", data, 58)
+    # type, offset, size and link of each section: the table of symbols is of type 2 and links to its strings
+    sections = [struct.unpack_from("<4xI16xQQI", data, start + size * i) for i in range(count)]
+    offset, length, link = next(section[1:] for section in sections if section[0] == 2)
+    strings = data[sections[link][1] :]
+    defined, undefined = set(), set()
+    for name, info, _, section, _, _ in struct.iter_unpack("<IBBHQQ", data[offset : offset + length]):
+        text = strings[name:].split(b"\0", 1)[0].decode()
+        if section == 0:
+            undefined.add(text)
+        elif info >> 4:  # not local
+            defined.add(text)
+    return defined, undefined - {""}
+
+
+def test_the_object_stands_alone(emitted):
+    """It calls no library: it can be loaded by anything, anywhere."""
+    (_, triple), _, data = emitted
+    assert data[:5] == b"\x7fELF\x02"
+    assert struct.unpack_from("<H", data, 18)[0] == MACHINES[triple.split("-")[0]]
+    defined, undefined = symbols(data)
+    assert defined == {f"edgebert_{name}" for name in _SIGNATURES}
+    assert undefined <= {"_GLOBAL_OFFSET_TABLE_"}
+
+
+SIGNATURES = """
+import json
+from edgebert.kernels.simd.families import select
+select("portable")
+from edgebert.kernels.entries import ENTRIES
+print(json.dumps({
+    name: [str(kind) for kind in (signature.return_type, *signature.args)]
+    for name, (_, signature) in ENTRIES.items()
+}))
+"""
+
+
+def test_the_loaders_table_is_the_compilers(run_python):
+    """A signature that differs would call a kernel with the wrong registers."""
+    names = {ctypes.c_int64: "int64", ctypes.c_float: "float32"}
+    loader = {f"edgebert_{name}": ["int64", *map(names.get, kinds)] for name, kinds in _SIGNATURES.items()}
+    assert json.loads(run_python(SIGNATURES).stdout) == loader
