@@ -14,7 +14,16 @@ from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.library import KernelLibrary
 from edgebert.engine.team import ThreadTeam
-from edgebert.kernels.plan import ACTIVATION_CODES, LAYER, LINEAR, NORM, PLAN, padded
+from edgebert.kernels.plan import (
+    ACTIVATION_CODES,
+    LAYER,
+    LINEAR,
+    NORM,
+    PLAN,
+    STAGE_BYTES,
+    STAGES_PER_LAYER,
+    padded,
+)
 
 __all__ = ["Encoder", "aligned_empty"]
 
@@ -65,8 +74,8 @@ class Encoder:
         self.config, self.token_budget = config, token_budget
         self._library = library
         self._team = ThreadTeam(threads)
-        self._keep: list[object] = [tensors]
         self._plan = np.zeros(1, PLAN)
+        self._keep: list[object] = [tensors, library, self._plan]
         self._describe_model(tensors)
         self._reserve_workspace()
 
@@ -96,10 +105,10 @@ class Encoder:
             plan["tokens"], plan["sequences"] = tokens, len(batch.cu_seqlens) - 1
             for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
                 plan[name] = getattr(batch, name).ctypes.data
-            plan["arrived"] = self._team.arrived.ctypes.data
-            plan["arrivals_before"] = self._team.arrived[0]
-            self._next_task[:] = 0
-            self._team.run(functools.partial(self._library.encode, self._plan.ctypes.data))
+            plan["epoch"], plan["active"] = self._team.epoch.ctypes.data, self._team.active.ctypes.data
+            self._stages[:] = 0
+            job = functools.partial(self._library.encode, self._plan.ctypes.data, int(self._team.epoch[0]))
+            self._team.run(job, needs=(self._keep, self._team.epoch, batch))
             return self._hidden[:tokens, : self.config.hidden_size].copy()
 
     def _describe_model(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -133,9 +142,8 @@ class Encoder:
         plan, rows = self._plan[0], self.token_budget + _SLACK_ROWS
         width = self.config.num_attention_heads * self._head_dim
         longest = padded(self.config.max_position_embeddings)
-        hidden = aligned_empty(rows * self._hidden_stride, np.float32)
-        self._hidden = hidden.reshape(rows, self._hidden_stride)
-        plan["hidden"] = hidden.ctypes.data
+        self._hidden = aligned_empty(rows * self._hidden_stride, np.float32).reshape(rows, self._hidden_stride)
+        plan["hidden"] = self._address(self._hidden)
         plan["wide"] = self._reserve(rows * max(3 * width, self._intermediate_stride), np.float32)
         plan["narrow"] = self._reserve(rows * max(width, self._hidden_stride), np.float32)
         plan["quantized"] = self._reserve(rows * max(width, self._hidden_stride, self._intermediate_stride), np.uint8)
@@ -146,8 +154,9 @@ class Encoder:
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._reserve(scratch * self._team.size, np.uint8)
         plan["threads"] = self._team.size
-        self._next_task = np.zeros(self.config.num_hidden_layers, np.int64)
-        plan["next_task"] = self._next_task.ctypes.data
+        stages = 1 + STAGES_PER_LAYER * self.config.num_hidden_layers
+        self._stages = aligned_empty(stages * STAGE_BYTES, np.uint8)
+        plan["stages"] = self._address(self._stages)
         plan["yield_processor"] = _yield_address()
 
     def _reserve(self, count: int, dtype: type) -> int:

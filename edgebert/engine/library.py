@@ -28,7 +28,7 @@ _COMPILE = (
 _INT, _FLOAT = ctypes.c_int64, ctypes.c_float
 _Type = type[ctypes.c_int64] | type[ctypes.c_float]
 _SIGNATURES: dict[str, list[_Type]] = {
-    "encode": [_INT] * 2,
+    "encode": [_INT] * 3,
     "dense": [_INT] * 6,
     "quantize_rows": [_INT] * 6,
     "add_layer_norm": [_INT] * 8 + [_FLOAT],

@@ -4,10 +4,9 @@ import numpy as np
 
 from edgebert.kernels.activation import exp2
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.matmul import share
+from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.simd.families import LANES, current
 from edgebert.kernels.simd.ops import (
-    atomic_add,
     broadcast,
     fma,
     load,
@@ -25,8 +24,6 @@ f32 = np.float32
 
 ROWS = current().fma_rows
 PANELS = current().fma_panels
-TASKS_PER_THREAD = 4
-"""At least so many tasks for each thread, so that a slow one does not hold up the rest."""
 
 wide_tile = fma_tile(PANELS)
 tail_tile = fma_tile(1)
@@ -98,37 +95,47 @@ def attend_head(query, key, value, row, first, last, length, head_dim, scale, co
 
 
 @kernel
-def attend(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, next_task, parts):
-    """Compute the context of every token; what a token attends to ends with its sequence.
+def query_ranges(sequences, heads, parts):
+    """Return into how many ranges of queries each head is cut, so that `parts` threads have tasks."""
+    tasks = sequences * heads
+    if parts == 1:
+        return np.int64(1)
+    return (TASKS_PER_THREAD * parts + tasks - 1) // tasks
+
+
+@kernel
+def attend_tasks(sequences, heads, parts):
+    """Return the number of tasks of attention for a team of `parts` threads."""
+    return sequences * heads * query_ranges(sequences, heads, parts)
+
+
+@kernel
+def attend(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, task, parts):
+    """Compute a part of the context; what a token attends to ends with its sequence.
 
     `query_key_value` float32 [T, 3 * heads * head_dim], `cu_seqlens` int32 [sequences + 1], `context` float32
-    [T, heads * head_dim]. Threads draw tasks (a part of the queries of one head of one sequence) from the counter
-    `next_task`; who computes a task does not change its result. Twin: `reference.attend`.
+    [T, heads * head_dim]. Computes task `task` of `attend_tasks(...)`: a range of the queries of one head of one
+    sequence. Twin: `reference.attend`.
     """
     width = 4 * heads * head_dim
-    tasks = sequences * heads
-    splits = (TASKS_PER_THREAD * parts + tasks - 1) // tasks if parts > 1 else 1
-    while True:
-        task = atomic_add(next_task, 1)
-        if task >= tasks * splits:
-            break
-        split = task % splits
-        head = task // splits % heads
-        sequence = task // splits // heads
-        begin = load_index(cu_seqlens + 4 * sequence)
-        length = load_index(cu_seqlens + 4 * sequence + 4) - begin
-        query = query_key_value + begin * 3 * width + 4 * head * head_dim
-        attend_head(
-            query,
-            query + width,
-            query + 2 * width,
-            3 * width,
-            share(length, split, splits),
-            share(length, split + 1, splits),
-            length,
-            head_dim,
-            scale,
-            context + begin * width + 4 * head * head_dim,
-            width,
-            scratch,
-        )
+    ranges = query_ranges(sequences, heads, parts)
+    part = task % ranges
+    head = task // ranges % heads
+    sequence = task // ranges // heads
+    begin = load_index(cu_seqlens + 4 * sequence)
+    length = load_index(cu_seqlens + 4 * sequence + 4) - begin
+    query = query_key_value + begin * 3 * width + 4 * head * head_dim
+    attend_head(
+        query,
+        query + width,
+        query + 2 * width,
+        3 * width,
+        share(length, part, ranges),
+        share(length, part + 1, ranges),
+        length,
+        head_dim,
+        scale,
+        context + begin * width + 4 * head * head_dim,
+        width,
+        scratch,
+    )

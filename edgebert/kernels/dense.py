@@ -4,7 +4,7 @@ import numpy as np
 
 from edgebert.kernels.attention import ROWS, product
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.matmul import share
+from edgebert.kernels.schedule import share
 from edgebert.kernels.simd.families import LANES
 
 

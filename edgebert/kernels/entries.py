@@ -6,12 +6,12 @@ The latter serve the heads and the tests; all arguments are addresses and sizes,
 from numba.core import types
 
 from edgebert.kernels.activation import activate
-from edgebert.kernels.attention import attend
+from edgebert.kernels.attention import attend, attend_tasks
 from edgebert.kernels.dense import dense
 from edgebert.kernels.encoder import encode
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.layer_norm import add_row, layer_norm
-from edgebert.kernels.matmul import matmul
+from edgebert.kernels.matmul import linear_at, matmul, matmul_tasks
 from edgebert.kernels.quantize_rows import quantize_row
 from edgebert.kernels.simd.ops import load, store
 
@@ -44,22 +44,24 @@ def activate_all(x, count, code):
 
 @kernel
 def multiply(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, parts):
-    """Compute one part of an int8 matmul."""
-    matmul(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, parts)
+    """Compute the tasks of an int8 matmul that fall to one of `parts` threads when each takes every so many-th."""
+    for task in range(part, matmul_tasks(M, linear_at(linear).N, parts), parts):
+        matmul(x, x_scale, x_zero, M, linear, out, out_stride, scratch, task, parts)
     return 0
 
 
 @kernel
-def attend_all(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, next_task, parts):
-    """Draw and compute tasks of attention until there are none."""
-    attend(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, next_task, parts)
+def attend_all(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, part, parts):
+    """Compute the tasks of attention that fall to one of `parts` threads when each takes every so many-th."""
+    for task in range(part, attend_tasks(sequences, heads, parts), parts):
+        attend(query_key_value, cu_seqlens, sequences, heads, head_dim, scale, context, scratch, task, parts)
     return 0
 
 
 _I, _F = types.int64, types.float32
 
 ENTRIES = {
-    "edgebert_encode": (encode, _I(_I, _I)),
+    "edgebert_encode": (encode, _I(_I, _I, _I)),
     "edgebert_dense": (dense, _I(*[_I] * 6)),
     "edgebert_quantize_rows": (quantize_rows, _I(*[_I] * 6)),
     "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 8, _F)),

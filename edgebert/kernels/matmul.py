@@ -5,6 +5,7 @@ import numpy as np
 from edgebert.kernels.activation import activate
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.simd.families import LANES, current
 from edgebert.kernels.simd.ops import (
     broadcast,
@@ -29,12 +30,6 @@ BLOCK_ROWS = 64
 
 wide_tile = dot_tile(PANELS)
 tail_tile = dot_tile(1)
-
-
-@kernel
-def share(count, part, parts):
-    """Return where part `part` of `parts` nearly equal ranges of `count` begins."""
-    return count * part // parts
 
 
 @kernel
@@ -84,36 +79,48 @@ def matmul_block(x, x_scale, x_zero, M, linear, first, last, out, out_stride, sc
 
 
 @kernel
-def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, part, parts):
+def column_ranges(M, N, parts):
+    """Return into how many ranges of columns each block of rows is cut, so that `parts` threads have tasks."""
+    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    groups = (N // LANES + PANELS - 1) // PANELS
+    if parts == 1:
+        return np.int64(1)
+    return min(groups, (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
+
+
+@kernel
+def matmul_tasks(M, N, parts):
+    """Return the number of tasks of a matmul for a team of `parts` threads."""
+    return (M + BLOCK_ROWS - 1) // BLOCK_ROWS * column_ranges(M, N, parts)
+
+
+@kernel
+def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task, parts):
     """Multiply quantized rows by one linear layer; exact in int32, then the same float operations everywhere.
 
     `x` uint8 [M, K] with `x_scale` float32 [M] and `x_zero` int32 [M]; `out` float32 [M, out_stride]; `scratch`
-    takes one tile of int32. Part `part` of `parts` computes its share of the rows of long inputs, of the columns of
-    short ones. Twin: `reference.matmul`.
+    takes one tile of int32. Computes task `task` of `matmul_tasks(M, N, parts)`: a block of rows, a range of columns.
+    Twin: `reference.matmul`.
     """
     linear = linear_at(linear_address)
     panels = linear.N // LANES
-    begin, end = np.int64(0), M
-    first, last = np.int64(0), panels
-    if BLOCK_ROWS * parts <= M:
-        begin, end = share(M, part, parts), share(M, part + 1, parts)
-    else:
-        groups = (panels + PANELS - 1) // PANELS
-        first = share(groups, part, parts) * PANELS
-        last = min(share(groups, part + 1, parts) * PANELS, panels)
-    blocks = (end - begin + BLOCK_ROWS - 1) // BLOCK_ROWS
-    for b in range(blocks):
-        m = begin + share(end - begin, b, blocks)
-        rows = begin + share(end - begin, b + 1, blocks) - m
-        matmul_block(
-            x + m * linear.K,
-            x_scale + 4 * m,
-            x_zero + 4 * m,
-            rows,
-            linear,
-            first,
-            last,
-            out + 4 * m * out_stride,
-            out_stride,
-            scratch,
-        )
+    groups = (panels + PANELS - 1) // PANELS
+    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    # Tasks that follow each other share their columns, and so the weights in the cache.
+    block, columns, ranges = task % blocks, task // blocks, column_ranges(M, linear.N, parts)
+    first = share(groups, columns, ranges) * PANELS
+    last = min(share(groups, columns + 1, ranges) * PANELS, panels)
+    m = share(M, block, blocks)
+    rows = share(M, block + 1, blocks) - m
+    matmul_block(
+        x + m * linear.K,
+        x_scale + 4 * m,
+        x_zero + 4 * m,
+        rows,
+        linear,
+        first,
+        last,
+        out + 4 * m * out_stride,
+        out_stride,
+        scratch,
+    )

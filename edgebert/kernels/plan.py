@@ -8,9 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["ACTIVATION_CODES", "CODE_ERF", "CODE_NONE", "CODE_TANH", "LAYER", "LINEAR", "NORM", "PLAN", "padded"]
+__all__ = [
+    "ACTIVATION_CODES",
+    "CODE_ERF",
+    "CODE_NONE",
+    "CODE_TANH",
+    "FINISHED_OFFSET",
+    "LAYER",
+    "LINEAR",
+    "NORM",
+    "PLAN",
+    "STAGES_PER_LAYER",
+    "STAGE_BYTES",
+    "padded",
+]
 
 CODE_NONE, CODE_ERF, CODE_TANH = 0, 1, 2
+STAGES_PER_LAYER = 9
+STAGE_BYTES, FINISHED_OFFSET = 128, 64
+"""Two counters for each stage, int64, on a cache line each."""
+
 ACTIVATION_CODES = {"none": CODE_NONE, "erf": CODE_ERF, "tanh": CODE_TANH}
 """Name of an activation -> what `LINEAR["activation"]` holds."""
 
@@ -79,9 +96,9 @@ PLAN = np.dtype(
         ("scratch_bytes", np.int64),  # size of a piece
         # the team
         ("threads", np.int64),
-        ("arrived", _ADDRESS),  # int64: how many threads have reached a barrier, ever
-        ("arrivals_before", np.int64),  # what it says when the forward pass begins
-        ("next_task", _ADDRESS),  # int64 [num_hidden_layers]: attention's next task
+        ("stages", _ADDRESS),  # a record of STAGE_BYTES for each stage: tasks drawn, tasks finished
+        ("epoch", _ADDRESS),  # int64: which forward pass is on
+        ("active", _ADDRESS),  # int64: how many threads are in it
         ("yield_processor", _ADDRESS),  # a C function
     ],
     align=True,
