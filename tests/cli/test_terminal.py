@@ -136,6 +136,13 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
     assert counts[-1] == 4000
 
 
+@pytest.mark.parametrize("piped", [True, False])
+def test_no_bar_in_a_log(piped: bool, long: Path, classifier: Path, tmp_path: Path) -> None:
+    arguments = [*IMPATIENT, "classify", "-" if piped else long, "-m", classifier, "-o", tmp_path / "out"]
+    result = subprocess.run(arguments, input=long.read_bytes(), capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
 def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
     code, shown = at_terminal("classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",))
     assert (code, shown) == (0, "")
