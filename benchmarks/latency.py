@@ -19,12 +19,11 @@ import numpy as np
 from benchmarks.environment import print_environment
 from benchmarks.tables import print_table, show_progress, write_json
 from benchmarks.workers import Worker, add_peer_options, entries, open_workers, print_engines
+from edgebert.artifact import read_artifact
 
 __all__ = ["bursts", "figure", "numbers"]
 
 LENGTHS = "8,16,32,64,128,256,512"
-_IDS = range(1000, 30000)
-"""Where token ids are drawn from: the words of a BERT vocabulary."""
 
 
 def numbers(text: str) -> list[int]:
@@ -41,7 +40,7 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-def bursts(workers: list[Worker], length: int, rounds: int, seconds: float) -> list[list[float]]:
+def bursts(workers: list[Worker], ids: list[int], rounds: int, seconds: float) -> list[list[float]]:
     """Ask every worker in turn, `rounds` times, for a burst of forward passes.
 
     Returns
@@ -49,13 +48,12 @@ def bursts(workers: list[Worker], length: int, rounds: int, seconds: float) -> l
     list of list of float
         For each worker the median of each of its bursts, in seconds.
     """
-    ids = np.random.default_rng(length).choice(_IDS, (1, length)).tolist()
     medians: list[list[float]] = [[] for _ in workers]
     for turn in range(rounds):
         # Another engine begins each round: none has always the same one's caches to clear.
         for i in range(len(workers)):
             at = (turn + i) % len(workers)
-            answer = workers[at].ask(op="time", ids=ids, seconds=seconds)
+            answer = workers[at].ask(op="time", ids=[ids], seconds=seconds)
             medians[at].append(float(np.median(answer["seconds"])))
     return medians
 
@@ -78,6 +76,7 @@ def main() -> None:
     args = parser.parse_args()
     environment = print_environment()
     chosen = entries(args, [name for name in args.families.split(",") if name])
+    vocab_size = read_artifact(args.model).json("config")["vocab_size"]
     results = []
     for threads in args.threads:
         rows = []
@@ -85,7 +84,8 @@ def main() -> None:
             print_engines(workers)
             names = [worker.entry.name for worker in workers]
             for length in args.lengths:
-                medians = bursts(workers, length, args.rounds, args.seconds)
+                ids = np.random.default_rng(length).integers(vocab_size, size=length).tolist()
+                medians = bursts(workers, ids, args.rounds, args.seconds)
                 figures = [figure(each) for each in medians]
                 for name, each, seconds in zip(names, medians, figures, strict=True):
                     results.append(

@@ -1,0 +1,136 @@
+"""Kernels: the int8 matmul alone, one thread, against the peak of its instructions measured in the same run.
+
+::
+
+    python -m benchmarks.kernels
+
+A peak is a loop of the family's dot products on registers (`benchmarks.peak`). A matmul includes its epilogue: int32
+sums to float32 with scales and bias. Its weights stay where the last repetition left them, in the caches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.environment import print_environment
+from benchmarks.latency import figure, numbers
+from benchmarks.peak import Peak
+from benchmarks.tables import print_table, show_progress, write_json
+from edgebert.engine.library import KernelLibrary, load_library
+from edgebert.engine.processor import available_families
+from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.simd.families import FAMILIES, LANES
+
+__all__ = ["Matmul"]
+
+SHAPES = {
+    "MiniLM query_key_value": (384, 1152),
+    "MiniLM attention_output": (384, 384),
+    "MiniLM intermediate": (384, 1536),
+    "MiniLM output": (1536, 384),
+    "BERT-base query_key_value": (768, 2304),
+    "BERT-base attention_output": (768, 768),
+    "BERT-base intermediate": (768, 3072),
+    "BERT-base output": (3072, 768),
+}
+"""Name -> (K, N)."""
+
+PEAK_ROUNDS = 200_000
+
+
+class Matmul:
+    """One int8 linear layer with random weights and as many rows of input.
+
+    Parameters
+    ----------
+    library : KernelLibrary
+    M, K, N : int
+        K and N are multiples of 16.
+    """
+
+    def __init__(self, library: KernelLibrary, M: int, K: int, N: int) -> None:
+        rng = np.random.default_rng(0)
+        family = FAMILIES[library.family]
+        self._library, self.macs = library, M * K * N
+        self.x = rng.integers(0, 256, (M, K), np.uint8)
+        self.weight = rng.integers(-63, 64, (N // LANES, K // 4, LANES, 4), np.int8)
+        self.out = np.empty((M, N), np.float32)
+        self._scratch = np.empty(family.tile_rows * family.tile_panels * LANES, np.int32)
+        self._rows = np.ones(M, np.float32), np.zeros(M, np.int32)
+        sums = self.weight.sum(axis=(1, 3), dtype=np.int32).reshape(N)
+        columns = {"scale": np.ones(N, np.float32), "column_sums": sums, "bias": np.zeros(N, np.float32)}
+        self._columns = columns
+        linear = np.zeros(1, LINEAR)
+        linear["N"], linear["K"], linear["weight"] = N, K, self.weight.ctypes.data
+        for name, array in columns.items():
+            linear[name] = array.ctypes.data
+        self._linear = linear
+        addresses = [array.ctypes.data for array in (self.x, *self._rows)]
+        self._arguments = [*addresses, M, linear.ctypes.data, self.out.ctypes.data, N, self._scratch.ctypes.data, 0, 1]
+
+    def __call__(self) -> None:
+        """Compute `out`."""
+        self._library.matmul(*self._arguments)
+
+
+def burst(run: Callable[[], object], seconds: float) -> float:
+    """Return the median time of one call, in seconds, after one that is not counted."""
+    run()
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def main() -> None:
+    """Measure and print a table for each number of rows."""
+    parser = argparse.ArgumentParser(description="The int8 matmul alone, one thread, in GMAC/s.")
+    own = [family for family in available_families() if family != "portable"]
+    parser.add_argument("--families", default=",".join(own), help=f"default {','.join(own)}")
+    parser.add_argument("--rows", type=numbers, default=[8, 64, 128], help="tokens; default 8,64,128")
+    parser.add_argument("--rounds", type=int, default=10, help="bursts of each; default 10")
+    parser.add_argument("--seconds", type=float, default=0.02, help="of a burst; default 0.02")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    environment = print_environment()
+    families = args.families.split(",")
+    if unknown := [family for family in families if family not in available_families()]:
+        parser.error(f"{', '.join(unknown)} cannot run here, expected some of {', '.join(available_families())}")
+    libraries = {family: load_library(family) for family in families}
+    peaks = {family: Peak(family) for family in families}
+    results = []
+    for M in args.rows:
+        rows = []
+        for name, (K, N) in SHAPES.items():
+            show_progress(f"{M} rows, {name}")
+            matmuls = {family: Matmul(library, M, K, N) for family, library in libraries.items()}
+            matmul_times: dict[str, list[float]] = {family: [] for family in families}
+            peak_times: dict[str, list[float]] = {family: [] for family in families}
+            for _ in range(args.rounds):
+                for family in families:
+                    matmul_times[family].append(burst(matmuls[family], args.seconds))
+                    peak_times[family].append(burst(lambda peak=peaks[family]: peak(PEAK_ROUNDS), args.seconds / 2))
+            cells = []
+            for family in families:
+                rate = matmuls[family].macs / figure(matmul_times[family]) / 1e9
+                peak = peaks[family].macs(PEAK_ROUNDS) / figure(peak_times[family]) / 1e9
+                cells.append(f"{rate:.0f} of {peak:.0f} ({100 * rate / peak:.0f} %)")
+                results.append(
+                    {"family": family, "layer": name, "M": M, "K": K, "N": N, "gmac_per_s": rate, "peak": peak}
+                )
+            rows.append([f"{name} {K}x{N}", *cells])
+        print(f"GMAC/s of its peak, {M} rows, 1 thread\n")
+        print_table(["layer KxN", *families], rows)
+    write_json(args.json, environment, kernels=results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Memory: peak resident memory of ``edgebert classify`` on files of growing length.
+
+::
+
+    python -m benchmarks.memory
+
+The lines are generated: words of a fixed list in lengths from 3 to 40, as sentences have them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.environment import print_environment
+from benchmarks.latency import numbers
+from benchmarks.tables import print_table, show_progress, write_json
+
+__all__ = ["peak_memory", "write_lines"]
+
+WORDS = (
+    "the a this that it was is and but with for of in on at we they film phone meal story service room battery price"
+    " actor screen soup waiter good bad great awful slow quick warm cold never always quite very hardly works broke"
+    " arrived tasted looked sounded again today yesterday because although unfortunately wonderfully"
+)
+FEWEST_WORDS, MOST_WORDS = 3, 40
+
+# A process's peak counts what its parent had when it was started, so something small has to start it.
+_LAUNCHER = """
+import os, subprocess, sys
+with open(sys.argv[1], "wb") as complaints:
+    process = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=complaints)
+    _, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
+
+
+def write_lines(path: Path, count: int) -> None:
+    """Write `count` lines, the same at every call."""
+    rng, words = random.Random(0), WORDS.split()
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            file.write(" ".join(rng.choices(words, k=rng.randint(FEWEST_WORDS, MOST_WORDS))) + "\n")
+
+
+def peak_memory(command: list[str]) -> int:
+    """Run a command and return the most memory that it had resident, in bytes.
+
+    Raises
+    ------
+    RuntimeError
+        When the command fails.
+    """
+    with tempfile.NamedTemporaryFile() as complaints:
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, complaints.name, *command]
+        done = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, check=True)
+        status, peak = map(int, done.stdout.split())
+        if status:
+            said = Path(complaints.name).read_text("utf-8", "replace").strip()
+            raise RuntimeError(f"{' '.join(command)} exited with {status}: {said}")
+    # Linux counts in KiB, macOS in bytes.
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    """Classify the files and print the table."""
+    parser = argparse.ArgumentParser(description="Peak resident memory of edgebert classify.")
+    parser.add_argument("--model", type=Path, help="an .edgebert file; default the model in the package")
+    parser.add_argument("--lines", type=numbers, default=[1000, 10_000, 100_000], help="default 1000,10000,100000")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    environment = print_environment()
+    rows, results = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in args.lines:
+            show_progress(f"{count} lines")
+            path = Path(folder, "lines.txt")
+            write_lines(path, count)
+            command = [sys.executable, "-m", "edgebert", "classify", str(path), "--format", "tsv"]
+            if args.model:
+                command += ["--model", str(args.model)]
+            start = time.perf_counter()
+            peak = peak_memory(command)
+            seconds = time.perf_counter() - start
+            rows.append([count, f"{path.stat().st_size / 2**20:.1f}", f"{peak / 2**20:.0f}", f"{seconds:.1f}"])
+            results.append({"lines": count, "peak_bytes": peak, "seconds": seconds})
+    print_table(["lines", "file MiB", "peak MiB", "seconds"], rows)
+    write_json(args.json, environment, memory=results)
+
+
+if __name__ == "__main__":
+    main()

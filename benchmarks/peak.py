@@ -1,0 +1,97 @@
+"""The peak of an instruction family: its int8 dot product on registers alone, nothing else in the loop."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+from edgebert.kernels.simd.dot import LOWERINGS
+from edgebert.kernels.simd.families import FAMILIES
+
+__all__ = ["Peak"]
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+# As many sums as hide the latency and fit the registers beside their operands: 32 registers, 16, or whatever there is.
+_SUMS = {"vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 10, "vpmaddubsw_256": 5, "portable": 4}
+
+
+class Peak:
+    """A compiled loop of dot products whose operands stay in registers.
+
+    The weights alone are read again in each round, from one cache line: were they constant, the compiler would take
+    the products out of the loop.
+
+    Parameters
+    ----------
+    family : str
+        A name in `edgebert.kernels.simd.families.FAMILIES`.
+    """
+
+    def __init__(self, family: str) -> None:
+        chosen = FAMILIES[family]
+        self.lanes, step = LOWERINGS[chosen.dot]
+        self.sums = _SUMS[chosen.dot]
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        features = ",".join(f"+{name}" for name in chosen.needs)
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=chosen.cpu, features=features, opt=3, codemodel="jitdefault"
+        )
+        # llvmlite has no word for a load that must happen each time.
+        text = str(_loop(step, self.lanes, self.sums)).replace('"weights" = load', '"weights" = load volatile')
+        module = llvm.parse_assembly(text)
+        module.triple = llvm.get_process_triple()
+        self.assembly: str = machine.emit_assembly(module)
+        self._engine = llvm.create_mcjit_compiler(module, machine)
+        self._engine.finalize_object()
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
+        self._run = signature(self._engine.get_function_address("peak"))
+        self._operands = np.ones(16 * 64, np.uint8)
+        self._out = np.zeros(16 * 64, np.uint8)
+
+    def macs(self, rounds: int) -> int:
+        """Return the multiplications that so many rounds do."""
+        return rounds * self.sums * self.lanes * 4
+
+    def __call__(self, rounds: int) -> None:
+        """Run the loop."""
+        a, out = self._operands.ctypes.data, self._out.ctypes.data
+        self._run(rounds, a, a, out)
+
+
+def _loop(step: Callable, lanes: int, sums: int) -> ir.Module:
+    """Write void peak(rounds, activations, weights, out)."""
+    module = ir.Module("peak")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")
+    rounds, a_address, w_address, out_address = function.args
+    vector = ir.VectorType(_I32, lanes)
+    entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
+
+    def at(builder: ir.IRBuilder, address: ir.Value, i: int) -> ir.Value:
+        return builder.inttoptr(builder.add(address, _I64(4 * lanes * i)), vector.as_pointer())
+
+    builder = ir.IRBuilder(entry)
+    # An operand for each sum: with one for all, the products would be the same and computed once.
+    operands = [builder.load(at(builder, a_address, i), align=4) for i in range(sums)]
+    builder.branch(loop)
+
+    builder = ir.IRBuilder(loop)
+    count = builder.phi(_I64)
+    acc = [builder.phi(vector) for _ in range(sums)]
+    weights = builder.load(at(builder, w_address, 0), name="weights", align=4)
+    following = [step(builder, acc[i], operands[i], weights) for i in range(sums)]
+    next_count = builder.add(count, _I64(1))
+    for phi, start, later in zip([count, *acc], [_I64(0), *operands], [next_count, *following], strict=True):
+        phi.add_incoming(start, entry)
+        phi.add_incoming(later, loop)
+    builder.cbranch(builder.icmp_signed("<", next_count, rounds), loop, done)
+
+    builder = ir.IRBuilder(done)
+    for i in range(sums):
+        builder.store(following[i], at(builder, out_address, i), align=4)
+    builder.ret_void()
+    return module
