@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from edgebert.errors import EdgebertError
+from edgebert.destination import open_destination
+from edgebert.errors import EdgebertError, OutputError
 
 __all__ = ["KernelLibrary", "cache_folder", "load_library"]
 
@@ -89,6 +89,16 @@ _lock = threading.Lock()
 _loaded: dict[str, KernelLibrary] = {}
 
 
+def _renew_lock_after_fork() -> None:
+    # A thread of the parent may have held it; here that thread does not exist.
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)
+
+
 def load_library(family: str) -> KernelLibrary:
     """Return the library of a family, compiled if need be; one for the whole process.
 
@@ -143,15 +153,10 @@ def _read_cached(path: Path | None) -> bytes | None:
 def _write_cached(path: Path | None, code: bytes) -> None:
     if path is None:
         return
-    with suppress(OSError):
+    with suppress(OSError, OutputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(code).digest() + code)
-            os.replace(part, path)
-        except OSError:
-            os.unlink(part)
+        with open_destination(str(path)) as file:
+            file.write(hashlib.sha256(code).digest() + code)
 
 
 def _compile(family: str) -> bytes:
