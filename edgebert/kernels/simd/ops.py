@@ -281,8 +281,8 @@ def atomic_add(builder, address, value):
 
 @_operation(types.int64, types.int64)
 def atomic_load(builder, address):
-    """Load an int64 with acquire ordering."""
-    return builder.load_atomic(pointer(builder, address, I64), "acquire", 8)
+    """Load an int64, sequentially consistent: never before an `atomic_add` that comes first."""
+    return builder.load_atomic(pointer(builder, address, I64), "seq_cst", 8)
 
 
 @_operation(types.void)
