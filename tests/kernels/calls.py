@@ -177,12 +177,11 @@ def attend(
     rows = np.ascontiguousarray(np.concatenate([query_key_value, beyond]))
     tile_rows = FAMILIES[library.family].fma_rows
     scratch_bytes = 4 * longest * (head_dim + tile_rows) + tile_rows * _VECTOR_BYTES
-    next_task = np.zeros(1, np.int64)
     with ExitStack() as stack:
         out = stack.enter_context(guarded((T, heads * head_dim), np.float32, np.nan))
         scratches = [stack.enter_context(guarded((scratch_bytes,), np.uint8, 0xFF)) for _ in range(parts)]
 
-        def run(scratch: np.ndarray) -> None:
+        def run(part: int, scratch: np.ndarray) -> None:
             library.attend(
                 rows.ctypes.data,
                 cu_seqlens.ctypes.data,
@@ -192,15 +191,15 @@ def attend(
                 scale * math.log2(math.e),
                 out.ctypes.data,
                 scratch.ctypes.data,
-                next_task.ctypes.data,
+                part,
                 parts,
             )
 
         if parts == 1:
-            run(scratches[0])
+            run(0, scratches[0])
         else:
             with ThreadPoolExecutor(parts) as pool:
-                list(pool.map(run, scratches))
+                list(pool.map(run, range(parts), scratches))
     return out
 
 
