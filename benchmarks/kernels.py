@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def main() -> None:
             for _ in range(args.rounds):
                 for family in families:
                     matmul_times[family].append(burst(matmuls[family], args.seconds))
-                    peak_times[family].append(burst(lambda peak=peaks[family]: peak(PEAK_ROUNDS), args.seconds / 2))
+                    peak_times[family].append(burst(partial(peaks[family], PEAK_ROUNDS), args.seconds / 2))
             cells = []
             for family in families:
                 rate = matmuls[family].macs / figure(matmul_times[family]) / 1e9
