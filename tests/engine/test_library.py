@@ -162,10 +162,13 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(compiler, monkeypatch,
     assert list((tmp_path / "cache" / "edgebert" / "kernels").iterdir()) == []
 
 
-NO_DISK = """
+NO_DISK = (
+    """
 import sys, tempfile
 tempfile.tempdir = "/proc/edgebert"  # as if no folder for temporary files could be written
-""" + USE
+"""
+    + USE
+)
 
 
 def test_a_machine_without_a_writable_disk(run_python, golden_files):

@@ -123,9 +123,7 @@ print("agreed")
 """
 
 
-@pytest.mark.parametrize(
-    "code", [FORK, FORK_WHILE_COMPUTING, FORK_WHILE_LOADING], ids=["idle", "computing", "loading"]
-)
+@pytest.mark.parametrize("code", [FORK, FORK_WHILE_COMPUTING, FORK_WHILE_LOADING], ids=["idle", "computing", "loading"])
 def test_a_forked_child_uses_the_model(run_python, golden_files, code):
     process = run_python(START + code, golden_files["encoder"])
     assert process.stdout == "agreed\n"
