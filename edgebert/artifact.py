@@ -11,54 +11,23 @@ import json
 import math
 import os
 import struct
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from edgebert.errors import ArtifactError, OutputError
+from edgebert.destination import open_destination
+from edgebert.errors import ArtifactError
 
-__all__ = ["FORMAT_VERSION", "Artifact", "atomic_write", "read_artifact", "write_artifact"]
+__all__ = ["FORMAT_VERSION", "Artifact", "damaged", "read_artifact", "write_artifact"]
 
 FORMAT_VERSION = 1
 _ALIGNMENT = 64
 _LARGEST_HEADER = 100_000_000
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I8": np.int8, "U8": np.uint8}
 _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name when the block ends well, and not at all otherwise.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written: no such folder, no permission, no space.
-    """
-    path = Path(path)
-    part = None
-    try:
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)
-        os.replace(part, path)
-        part = None
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; nothing was left there") from error
-    finally:
-        if part is not None:
-            with suppress(OSError):
-                os.unlink(part)
 
 
 def write_artifact(
@@ -94,10 +63,10 @@ def write_artifact(
     texts["crc32"] = _checksum(texts, header, arrays)
     head = json.dumps({"__metadata__": texts, **header}, ensure_ascii=False, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
-    with atomic_write(path) as file:
+    with open_destination(os.path.abspath(path)) as file:
         file.write(struct.pack("<Q", len(head)) + head)
         for array in arrays:
-            file.write(array.data)
+            file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def _checksum(texts: Mapping[str, str], header: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> str:

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.artifact import Artifact, damaged, read_artifact
 from edgebert.batch import Ids, TextTokenizer, Tokens, batches, check_ids, pack
-from edgebert.config import BertConfig
+from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.processor import default_threads
-from edgebert.errors import CheckpointError, InputError, TruncationWarning
+from edgebert.errors import InputError, TruncationWarning
 from edgebert.heads.classification import SequenceClassification
-from edgebert.heads.pooling import POOLINGS, pool, unit
-from edgebert.layout import TOKENIZER, check_tensors, expected_tensors
+from edgebert.heads.pooling import pool, unit
 
 __all__ = ["DEFAULT_MODEL", "Model", "load"]
 
@@ -48,7 +46,7 @@ def load(path: str | os.PathLike[str] | None = None, threads: int | None = None)
     SettingError
         When a setting of the environment cannot be used.
     """
-    return Model(read_artifact(DEFAULT_MODEL if path is None else path), default_threads(threads))
+    return Model(Description(DEFAULT_MODEL if path is None else path), default_threads(threads))
 
 
 class Model:
@@ -67,41 +65,30 @@ class Model:
     threads : int
     """
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
-        self._artifact = artifact
-        try:
-            self._config = config = BertConfig.from_dict(artifact.json("config"))
-        except (CheckpointError, AttributeError) as error:
-            raise damaged(artifact.path, str(error)) from error
-        self._head = artifact.metadata.get("head", "none")
-        self._problem_type = artifact.metadata.get("problem_type", "")
-        self._pooling = artifact.metadata.get("pooling", "mean")
-        self._normalize = artifact.json("normalize")
-        self.labels: tuple[str, ...] = tuple(artifact.json("labels"))
-        self.max_length: int = artifact.json("max_length")
+    def __init__(self, description: Description, threads: int) -> None:
+        config = self._config = description.config
+        self._description = description
+        self.labels, self.max_length = description.labels, description.max_length
         self.hidden_size = config.hidden_size
-        self._check()
-        description = artifact.tensors[TOKENIZER].tobytes().decode(errors="replace")
-        self._tokenizer = TextTokenizer(description, self.max_length)
-        budget = max(TOKEN_BUDGET, config.max_position_embeddings)
-        self._backend = open_backend(config, artifact.tensors, threads, budget)
-        self._budget = budget
+        self._tokenizer = TextTokenizer(description.tokenizer, self.max_length)
+        self._budget = max(TOKEN_BUDGET, config.max_position_embeddings)
+        self._backend = open_backend(config, description.tensors, threads, self._budget)
         self.threads = self._backend.threads
         self._classification: SequenceClassification | None = None
-        if self._head == "sequence_classification":
+        if description.head == "sequence_classification":
             self._classification = SequenceClassification(
-                artifact.tensors, self.labels, self._problem_type, self._backend
+                description.tensors, self.labels, description.problem_type, self._backend
             )
 
-    def _check(self) -> None:
-        """Compare the file with the table of what it must hold."""
-        faults = check_tensors(self._artifact.tensors, expected_tensors(self._config, self._head, len(self.labels)))
-        if type(self.max_length) is not int or not 3 <= self.max_length <= self._config.max_position_embeddings:
-            faults.append(f"max_length is {self.max_length!r}, expected 3 to {self._config.max_position_embeddings}")
-        if self._pooling not in POOLINGS:
-            faults.append(f"pooling is {self._pooling!r}, expected one of {', '.join(POOLINGS)}")
-        if faults:
-            raise damaged(self._artifact.path, "; ".join(faults[:20]))
+    @property
+    def info(self) -> dict[str, Any]:
+        """Facts about the model, in the order of reading them."""
+        return self._description.info
+
+    @property
+    def model_card(self) -> str:
+        """What the model's makers say of it; empty where they say nothing."""
+        return self._description.card
 
     def classify(self, texts: Sequence[str], *, on_truncated: OnTruncated | None = None) -> list[dict[str, Any]]:
         """Find the best label of each text.
@@ -125,7 +112,7 @@ class Model:
         """
         if self._classification is None:
             raise InputError(
-                f"{self._artifact.path.name} has no classifier, it serves embed(); to classify,"
+                f"{self._description.path.name} has no classifier, it serves embed(); to classify,"
                 " convert a BertForSequenceClassification"
             )
         results: list[dict[str, Any]] = [{}] * len(texts)
@@ -156,8 +143,8 @@ class Model:
         result = np.empty((len(texts), self.hidden_size), np.float32)
         for indices, hidden in self._encode(texts, on_truncated):
             for index, rows in zip(indices, hidden, strict=True):
-                vector = pool(rows, self._pooling)
-                result[index] = unit(vector) if self._normalize else vector
+                vector = pool(rows, self._description.pooling)
+                result[index] = unit(vector) if self._description.normalize else vector
         return result
 
     def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:
@@ -219,32 +206,3 @@ class Model:
                 stacklevel=4,
             )
         return tokens
-
-    @property
-    def model_card(self) -> str:
-        """What the model's makers say of it; empty where they say nothing."""
-        return self._artifact.metadata.get("model_card", "")
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Facts about the model, in the order of reading them."""
-        config, metadata = self._config, self._artifact.metadata
-        parameters = sum(
-            array.size for name, array in self._artifact.tensors.items() if name.endswith((".weight", ".bias"))
-        )
-        return {
-            "file": str(self._artifact.path),
-            "size_bytes": self._artifact.size,
-            "format_version": int(metadata["format_version"]),
-            "source": metadata.get("source", ""),
-            "source_sha256": metadata.get("source_sha256", ""),
-            "architecture": "BertForSequenceClassification" if self._classification else "BertModel",
-            "parameters": parameters,
-            **config.to_dict(),
-            "scheme": metadata.get("scheme", ""),
-            "max_length": self.max_length,
-            "labels": list(self.labels),
-            "problem_type": self._problem_type,
-            "pooling": self._pooling,
-            "normalize": self._normalize,
-        }

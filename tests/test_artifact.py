@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import struct
 
@@ -14,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import edgebert
-from edgebert.artifact import FORMAT_VERSION, atomic_write, read_artifact, write_artifact
+from edgebert.artifact import FORMAT_VERSION, read_artifact, write_artifact
 from edgebert.errors import ArtifactError, OutputError
 from edgebert.layout import TOKENIZER
 
@@ -120,29 +118,14 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
         read_artifact(tmp_path / "plain.safetensors")
 
 
-def test_atomic_write_leaves_nothing_behind(tmp_path):
-    target = tmp_path / "out"
-    target.write_text("before")
-
-    def write_half(failure):
-        with atomic_write(target) as file:
-            file.write(b"half")
-            raise failure
-
-    with pytest.raises(OutputError, match="No space left"):
-        write_half(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    with pytest.raises(KeyboardInterrupt):
-        write_half(KeyboardInterrupt())
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert target.read_text() == "before"
-    with atomic_write(target) as file:
-        file.write(b"after")
-    assert target.read_text() == "after"
-
-
-def test_atomic_write_into_a_missing_folder(tmp_path):
-    with pytest.raises(OutputError, match="cannot write"), atomic_write(tmp_path / "no" / "out"):
-        pytest.fail("the block must not run")
+def test_a_failure_leaves_what_was_there(path):
+    before = path.read_bytes()
+    with pytest.raises(KeyError):
+        write_artifact(path, TENSORS | {"complex": np.zeros(3, np.complex64)}, METADATA)
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_artifact(path.parent / "no" / "m.edgebert", TENSORS, METADATA)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import click
 
 from edgebert.cli.classify import classify
 from edgebert.cli.convert import convert
-from edgebert.cli.destination import abandon_stdout, print_text
 from edgebert.cli.embed import embed
 from edgebert.cli.info import info
 from edgebert.cli.terminal import escape
+from edgebert.destination import abandon_stdout, print_text
 from edgebert.errors import EdgebertError, OutputError
 
 __all__ = ["cli", "main"]

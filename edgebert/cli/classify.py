@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 import edgebert
-from edgebert.cli.destination import open_destination
 from edgebert.cli.layouts import LAYOUTS, Layout, Row, table
 from edgebert.cli.options import (
     errors_option,
@@ -24,6 +23,7 @@ from edgebert.cli.options import (
 )
 from edgebert.cli.progress import show_progress
 from edgebert.cli.texts import open_texts
+from edgebert.destination import open_destination
 
 if TYPE_CHECKING:
     from edgebert.model import Model

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 import edgebert
-from edgebert.cli.destination import check_folder, print_text
+from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import escape
+from edgebert.destination import print_text
 
 __all__ = ["convert"]
 
@@ -24,9 +25,9 @@ def convert(source: str, output: str) -> None:
     or the name of one on the hub: org/name or org/name@revision.
     The hub's cache, mirror and offline settings are honoured (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE).
     """
-    check_folder(output)  # a download may take long
     started = time.monotonic()
-    path = edgebert.convert(source, output)
+    with show_progress(total=None, visible=True, label="layers") as advance:
+        path = edgebert.convert(source, output, on_progress=lambda done, _: advance(0, done))
     seconds = time.monotonic() - started
     # The name of one on the hub is no folder here, and says nothing of its size.
     before = sum(file.stat().st_size for file in Path(source).glob("*.safetensors"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 import edgebert
-from edgebert.cli.destination import Destination, open_destination
 from edgebert.cli.options import (
     errors_option,
     file_argument,
@@ -22,6 +21,7 @@ from edgebert.cli.options import (
 )
 from edgebert.cli.progress import show_progress
 from edgebert.cli.texts import open_texts
+from edgebert.destination import Destination, open_destination
 
 if TYPE_CHECKING:
     import numpy as np

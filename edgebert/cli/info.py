@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-import edgebert
-from edgebert.cli.destination import print_text
 from edgebert.cli.terminal import escape
+from edgebert.destination import print_text
 
 __all__ = ["info"]
 
@@ -22,17 +21,20 @@ def info(model: str | None, as_json: bool) -> None:
 
     MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
     """
-    loaded = edgebert.load(model)
+    from edgebert.description import Description
+    from edgebert.model import DEFAULT_MODEL
+
+    description = Description(DEFAULT_MODEL if model is None else model)
     if as_json:
-        facts = {**loaded.info, "model_card": loaded.model_card}
+        facts = {**description.info, "model_card": description.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    told = {key: _words(value) for key, value in loaded.info.items()}
+    told = {key: _words(value) for key, value in description.info.items()}
     width = max(map(len, told))
     lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
-    if loaded.model_card:
+    if description.card:
         # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
-        lines += ["", *(escape(line) for line in loaded.model_card.replace("\t", "    ").splitlines())]
+        lines += ["", *(escape(line) for line in description.card.replace("\t", "    ").splitlines())]
     print_text("\n".join(lines) + "\n")
 
 

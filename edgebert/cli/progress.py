@@ -24,13 +24,15 @@ class Advance(Protocol):
 
 
 @contextmanager
-def show_progress(total: int | None, visible: bool) -> Iterator[Advance]:
+def show_progress(total: int | None, visible: bool, label: str = "texts") -> Iterator[Advance]:
     """Show a bar for the length of a block, if it takes longer than `PATIENCE`.
 
     Parameters
     ----------
     total : int or None
         The size of the work [bytes]; None when it is not known: then the texts are counted.
+    label : str
+        What is counted then.
     visible : bool
         Whether there may be a bar; there is none either when stderr is not a terminal.
     """
@@ -44,7 +46,7 @@ def show_progress(total: int | None, visible: bool) -> Iterator[Advance]:
         if not possible or time.monotonic() - started < PATIENCE:
             return
         if bar is None:
-            bar = stack.enter_context(_bar(total))
+            bar = stack.enter_context(_bar(total, label))
         position = texts if total is None else done
         bar.update(position - shown)
         shown = position
@@ -53,11 +55,11 @@ def show_progress(total: int | None, visible: bool) -> Iterator[Advance]:
         yield advance
 
 
-def _bar(total: int | None):  # type: ignore[no-untyped-def] # click does not export the type
+def _bar(total: int | None, label: str):  # type: ignore[no-untyped-def] # click does not export the type
     if total is None:
         # A bar of an unknown length has nothing to show; the count has.
         template = "%(label)s: %(info)s"
         return click.progressbar(
-            itertools.repeat(None), show_pos=True, label="texts", bar_template=template, file=sys.stderr
+            itertools.repeat(None), show_pos=True, label=label, bar_template=template, file=sys.stderr
         )
     return click.progressbar(length=total, show_eta=True, file=sys.stderr)

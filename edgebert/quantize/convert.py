@@ -10,16 +10,18 @@ import numpy as np
 from edgebert.artifact import write_artifact
 from edgebert.batch import TextTokenizer
 from edgebert.checkpoint import Checkpoint, open_checkpoint
-from edgebert.errors import OutputError
+from edgebert.destination import check_folder
 from edgebert.layout import TOKENIZER
 from edgebert.quantize.calibrate import calibration_batch
-from edgebert.quantize.encoder import half, quantize_encoder
+from edgebert.quantize.encoder import OnProgress, half, quantize_encoder
 from edgebert.quantize.law import SCHEME
 
 __all__ = ["convert", "quantize_checkpoint"]
 
 
-def convert(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
+def convert(
+    source: str | os.PathLike[str], output: str | os.PathLike[str], *, on_progress: OnProgress | None = None
+) -> Path:
     """Convert a Hugging Face model to an .edgebert file.
 
     Parameters
@@ -28,6 +30,8 @@ def convert(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> P
         A model folder, or a hub name ``org/name`` or ``org/name@revision``.
     output : path
         The file to write; whole or not at all.
+    on_progress : callable, optional
+        Called with (layers done, layers in all) while the model is quantized.
 
     Returns
     -------
@@ -41,13 +45,10 @@ def convert(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> P
     OutputError
         When the file cannot be written.
     """
-    output = Path(output)
-    if output.is_dir() or not output.parent.is_dir():
-        fault = "it is a folder" if output.is_dir() else f"there is no folder {output.parent}"
-        raise OutputError(f"cannot write {output}: {fault}; name a file in a folder that exists")
+    check_folder(os.fspath(output))  # before a download, which may take long
     checkpoint = open_checkpoint(source)
-    write_artifact(output, quantize_checkpoint(checkpoint), describe(checkpoint))
-    return output
+    write_artifact(output, quantize_checkpoint(checkpoint, on_progress), describe(checkpoint))
+    return Path(output)
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, object]:
@@ -67,11 +68,11 @@ def describe(checkpoint: Checkpoint) -> dict[str, object]:
     }
 
 
-def quantize_checkpoint(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+def quantize_checkpoint(checkpoint: Checkpoint, on_progress: OnProgress | None = None) -> dict[str, np.ndarray]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
     tensors = {TOKENIZER: np.frombuffer(checkpoint.tokenizer_json.encode(), np.uint8)}
-    tensors |= quantize_encoder(checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer))
+    tensors |= quantize_encoder(checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer), on_progress)
     if checkpoint.head != "none":
         tensors["pooler.dense.weight"] = half("pooler.dense.weight", checkpoint.tensors["pooler.dense.weight"])
         for name in ("pooler.dense.bias", "classifier.weight", "classifier.bias"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,13 +16,15 @@ from edgebert.quantize.law import pack_panels, quantize_embeddings
 from edgebert.quantize.rounding import round_weight
 from edgebert.quantize.smoothing import smoothing
 
-__all__ = ["half", "quantize_encoder"]
+__all__ = ["OnProgress", "half", "quantize_encoder"]
+
+OnProgress = Callable[[int, int], object]
 
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 
 
 def quantize_encoder(
-    config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch
+    config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch, on_progress: OnProgress | None = None
 ) -> dict[str, np.ndarray]:
     """Quantize an encoder.
 
@@ -33,13 +35,15 @@ def quantize_encoder(
         A checkpoint's tensors.
     batch : PackedBatch
         The calibration text.
+    on_progress : callable, optional
+        Called with (layers done, layers in all).
 
     Returns
     -------
     dict of str to ndarray
         The encoder's tensors as in `edgebert.layout`.
     """
-    return _Quantizer(config, weights, batch).run()
+    return _Quantizer(config, weights, batch).run(on_progress or (lambda *_: None))
 
 
 class _Quantizer:
@@ -50,16 +54,18 @@ class _Quantizer:
         self._stride = padded(config.hidden_size)
         self._result: dict[str, np.ndarray] = {}
 
-    def run(self) -> dict[str, np.ndarray]:
+    def run(self, on_progress: OnProgress) -> dict[str, np.ndarray]:
         """Quantize everything, in the order of the forward pass."""
         stream = "embeddings.LayerNorm"
         x = self._normed(self._embeddings(), stream)
         for i in range(self._config.num_hidden_layers):
+            on_progress(i, self._config.num_hidden_layers)
             layer = f"encoder.layer.{i}"
             x = self._attention(x, stream, layer)
             stream = f"{layer}.attention.output.LayerNorm"
             x = self._feed_forward(x, stream, layer)
             stream = f"{layer}.output.LayerNorm"
+        on_progress(self._config.num_hidden_layers, self._config.num_hidden_layers)
         return self._result
 
     def _embeddings(self) -> np.ndarray:

@@ -71,9 +71,7 @@ def test_a_classifier():
 def test_another_architecture_is_named_with_those_supported(encoder, architecture):
     change_json(encoder / "config.json", architectures=[architecture])
     message = open_refusal(encoder, UnsupportedModelError)
-    assert (
-        f"encoder is a {architecture}; edgebert runs BertModel and BertForSequenceClassification" in message
-    )
+    assert f"encoder is a {architecture}; edgebert runs BertModel and BertForSequenceClassification" in message
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "distilbert", "gpt2", "xlm-roberta"])
@@ -91,9 +89,7 @@ def test_an_unsupported_model_is_refused_before_its_weights_are_looked_for(encod
 
 @pytest.mark.parametrize("architectures", [..., None, []])
 @pytest.mark.parametrize("model_type", [..., "bert"])
-def test_where_the_architecture_is_not_named_the_tensors_decide(
-    encoder, classifier, architectures, model_type
-):
+def test_where_the_architecture_is_not_named_the_tensors_decide(encoder, classifier, architectures, model_type):
     for folder, head in ((encoder, "none"), (classifier, "sequence_classification")):
         change_json(folder / "config.json", architectures=architectures, model_type=model_type)
         assert open_checkpoint(folder).head == head
@@ -201,9 +197,7 @@ def test_a_path_object_is_never_a_name_on_the_hub(tmp_path, monkeypatch):
 
 
 def test_a_file_is_not_a_folder(encoder):
-    assert "model.safetensors is a file, expected the model folder" in open_refusal(
-        encoder / "model.safetensors"
-    )
+    assert "model.safetensors is a file, expected the model folder" in open_refusal(encoder / "model.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,7 @@ def test_chinese_characters_follow_the_config(vocabulary_alone):
 def test_special_tokens_may_have_other_names(vocabulary_alone, as_object, file):
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")
-    path.write_text(
-        text.replace("[CLS]", "<s>").replace("[SEP]", "</s>").replace("[UNK]", "<unk>"), encoding="utf-8"
-    )
+    path.write_text(text.replace("[CLS]", "<s>").replace("[SEP]", "</s>").replace("[UNK]", "<unk>"), encoding="utf-8")
     names = {"cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>"}
     if as_object:
         names = {key: {"content": value, "lstrip": False} for key, value in names.items()}
@@ -133,9 +131,7 @@ def test_special_tokens_missing_from_the_vocabulary_are_all_named(vocabulary_alo
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("[SEP]", "[sep]").replace("[UNK]", "[unk]"), encoding="utf-8")
-    assert "vocab.txt lacks special tokens that the model needs: [UNK]; [SEP]" in open_refusal(
-        vocabulary_alone
-    )
+    assert "vocab.txt lacks special tokens that the model needs: [UNK]; [SEP]" in open_refusal(vocabulary_alone)
 
 
 def test_a_vocabulary_without_mask_gets_no_new_id_for_it(vocabulary_alone):

@@ -89,9 +89,7 @@ def test_float16_is_widened(tmp_path):
 
 def test_bfloat16_is_widened(tmp_path):
     folder = copy_model("encoder", tmp_path)
-    upper = {
-        key: (value.view(np.uint32) >> 16).astype(np.uint16) for key, value in arrays_of("encoder").items()
-    }
+    upper = {key: (value.view(np.uint32) >> 16).astype(np.uint16) for key, value in arrays_of("encoder").items()}
     write_safetensors(folder / "model.safetensors", upper)
     # The upper half of a float32 with zeros behind it is the number that the bfloat16 stands for.
     cleared = {

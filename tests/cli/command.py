@@ -24,7 +24,7 @@ class FakeModel:
     labels = ("NEGATIVE", "POSITIVE")
     max_length = 5
     hidden_size = 3
-    model_card = "# A card\n\nBeware \x1b[31mof red."
+    card = "# A card\n\nBeware \x1b[31mof red."
 
     def __init__(self) -> None:
         self.info: dict[str, Any] = {

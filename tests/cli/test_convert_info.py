@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,21 @@ def test_convert_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_convert_checks_the_output_before_it_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(edgebert, "convert", lambda source, output: pytest.fail("it began"))
+    monkeypatch.setattr(
+        sys.modules[edgebert.convert.__module__], "open_checkpoint", lambda source: pytest.fail("it began")
+    )
     assert invoke("convert", "org/name", tmp_path / "none" / "m.edgebert").exit_code == 1
 
 
-def test_info(model: FakeModel) -> None:
+@pytest.fixture
+def described(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    """Make every file that `info` opens one of a fake model."""
+    fake = FakeModel()
+    monkeypatch.setattr("edgebert.description.Description", lambda path: fake)
+    return fake
+
+
+def test_info(described: FakeModel) -> None:
     result = invoke("info")
     assert result.stdout == (
         "source        fake\\x1b\n"
@@ -55,9 +66,9 @@ def test_info(model: FakeModel) -> None:
     )
 
 
-def test_info_as_json(model: FakeModel) -> None:
+def test_info_as_json(described: FakeModel) -> None:
     facts = json.loads(invoke("info", "--json", "any.edgebert").stdout)
-    assert facts == {**model.info, "model_card": model.model_card}
+    assert facts == {**described.info, "model_card": described.card}
 
 
 def test_info_of_a_real_model(classifier: Path) -> None:

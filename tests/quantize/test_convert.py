@@ -82,5 +82,5 @@ def test_weights_that_float16_cannot_hold(tmp_path):
 def test_an_output_that_cannot_be_is_said_before_the_work(tmp_path):
     with pytest.raises(OutputError, match="there is no folder"):
         edgebert.convert(tmp_path / "missing source", tmp_path / "no" / "out.edgebert")
-    with pytest.raises(OutputError, match="it is a folder"):
+    with pytest.raises(OutputError, match="it is a folder, expected"):
         edgebert.convert(tmp_path / "missing source", tmp_path)

@@ -126,9 +126,7 @@ def test_a_cache_that_cannot_be_written(registry, tmp_path, monkeypatch):
 @pytest.mark.parametrize("registry_name", ["pypi", "npm"])
 def test_a_failed_download_says_why_in_one_line(tmp_path, monkeypatch, registry_name):
     def run(command, **_):
-        return subprocess.CompletedProcess(
-            command, 1, stdout="", stderr="note\nERROR: no such package\nhint\n"
-        )
+        return subprocess.CompletedProcess(command, 1, stdout="", stderr="note\nERROR: no such package\nhint\n")
 
     monkeypatch.setattr(fetch_material.subprocess, "run", run)
     material = dataclasses.replace(pin(b""), registry=registry_name)

@@ -31,7 +31,7 @@ class Destination:
         self._stream = stream
         self._name = name
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write bytes, and let who waits at the other end have them."""
         with _reported(self._name):
             self._write(data)
@@ -44,7 +44,7 @@ class Destination:
             self._write(data)
             self._stream.seek(0, os.SEEK_END)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         # With PYTHONUNBUFFERED standard output writes what fits, on a disk that fills up less than all.
         left = memoryview(data)
         while left:

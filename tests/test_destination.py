@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.cli.destination import Destination, open_destination
+from edgebert.destination import Destination, open_destination
 from edgebert.errors import OutputError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
