@@ -2,8 +2,9 @@
 
 Started by `benchmarks.workers`, by the interpreter of the engine's own environment. Requests:
 
-``{"op": "time", "ids": [[...]], "seconds": s}`` -> ``{"seconds": [...]}``
-    Repeats one forward pass for `s` seconds and says what each repetition took.
+``{"op": "time", "ids": [[...]], "seconds": s}`` -> ``{"seconds": [...], "waits": [...]}``
+    Repeats one forward pass for `s` seconds; says what each repetition took, and how much of it the engine's threads
+    spent waiting for a processor that another process had.
 ``{"op": "embed", "texts": [...], "batch": n, "source": folder, "max_length": n, "pooling": name}``
     Texts to pooled vectors, tokenization included -> ``{"seconds": s, "shape": [...], "vectors": base64 of float32}``.
     Peers compute in padded batches of n texts sorted by length, with the tokenizer of the folder; edgebert needs the
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import ctypes
 import json
 import os
@@ -33,17 +35,29 @@ FEWEST_REPETITIONS = 2
 _PR_SET_PDEATHSIG = 1
 
 
-def time_passes(engine: Engine, ids: list[list[int]], seconds: float) -> list[float]:
+def waited() -> float:
+    """Return how long this process's threads have waited for a processor, ever, in seconds; 0 where it is not known."""
+    nanoseconds = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # a thread may end in between
+            nanoseconds += int(path.read_text().split()[1])
+    return nanoseconds / 1e9
+
+
+def time_passes(engine: Engine, ids: list[list[int]], seconds: float) -> dict[str, list[float]]:
     """Time one forward pass again and again, after one that brings its memory into the caches."""
     inputs = engine.inputs(ids)
     engine.run(inputs)
     times: list[float] = []
+    waits: list[float] = []
     start = time.perf_counter()
     while len(times) < FEWEST_REPETITIONS or time.perf_counter() - start < seconds:
+        before = waited()
         begin = time.perf_counter()
         engine.run(inputs)
         times.append(time.perf_counter() - begin)
-    return times
+        waits.append(waited() - before)
+    return {"seconds": times, "waits": waits}
 
 
 class PeerVectors:
@@ -97,7 +111,7 @@ def answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Do what one request asks."""
     try:
         if request["op"] == "time":
-            return {"seconds": time_passes(engine, request["ids"], request["seconds"])}
+            return time_passes(engine, request["ids"], request["seconds"])
         return time_embedding(engine, request)
     except Exception as error:  # of any engine; the parent decides what it means
         return {"error": f"{type(error).__name__}: {error}"}

@@ -11,7 +11,7 @@ import pytest
 
 import edgebert
 from benchmarks.accuracy import decode_vectors, embed_request
-from benchmarks.latency import bursts, numbers
+from benchmarks.latency import bursts, numbers, undisturbed_median
 from benchmarks.workers import Entry, WorkerError, open_workers
 
 TEXTS = ["a good film", "the battery died after a week and nobody answers", "fine"]
@@ -89,6 +89,39 @@ def test_a_worker_that_dies_is_an_error(own):
         worker._process.kill()
         with pytest.raises(WorkerError, match="edgebert died"):
             worker.ask(op="time", ids=[[5]], seconds=0.01)
+
+
+def test_passes_that_waited_for_a_processor_are_put_aside():
+    assert undisturbed_median([1.0, 5.0, 3.0, 9.0], [0.0, 2.0, 0.01, 0.5]) == 2.0
+    # None is left: better a disturbed figure than none.
+    assert undisturbed_median([1.0, 5.0, 3.0], [0.5, 2.0, 1.0]) == 3.0
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system does not count waiting")
+def test_waiting_for_a_processor_is_seen():
+    others = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nprint(flush=True)\nwhile True: pass"
+    ours = """
+import os, time
+from benchmarks.worker import waited
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+before, start = waited(), time.perf_counter()
+while time.perf_counter() - start < 0.5: pass
+print(waited() - before)
+"""
+    with subprocess.Popen([sys.executable, "-c", others], stdout=subprocess.PIPE) as rival:
+        try:
+            rival.stdout.readline()
+            done = subprocess.run(
+                [sys.executable, "-c", ours],
+                cwd=Path(__file__).parents[2],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        finally:
+            rival.kill()
+    # Two processes on one processor: each waits about half of the time.
+    assert 0.1 < float(done.stdout) < 0.6
 
 
 def test_numbers():
