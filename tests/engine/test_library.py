@@ -190,8 +190,12 @@ def test_cache_folder(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_others_cannot_plant_code(compiler, tmp_path):
-    """What is cached is run: it must be this user's alone to write."""
-    load_library(FAMILY)
+    """What is cached is run: it must be this user's alone to write, as the umask says."""
+    before = os.umask(0o022)
+    try:
+        load_library(FAMILY)
+    finally:
+        os.umask(before)
     path = cached(tmp_path / "cache")
     assert not stat.S_IMODE(path.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
 

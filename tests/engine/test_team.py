@@ -5,7 +5,6 @@ What could hang or crash runs in a process of its own, with a time limit.
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -77,35 +76,34 @@ def test_a_team_of_one_has_no_threads(golden_files):
     assert len(team_threads()) == before
 
 
-def test_one_model_in_several_python_threads(golden_files):
-    model = edgebert.load(golden_files["encoder"], threads=2)
-    inputs = load_inputs("encoder")
-    expected = [bits(model, [ids]) for ids in inputs]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda i: bits(model, [inputs[i % len(inputs)]]), range(200)))
-    assert found == [expected[i % len(inputs)] for i in range(200)]
+AT_ONCE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import edgebert
+
+INPUTS = [[1], [1, 2, 3, 4, 5], list(range(1, 30)), list(range(1, 50)), [7] * 17]
+TEXTS = ["good", "bad film", "good " * 200, "", "neither here nor there " * 3]
+models = [edgebert.load(path, threads=2) for path in sys.argv[1:]]
+
+def answer(task):
+    model, i = models[task % len(models)], task % 5
+    vectors = [rows.tobytes() for rows in model.hidden_states(INPUTS[i:])]
+    if model.labels:
+        vectors += model.classify(TEXTS[i:], on_truncated=lambda index, tokens: None)
+    return vectors
+
+expected = [answer(task) for task in range(10)]
+with ThreadPoolExecutor(4) as pool:
+    for task, found in enumerate(pool.map(answer, range(400))):
+        assert found == expected[task % 10], task
+print("the same")
+"""
 
 
-def test_two_models_at_once(golden_files):
-    models = {name: edgebert.load(golden_files[name], threads=2) for name in NAMES}
-    expected = {name: bits(model, load_inputs(name)) for name, model in models.items()}
-    with ThreadPoolExecutor(4) as pool:
-        names = [*NAMES] * 50
-        found = list(pool.map(lambda name: bits(models[name], load_inputs(name)), names))
-    assert found == [expected[name] for name in names]
-
-
-def test_texts_in_several_python_threads(golden_files):
-    """The tokenizer and the heads too, long texts among the short ones."""
-    model = edgebert.load(golden_files["classifier"], threads=2)
-    texts = ["good", "bad film", "good " * 200, "", "neither here nor there " * 3]
-
-    def answer(text):
-        return model.classify([text], on_truncated=lambda index, tokens: None)[0]
-
-    expected = [answer(text) for text in texts]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(answer, texts * 40)) == expected * 40
+@pytest.mark.parametrize("names", [["encoder"], ["classifier"], ["encoder", "classifier"]], ids="+".join)
+def test_several_python_threads_at_once(run_python, golden_files, names):
+    """In one model, or two, with the tokenizer and the heads, long texts among the short ones."""
+    assert run_python(AT_ONCE, *(golden_files[name] for name in names)).stdout == "the same\n"
 
 
 MANY_RUNS = """

@@ -45,8 +45,9 @@ def test_many_sequences(library, head_dim):
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
-def test_bits_depend_on_neither_neighbours_nor_threads(library, parts):
-    lengths = (5, 33, 1, 16, 128, 2, 17)
+@pytest.mark.parametrize("lengths", [(5, 33, 1, 16, 128, 2, 17), (128,), (3, 40), (1,)])
+def test_bits_depend_on_neither_neighbours_nor_threads(library, lengths, parts):
+    """Few sequences are cut into ranges of queries, so that all threads have some."""
     rows, cu_seqlens = draw(lengths, 3, 48)
     together = attend(library, rows, cu_seqlens, 3, 0.1, parts)
     for begin, length in zip(cu_seqlens, lengths, strict=False):

@@ -104,9 +104,7 @@ def test_epilogue(library, N, K):
 @pytest.mark.parametrize("form", ["erf", "tanh"])
 def test_the_activation_comes_last(library, form):
     arguments = real(np.random.default_rng(8), 9, 80, 48)
-    assert_equal(
-        matmul(library, *arguments, activation=form), activate(library, matmul(library, *arguments), form)
-    )
+    assert_equal(matmul(library, *arguments, activation=form), activate(library, matmul(library, *arguments), form))
 
 
 @pytest.mark.parametrize("M", [1, 5, 64, 65, 130, 400, 1000])

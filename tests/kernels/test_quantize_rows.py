@@ -61,9 +61,9 @@ def ties(rng, M, K):
 
 
 def ends_between_levels(rng, M, K):
-    """Zero and both ends of the range round up: 256 steps over 255 levels."""
-    x = rng.uniform(-100.5, 154.5, (M, K))
-    x[:, 0], x[:, 1] = -100.5, 154.5
+    """Zero and the upper end both round up: 256 steps, one more than there are levels."""
+    x = rng.uniform(-101.5, 153.5, (M, K))
+    x[:, 0], x[:, 1] = -101.5, 153.5
     return x
 
 
@@ -123,7 +123,5 @@ def test_a_row_does_not_depend_on_its_neighbours(library):
     x = rng.normal(size=(5, 384)).astype(np.float32)
     among_others = x.copy()
     among_others[[0, 1, 3, 4]] *= 1e6
-    for alone, together in zip(
-        quantize_rows(library, x[2:3]), quantize_rows(library, among_others), strict=True
-    ):
+    for alone, together in zip(quantize_rows(library, x[2:3]), quantize_rows(library, among_others), strict=True):
         assert_equal(together[2:3], alone)
