@@ -42,7 +42,7 @@ def golden_files(tmp_path_factory):
 def run_python(cache_home):
     """Return a function that runs code in another Python process; it must end well, and in time."""
 
-    def run(code, *arguments, environment=None, timeout=60):
+    def run(code, *arguments, environment=None, timeout=180):
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("EDGEBERT_")}
         process = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
