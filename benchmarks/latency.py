@@ -5,15 +5,16 @@
     python -m benchmarks.latency --model M.edgebert --peers OUT_DIR --peer-python peers/bin/python
 
 Every engine sits in its own process and is asked in turn for a short burst of forward passes. Passes that had to wait
-for a processor are put aside (on Linux, which counts that); a burst counts by the median of the others, or of all when
-none is left, and an engine's figure is the 25th percentile of its bursts. Ratios are a peer's figure divided by
-edgebert's: above 1 edgebert is faster.
+for a processor are put aside (on Linux, which counts that); a burst counts by the median of the others, and an
+engine's figure is the 25th percentile of its bursts. A figure marked ``~`` had no undisturbed pass at all. Ratios are a
+peer's figure divided by edgebert's: above 1 edgebert is faster.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,9 +23,12 @@ from benchmarks.tables import print_table, show_progress, write_json
 from benchmarks.workers import Worker, add_peer_options, entries, open_workers, print_engines
 from edgebert.artifact import read_artifact
 
-__all__ = ["bursts", "figure", "numbers", "undisturbed_median"]
+__all__ = ["Burst", "bursts", "engine_figure", "figure", "judge", "numbers"]
 
 LENGTHS = "8,16,32,64,128,256,512"
+
+ATTEMPTS = 4
+"""Times that a burst is asked for until something in it was quiet."""
 
 DISTURBED = 0.01
 """Share of a pass that its threads may wait for a processor together; handing over between own threads takes less."""
@@ -44,34 +48,59 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-def bursts(workers: list[Worker], ids: list[int], rounds: int, seconds: float) -> list[list[float]]:
-    """Ask every worker in turn, `rounds` times, for a burst of forward passes.
+class Burst(NamedTuple):
+    """Some forward passes of one engine in a row.
+
+    Attributes
+    ----------
+    seconds : float
+        Median of the passes that hardly waited for a processor; of all when there are none.
+    quiet : bool
+        Whether there were such passes.
+    """
+
+    seconds: float
+    quiet: bool
+
+
+def bursts(workers: list[Worker], ids: list[int], rounds: int, seconds: float) -> list[list[Burst]]:
+    """Ask every worker in turn, `rounds` times, for a burst of forward passes; again when nothing in it was quiet.
 
     Returns
     -------
-    list of list of float
-        For each worker the median of the undisturbed passes of each of its bursts, in seconds.
+    list of list of Burst
+        For each worker.
     """
-    medians: list[list[float]] = [[] for _ in workers]
+    found: list[list[Burst]] = [[] for _ in workers]
     for turn in range(rounds):
         # Another engine begins each round: none has always the same one's caches to clear.
         for i in range(len(workers)):
             at = (turn + i) % len(workers)
-            answer = workers[at].ask(op="time", ids=[ids], seconds=seconds)
-            medians[at].append(undisturbed_median(answer["seconds"], answer["waits"]))
-    return medians
+            for _ in range(ATTEMPTS):
+                answer = workers[at].ask(op="time", ids=[ids], seconds=seconds)
+                burst = judge(answer["seconds"], answer["waits"])
+                if burst.quiet:
+                    break
+            found[at].append(burst)
+    return found
 
 
-def undisturbed_median(seconds: list[float], waits: list[float]) -> float:
-    """Return the median of the passes that hardly waited for a processor; of all when there are none."""
+def judge(seconds: list[float], waits: list[float]) -> Burst:
+    """Put aside the passes that waited for a processor."""
     times = np.array(seconds)
     quiet = np.array(waits) <= DISTURBED * times
-    return float(np.median(times[quiet] if quiet.any() else times))
+    return Burst(float(np.median(times[quiet] if quiet.any() else times)), bool(quiet.any()))
 
 
-def figure(medians: list[float]) -> float:
-    """Return the figure that stands for an engine's bursts."""
-    return float(np.percentile(medians, 25))
+def engine_figure(found: list[Burst]) -> Burst:
+    """Return what stands for an engine: the figure of its quiet bursts, or of all when it has none."""
+    quiet = [burst.seconds for burst in found if burst.quiet]
+    return Burst(figure(quiet or [burst.seconds for burst in found]), bool(quiet))
+
+
+def figure(seconds: list[float]) -> float:
+    """Return the figure that stands for repeated measurements on a machine that others use."""
+    return float(np.percentile(seconds, 25))
 
 
 def main() -> None:
@@ -96,14 +125,19 @@ def main() -> None:
             names = [worker.entry.name for worker in workers]
             for length in args.lengths:
                 ids = np.random.default_rng(length).integers(vocab_size, size=length).tolist()
-                medians = bursts(workers, ids, args.rounds, args.seconds)
-                figures = [figure(each) for each in medians]
-                for name, each, seconds in zip(names, medians, figures, strict=True):
-                    results.append(
-                        {"engine": name, "threads": threads, "tokens": length, "seconds": seconds, "bursts": each}
-                    )
-                cells = [f"{1e3 * seconds:.2f} ({seconds / figures[0]:.2f})" for seconds in figures[1:]]
-                rows.append([length, f"{1e3 * figures[0]:.2f}", *cells])
+                measured = bursts(workers, ids, args.rounds, args.seconds)
+                figures = [engine_figure(each) for each in measured]
+                results += [
+                    {"engine": name, "threads": threads, "tokens": length, **each._asdict()}
+                    for name, each in zip(names, figures, strict=True)
+                ]
+                marks = ["" if each.quiet else "~" for each in figures]
+                first = figures[0].seconds
+                cells = [
+                    f"{mark}{1e3 * each.seconds:.2f} ({each.seconds / first:.2f})"
+                    for mark, each in zip(marks[1:], figures[1:], strict=True)
+                ]
+                rows.append([length, f"{marks[0]}{1e3 * first:.2f}", *cells])
                 show_progress(f"{length} tokens, {threads} threads")
         print(f"milliseconds (ratio to edgebert), threads={threads}\n")
         print_table(["tokens", *names], rows)
