@@ -24,7 +24,6 @@ f32 = np.float32
 
 _ROUND = f32(12582912.0)  # 1.5 * 2**23: adding it leaves no bits for a fraction, so it rounds half to even
 _LOWEST = f32(-126.0)  # 2**-126 is the smallest normal float32
-_LOG2E = f32(1.4426950408889634)
 
 # (2**x - 1) / x on [-1/2, 1/2]; relative error of 2**x at most 1.7e-7
 _E1, _E2, _E3, _E4, _E5 = (
@@ -42,7 +41,7 @@ _P4, _P5, _P6, _P7 = f32(-0.0083331149071455), f32(0.0008690888062), f32(-5.1739
 _TANH_LINEAR = f32(2.0 * 0.7978845608028654 * 1.4426950408889634)  # 2 sqrt(2 / pi) log2(e)
 _TANH_CUBIC = f32(0.044715)
 _TANH_LOWEST = f32(-10.0)
-_HALF, _ONE, _TWO = f32(0.5), f32(1.0), f32(2.0)
+_ONE = f32(1.0)
 
 
 @kernel
