@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ class Model:
                 description.tensors, self.labels, description.problem_type, self._backend
             )
 
+    def __repr__(self) -> str:
+        return f"<edgebert.Model {self._description.path.name}: {self._description.info['architecture']}>"
+
     @property
     def info(self) -> dict[str, Any]:
         """Facts about the model, in the order of reading them."""
@@ -90,12 +93,12 @@ class Model:
         """What the model's makers say of it; empty where they say nothing."""
         return self._description.card
 
-    def classify(self, texts: Sequence[str], *, on_truncated: OnTruncated | None = None) -> list[dict[str, Any]]:
+    def classify(self, texts: Iterable[str], *, on_truncated: OnTruncated | None = None) -> list[dict[str, Any]]:
         """Find the best label of each text.
 
         Parameters
         ----------
-        texts : sequence of str
+        texts : iterable of str
         on_truncated : callable, optional
             Called with (index of the text, tokens that it has) for each text that is longer than the model takes
             and is classified from what fits. Without it one `TruncationWarning` is issued.
@@ -108,13 +111,14 @@ class Model:
         Raises
         ------
         InputError
-            When the model has no classifier, or `texts` is not a sequence of strings.
+            When the model has no classifier, or `texts` holds something else than strings.
         """
         if self._classification is None:
             raise InputError(
                 f"{self._description.path.name} has no classifier, it serves embed(); to classify,"
                 " convert a BertForSequenceClassification"
             )
+        texts = _listed(texts)
         results: list[dict[str, Any]] = [{}] * len(texts)
         for indices, hidden in self._encode(texts, on_truncated):
             logits = self._classification.logits(np.stack([rows[0] for rows in hidden]))
@@ -122,12 +126,12 @@ class Model:
                 results[index] = self._classification.best(row)
         return results
 
-    def embed(self, texts: Sequence[str], *, on_truncated: OnTruncated | None = None) -> np.ndarray:
+    def embed(self, texts: Iterable[str], *, on_truncated: OnTruncated | None = None) -> np.ndarray:
         """Compute a vector for each text, with the model's own pooling and normalisation.
 
         Parameters
         ----------
-        texts : sequence of str
+        texts : iterable of str
         on_truncated : callable, optional
             As in `classify`.
 
@@ -138,8 +142,9 @@ class Model:
         Raises
         ------
         InputError
-            When `texts` is not a sequence of strings.
+            When `texts` holds something else than strings.
         """
+        texts = _listed(texts)
         result = np.empty((len(texts), self.hidden_size), np.float32)
         for indices, hidden in self._encode(texts, on_truncated):
             for index, rows in zip(indices, hidden, strict=True):
@@ -174,7 +179,7 @@ class Model:
         return results
 
     def _encode(
-        self, texts: Sequence[str], on_truncated: OnTruncated | None
+        self, texts: list[str], on_truncated: OnTruncated | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         """Tokenize and encode; yield the indices of some texts and the hidden states of each."""
         tokens = self._tokenize(texts, on_truncated)
@@ -183,12 +188,7 @@ class Model:
             hidden = self._backend.encode(batch)
             yield indices, np.split(hidden, batch.cu_seqlens[1:-1])
 
-    def _tokenize(self, texts: Sequence[str], on_truncated: OnTruncated | None) -> list[Tokens]:
-        if isinstance(texts, str):
-            raise InputError("texts is one string, expected a list of them; write [text]")
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"texts[{index}] is a {type(text).__name__}, expected a string")
+    def _tokenize(self, texts: list[str], on_truncated: OnTruncated | None) -> list[Tokens]:
         try:
             tokens = [self._tokenizer(text) for text in texts]
         except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
@@ -206,3 +206,17 @@ class Model:
                 stacklevel=4,
             )
         return tokens
+
+
+def _listed(texts: Iterable[str]) -> list[str]:
+    """Check that texts are texts."""
+    if isinstance(texts, (str, bytes)):
+        raise InputError("texts is one string, expected a list of them; write [text]")
+    try:
+        listed = list(texts)
+    except TypeError as error:
+        raise InputError(f"texts is a {type(texts).__name__}, expected a list of strings") from error
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise InputError(f"texts[{index}] is a {type(text).__name__}, expected a string")
+    return listed

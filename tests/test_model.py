@@ -108,7 +108,7 @@ def test_a_model_without_a_head_says_so(encoder):
         encoder.classify(["text"])
 
 
-@pytest.mark.parametrize("texts", ["one string", [b"bytes"], [None], ["fine", 3], ["\ud800"]])
+@pytest.mark.parametrize("texts", ["one string", b"bytes", None, 3, [b"bytes"], [None], ["fine", 3], ["\ud800"]])
 def test_texts_that_are_none(classifier, texts):
     with pytest.raises(InputError):
         classifier.classify(texts)
@@ -157,3 +157,11 @@ def test_info(classifier):
     assert info["labels"] == ["negative", "neutral", "positive"]
     assert info["scheme"] == "w7a8"
     assert len(info["source_sha256"]) == 64
+
+
+def test_texts_may_come_from_a_generator(classifier):
+    assert classifier.classify(text for text in TEXTS[:3]) == classifier.classify(TEXTS[:3])
+
+
+def test_a_model_names_itself(classifier):
+    assert repr(classifier) == "<edgebert.Model classifier.edgebert: BertForSequenceClassification>"

@@ -14,6 +14,7 @@ import click
 import edgebert
 from edgebert.cli.layouts import LAYOUTS, Layout, Row, table
 from edgebert.cli.options import (
+    check_apart,
     errors_option,
     file_argument,
     model_option,
@@ -65,6 +66,7 @@ def classify(
     jsonl  the same as objects; null for what a blank line has not
     table  for people: aligned, texts cut to the width of the terminal
     """
+    check_apart(file, output)
     with open_texts(file, texts, errors) as source, open_destination(output) as destination:
         loaded = edgebert.load(model, threads=threads)
         to_terminal = output in (None, "-") and sys.stdout.isatty()

@@ -12,6 +12,7 @@ import click
 
 import edgebert
 from edgebert.cli.options import (
+    check_apart,
     errors_option,
     file_argument,
     model_option,
@@ -66,6 +67,7 @@ def embed(
     suffix = ".jsonl" if to_stdout else PurePath(str(output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
         raise click.UsageError(f"OUT is {output}, expected a name that ends in .npy or .jsonl.")
+    check_apart(file, output)
     with open_texts(file, texts, errors) as source, open_destination(output) as destination:
         loaded = edgebert.load(model, threads=threads)
         writer: _NpyWriter | _JsonlWriter

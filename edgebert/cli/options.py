@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from edgebert.errors import OutputError
+
 __all__ = [
+    "check_apart",
     "errors_option",
     "file_argument",
     "model_option",
@@ -32,6 +37,17 @@ errors_option = click.option(
     show_default=True,
     help="What to do about bytes that are not UTF-8: stop there, or read them as U+FFFD.",
 )
+
+
+def check_apart(file: str | None, output: str | None) -> None:
+    """Refuse to write results over the texts that they come from.
+
+    Raises
+    ------
+    OutputError
+    """
+    if file and output and os.path.isfile(file) and os.path.exists(output) and os.path.samefile(file, output):
+        raise OutputError(f"{output} is the file that the texts come from; name another one")
 
 
 def report_truncated(count: int, max_length: int, done: str) -> None:

@@ -80,6 +80,8 @@ def _needs_initialize() -> bool:
 def cache_folder() -> Path:
     """Return the folder for what can be made again: ``$XDG_CACHE_HOME/edgebert``, or the system's equivalent."""
     base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # which the specification says to disregard
+        base = ""
     if not base and sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "")
     return (Path(base) if base else Path.home() / ".cache") / "edgebert"
@@ -151,12 +153,18 @@ def _read_cached(path: Path | None) -> bytes | None:
 
 
 def _write_cached(path: Path | None, code: bytes) -> None:
-    if path is None:
-        return
-    with suppress(OSError, OutputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_destination(str(path)) as file:
-            file.write(hashlib.sha256(code).digest() + code)
+    """Keep an object file; where that is not possible, say what it means for the next process."""
+    fault = "there is no home folder"
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open_destination(str(path)) as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            return
+        except (OSError, OutputError) as error:
+            fault = str(error)
+    remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
+    _tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
 
 
 def _compile(family: str) -> bytes:
@@ -197,19 +205,20 @@ def _compile(family: str) -> bytes:
     return code
 
 
+def _tell(text: str) -> None:
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
 class _Notice:
     """A line on stderr that says what takes so long."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._write(text + (" ..." if self._terminal else "\n"))
-
-    def _write(self, text: str) -> None:
-        if sys.stderr is not None:
-            with suppress(OSError):
-                sys.stderr.write(text)
-                sys.stderr.flush()
+        _tell(text + (" ..." if self._terminal else "\n"))
 
     def follow(self, lines: Iterable[str]) -> Iterator[str]:
         """Show 'done total' lines as a percentage, and pass the others on."""
@@ -217,13 +226,13 @@ class _Notice:
             words = line.split()
             if len(words) == 2 and all(word.isdecimal() for word in words):
                 if self._terminal:
-                    self._write(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
+                    _tell(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
             elif words:
                 yield line.strip()
 
     def done(self, seconds: float) -> None:
         """Say that it is over, and how long it took."""
         if self._terminal:
-            self._write(f"\r{self._text}: {seconds:.1f} s   \n")
+            _tell(f"\r{self._text}: {seconds:.1f} s   \n")
         else:
-            self._write(f"edgebert: compiled in {seconds:.1f} s\n")
+            _tell(f"edgebert: compiled in {seconds:.1f} s\n")

@@ -11,12 +11,15 @@ from edgebert.artifact import write_artifact
 from edgebert.batch import TextTokenizer
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.destination import check_folder
+from edgebert.errors import OutputError
 from edgebert.layout import TOKENIZER
 from edgebert.quantize.calibrate import calibration_batch
 from edgebert.quantize.encoder import OnProgress, half, quantize_encoder
 from edgebert.quantize.law import SCHEME
 
-__all__ = ["convert", "quantize_checkpoint"]
+__all__ = ["SUFFIX", "convert", "quantize_checkpoint"]
+
+SUFFIX = ".edgebert"
 
 
 def convert(
@@ -29,7 +32,7 @@ def convert(
     source : path or str
         A model folder, or a hub name ``org/name`` or ``org/name@revision``.
     output : path
-        The file to write; whole or not at all.
+        The file to write, named ``*.edgebert``; whole or not at all.
     on_progress : callable, optional
         Called with (layers done, layers in all) while the model is quantized.
 
@@ -45,7 +48,10 @@ def convert(
     OutputError
         When the file cannot be written.
     """
-    check_folder(os.fspath(output))  # before a download, which may take long
+    # Before a download, which may take long. The suffix keeps a slip from replacing the source's own weights.
+    check_folder(os.fspath(output))
+    if Path(output).suffix != SUFFIX:
+        raise OutputError(f"cannot convert to {output}: expected a name that ends in {SUFFIX}")
     checkpoint = open_checkpoint(source)
     write_artifact(output, quantize_checkpoint(checkpoint, on_progress), describe(checkpoint))
     return Path(output)

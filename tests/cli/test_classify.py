@@ -141,3 +141,14 @@ def test_a_model_that_cannot(encoder: Path, tmp_path: Path) -> None:
         assert model.name in result.stderr
         assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == [damaged]
+
+
+def test_results_do_not_replace_the_texts(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("good\n")
+    (tmp_path / "link").symlink_to(texts)
+    for output in (texts, tmp_path / "link"):
+        result = invoke("classify", texts, "-o", output)
+        assert result.exit_code == 1
+        assert "is the file that the texts come from" in result.stderr
+    assert texts.read_text() == "good\n"

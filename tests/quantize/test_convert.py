@@ -84,3 +84,11 @@ def test_an_output_that_cannot_be_is_said_before_the_work(tmp_path):
         edgebert.convert(tmp_path / "missing source", tmp_path / "no" / "out.edgebert")
     with pytest.raises(OutputError, match="it is a folder, expected"):
         edgebert.convert(tmp_path / "missing source", tmp_path)
+
+
+def test_the_weights_of_the_source_are_not_replaced(tmp_path):
+    folder = copy_model("encoder", tmp_path / "model")
+    before = (folder / "model.safetensors").read_bytes()
+    with pytest.raises(OutputError, match=r"expected a name that ends in \.edgebert"):
+        edgebert.convert(folder, folder / "model.safetensors")
+    assert (folder / "model.safetensors").read_bytes() == before
