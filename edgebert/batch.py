@@ -103,27 +103,28 @@ def _concatenated(sequences: Sequence[Ids]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int32), *(np.asarray(ids, np.int32) for ids in sequences)])
 
 
-def check_ids(token_ids: Sequence[Ids], vocab_size: int, longest: int) -> list[np.ndarray]:
-    """Check sequences of token ids that come from a caller; return them as int32 arrays.
+def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "token_ids") -> list[np.ndarray]:
+    """Check sequences of ids, each from 0 to `count` - 1; return them as int32 arrays.
 
     Raises
     ------
     InputError
-        Naming the first sequence that is no list of whole numbers, too long, or has an id outside of the vocabulary.
+        Naming the first sequence that is no list of whole numbers, too long, or has an id outside of that.
+        `name` is what they are called there.
     """
     checked = []
-    for i, ids in enumerate(token_ids):
+    for i, ids in enumerate(sequences):
         array = np.asarray(ids)
         if array.size == 0:
             array = array.astype(np.int32).reshape(-1)
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-            raise InputError(f"token_ids[{i}] is no sequence of whole numbers; expected one list of ids for each text")
+            raise InputError(f"{name}[{i}] is no sequence of whole numbers; expected one list of ids for each text")
         if len(array) > longest:
-            raise InputError(f"token_ids[{i}] has {len(array)} tokens, the model takes at most {longest}")
-        outside = (array < 0) | (array >= vocab_size)
+            raise InputError(f"{name}[{i}] has {len(array)} tokens, the model takes at most {longest}")
+        outside = (array < 0) | (array >= count)
         if outside.any():
             at = int(outside.argmax())
-            raise InputError(f"token_ids[{i}][{at}] is {array[at]}, expected 0 to {vocab_size - 1}")
+            raise InputError(f"{name}[{i}][{at}] is {array[at]}, expected 0 to {count - 1}")
         checked.append(array.astype(np.int32))
     return checked
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebert.config import BertConfig
-from edgebert.kernels.plan import padded
+from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH, padded
 
 __all__ = ["TOKENIZER", "check_tensors", "expected_tensors"]
 
@@ -38,7 +38,7 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
         table.update({f"{name}.{part}": ((H,), np.float32) for part in ("weight", "bias", "smoothing")})
 
     def linear(name: str, N: int, K: int) -> None:
-        table[f"{name}.weight"] = ((N // 16, K // 4, 16, 4), np.int8)
+        table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
         table[f"{name}.scale"] = table[f"{name}.bias"] = ((N,), np.float32)
         table[f"{name}.column_sums"] = ((N,), np.int32)
 

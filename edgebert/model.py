@@ -120,7 +120,7 @@ class Model:
             )
         texts = _listed(texts)
         results: list[dict[str, Any]] = [{}] * len(texts)
-        for indices, hidden in self._encode(texts, on_truncated):
+        for indices, hidden in self._encode_texts(texts, on_truncated):
             logits = self._classification.logits(np.stack([rows[0] for rows in hidden]))
             for index, row in zip(indices, logits, strict=True):
                 results[index] = self._classification.best(row)
@@ -146,7 +146,7 @@ class Model:
         """
         texts = _listed(texts)
         result = np.empty((len(texts), self.hidden_size), np.float32)
-        for indices, hidden in self._encode(texts, on_truncated):
+        for indices, hidden in self._encode_texts(texts, on_truncated):
             for index, rows in zip(indices, hidden, strict=True):
                 vector = pool(rows, self._description.pooling)
                 result[index] = unit(vector) if self._description.normalize else vector
@@ -171,29 +171,35 @@ class Model:
         """
         checked = check_ids(token_ids, self._config.vocab_size, self._config.max_position_embeddings)
         results: list[np.ndarray] = [np.empty(0, np.float32)] * len(checked)
-        for indices in batches([len(ids) for ids in checked], self._budget):
-            batch = pack([checked[i] for i in indices])
-            hidden = self._backend.encode(batch)
-            for index, begin, end in zip(indices, batch.cu_seqlens[:-1], batch.cu_seqlens[1:], strict=True):
-                results[index] = hidden[begin:end]
+        for indices, hidden in self._encode(checked):
+            for index, rows in zip(indices, hidden, strict=True):
+                results[index] = rows
         return results
 
-    def _encode(
+    def _encode_texts(
         self, texts: list[str], on_truncated: OnTruncated | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         """Tokenize and encode; yield the indices of some texts and the hidden states of each."""
         tokens = self._tokenize(texts, on_truncated)
-        for indices in batches([len(text.ids) for text in tokens], self._budget):
-            batch = pack([tokens[i].ids for i in indices], [tokens[i].type_ids for i in indices])
-            hidden = self._backend.encode(batch)
-            yield indices, np.split(hidden, batch.cu_seqlens[1:-1])
+        # Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
+        config, longest = self._config, self._config.max_position_embeddings
+        ids = check_ids([text.ids for text in tokens], config.vocab_size, longest)
+        types = check_ids([text.type_ids for text in tokens], config.type_vocab_size, longest, "token_type_ids")
+        return self._encode(ids, types)
+
+    def _encode(
+        self, ids: list[np.ndarray], types: list[np.ndarray] | None = None
+    ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """Encode checked sequences batch by batch; yield the indices of a batch and the hidden states of each."""
+        for indices in batches([len(sequence) for sequence in ids], self._budget):
+            batch = pack([ids[i] for i in indices], None if types is None else [types[i] for i in indices])
+            yield indices, np.split(self._backend.encode(batch), batch.cu_seqlens[1:-1])
 
     def _tokenize(self, texts: list[str], on_truncated: OnTruncated | None) -> list[Tokens]:
         try:
             tokens = [self._tokenizer(text) for text in texts]
         except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
             raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
-        check_ids([text.ids for text in tokens], self._config.vocab_size, self._config.max_position_embeddings)
         cut = [index for index, text in enumerate(tokens) if text.count > len(text.ids)]
         if on_truncated is not None:
             for index in cut:

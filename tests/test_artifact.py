@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 import edgebert
 from edgebert.artifact import FORMAT_VERSION, read_artifact, write_artifact
-from edgebert.errors import ArtifactError, OutputError
+from edgebert.errors import ArtifactError, InputError, OutputError
 from edgebert.layout import TOKENIZER
 
 TENSORS = {
@@ -183,3 +183,13 @@ def test_a_tokenizer_that_is_none_is_refused(golden_files, tmp_path):
     write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
     with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
         edgebert.load(tmp_path / "m.edgebert")
+
+
+def test_a_tokenizer_that_does_not_fit_the_model_reads_nothing_beyond_its_tables(golden_files, tmp_path):
+    artifact = read_artifact(golden_files["encoder"])
+    description = artifact.tensors[TOKENIZER].tobytes()
+    assert b'"type_id":0' in description
+    other = np.frombuffer(description.replace(b'"type_id":0', b'"type_id":7'), np.uint8)
+    write_artifact(tmp_path / "m.edgebert", artifact.tensors | {TOKENIZER: other}, artifact.metadata)
+    with pytest.raises(InputError, match=r"token_type_ids\[0\]\[0\] is 7, expected 0 to 1"):
+        edgebert.load(tmp_path / "m.edgebert").embed(["a good film"])

@@ -23,7 +23,7 @@ __all__ = ["KernelLibrary", "cache_folder", "load_library"]
 
 _PACKAGE = Path(__file__).parent.parent
 _COMPILE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));from edgebert.kernels.compile import main; main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from edgebert.kernels.compile import main; main()"
 )
 _INT, _FLOAT = ctypes.c_int64, ctypes.c_float
 _Type = type[ctypes.c_int64] | type[ctypes.c_float]
@@ -41,7 +41,7 @@ _SIGNATURES: dict[str, list[_Type]] = {
 class KernelLibrary:
     """The C functions of `edgebert.kernels.entries`, for one family.
 
-    Each is an attribute (``library.encode(plan, thread)``) that takes addresses and numbers and runs without the
+    Each is an attribute (``library.encode(plan, epoch, thread)``) that takes addresses and numbers and runs without the
     interpreter's lock.
     """
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebert.kernels.simd.families import LANES
+
 __all__ = [
     "ACTIVATION_CODES",
     "CODE_ERF",
@@ -17,6 +19,8 @@ __all__ = [
     "LAYER",
     "LINEAR",
     "NORM",
+    "PANEL_COLUMNS",
+    "PANEL_DEPTH",
     "PLAN",
     "STAGES_PER_LAYER",
     "STAGE_BYTES",
@@ -24,6 +28,9 @@ __all__ = [
 ]
 
 CODE_NONE, CODE_ERF, CODE_TANH = 0, 1, 2
+PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
+"""A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
+
 STAGES_PER_LAYER = 9
 STAGE_BYTES, FINISHED_OFFSET = 128, 64
 """Two counters for each stage, int64, on a cache line each."""
@@ -108,4 +115,4 @@ PLAN = np.dtype(
 
 def padded(size: int) -> int:
     """Round a size up to a whole number of vectors."""
-    return -(-size // 16) * 16
+    return -(-size // LANES) * LANES

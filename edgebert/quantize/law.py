@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH
+
 __all__ = [
-    "PANEL_COLUMNS",
-    "PANEL_DEPTH",
     "SCHEME",
     "WEIGHT_LEVELS",
     "channel_scale",
@@ -31,7 +31,6 @@ __all__ = [
 SCHEME = "w7a8"
 WEIGHT_LEVELS = 63
 EMBEDDING_LEVELS = 127
-PANEL_COLUMNS, PANEL_DEPTH = 16, 4
 
 
 def channel_scale(rows: np.ndarray, levels: int) -> np.ndarray:
