@@ -22,9 +22,10 @@ from benchmarks.environment import print_environment
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
+from edgebert.engine.encoder import SLACK_ROWS, scratch_bytes
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.plan import LINEAR, group_count, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
 __all__ = ["Matmul"]
@@ -51,23 +52,25 @@ class Matmul:
     ----------
     library : KernelLibrary
     M, K, N : int
-        K and N are multiples of 16.
+        K is a multiple of 64, N of 16.
     """
 
     def __init__(self, library: KernelLibrary, M: int, K: int, N: int) -> None:
         rng = np.random.default_rng(0)
         family = FAMILIES[library.family]
         self._library, self.macs = library, M * K * N
-        self.x = rng.integers(0, 256, (M, K), np.uint8)
-        self.weight = rng.integers(-63, 64, (N // LANES, K // 4, LANES, 4), np.int8)
+        self.x = rng.integers(0, 256, (M + SLACK_ROWS, K), np.uint8)
+        self.weight = rng.integers(-64, 65, (N // LANES, K // 4, LANES, 4), np.int8)
         self.out = np.empty((M, N), np.float32)
-        self._scratch = np.empty(family.tile_rows * family.tile_panels * LANES, np.int32)
-        self._rows = np.ones(M, np.float32), np.zeros(M, np.int32)
-        sums = self.weight.sum(axis=(1, 3), dtype=np.int32).reshape(N)
-        columns = {"scale": np.ones(N, np.float32), "column_sums": sums, "bias": np.zeros(N, np.float32)}
+        self._scratch = np.empty(scratch_bytes(family, LANES, 1), np.uint8)
+        G = group_count(K)
+        self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
+        factors = {name: np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
+        columns = {**factors, "bias": np.zeros(N, np.float32)}
         self._columns = columns
         linear = np.zeros(1, LINEAR)
         linear["N"], linear["K"], linear["weight"] = N, K, self.weight.ctypes.data
+        linear["group"], linear["groups"] = group_size(K), G
         for name, array in columns.items():
             linear[name] = array.ctypes.data
         self._linear = linear

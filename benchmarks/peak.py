@@ -8,22 +8,24 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
+from numba.core import cgutils
 
+from edgebert.engine.processor import available_families
 from edgebert.kernels.simd.dot import LOWERINGS
-from edgebert.kernels.simd.families import FAMILIES
+from edgebert.kernels.simd.families import FAMILIES, MATRIX
 
 __all__ = ["Peak"]
 
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 # As many sums as hide the latency and fit the registers beside their operands: 32 registers, 16, or whatever there is.
-_SUMS = {"vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 10, "vpmaddubsw_256": 5, "portable": 4}
+_SUMS = {MATRIX: 4, "vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 7, "vpmaddubsw_256": 5, "portable": 4}
 
 
 class Peak:
     """A compiled loop of dot products whose operands stay in registers.
 
-    The weights alone are read again in each round, from one cache line: were they constant, the compiler would take
-    the products out of the loop.
+    Of vectors, the weights alone are read again in each round, from one cache line: were they constant, the compiler
+    would take the products out of the loop.
 
     Parameters
     ----------
@@ -33,8 +35,10 @@ class Peak:
 
     def __init__(self, family: str) -> None:
         chosen = FAMILIES[family]
-        self.lanes, step = LOWERINGS[chosen.dot]
         self.sums = _SUMS[chosen.dot]
+        self.macs_of_one = 16 * 16 * 64 if chosen.dot == MATRIX else 4 * LOWERINGS[chosen.dot][0]
+        if chosen.name not in available_families():  # which also asks for what the operating system grants on request
+            raise ValueError(f"this processor cannot run {chosen.name}")
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         features = ",".join(f"+{name}" for name in chosen.needs)
@@ -42,7 +46,8 @@ class Peak:
             cpu=chosen.cpu, features=features, opt=3, codemodel="jitdefault"
         )
         # llvmlite has no word for a load that must happen each time.
-        text = str(_loop(step, self.lanes, self.sums)).replace('"weights" = load', '"weights" = load volatile')
+        loop = _matrix_loop() if chosen.dot == MATRIX else _loop(*LOWERINGS[chosen.dot], self.sums)
+        text = str(loop).replace('"weights" = load', '"weights" = load volatile')
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         self.assembly: str = machine.emit_assembly(module)
@@ -55,7 +60,7 @@ class Peak:
 
     def macs(self, rounds: int) -> int:
         """Return the multiplications that so many rounds do."""
-        return rounds * self.sums * self.lanes * 4
+        return rounds * self.sums * self.macs_of_one
 
     def __call__(self, rounds: int) -> None:
         """Run the loop."""
@@ -63,7 +68,42 @@ class Peak:
         self._run(rounds, a, a, out)
 
 
-def _loop(step: Callable, lanes: int, sums: int) -> ir.Module:
+def _matrix_loop() -> ir.Module:
+    """Write void peak(rounds, activations, weights, out) with tile registers, as large as they can be."""
+    module = ir.Module("peak")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")
+    rounds, a_address, w_address, _ = function.args
+    entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
+    address = _I8.as_pointer()
+
+    def call(builder: ir.IRBuilder, name: str, *operands: ir.Value) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+        builder.call(cgutils.get_or_insert_function(module, kind, f"llvm.x86.{name}"), operands)
+
+    builder = ir.IRBuilder(entry)
+    shapes = ir.GlobalVariable(module, ir.ArrayType(_I8, 64), "shapes")
+    shapes.initializer = ir.Constant(shapes.type.pointee, [1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8])
+    call(builder, "ldtilecfg", builder.bitcast(shapes, address))
+    for register in range(4):
+        call(builder, "tilezero", _I8(register))
+    for register, operand in ((4, a_address), (5, a_address), (6, w_address), (7, w_address)):
+        call(builder, "tileloadd64", _I8(register), builder.inttoptr(operand, address), _I64(64))
+    builder.branch(loop)
+    builder = ir.IRBuilder(loop)
+    count = builder.phi(_I64)
+    for total, a, w in ((0, 4, 6), (1, 4, 7), (2, 5, 6), (3, 5, 7)):
+        call(builder, "tdpbusd", _I8(total), _I8(a), _I8(w))
+    next_count = builder.add(count, _I64(1))
+    count.add_incoming(_I64(0), entry)
+    count.add_incoming(next_count, loop)
+    builder.cbranch(builder.icmp_signed("<", next_count, rounds), loop, done)
+    builder = ir.IRBuilder(done)
+    call(builder, "tilerelease")
+    builder.ret_void()
+    return module
+
+
+def _loop(lanes: int, step: Callable, sums: int) -> ir.Module:
     """Write void peak(rounds, activations, weights, out)."""
     module = ir.Module("peak")
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")

@@ -23,10 +23,10 @@ from edgebert.errors import ArtifactError
 
 __all__ = ["FORMAT_VERSION", "Artifact", "damaged", "read_artifact", "write_artifact"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ALIGNMENT = 64
 _LARGEST_HEADER = 100_000_000
-_DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I8": np.int8, "U8": np.uint8}
+_DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}
 _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
@@ -38,7 +38,7 @@ def write_artifact(
     Parameters
     ----------
     path : path
-    tensors : name -> ndarray [dtype=float32, float16, int32, int8 or uint8]
+    tensors : name -> ndarray [dtype=float32, float16, int32, int16, int8 or uint8]
     metadata : name -> what JSON can hold; strings are stored as they are
 
     Raises

@@ -51,6 +51,11 @@ class TextTokenizer:
             raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
         self.max_length = max_length
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token and its id."""
+        return self._tokenizer.get_vocab(with_added_tokens=False)
+
     def __call__(self, text: str) -> Tokens:
         """Tokenize one text; one that is too long keeps the tokens that fit, special ones included."""
         # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebert.config import BertConfig
-from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH, padded
+from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH, group_count, padded, whole_vectors
 
 __all__ = ["TOKENIZER", "check_tensors", "expected_tensors"]
 
@@ -21,11 +21,12 @@ TOKENIZER = "tokenizer.json"
 def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str, tuple[Shape, type]]:
     """Return the shape and dtype of every tensor, by name.
 
-    H, heads and I are padded to multiples of 16. A linear layer "x" has ``x.weight`` (panels of 16 outputs by 4
-    inputs), ``x.scale``, ``x.column_sums`` and ``x.bias``; a LayerNorm has ``smoothing`` beside its weight and bias.
+    H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of 16
+    outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output) and ``x.bias``;
+    a LayerNorm has ``smoothing`` beside its weight and bias.
     """
     H, I = padded(config.hidden_size), padded(config.intermediate_size)  # noqa: E741 (the field's own name)
-    width = config.num_attention_heads * padded(config.head_dim)
+    width = config.num_attention_heads * whole_vectors(config.head_dim)
     table: dict[str, tuple[Shape, type]] = {
         TOKENIZER: ((None,), np.uint8),
         "embeddings.word_embeddings.weight": ((config.vocab_size, H), np.int8),
@@ -39,14 +40,15 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
 
     def linear(name: str, N: int, K: int) -> None:
         table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
-        table[f"{name}.scale"] = table[f"{name}.bias"] = ((N,), np.float32)
-        table[f"{name}.column_sums"] = ((N,), np.int32)
+        table[f"{name}.scale"] = ((group_count(K), N), np.float32)
+        table[f"{name}.column_sums"] = ((group_count(K), N), np.int16)
+        table[f"{name}.bias"] = ((N,), np.float32)
 
     norm("embeddings.LayerNorm")
     for i in range(config.num_hidden_layers):
         layer = f"encoder.layer.{i}"
         linear(f"{layer}.attention.self.query_key_value", 3 * width, H)
-        linear(f"{layer}.attention.output.dense", H, width)
+        linear(f"{layer}.attention.output.dense", H, padded(width))
         norm(f"{layer}.attention.output.LayerNorm")
         linear(f"{layer}.intermediate.dense", I, H)
         linear(f"{layer}.output.dense", H, I)

@@ -23,7 +23,7 @@ TENSORS = {
     "sums": np.arange(16, dtype=np.int32),
     "none": np.zeros((0, 16), np.float32),
 }
-METADATA = {"scheme": "w7a8", "labels": ["naïve", "漢字"], "normalize": True}
+METADATA = {"scheme": "w8a8", "labels": ["naïve", "漢字"], "normalize": True}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_round_trip(path):
     for name, array in TENSORS.items():
         assert artifact.tensors[name].dtype == array.dtype
         np.testing.assert_array_equal(artifact.tensors[name], array)
-    assert artifact.metadata["scheme"] == "w7a8"
+    assert artifact.metadata["scheme"] == "w8a8"
     assert artifact.json("labels") == ["naïve", "漢字"]
     assert artifact.json("normalize") is True
 
@@ -95,7 +95,7 @@ def _with_version(path, version):
 
 def test_a_newer_format_says_to_upgrade(path):
     _with_version(path, str(FORMAT_VERSION + 1))
-    with pytest.raises(ArtifactError, match=r"has format version 2, this edgebert reads 1; upgrade edgebert"):
+    with pytest.raises(ArtifactError, match=r"has format version 3, this edgebert reads 2; upgrade edgebert"):
         read_artifact(path)
 
 

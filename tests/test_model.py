@@ -155,7 +155,7 @@ def test_info(classifier):
     assert info["architecture"] == "BertForSequenceClassification"
     assert info["hidden_size"] == classifier.hidden_size == 36
     assert info["labels"] == ["negative", "neutral", "positive"]
-    assert info["scheme"] == "w7a8"
+    assert info["scheme"] == "w8a8"
     assert len(info["source_sha256"]) == 64
 
 

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import math
 import sys
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,20 +17,27 @@ from edgebert.engine.library import KernelLibrary
 from edgebert.engine.team import ThreadTeam
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
+    BLOCK_ROWS,
+    GROUP_LARGEST,
     LAYER,
     LINEAR,
     NORM,
     PLAN,
     STAGE_BYTES,
-    STAGES_PER_LAYER,
+    STAGES,
+    TIME_OFFSET,
+    group_count,
+    group_size,
     padded,
+    whole_vectors,
 )
+from edgebert.kernels.simd.families import FAMILIES, LANES, Family
 
-__all__ = ["Encoder", "aligned_empty"]
+__all__ = ["SLACK_ROWS", "Encoder", "aligned_empty", "scratch_bytes"]
 
 _CACHE_LINE = 64
-_SLACK_ROWS = 16
-"""Attention reads keys in blocks of 16 rows: the last block may reach beyond the last token."""
+SLACK_ROWS = 16
+"""Keys and matrix tiles are read in blocks of 16 rows: the last block may reach beyond the last token."""
 
 
 def _yield_address() -> int:
@@ -47,6 +55,28 @@ def aligned_empty(count: int, dtype: type) -> np.ndarray:
     raw = np.empty(size + _CACHE_LINE, np.uint8)
     offset = -raw.ctypes.data % _CACHE_LINE
     return raw[offset : offset + size].view(dtype)
+
+
+def scratch_bytes(family: Family, head_dim: int, longest: int) -> int:
+    """Return the bytes that a thread needs for itself.
+
+    Parameters
+    ----------
+    family : Family
+    head_dim : int
+        Padded.
+    longest : int
+        Most tokens of a sequence.
+    """
+    rows, keys, depth = family.tile_rows, whole_vectors(longest), padded(longest)
+    tile = 4 * LANES * rows * family.tile_panels
+    # A block of float32 outputs, whole heads; and twice 16 vectors to reduce together.
+    block = tile + 4 * BLOCK_ROWS * (GROUP_LARGEST + head_dim) + 2 * 4 * LANES * LANES
+    # Keys, values, and three float32 of each key.
+    panels = keys * padded(head_dim) + depth * head_dim + 3 * 4 * keys
+    # Rows of scores, both halves of the numerators, both sums and the factor of each row.
+    attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4)
+    return -(-max(block, attention) // _CACHE_LINE) * _CACHE_LINE
 
 
 class Encoder:
@@ -77,7 +107,7 @@ class Encoder:
         self._plan = np.zeros(1, PLAN)
         self._keep: list[object] = [tensors, library, self._plan]
         self._describe_model(tensors)
-        self._reserve_workspace()
+        self._reserve_workspace(FAMILIES[library.family])
 
     @property
     def threads(self) -> int:
@@ -111,13 +141,35 @@ class Encoder:
             self._team.run(job, needs=(self._keep, self._team.epoch, batch))
             return self._hidden[:tokens, : self.config.hidden_size].copy()
 
+    def profile(self, batch: PackedBatch) -> list[tuple[str, float]]:
+        """Run a batch and return what each stage of the forward pass took, in seconds, in order.
+
+        Every stage ends when all its threads have finished. Where a system has no ``clock_gettime``, raises OSError.
+        """
+        plan = self._plan[0]
+        try:
+            plan["clock"] = ctypes.cast(ctypes.CDLL(None).clock_gettime, ctypes.c_void_p).value or 0
+        except (AttributeError, TypeError) as error:
+            raise OSError("this system has no clock_gettime, which a profile needs") from error
+        try:
+            begin = time.clock_gettime(time.CLOCK_MONOTONIC)
+            self.encode(batch)
+        finally:
+            plan["clock"] = 0
+        records = self._stages.reshape(-1, STAGE_BYTES)[:, TIME_OFFSET : TIME_OFFSET + 16].copy().view(np.int64)
+        ends = records[:, 0] + 1e-9 * records[:, 1]
+        names = ["embed", *STAGES * self.config.num_hidden_layers]
+        return list(zip(names, np.diff(ends, prepend=begin).tolist(), strict=True))
+
     def _describe_model(self, tensors: Mapping[str, np.ndarray]) -> None:
         config, plan = self.config, self._plan[0]
-        self._head_dim = padded(config.head_dim)
+        self._head_dim = whole_vectors(config.head_dim)
+        self._context_stride = padded(config.num_attention_heads * self._head_dim)
         self._hidden_stride = padded(config.hidden_size)
         self._intermediate_stride = padded(config.intermediate_size)
         plan["hidden_size"], plan["hidden_stride"] = config.hidden_size, self._hidden_stride
-        plan["intermediate_stride"] = self._intermediate_stride
+        plan["activation"] = ACTIVATION_CODES[config.gelu]
+        plan["context_stride"] = self._context_stride
         plan["num_attention_heads"], plan["head_dim"] = config.num_attention_heads, self._head_dim
         plan["num_hidden_layers"] = config.num_hidden_layers
         plan["layer_norm_eps"] = config.layer_norm_eps
@@ -130,31 +182,37 @@ class Encoder:
         layers = np.zeros(config.num_hidden_layers, LAYER)
         for i, layer in enumerate(layers):
             prefix = f"encoder.layer.{i}"
-            layer["query_key_value"] = self._linear(tensors, f"{prefix}.attention.self.query_key_value", "none")
-            layer["attention_output"] = self._linear(tensors, f"{prefix}.attention.output.dense", "none")
+            layer["query_key_value"] = self._linear(tensors, f"{prefix}.attention.self.query_key_value")
+            layer["attention_output"] = self._linear(tensors, f"{prefix}.attention.output.dense")
             layer["attention_norm"] = self._norm(tensors, f"{prefix}.attention.output.LayerNorm")
-            layer["intermediate"] = self._linear(tensors, f"{prefix}.intermediate.dense", config.gelu)
-            layer["output"] = self._linear(tensors, f"{prefix}.output.dense", "none")
+            layer["intermediate"] = self._linear(tensors, f"{prefix}.intermediate.dense")
+            layer["output"] = self._linear(tensors, f"{prefix}.output.dense")
             layer["output_norm"] = self._norm(tensors, f"{prefix}.output.LayerNorm")
         plan["layers"] = self._address(layers)
 
-    def _reserve_workspace(self) -> None:
-        plan, rows = self._plan[0], self.token_budget + _SLACK_ROWS
-        width = self.config.num_attention_heads * self._head_dim
-        longest = padded(self.config.max_position_embeddings)
+    def _reserve_workspace(self, family: Family) -> None:
+        config, plan, rows = self.config, self._plan[0], self.token_budget + SLACK_ROWS
+        width = config.num_attention_heads * self._head_dim
+        inputs = max(self._context_stride, self._hidden_stride)
+        groups, inner_groups = group_count(inputs), group_count(self._intermediate_stride)
+        plan["rows"] = rows
         self._hidden = aligned_empty(rows * self._hidden_stride, np.float32).reshape(rows, self._hidden_stride)
         plan["hidden"] = self._address(self._hidden)
-        plan["wide"] = self._reserve(rows * max(3 * width, self._intermediate_stride), np.float32)
-        plan["narrow"] = self._reserve(rows * max(width, self._hidden_stride), np.float32)
-        plan["quantized"] = self._reserve(rows * max(width, self._hidden_stride, self._intermediate_stride), np.uint8)
-        plan["row_scale"] = self._reserve(rows, np.float32)
-        plan["row_zero"] = self._reserve(rows, np.int32)
-        # Attention: the transposed keys, up to 16 rows of scores, and a vector for each of those rows.
-        scratch = 4 * (self._head_dim * longest + 16 * longest + 16 * 16)
+        plan["narrow"] = self._reserve(rows * inputs, np.float32)
+        plan["heads"] = self._reserve(rows * 3 * width, np.uint8)
+        plan["head_scale"] = self._reserve(rows * 3 * config.num_attention_heads, np.float32)
+        plan["key_offset"] = self._reserve(rows * config.num_attention_heads, np.float32)
+        plan["quantized"] = self._reserve(rows * inputs, np.uint8)
+        plan["row_scale"] = self._reserve(rows * groups, np.float32)
+        plan["row_zero"] = self._reserve(rows * groups, np.float32)
+        plan["inner"] = self._reserve(rows * self._intermediate_stride, np.uint8)
+        plan["inner_scale"] = self._reserve(rows * inner_groups, np.float32)
+        plan["inner_zero"] = self._reserve(rows * inner_groups, np.float32)
+        scratch = scratch_bytes(family, self._head_dim, config.max_position_embeddings)
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._reserve(scratch * self._team.size, np.uint8)
         plan["threads"] = self._team.size
-        stages = 1 + STAGES_PER_LAYER * self.config.num_hidden_layers
+        stages = 1 + len(STAGES) * self.config.num_hidden_layers
         self._stages = aligned_empty(stages * STAGE_BYTES, np.uint8)
         plan["stages"] = self._address(self._stages)
         plan["yield_processor"] = _yield_address()
@@ -174,11 +232,12 @@ class Encoder:
             record[part] = self._address(tensors[f"{name}.{part}"])
         return self._address(record)
 
-    def _linear(self, tensors: Mapping[str, np.ndarray], name: str, activation: str) -> int:
+    def _linear(self, tensors: Mapping[str, np.ndarray], name: str) -> int:
         record = np.zeros(1, LINEAR)
         outer, steps, columns, depth = tensors[f"{name}.weight"].shape
         record["N"], record["K"] = outer * columns, steps * depth
-        record["activation"] = ACTIVATION_CODES[activation]
-        for part in ("weight", "scale", "column_sums", "bias"):
+        record["group"], record["groups"] = group_size(steps * depth), group_count(steps * depth)
+        for part in ("weight", "scale", "bias"):
             record[part] = self._address(tensors[f"{name}.{part}"])
+        record["column_sums"] = self._address(tensors[f"{name}.column_sums"].astype(np.float32))
         return self._address(record)

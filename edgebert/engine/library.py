@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgebert.destination import open_destination
+from edgebert.engine.processor import available_families
 from edgebert.errors import EdgebertError, OutputError
 
 __all__ = ["KernelLibrary", "cache_folder", "load_library"]
@@ -30,11 +31,13 @@ _Type = type[ctypes.c_int64] | type[ctypes.c_float]
 _SIGNATURES: dict[str, list[_Type]] = {
     "encode": [_INT] * 3,
     "dense": [_INT] * 6,
-    "quantize_rows": [_INT] * 6,
+    "quantize_rows": [_INT] * 7,
     "add_layer_norm": [_INT] * 8 + [_FLOAT],
     "activate": [_INT] * 3,
     "matmul": [_INT] * 10,
-    "attend": [_INT] * 5 + [_FLOAT] + [_INT] * 4,
+    "expand": [_INT] * 14,
+    "project_heads": [_INT] * 14,
+    "attend": [_INT] * 8 + [_FLOAT] + [_INT] * 5,
 }
 
 
@@ -110,8 +113,12 @@ def load_library(family: str) -> KernelLibrary:
     Raises
     ------
     EdgebertError
-        When the kernels cannot be compiled.
+        When this processor cannot run them, or they cannot be compiled.
     """
+    if family not in available_families():
+        raise EdgebertError(
+            f"this processor cannot run kernels for {family}, expected one of {', '.join(available_families())}"
+        )
     with _lock:
         if family not in _loaded:
             path = _cached_path(family)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,11 +31,22 @@ def available_families() -> tuple[str, ...]:
     machine = platform.machine().lower()
     machine = _MACHINES.get(machine, machine)
     features = llvm.get_host_cpu_features()
-    return tuple(
+    names = [
         family.name
         for family in FAMILIES.values()
         if family.machine in ("", machine) and all(features.get(name) for name in family.needs)
-    )
+    ]
+    if "amx" in names and not _may_use_tiles():
+        names.remove("amx")
+    return tuple(names)
+
+
+def _may_use_tiles() -> bool:
+    """Ask Linux for the tile registers, which it gives to a process only on request."""
+    if not sys.platform.startswith("linux"):
+        return False
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
+    return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
 
 
 def choose_family(environment: Mapping[str, str] | None = None) -> str:

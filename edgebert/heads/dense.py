@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.engine.backend import Backend
-from edgebert.kernels.plan import padded
+from edgebert.kernels.plan import whole_vectors
 
 __all__ = ["Dense"]
 
@@ -22,7 +22,7 @@ class Dense:
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray, backend: Backend) -> None:
         N, K = weight.shape
-        self._columns = np.zeros((K, padded(N)), np.float32)
+        self._columns = np.zeros((K, whole_vectors(N)), np.float32)
         self._columns[:, :N] = weight.T
         self._bias = bias
         self._backend = backend

@@ -1,98 +1,116 @@
-"""Elementwise functions as polynomials: exp2, the two forms of GELU, tanh.
+"""Elementwise functions as polynomials: exp2, the two forms of GELU.
 
-The coefficients are weighted least-squares fits, reweighted towards the minimax one, rounded to float32.
-Their twins are in `edgebert.kernels.reference`, computed from the exact functions.
+As exact as what comes after needs them, which is the rounding to 8 or 14 bits. The coefficients are weighted
+least-squares fits, reweighted towards the minimax one, rounded to float32. Their twins are in
+`edgebert.kernels.reference`, computed from the exact functions.
 """
 
 import numpy as np
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import CODE_ERF, CODE_TANH
-from edgebert.kernels.simd.ops import (
-    absolute,
-    bits,
-    broadcast,
-    exponent,
-    fma,
-    from_bits,
-    maximum,
-    minimum,
-    where_positive,
-)
+from edgebert.kernels.plan import CODE_ERF
+from edgebert.kernels.simd.families import LANES
+from edgebert.kernels.simd.ops import bits, broadcast, exponent, fma, from_bits, load, maximum, minimum, store
 
 f32 = np.float32
 
 _ROUND = f32(12582912.0)  # 1.5 * 2**23: adding it leaves no bits for a fraction, so it rounds half to even
 _LOWEST = f32(-126.0)  # 2**-126 is the smallest normal float32
 
-# (2**x - 1) / x on [-1/2, 1/2]; relative error of 2**x at most 1.7e-7
-_E1, _E2, _E3, _E4, _E5 = (
-    f32(0.6931470036506653),
-    f32(0.24022242426872253),
-    f32(0.05550733953714371),
-    f32(0.00967151578515768),
-    f32(0.001326467958278954),
+# (2**x - 1) / x on [-1/2, 1/2]
+_E1, _E2, _E3, _E4 = (
+    f32(0.6931241750717163),
+    f32(0.24024099111557007),
+    f32(0.055906426161527634),
+    f32(0.009582852944731712),
 )
-# -log2 of the normal distribution's upper tail on [0, 6]
-_TAIL = f32(6.0)  # GELU is within 6e-9 of zero below -6
-_P0, _P1, _P2, _P3 = f32(0.9999880194664001), f32(1.1512593030929565), f32(0.45856529474258423), f32(0.05373551324)
-_P4, _P5, _P6, _P7 = f32(-0.0083331149071455), f32(0.0008690888062), f32(-5.1739392802e-05), f32(1.2487207641e-06)
-
-_TANH_LINEAR = f32(2.0 * 0.7978845608028654 * 1.4426950408889634)  # 2 sqrt(2 / pi) log2(e)
-_TANH_CUBIC = f32(0.044715)
-_TANH_LOWEST = f32(-10.0)
-_ONE = f32(1.0)
+# (Phi(x) - 1/2) / x as a polynomial of x**2 up to x = 4.25, Phi being the normal distribution, or what tanh makes of it
+_END = f32(4.25)
+_HALF = f32(0.5)
+_ERF = tuple(
+    f32(c)
+    for c in (
+        0.3988192081451416,
+        -0.06619028002023697,
+        0.009718779474496841,
+        -0.0010790781816467643,
+        8.848917059367523e-05,
+        -5.147516276338138e-06,
+        1.9861602140736068e-07,
+        -4.5153072392167815e-09,
+        4.547076951078033e-11,
+    )
+)
+_TANH = tuple(
+    f32(c)
+    for c in (
+        0.39878785610198975,
+        -0.06645317375659943,
+        0.009904955513775349,
+        -0.0011286913650110364,
+        9.547988884150982e-05,
+        -5.72298995393794e-06,
+        2.2651803988082975e-07,
+        -5.255407664606082e-09,
+        5.376674452883812e-11,
+    )
+)
 
 
 @kernel
 def exp2(x):
-    """2**x for x at most 127; 2**-126 below that. Relative error at most 2e-7."""
+    """2**x for x at most 127; 2**-126 below that. Relative error at most 3e-6."""
     x = maximum(x, broadcast(_LOWEST))
     shifted = x + broadcast(_ROUND)
     r = x - (shifted - broadcast(_ROUND))
-    p = fma(broadcast(_E5), r, broadcast(_E4))
-    p = fma(p, r, broadcast(_E3))
+    p = fma(broadcast(_E4), r, broadcast(_E3))
     p = fma(p, r, broadcast(_E2))
     p = fma(p, r, broadcast(_E1))
-    p = fma(p, r, broadcast(_ONE))
+    p = fma(p, r, broadcast(f32(1.0)))
     # The low bits of `shifted` are the rounded exponent; the addition happens in p's exponent field.
     return from_bits(bits(p) + exponent(bits(shifted)))
 
 
-@kernel
-def gelu_erf(x):
-    """x times the normal distribution's Phi(x) (arXiv 1606.08415); absolute error at most 4e-7.
+def _gelu_row(coefficients):
+    """Make the kernel that applies GELU, x times Phi(x) (arXiv 1606.08415), with a polynomial for Phi."""
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = coefficients
 
-    Phi(-a) = 2**-p(a) with a polynomial p, which keeps the relative error small in the tail too.
+    @kernel
+    def gelu_row(x, size):
+        low = broadcast(f32(0.0))
+        high = broadcast(f32(0.0))
+        for i in range(0, size, LANES):
+            # Below the end, where Phi is next to nothing, what is left of it must not grow with x.
+            value = maximum(load(x + 4 * i), broadcast(-_END))
+            a = minimum(value, broadcast(_END))
+            t = a * a
+            p = fma(broadcast(c8), t, broadcast(c7))
+            p = fma(p, t, broadcast(c6))
+            p = fma(p, t, broadcast(c5))
+            p = fma(p, t, broadcast(c4))
+            p = fma(p, t, broadcast(c3))
+            p = fma(p, t, broadcast(c2))
+            p = fma(p, t, broadcast(c1))
+            p = fma(p, t, broadcast(c0))
+            value = value * fma(p, a, broadcast(_HALF))
+            store(x + 4 * i, value)
+            low = minimum(low, value)
+            high = maximum(high, value)
+        return low, high
+
+    return gelu_row
+
+
+gelu_erf = _gelu_row(_ERF)
+gelu_tanh = _gelu_row(_TANH)
+
+
+@kernel
+def activate(x, size, code):
+    """Apply the activation of an intermediate layer to `size` float32 in place; absolute error at most 4e-5.
+
+    Returns two vectors, between whose lanes all values and 0 lie.
     """
-    a = minimum(absolute(x), broadcast(_TAIL))
-    p = fma(broadcast(_P7), a, broadcast(_P6))
-    p = fma(p, a, broadcast(_P5))
-    p = fma(p, a, broadcast(_P4))
-    p = fma(p, a, broadcast(_P3))
-    p = fma(p, a, broadcast(_P2))
-    p = fma(p, a, broadcast(_P1))
-    p = fma(p, a, broadcast(_P0))
-    tail = exp2(broadcast(f32(0.0)) - p)
-    # What is left of the tail must not grow with x.
-    return maximum(x, broadcast(-_TAIL)) * where_positive(x, broadcast(_ONE) - tail, tail)
-
-
-@kernel
-def gelu_tanh(x):
-    """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as x times a logistic function."""
-    # At -10 it is zero to 37 decimal places, and the power of two below just fits a float32.
-    x = maximum(x, broadcast(_TANH_LOWEST))
-    cubic = fma(x * x, broadcast(_TANH_CUBIC), broadcast(_ONE))
-    power = broadcast(f32(0.0)) - x * cubic * broadcast(_TANH_LINEAR)
-    return x / (broadcast(_ONE) + exp2(power))
-
-
-@kernel
-def activate(x, code):
-    """Apply the activation of a LINEAR record."""
     if code == CODE_ERF:
-        return gelu_erf(x)
-    if code == CODE_TANH:
-        return gelu_tanh(x)
-    return x
+        return gelu_erf(x, size)
+    return gelu_tanh(x, size)

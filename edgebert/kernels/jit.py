@@ -33,7 +33,7 @@ class Kernel(CPUDispatcher):
     def add_overload(self, cres):
         """Register a compiled signature under a name, there being no machine code to register it by."""
         arguments = tuple(cres.signature.args)
-        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}{arguments}"
+        name = f"kernel {cres.fndesc.llvm_func_name}"  # unique, unlike the name of a function made in a function
         cres.target_context.insert_user_function(name, cres.fndesc, [cres.library])
         self.overloads[arguments] = cres._replace(entry_point=name)
 

@@ -1,8 +1,9 @@
-"""Residual addition, layer normalisation and quantization of a row in one go."""
+"""Layer normalisation of a row, and the sums of rows that come before it."""
 
 import numpy as np
 
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     broadcast,
     fma,
@@ -15,32 +16,55 @@ from edgebert.kernels.simd.ops import (
 
 f32 = np.float32
 
+STEP = 4 * LANES
+"""Four sums run side by side: one would wait for its own last addition."""
+
+
+@kernel
+def add_row(x, smoothing, y, size):
+    """Undo the smoothing of float32 row `x` and add row `y` to it: x * smoothing + y."""
+    for i in range(0, size, LANES):
+        store(x + 4 * i, fma(load(x + 4 * i), load(smoothing + 4 * i), load(y + 4 * i)))
+
+
+@kernel
+def sum_of(x, size):
+    """Return the sum of a row; the order of its terms is part of the result."""
+    a = b = c = d = broadcast(f32(0.0))
+    for i in range(0, size, STEP):
+        a = a + load(x + 4 * i)
+        b = b + load(x + 4 * i + 64)
+        c = c + load(x + 4 * i + 128)
+        d = d + load(x + 4 * i + 192)
+    return reduce_add((a + b) + (c + d))
+
+
+@kernel
+def square(x, mean, left, sum_so_far):
+    """Add the squares of the differences from the mean, of the lanes that are left."""
+    difference = load(x) - mean
+    difference = where_before(left, difference, broadcast(f32(0.0)))
+    return fma(difference, difference, sum_so_far)
+
 
 @kernel
 def layer_norm(x, hidden_size, hidden_stride, weight, bias, eps):
     """Normalise one float32 row in place: (x - mean) / sqrt(variance + eps) * weight + bias.
 
     arXiv 1607.06450, equation 4. The mean comes first and the squares of the differences after it. Beyond
-    `hidden_size` the row, the weight and the bias are zero up to `hidden_stride`, and the row stays so.
-    Twin: `reference.layer_norm`.
+    `hidden_size` the row, the weight and the bias are zero up to `hidden_stride`, a multiple of 64, and the row stays
+    so. Twin: `reference.layer_norm`.
     """
-    total = broadcast(f32(0.0))
-    for i in range(0, hidden_stride, 16):
-        total = total + load(x + 4 * i)
-    mean = broadcast(reduce_add(total) / f32(hidden_size))
-    squares = broadcast(f32(0.0))
-    for i in range(0, hidden_stride, 16):
-        difference = where_before(hidden_size - i, load(x + 4 * i) - mean, broadcast(f32(0.0)))
-        squares = fma(difference, difference, squares)
-    deviation = square_root(reduce_add(squares) / f32(hidden_size) + eps)
+    mean = broadcast(sum_of(x, hidden_stride) / f32(hidden_size))
+    a = b = c = d = broadcast(f32(0.0))
+    for i in range(0, hidden_stride, STEP):
+        left = hidden_size - i
+        a = square(x + 4 * i, mean, left, a)
+        b = square(x + 4 * i + 64, mean, left - 16, b)
+        c = square(x + 4 * i + 128, mean, left - 32, c)
+        d = square(x + 4 * i + 192, mean, left - 48, d)
+    deviation = square_root(reduce_add((a + b) + (c + d)) / f32(hidden_size) + eps)
     inverse = broadcast(f32(1.0) / deviation)
-    for i in range(0, hidden_stride, 16):
+    for i in range(0, hidden_stride, LANES):
         normal = (load(x + 4 * i) - mean) * inverse
         store(x + 4 * i, fma(normal, load(weight + 4 * i), load(bias + 4 * i)))
-
-
-@kernel
-def add_row(x, smoothing, y, size):
-    """Undo the smoothing of float32 row `x` and add row `y` to it: x * smoothing + y."""
-    for i in range(0, size, 16):
-        store(x + 4 * i, fma(load(x + 4 * i), load(smoothing + 4 * i), load(y + 4 * i)))

@@ -1,81 +1,161 @@
-"""The int8 matmul with its epilogue: Y = activation((A - zero) W * scales + bias)."""
+"""The int8 matmul and its epilogue: Y = sum over groups of (A - zero) W * scales, + bias."""
 
 import numpy as np
 
-from edgebert.kernels.activation import activate
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.plan import BLOCK_ROWS, LINEAR
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.simd.families import LANES, current
-from edgebert.kernels.simd.ops import (
-    broadcast,
-    broadcast_i32,
-    fma,
-    load,
-    load_i32,
-    load_index,
-    load_scalar,
-    record,
-    store,
-    to_float,
-)
-from edgebert.kernels.simd.tile import PANEL_BYTES, dot_tile
+from edgebert.kernels.simd.ops import record
+from edgebert.kernels.simd.tile import PANEL_BYTES, linear_tile
 
 linear_at = record(LINEAR)
 
 ROWS = current().tile_rows
 PANELS = current().tile_panels
-BLOCK_ROWS = 64
-"""Rows that one group of panels meets before the next: their activations stay in the second-level cache."""
+TILE_BYTES = 4 * LANES * ROWS * PANELS
+"""Scratch for the int32 sums of one tile."""
 
-wide_tile = dot_tile(PANELS)
-tail_tile = dot_tile(1)
-
-
-@kernel
-def epilogue(acc, rows, panels, x_scale, x_zero, linear, n, out, out_stride):
-    """Turn a tile of int32 sums into float32 outputs: fma((acc - zero * column_sum) * row_scale, scale, bias)."""
-    for r in range(rows):
-        zero = broadcast_i32(load_index(x_zero + 4 * r))
-        row_scale = broadcast(load_scalar(x_scale + 4 * r))
-        for p in range(panels):
-            column = 4 * (n + LANES * p)
-            exact = load_i32(acc + 4 * LANES * (r * panels + p)) - zero * load_i32(linear.column_sums + column)
-            y = fma(to_float(exact) * row_scale, load(linear.scale + column), load(linear.bias + column))
-            store(out + 4 * r * out_stride + column, activate(y, linear.activation))
+wide_tile = linear_tile(PANELS)
+double_tile = linear_tile(min(PANELS, 2))
+single_tile = linear_tile(1)
 
 
 @kernel
-def matmul_block(x, x_scale, x_zero, M, linear, first, last, out, out_stride, scratch):
-    """Compute rows 0..M and panels first..last of Y."""
-    K = linear.K
-    steps = K // 4
-    panel_stride = steps * PANEL_BYTES
+def linear_rows(
+    rows,
+    panels,
+    steps,
+    a,
+    a_row,
+    b,
+    b_panel,
+    out,
+    out_row,
+    zero,
+    scale,
+    x_row,
+    sums,
+    factors,
+    before,
+    before_row,
+    scratch,
+):
+    """Compute one tile of one group; see `linear_tile`."""
+    b_step = np.int64(PANEL_BYTES)
+    if panels == PANELS:
+        wide_tile(
+            rows,
+            steps,
+            a,
+            a_row,
+            4,
+            b,
+            b_panel,
+            b_step,
+            out,
+            out_row,
+            zero,
+            scale,
+            x_row,
+            sums,
+            factors,
+            before,
+            before_row,
+            scratch,
+        )
+    elif panels == 2:
+        double_tile(
+            rows,
+            steps,
+            a,
+            a_row,
+            4,
+            b,
+            b_panel,
+            b_step,
+            out,
+            out_row,
+            zero,
+            scale,
+            x_row,
+            sums,
+            factors,
+            before,
+            before_row,
+            scratch,
+        )
+    else:
+        single_tile(
+            rows,
+            steps,
+            a,
+            a_row,
+            4,
+            b,
+            b_panel,
+            b_step,
+            out,
+            out_row,
+            zero,
+            scale,
+            x_row,
+            sums,
+            factors,
+            before,
+            before_row,
+            scratch,
+        )
+
+
+@kernel
+def matmul_block(x, x_scale, x_zero, M, linear, first, last, out, out_row, scratch):
+    """Compute M rows and panels first..last of Y into float32 `out`, which begins with the first of these panels."""
+    K, group, groups = linear.K, linear.group, linear.groups
+    panel_stride = K // 4 * PANEL_BYTES
     tiles = (M + ROWS - 1) // ROWS
     panel = first
     while panel < last:
-        panels = PANELS if last - panel >= PANELS else 1
-        weight = linear.weight + panel * panel_stride
-        row_bytes = panels * 4 * LANES
-        for i in range(tiles):
-            m = share(M, i, tiles)
-            rows = share(M, i + 1, tiles) - m
-            if panels == PANELS:
-                wide_tile(rows, steps, x + m * K, K, 4, weight, panel_stride, PANEL_BYTES, scratch, row_bytes)
-            else:
-                tail_tile(rows, steps, x + m * K, K, 4, weight, panel_stride, PANEL_BYTES, scratch, row_bytes)
-            epilogue(
-                scratch,
-                rows,
-                panels,
-                x_scale + 4 * m,
-                x_zero + 4 * m,
-                linear,
-                LANES * panel,
-                out + 4 * m * out_stride,
-                out_stride,
-            )
+        panels = min(last - panel, PANELS)
+        before, before_row = linear.bias + PANEL_BYTES * panel, np.int64(0)
+        # Groups outside, rows inside: a group of the weights and of the activations fit the first-level cache.
+        for g in range(groups):
+            k = g * group
+            weight = linear.weight + panel * panel_stride + k // 4 * PANEL_BYTES
+            column = 4 * (g * linear.N + LANES * panel)
+            for i in range(tiles):
+                m = share(M, i, tiles)
+                rows = share(M, i + 1, tiles) - m
+                linear_rows(
+                    rows,
+                    panels,
+                    min(group, K - k) // 4,
+                    x + m * K + k,
+                    K,
+                    weight,
+                    panel_stride,
+                    out + m * out_row + PANEL_BYTES * (panel - first),
+                    out_row,
+                    x_zero + 4 * (m * groups + g),
+                    x_scale + 4 * (m * groups + g),
+                    4 * groups,
+                    linear.column_sums + column,
+                    linear.scale + column,
+                    before + m * before_row,
+                    before_row,
+                    scratch,
+                )
+            before, before_row = out + PANEL_BYTES * (panel - first), out_row
         panel += panels
+
+
+@kernel
+def row_blocks(M, columns, parts):
+    """Return into how many blocks M rows are cut when each gives `columns` tasks, so that `parts` threads have some."""
+    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    if parts > 1 and blocks * columns < 2 * parts:
+        blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + columns - 1) // columns))
+    return blocks
 
 
 @kernel
@@ -98,29 +178,30 @@ def matmul_tasks(M, N, parts):
 def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task, parts):
     """Multiply quantized rows by one linear layer; exact in int32, then the same float operations everywhere.
 
-    `x` uint8 [M, K] with `x_scale` float32 [M] and `x_zero` int32 [M]; `out` float32 [M, out_stride]; `scratch`
-    takes one tile of int32. Computes task `task` of `matmul_tasks(M, N, parts)`: a block of rows, a range of columns.
-    Twin: `reference.matmul`.
+    `x` uint8 [M, K] with `x_scale` and `x_zero` float32 [M, groups], readable for 16 rows more; `out` float32
+    [M, out_stride]; `scratch` TILE_BYTES. Computes task `task` of `matmul_tasks(M, N, parts)`: a block of rows, a
+    range of columns. Twin: `reference.matmul`.
     """
     linear = linear_at(linear_address)
     panels = linear.N // LANES
+    ranges = column_ranges(M, linear.N, parts)
     groups = (panels + PANELS - 1) // PANELS
     blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
     # Tasks that follow each other share their columns, and so the weights in the cache.
-    block, columns, ranges = task % blocks, task // blocks, column_ranges(M, linear.N, parts)
+    block, columns = task % blocks, task // blocks
     first = share(groups, columns, ranges) * PANELS
     last = min(share(groups, columns + 1, ranges) * PANELS, panels)
     m = share(M, block, blocks)
     rows = share(M, block + 1, blocks) - m
     matmul_block(
         x + m * linear.K,
-        x_scale + 4 * m,
-        x_zero + 4 * m,
+        x_scale + 4 * m * linear.groups,
+        x_zero + 4 * m * linear.groups,
         rows,
         linear,
         first,
         last,
-        out + 4 * m * out_stride,
-        out_stride,
+        out + 4 * (m * out_stride + LANES * first),
+        4 * out_stride,
         scratch,
     )

@@ -1,7 +1,9 @@
 """What the engine hands to the compiled kernels: records of addresses and sizes, one layout for both sides.
 
-Sizes marked "padded" are rounded up to 16, the lanes of a vector; what lies beyond the true size is zero, in
-weights and in buffers. T is the number of tokens of a batch, H the hidden size, I the intermediate size.
+Sizes marked "padded" are rounded up: heads to 16, the lanes of a vector, inputs and outputs of linear layers to 64,
+the depth of a matrix tile. What lies beyond the true size is zero, in weights and in buffers. T is the number of
+tokens of a batch, H the hidden size, I the intermediate size, W = heads * head_dim, both padded; G is the number of
+groups that the inputs of a linear layer are cut into (`group_size`).
 """
 
 from __future__ import annotations
@@ -12,31 +14,55 @@ from edgebert.kernels.simd.families import LANES
 
 __all__ = [
     "ACTIVATION_CODES",
+    "BLOCK_ROWS",
     "CODE_ERF",
-    "CODE_NONE",
     "CODE_TANH",
+    "DEPTH",
     "FINISHED_OFFSET",
+    "GROUP_LARGEST",
     "LAYER",
     "LINEAR",
     "NORM",
     "PANEL_COLUMNS",
     "PANEL_DEPTH",
     "PLAN",
-    "STAGES_PER_LAYER",
+    "STAGES",
     "STAGE_BYTES",
+    "TIME_OFFSET",
+    "group_count",
+    "group_size",
     "padded",
+    "whole_vectors",
 ]
 
-CODE_NONE, CODE_ERF, CODE_TANH = 0, 1, 2
+CODE_ERF, CODE_TANH = 0, 1
 PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
 
-STAGES_PER_LAYER = 9
-STAGE_BYTES, FINISHED_OFFSET = 128, 64
-"""Two counters for each stage, int64, on a cache line each."""
+DEPTH = 64
+"""Inputs that the deepest instruction multiplies at a time: linear layers are padded to it."""
+GROUP_LARGEST = 384
+"""Most inputs of a linear layer that share a scale."""
 
-ACTIVATION_CODES = {"none": CODE_NONE, "erf": CODE_ERF, "tanh": CODE_TANH}
-"""Name of an activation -> what `LINEAR["activation"]` holds."""
+BLOCK_ROWS = 64
+"""Rows that one group of panels meets before the next: their activations stay in the second-level cache."""
+
+STAGES = (
+    "query_key_value",
+    "attend",
+    "quantize_context",
+    "attention_output",
+    "add_and_norm",
+    "feed_forward",
+    "output",
+    "add_and_norm",
+)
+"""What each layer does, in this order; before the first one stands "embed"."""
+STAGE_BYTES, FINISHED_OFFSET, TIME_OFFSET = 128, 64, 96
+"""Two counters for each stage, int64, on a cache line each; and when it was finished: int64 seconds, nanoseconds."""
+
+ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH}
+"""Name of an activation -> what `PLAN["activation"]` holds."""
 
 _ADDRESS = np.int64
 
@@ -44,11 +70,12 @@ LINEAR = np.dtype(
     [
         ("N", np.int64),  # outputs, padded
         ("K", np.int64),  # inputs, padded
+        ("group", np.int64),  # inputs that share a scale
+        ("groups", np.int64),  # G
         ("weight", _ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
-        ("scale", _ADDRESS),  # float32 [N]
-        ("column_sums", _ADDRESS),  # int32 [N]: the sum of each column's weights
+        ("scale", _ADDRESS),  # float32 [G, N]
+        ("column_sums", _ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group
         ("bias", _ADDRESS),  # float32 [N]
-        ("activation", np.int64),  # a code above
     ]
 )
 """One int8 linear layer."""
@@ -58,7 +85,7 @@ NORM = np.dtype([("weight", _ADDRESS), ("bias", _ADDRESS), ("smoothing", _ADDRES
 
 LAYER = np.dtype(
     [
-        ("query_key_value", _ADDRESS),  # a LINEAR with N = 3 * heads * head_dim
+        ("query_key_value", _ADDRESS),  # a LINEAR with N = 3 W
         ("attention_output", _ADDRESS),  # a LINEAR
         ("attention_norm", _ADDRESS),  # a NORM
         ("intermediate", _ADDRESS),  # a LINEAR
@@ -74,8 +101,10 @@ PLAN = np.dtype(
         ("hidden_size", np.int64),
         ("hidden_stride", np.int64),  # H padded, elements
         ("intermediate_stride", np.int64),  # I padded
+        ("activation", np.int64),  # a code above: the intermediate layer's
         ("num_attention_heads", np.int64),
         ("head_dim", np.int64),  # padded
+        ("context_stride", np.int64),  # W padded to 64
         ("num_hidden_layers", np.int64),
         ("layers", _ADDRESS),  # LAYER [num_hidden_layers]
         ("word_weight", _ADDRESS),  # int8 [vocab_size, H padded]
@@ -94,11 +123,17 @@ PLAN = np.dtype(
         ("cu_seqlens", _ADDRESS),  # int32 [B + 1]
         # the workspace
         ("hidden", _ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
-        ("wide", _ADDRESS),  # float32 [T, max(3H, I)]: query, key, value; then the intermediate
-        ("narrow", _ADDRESS),  # float32 [T, H]: context; then each output projection
-        ("quantized", _ADDRESS),  # uint8 [T, max(H, I)]
-        ("row_scale", _ADDRESS),  # float32 [T]
-        ("row_zero", _ADDRESS),  # int32 [T]
+        ("narrow", _ADDRESS),  # float32 [T, max(W, H) padded]: context; then each output projection
+        ("heads", _ADDRESS),  # bytes [T, 3 W]: query uint8, key and value int8
+        ("head_scale", _ADDRESS),  # float32 [3 heads, rows]: a scale for each token of each head
+        ("key_offset", _ADDRESS),  # float32 [heads, rows]: what the query's zero point adds to a score
+        ("rows", np.int64),  # tokens that the workspace has room for
+        ("quantized", _ADDRESS),  # uint8 [T, max(H, W) padded]
+        ("row_scale", _ADDRESS),  # float32 [T, G]
+        ("row_zero", _ADDRESS),  # float32 [T, G], whole numbers
+        ("inner", _ADDRESS),  # uint8 [T, I padded]: the intermediate activations
+        ("inner_scale", _ADDRESS),  # float32 [T, G]
+        ("inner_zero", _ADDRESS),  # float32 [T, G], whole numbers
         ("scratch", _ADDRESS),  # bytes, one piece for each thread
         ("scratch_bytes", np.int64),  # size of a piece
         # the team
@@ -107,6 +142,7 @@ PLAN = np.dtype(
         ("epoch", _ADDRESS),  # int64: which forward pass is on
         ("active", _ADDRESS),  # int64: how many threads are in it
         ("yield_processor", _ADDRESS),  # a C function
+        ("clock", _ADDRESS),  # clock_gettime, or 0 when no times are asked for
     ],
     align=True,
 )
@@ -114,5 +150,20 @@ PLAN = np.dtype(
 
 
 def padded(size: int) -> int:
-    """Round a size up to a whole number of vectors."""
+    """Round the inputs or outputs of a linear layer up to a whole number of matrix tiles."""
+    return -(-size // DEPTH) * DEPTH
+
+
+def whole_vectors(size: int) -> int:
+    """Round the size of an attention head up to a whole number of vectors."""
     return -(-size // LANES) * LANES
+
+
+def group_size(K: int) -> int:
+    """Return how many of K inputs (padded) share a scale: groups are equal but for the last, which may be smaller."""
+    return padded(-(-K // -(-K // GROUP_LARGEST)))
+
+
+def group_count(K: int) -> int:
+    """Return into how many groups K inputs (padded) fall."""
+    return -(-K // group_size(K))

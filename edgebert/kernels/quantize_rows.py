@@ -1,4 +1,4 @@
-"""Rows of float32 to uint8 with a scale and a zero point each: the activations' side of the numeric law."""
+"""Rows of float32 to uint8 with scales and zero points: the activations' side of the numeric law."""
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from edgebert.kernels.simd.ops import (
     minimum,
     reduce_maximum,
     reduce_minimum,
-    store_index,
     store_scalar,
     store_u8,
 )
@@ -22,23 +21,17 @@ f32 = np.float32
 LEVELS = f32(255.0)
 SMALLEST = f32(1e-30)
 """A row whose range is below this is all zero."""
-_ROUND = f32(12582912.0)
-_ROUND_BITS = 0x4B400000
+ROUND = f32(12582912.0)
+"""1.5 * 2**23: adding it leaves no bits for a fraction, so it rounds half to even."""
+ROUND_BITS = 0x4B400000
 
 
 @kernel
-def quantize_row(x, K, q, scale, zero):
-    """Quantize one row: q = rint((value - low) * 255 / (high - low)), low and high including 0.
+def quantize_range(x, size, low, high, q, scale, zero):
+    """Quantize `size` float32 whose lowest and highest values are in the vectors `low` and `high`, with 0 among them.
 
-    Parameters are addresses: `x` float32 [K], `q` uint8 [K], `scale` float32, `zero` int32; K is padded.
-    value = scale * (q - zero). Rounds half to even; twin: `reference.quantize_rows`.
+    q = rint((value - low) * 255 / (high - low)); value = scale * (q - zero). Rounds half to even.
     """
-    low = broadcast(f32(0.0))
-    high = broadcast(f32(0.0))
-    for k in range(0, K, 16):
-        value = load(x + 4 * k)
-        low = minimum(low, value)
-        high = maximum(high, value)
     least = reduce_minimum(low)
     extent = reduce_maximum(high) - least
     if not extent >= SMALLEST:
@@ -48,12 +41,34 @@ def quantize_row(x, K, q, scale, zero):
     inverse = LEVELS / extent
     inverses = broadcast(inverse)
     # Zero lies on a level: it is rounded first, and the values are rounded on top of it.
-    offset = (f32(-least * inverse) + _ROUND) - _ROUND
-    store_index(zero, np.int64(offset))
-    zeros = broadcast_i32(np.int64(offset) - _ROUND_BITS)
-    highest = broadcast(_ROUND + (LEVELS - offset))
-    for k in range(0, K, 16):
-        shifted = load(x + 4 * k) * inverses + broadcast(_ROUND)
+    offset = (f32(-least * inverse) + ROUND) - ROUND
+    store_scalar(zero, offset)
+    zeros = broadcast_i32(np.int64(offset) - ROUND_BITS)
+    highest = broadcast(ROUND + (LEVELS - offset))
+    for k in range(0, size, 16):
+        shifted = load(x + 4 * k) * inverses + broadcast(ROUND)
         # Both ends of the range may round up by half a level, to 256 levels in all.
         shifted = minimum(shifted, highest)
         store_u8(q + k, bits(shifted) + zeros)
+
+
+@kernel
+def quantize_row(x, K, group, q, scale, zero):
+    """Quantize one row, each group of its values on its own.
+
+    Parameters are addresses: `x` float32 [K], `q` uint8 [K], `scale` and `zero` float32 [K / group rounded up]; K is
+    a multiple of 16. Twin: `reference.quantize_rows`.
+    """
+    begin = np.int64(0)
+    while begin < K:
+        size = min(group, K - begin)
+        low = broadcast(f32(0.0))
+        high = broadcast(f32(0.0))
+        for k in range(begin, begin + size, 16):
+            value = load(x + 4 * k)
+            low = minimum(low, value)
+            high = maximum(high, value)
+        quantize_range(x + 4 * begin, size, low, high, q + begin, scale, zero)
+        scale += 4
+        zero += 4
+        begin += group

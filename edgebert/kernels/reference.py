@@ -13,48 +13,100 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
+from edgebert.kernels.plan import group_size
 
-__all__ = ["attend", "dense", "encode", "gelu", "layer_norm", "matmul", "quantize_rows"]
+__all__ = [
+    "attend",
+    "dense",
+    "dequantize_rows",
+    "encode",
+    "gelu",
+    "layer_norm",
+    "matmul",
+    "quantize_heads",
+    "quantize_rows",
+]
 
 _LEVELS = np.float32(255)
 _SMALLEST = np.float32(1e-30)
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_HEAD_LEVELS = np.array([63, 127, 127], np.float32)
+_PIECE = 1 << 14
+_NUMERATOR_LEVELS = np.float32(16383)
+# erf at steps of 1/512 up to 6, where it is 1: between them, cubics with its values and slopes are within 1e-12.
+_ERF_STEPS, _ERF_END = 512, 6
+_ERF_POINTS = np.arange(_ERF_STEPS * _ERF_END + 2) / _ERF_STEPS
+_ERF_VALUES = np.array([math.erf(point) for point in _ERF_POINTS])
+_ERF_SLOPES = 2 / math.sqrt(math.pi) * np.exp(-(_ERF_POINTS**2)) / _ERF_STEPS
 
 
-def quantize_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Quantize rows to uint8 with a scale and a zero point each (`edgebert.quantize.law`).
+def _erf(x: np.ndarray) -> np.ndarray:
+    steps = np.minimum(np.abs(x), _ERF_END) * _ERF_STEPS
+    at = steps.astype(np.int64)
+    t = steps - at
+    rise = _ERF_VALUES[at + 1] - _ERF_VALUES[at]
+    first, second = _ERF_SLOPES[at], _ERF_SLOPES[at + 1]
+    cubic = first + t * (3 * rise - 2 * first - second + t * (first + second - 2 * rise))
+    return np.sign(x) * (_ERF_VALUES[at] + t * cubic)
+
+
+def quantize_rows(x: np.ndarray, group: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Quantize rows to uint8, with a scale and a zero point for each group of values (`edgebert.quantize.law`).
 
     Parameters
     ----------
     x : ndarray [shape=(M, K), dtype=float32], finite
+    group : int, optional
+        Values that share a scale; all of a row by default.
 
     Returns
     -------
     q : ndarray [shape=(M, K), dtype=uint8]
-    scale : ndarray [shape=(M,), dtype=float32]
-    zero : ndarray [shape=(M,), dtype=int32]
+    scale, zero : ndarray [shape=(M, G), dtype=float32]
+        The zero points are whole numbers.
     """
+    group = group or max(x.shape[1], 1)
+    parts = [_quantize_group(x[:, k : k + group]) for k in range(0, max(x.shape[1], 1), group)]
+    q, scale, zero = zip(*parts, strict=True)
+    return np.concatenate(q, axis=1), np.stack(scale, axis=1), np.stack(zero, axis=1)
+
+
+def _quantize_group(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     low = np.minimum(x.min(axis=1, initial=0), np.float32(0))
     extent = np.maximum(x.max(axis=1, initial=0), np.float32(0)) - low
     empty = extent < _SMALLEST
     low, extent = np.where(empty, np.float32(0), low), np.where(empty, _LEVELS, extent)
     inverse = _LEVELS / extent
-    zero = np.rint(-low * inverse)
+    zero = np.rint(-low * inverse) + np.float32(0)  # which makes a negative zero positive
     q = np.minimum(np.rint(x * inverse[:, None]) + zero[:, None], _LEVELS)
-    return q.astype(np.uint8), extent / _LEVELS, zero.astype(np.int32)
+    return q.astype(np.uint8), extent / _LEVELS, zero
+
+
+def dequantize_rows(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, group: int) -> np.ndarray:
+    """Undo `quantize_rows`: float32 (M, K)."""
+    of = np.arange(q.shape[1]) // group
+    return (q - zero[:, of]) * scale[:, of]
 
 
 def matmul(
-    q: np.ndarray, row_scale: np.ndarray, row_zero: np.ndarray, panels: np.ndarray, scale: np.ndarray, bias: np.ndarray
+    q: np.ndarray,
+    row_scale: np.ndarray,
+    row_zero: np.ndarray,
+    panels: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    group: int | None = None,
 ) -> np.ndarray:
     """Multiply quantized rows by a quantized weight.
 
     Parameters
     ----------
     q : ndarray [shape=(M, K), dtype=uint8]
-    row_scale, row_zero : ndarray [shape=(M,), dtype=float32, int32]
+    row_scale, row_zero : ndarray [shape=(M, G), dtype=float32]
     panels : ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
-    scale, bias : ndarray [shape=(N,), dtype=float32]
+    scale : ndarray [shape=(G, N), dtype=float32]
+    bias : ndarray [shape=(N,), dtype=float32]
+    group : int, optional
+        Inputs that share a scale; all by default.
 
     Returns
     -------
@@ -62,21 +114,29 @@ def matmul(
     """
     outer, steps, columns, depth = panels.shape
     weight = panels.transpose(1, 3, 0, 2).reshape(steps * depth, outer * columns)
-    # Products of int8 and uint8, summed along K, are far below 2**53: float64 is exact, and faster than int64.
-    exact = (q.astype(np.float64) - row_zero[:, None]) @ weight.astype(np.float64)
-    scaled = exact.astype(np.float32) * row_scale[:, None]
-    # One rounding for the multiplication and the addition together.
-    return (scaled.astype(np.float64) * scale + bias).astype(np.float32)
+    y = np.broadcast_to(bias, (len(q), len(bias)))
+    for g, factors in enumerate(scale):
+        own = slice(g * group, (g + 1) * group) if group else slice(None)
+        # Whole numbers below 2**24: float32 holds every sum exactly, in any order.
+        exact = (q[:, own] - row_zero[:, g, None]) @ weight[own].astype(np.float32)
+        scaled = exact * row_scale[:, g, None]
+        # One rounding for the multiplication and the addition together.
+        y = (scaled.astype(np.float64) * factors + y).astype(np.float32)
+    return y
 
 
 def gelu(x: np.ndarray, form: str) -> np.ndarray:
     """Apply GELU (arXiv 1606.08415): the exact ``"erf"`` form, or the ``"tanh"`` form."""
-    exact = x.astype(np.float64)
-    if form == "erf":
-        inner = _erf(exact / math.sqrt(2))
-    else:
-        inner = np.tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * exact**3))
-    return (0.5 * exact * (1 + inner)).astype(np.float32)
+    result = np.empty(x.size, np.float32)
+    # Piece by piece: the many steps in float64 stay in the cache.
+    for begin in range(0, x.size, _PIECE):
+        exact = x.reshape(-1)[begin : begin + _PIECE].astype(np.float64)
+        if form == "erf":
+            inner = _erf(exact / math.sqrt(2))
+        else:
+            inner = np.tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * exact**3))
+        result[begin : begin + _PIECE] = 0.5 * exact * (1 + inner)
+    return result.reshape(x.shape)
 
 
 def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) -> np.ndarray:
@@ -87,8 +147,31 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) 
     return (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
 
 
+def quantize_heads(query_key_value: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Quantize query, key and value, symmetric, with a scale for each token of each head.
+
+    Parameters
+    ----------
+    query_key_value : ndarray [shape=(T, 3 * heads * head_dim), dtype=float32]
+    heads : int
+
+    Returns
+    -------
+    q : ndarray [shape=(3, heads, T, head_dim), dtype=int8]
+        Queries in -63..63, keys and values in -127..127.
+    scale : ndarray [shape=(3, heads, T), dtype=float32]
+    """
+    T, columns = query_key_value.shape
+    x = query_key_value.reshape(T, 3, heads, columns // 3 // heads).transpose(1, 2, 0, 3)
+    levels = _HEAD_LEVELS[:, None, None]
+    largest = np.abs(x).max(axis=3, initial=0)
+    largest = np.where(largest > _SMALLEST, largest, levels)
+    q = np.rint(x * (levels / largest)[..., None])
+    return q.astype(np.int8), largest / levels
+
+
 def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scale: float) -> np.ndarray:
-    """Attend within each sequence (arXiv 1706.03762, section 3.2).
+    """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
     Parameters
     ----------
@@ -103,14 +186,23 @@ def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scal
     ndarray [shape=(T, heads * head_dim), dtype=float32]
     """
     T = len(query_key_value)
-    query, key, value = query_key_value.reshape(T, 3, heads, -1).astype(np.float64).transpose(1, 2, 0, 3)
-    context = np.zeros(query.shape)
+    q, q_scale = quantize_heads(query_key_value, heads)
+    query, key, value = q.astype(np.float32)
+    query_scale, key_scale, value_scale = q_scale
+    context = np.zeros(query.shape, np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
+        if begin == end:
+            continue
         own = slice(begin, end)
-        scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * scale
-        weights = np.exp(scores - scores.max(axis=2, keepdims=True, initial=-np.inf))
-        context[:, own] = weights @ value[:, own] / weights.sum(axis=2, keepdims=True)
-    return context.transpose(1, 0, 2).reshape(T, -1).astype(np.float32)
+        scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
+        scores -= scores.max(axis=2, keepdims=True)
+        numerators = np.exp(scores.astype(np.float64) * (query_scale[:, own, None] * scale)).astype(np.float32)
+        largest = value_scale[:, None, own].max(axis=2, keepdims=True)
+        weights = np.rint(numerators * (value_scale[:, None, own] * (_NUMERATOR_LEVELS / largest)))
+        sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
+        unit = largest / _NUMERATOR_LEVELS / numerators.sum(axis=2, keepdims=True)
+        context[:, own] = sums.astype(np.float32) * unit
+    return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
 
 
 def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -138,8 +230,14 @@ def norm(config: BertConfig, tensors: Mapping[str, np.ndarray], x: np.ndarray, n
 
 def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
     """Quantize rows and multiply them by a linear layer of the model."""
-    parts = (tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
-    return matmul(*quantize_rows(x), *parts)
+    panels, scale, bias = (tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
+    K = panels.shape[1] * panels.shape[3]
+    return matmul(*quantize_rows(_widened(x, K), group_size(K)), panels, scale, bias, group_size(K))
+
+
+def _widened(x: np.ndarray, K: int) -> np.ndarray:
+    """Extend rows with zeros to K columns."""
+    return np.pad(x, [(0, 0), (0, K - x.shape[1])])
 
 
 def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:

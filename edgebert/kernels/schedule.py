@@ -5,8 +5,8 @@ not woken yet) costs no more than the task that it may be at, and one that comes
 """
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import FINISHED_OFFSET, STAGE_BYTES
-from edgebert.kernels.simd.ops import atomic_add, atomic_load, call, pause
+from edgebert.kernels.plan import FINISHED_OFFSET, STAGE_BYTES, TIME_OFFSET
+from edgebert.kernels.simd.ops import atomic_add, atomic_load, call, pause, read_clock
 
 SPINS = 4096
 """Looks at a counter before the processor is offered to other threads: about 0.1 ms."""
@@ -35,9 +35,12 @@ def finish_and_draw(stages, stage):
 
 
 @kernel
-def complete(stages, stage, tasks, yield_processor):
+def complete(plan, stage, tasks):
     """Wait until all tasks of a stage are finished; return the number of the next stage."""
-    wait_for(stages + stage * STAGE_BYTES + FINISHED_OFFSET, tasks, yield_processor)
+    record = plan.stages + stage * STAGE_BYTES
+    wait_for(record + FINISHED_OFFSET, tasks, plan.yield_processor)
+    if plan.clock != 0:
+        read_clock(plan.clock, record + TIME_OFFSET)
     return stage + 1
 
 

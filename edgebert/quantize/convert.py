@@ -13,7 +13,7 @@ from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.destination import check_folder
 from edgebert.errors import OutputError
 from edgebert.layout import TOKENIZER
-from edgebert.quantize.calibrate import calibration_batch
+from edgebert.quantize.calibrate import calibration_batch, default_texts
 from edgebert.quantize.encoder import OnProgress, half, quantize_encoder
 from edgebert.quantize.law import SCHEME
 
@@ -78,7 +78,9 @@ def quantize_checkpoint(checkpoint: Checkpoint, on_progress: OnProgress | None =
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
     tensors = {TOKENIZER: np.frombuffer(checkpoint.tokenizer_json.encode(), np.uint8)}
-    tensors |= quantize_encoder(checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer), on_progress)
+    tensors |= quantize_encoder(
+        checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer, default_texts(tokenizer)), on_progress
+    )
     if checkpoint.head != "none":
         tensors["pooler.dense.weight"] = half("pooler.dense.weight", checkpoint.tensors["pooler.dense.weight"])
         for name in ("pooler.dense.bias", "classifier.weight", "classifier.bias"):

@@ -11,8 +11,8 @@ from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.kernels import reference
-from edgebert.kernels.plan import padded
-from edgebert.quantize.law import pack_panels, quantize_embeddings
+from edgebert.kernels.plan import group_size, padded, whole_vectors
+from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings
 from edgebert.quantize.rounding import round_weight
 from edgebert.quantize.smoothing import smoothing
 
@@ -85,32 +85,39 @@ class _Quantizer:
         weight = np.concatenate([_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in parts])
         bias = np.concatenate([_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in parts])
         x, weight = self._smooth(x, stream, weight)
-        projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias)
+        projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias, len(weight))
         context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim))
         name = f"{layer}.attention.output"
         # The context arrives head by head, each padded: so are the inputs of this one.
         weight = _pad_heads(self._weights[f"{name}.dense.weight"].T, heads, head_dim).T
-        y = self._linear(f"{name}.dense", context, weight, self._weights[f"{name}.dense.bias"])
+        y = self._linear(f"{name}.dense", context, weight, self._weights[f"{name}.dense.bias"], self._stride)
         return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
     def _feed_forward(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
         """Quantize the second half of a layer; return the text after it."""
         name = f"{layer}.intermediate.dense"
         x, weight = self._smooth(x, stream, self._weights[f"{name}.weight"])
-        inner = self._linear(name, x, weight, self._weights[f"{name}.bias"])
+        inner = self._linear(name, x, weight, self._weights[f"{name}.bias"], padded(self._config.intermediate_size))
         inner = reference.gelu(inner, self._config.gelu)
         name = f"{layer}.output"
         weight, bias = (self._weights[f"{name}.dense.{part}"] for part in ("weight", "bias"))
-        y = self._linear(f"{name}.dense", inner, weight, bias)
+        y = self._linear(f"{name}.dense", inner, weight, bias, self._stride)
         return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
-    def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Quantize one linear layer for its inputs; return its outputs."""
-        weight = _pad(weight, tuple(padded(size) for size in weight.shape))
-        q, scale = round_weight(weight, x)
+    def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int) -> np.ndarray:
+        """Quantize one linear layer for its inputs and extend it to N outputs; return these."""
+        K = padded(weight.shape[1])
+        weight = _pad(weight, (N, K))
+        group = group_size(K)
+        rows = _pad(x, (len(x), K))
+        # What the layer will read: the values that the integers stand for.
+        q, scale = round_weight(weight, reference.dequantize_rows(*reference.quantize_rows(rows, group), group), group)
+        assert not breaks_rule_of_pairs(q)
         self._result[f"{name}.weight"], self._result[f"{name}.scale"] = pack_panels(q), scale
-        self._result[f"{name}.column_sums"] = q.sum(axis=1, dtype=np.int32)
-        self._result[f"{name}.bias"] = _pad(bias, (len(weight),))
+        # The rule of pairs keeps them within 16 bits.
+        sums = [q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)]
+        self._result[f"{name}.column_sums"] = np.stack(sums)
+        self._result[f"{name}.bias"] = _pad(bias, (N,))
         return reference.linear(self._result, x, name)
 
     def _normed(self, x: np.ndarray, name: str) -> np.ndarray:
@@ -155,5 +162,5 @@ def _pad(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def _pad_heads(array: np.ndarray, heads: int, head_dim: int) -> np.ndarray:
     """Extend each head's rows with zeros to a whole number of vectors."""
     split = array.reshape(heads, head_dim, *array.shape[1:])
-    split = np.pad(split, [(0, 0), (0, padded(head_dim) - head_dim), *[(0, 0)] * (array.ndim - 1)])
-    return split.reshape(heads * padded(head_dim), *array.shape[1:])
+    split = np.pad(split, [(0, 0), (0, whole_vectors(head_dim) - head_dim), *[(0, 0)] * (array.ndim - 1)])
+    return split.reshape(heads * whole_vectors(head_dim), *array.shape[1:])

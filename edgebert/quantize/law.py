@@ -1,16 +1,22 @@
-"""The numeric law of scheme ``w7a8``: how a linear layer is computed in integers.
+"""The numeric law of scheme ``w8a8``: how a linear layer is computed in integers.
 
-Weights are symmetric, per output channel, in -63..63: ``w = scale * q``. Activations are unsigned with a zero
-point, per token, in 0..255: ``x = scale * (q - zero)``, so that nothing depends on a text's neighbours. Then
+The K inputs of a layer are cut into groups of at most 384 (`edgebert.kernels.plan.group_size`). Weights are symmetric,
+per group and output channel, in -127..127: ``w = scale * q``. Activations are unsigned with a zero point, per token and
+group, in 0..255: ``x = scale * (q - zero)``, so that nothing depends on a text's neighbours. Then
 ::
 
-    y[m, n] = x_scale[m] * scale[n] * (sum_k xq[m, k] * wq[k, n] - zero[m] * column_sums[n]) + bias[n]
+    y[m, n] = bias[n] + sum over groups g of
+              x_scale[m, g] * scale[g, n] * (sum_k xq[m, k] * wq[k, n] - zero[m, g] * column_sums[g, n])
 
-with the sums exact in int32. Weights take seven bits so that the 16-bit intermediate of processors without a
-dot-product instruction cannot saturate (255 * 63 * 2 = 32130): every instruction family computes the same
-integers. Rounding is half to even, here and in the kernels. A row of zeros has scale 1.
+with the sums over k exact in int32, and below 2**24, so that float32 holds them too.
 
-Word embeddings are symmetric too, per row, in -127..127.
+**The rule of pairs.** Processors without a dot-product instruction add the products of two neighbouring inputs (2j,
+2j + 1) in 16 bits, saturating. So in each such pair of one channel the positive weights sum to at most 128, and the
+negative ones to at least -128: 255 * 128 = 32640 fits. Rounding obeys it (`edgebert.quantize.rounding`), so that every
+instruction family computes the same integers, though hardly any weight is shortened.
+
+Rounding is half to even, here and in the kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per
+row, in -127..127.
 """
 
 from __future__ import annotations
@@ -20,23 +26,30 @@ import numpy as np
 from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH
 
 __all__ = [
+    "LEVELS",
+    "PAIR_LIMIT",
     "SCHEME",
-    "WEIGHT_LEVELS",
+    "breaks_rule_of_pairs",
     "channel_scale",
     "pack_panels",
     "quantize_embeddings",
     "unpack_panels",
 ]
 
-SCHEME = "w7a8"
-WEIGHT_LEVELS = 63
-EMBEDDING_LEVELS = 127
+SCHEME = "w8a8"
+LEVELS = 127
+PAIR_LIMIT = 128
+
+
+def breaks_rule_of_pairs(q: np.ndarray) -> bool:
+    """Say whether a weight, int8 (N, K), has a pair that would saturate."""
+    pairs = q.astype(np.int32).reshape(len(q), -1, 2)
+    positive, negative = np.maximum(pairs, 0).sum(axis=2), np.minimum(pairs, 0).sum(axis=2)
+    return bool((positive > PAIR_LIMIT).any() or (negative < -PAIR_LIMIT).any())
 
 
 def channel_scale(rows: np.ndarray, levels: int) -> np.ndarray:
     """Choose the scale of each row: its largest value gets the last level.
-
-    A smaller one, which would cut that value off, was tried and gains nothing at seven bits.
 
     Parameters
     ----------
@@ -64,8 +77,8 @@ def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q : ndarray [shape=(vocab_size, H), dtype=int8], in -127..127
     scale : ndarray [shape=(vocab_size,), dtype=float32]
     """
-    scale = channel_scale(rows, EMBEDDING_LEVELS)
-    q = np.clip(np.rint(rows / scale[:, None]), -EMBEDDING_LEVELS, EMBEDDING_LEVELS)
+    scale = channel_scale(rows, LEVELS)
+    q = np.clip(np.rint(rows / scale[:, None]), -LEVELS, LEVELS)
     return q.astype(np.int8), scale
 
 

@@ -12,7 +12,9 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from edgebert.engine.encoder import scratch_bytes
 from edgebert.engine.library import KernelLibrary
+from edgebert.kernels import reference
 from edgebert.kernels.plan import ACTIVATION_CODES, LINEAR, padded
 from edgebert.kernels.simd.families import FAMILIES
 
@@ -22,15 +24,16 @@ __all__ = [
     "assert_equal",
     "attend",
     "dense",
+    "expand",
     "guarded",
     "matmul",
     "pack",
+    "project_heads",
     "quantize_rows",
 ]
 
 _GUARD_BYTES = 256
 _GUARD = 0xA5
-_VECTOR_BYTES = 64
 
 
 @contextmanager
@@ -58,11 +61,15 @@ def assert_equal(got: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def quantize_rows(library: KernelLibrary, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Quantize float32 (M, K): uint8 (M, K), float32 (M,), int32 (M,)."""
+def quantize_rows(
+    library: KernelLibrary, x: np.ndarray, group: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Quantize float32 (M, K): uint8 (M, K), float32 (M, G), float32 (M, G)."""
     M, K = x.shape
-    with guarded((M, K), np.uint8) as q, guarded((M,), np.float32) as scale, guarded((M,), np.int32) as zero:
-        library.quantize_rows(x.ctypes.data, M, K, q.ctypes.data, scale.ctypes.data, zero.ctypes.data)
+    group = group or K
+    G = -(-K // group)
+    with guarded((M, K), np.uint8) as q, guarded((M, G), np.float32) as scale, guarded((M, G), np.float32) as zero:
+        library.quantize_rows(x.ctypes.data, M, K, group, q.ctypes.data, scale.ctypes.data, zero.ctypes.data)
     return q, scale, zero
 
 
@@ -75,47 +82,109 @@ def pack(weight: np.ndarray) -> np.ndarray:
     return panels
 
 
+def slack(rows: np.ndarray) -> np.ndarray:
+    """Append 16 rows that kernels may read, and that must not show."""
+    beyond = np.full((16, rows.shape[1]), 0xA5, rows.dtype)
+    return np.ascontiguousarray(np.concatenate([rows, beyond]))
+
+
+class Linear:
+    """A linear layer as kernels read it, and the quantized rows that it is applied to.
+
+    Parameters
+    ----------
+    q : ndarray [shape=(M, K), dtype=uint8]
+    row_scale, row_zero : ndarray [shape=(M, G), dtype=float32]
+    panels : ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
+    scale : ndarray [shape=(G, N), dtype=float32]
+    bias : ndarray [shape=(N,), dtype=float32]
+    group : int, optional
+        All of K by default.
+    """
+
+    def __init__(self, q, row_scale, row_zero, panels, scale, bias, group=None) -> None:
+        outer, steps, columns, depth = panels.shape
+        self.M, self.N, self.K = len(q), outer * columns, steps * depth
+        group = group or self.K
+        sums = [
+            panels[:, k // 4 : (k + group) // 4].astype(np.float32).sum(axis=(1, 3)).reshape(-1)
+            for k in range(0, self.K, group)
+        ]
+        self._arrays = {"weight": panels, "scale": scale, "column_sums": np.stack(sums), "bias": bias}
+        assert scale.shape == (*row_scale.shape[1:], self.N) == (len(sums), self.N)
+        self._record = np.zeros(1, LINEAR)
+        self._record["N"], self._record["K"] = self.N, self.K
+        self._record["group"], self._record["groups"] = group, len(sums)
+        for name, array in self._arrays.items():
+            assert array.flags.c_contiguous
+            self._record[name] = array.ctypes.data
+        self._rows = [slack(q), *(np.ascontiguousarray(array) for array in (row_scale, row_zero))]
+
+    @property
+    def arguments(self) -> list[int]:
+        """What every kernel of a linear layer takes first."""
+        return [*(array.ctypes.data for array in self._rows), self.M, self._record.ctypes.data]
+
+
 def matmul(
     library: KernelLibrary,
-    q: np.ndarray,
-    row_scale: np.ndarray,
-    row_zero: np.ndarray,
-    panels: np.ndarray,
-    scale: np.ndarray,
-    bias: np.ndarray,
-    *,
-    activation: str = "none",
+    *operands: np.ndarray,
+    group: int | None = None,
     part: int = 0,
     parts: int = 1,
     out_stride: int | None = None,
 ) -> np.ndarray:
-    """Compute one part of a product: float32 (M, out_stride), NaN where nothing was written."""
-    outer, steps, columns, depth = panels.shape
-    M, N, K = len(q), outer * columns, steps * depth
-    column_sums = panels.astype(np.int32).sum(axis=(1, 3), dtype=np.int32).reshape(N)
-    linear = np.zeros(1, LINEAR)
-    linear["N"], linear["K"], linear["activation"] = N, K, ACTIVATION_CODES[activation]
-    arrays = {"weight": panels, "scale": scale, "column_sums": column_sums, "bias": bias}
-    for name, array in arrays.items():
-        assert array.flags.c_contiguous
-        linear[name] = array.ctypes.data
-    family = FAMILIES[library.family]
-    tile = (family.tile_rows, family.tile_panels * 16)
-    stride = out_stride or N
-    with guarded((M, stride), np.float32, np.nan) as out, guarded(tile, np.int32) as scratch:
-        library.matmul(
-            q.ctypes.data,
-            row_scale.ctypes.data,
-            row_zero.ctypes.data,
-            M,
-            linear.ctypes.data,
-            out.ctypes.data,
-            stride,
-            scratch.ctypes.data,
-            part,
-            parts,
-        )
+    """Compute one part of a product of `Linear`'s operands: float32 (M, out_stride), NaN where nothing was written."""
+    linear = Linear(*operands, group)
+    stride = out_stride or linear.N
+    scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
+    with guarded((linear.M, stride), np.float32, np.nan) as out, guarded((scratch_size,), np.uint8) as scratch:
+        library.matmul(*linear.arguments, out.ctypes.data, stride, scratch.ctypes.data, part, parts)
     return out
+
+
+def expand(
+    library: KernelLibrary,
+    *operands: np.ndarray,
+    group: int | None = None,
+    form: str,
+    out_group: int,
+    part: int = 0,
+    parts: int = 1,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute one part of an intermediate layer: uint8 (M, N), float32 (M, G) twice; zero where nothing was written."""
+    linear = Linear(*operands, group)
+    groups = -(-linear.N // out_group)
+    scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
+    with (
+        guarded((linear.M, linear.N), np.uint8) as q,
+        guarded((linear.M, groups), np.float32) as scale,
+        guarded((linear.M, groups), np.float32) as zero,
+        guarded((scratch_size,), np.uint8) as scratch,
+    ):
+        outputs = [array.ctypes.data for array in (q, scale, zero, scratch)]
+        library.expand(*linear.arguments, ACTIVATION_CODES[form], out_group, groups, *outputs, part, parts)
+    return q, scale, zero
+
+
+def project_heads(
+    library: KernelLibrary, *operands: np.ndarray, heads: int, group: int | None = None, parts: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
+    linear = Linear(*operands, group)
+    head_dim = linear.N // 3 // heads
+    scratch_size = scratch_bytes(FAMILIES[library.family], head_dim, 16)
+    with (
+        guarded((linear.M, linear.N), np.uint8) as q,
+        guarded((3 * heads, linear.M), np.float32, np.nan) as scale,
+        guarded((heads, linear.M), np.float32, np.nan) as offset,
+        guarded((scratch_size,), np.uint8) as scratch,
+    ):
+        outputs = [array.ctypes.data for array in (q, scale, offset)]
+        for part in range(parts):
+            arguments = [heads, head_dim, *outputs, linear.M, scratch.ctypes.data, part, parts]
+            library.project_heads(*linear.arguments, *arguments)
+    return q, scale, offset
 
 
 def activate(library: KernelLibrary, x: np.ndarray, form: str) -> np.ndarray:
@@ -168,28 +237,38 @@ def attend(
     scale: float,
     parts: int = 1,
 ) -> np.ndarray:
-    """Attend with `parts` threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim)."""
+    """Quantize and attend with `parts` threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim)."""
     T, columns = query_key_value.shape
     head_dim = columns // 3 // heads
-    longest = padded(int(np.diff(cu_seqlens).max(initial=1)))
+    q, scales = reference.quantize_heads(query_key_value, heads)
+    offset = -64 * q[1].sum(axis=2, dtype=np.float32) * scales[1]
+    q[0] += 64
     # Keys are read in blocks of 16 rows: beyond the last token lies what must not show.
-    beyond = np.full((16, columns), np.nan, np.float32)
-    rows = np.ascontiguousarray(np.concatenate([query_key_value, beyond]))
-    tile_rows = FAMILIES[library.family].fma_rows
-    scratch_bytes = 4 * longest * (head_dim + tile_rows) + tile_rows * _VECTOR_BYTES
+    rows = slack(q.view(np.uint8).transpose(2, 0, 1, 3).reshape(T, columns))
+    scale_row = T + 16
+    beyond = [(0, 0), (0, 16)]
+    scales, offset = (
+        np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
+        for array in (scales.reshape(3 * heads, T), offset)
+    )
+    size = scratch_bytes(FAMILIES[library.family], head_dim, int(np.diff(cu_seqlens).max(initial=1)))
     with ExitStack() as stack:
         out = stack.enter_context(guarded((T, heads * head_dim), np.float32, np.nan))
-        scratches = [stack.enter_context(guarded((scratch_bytes,), np.uint8, 0xFF)) for _ in range(parts)]
+        scratches = [stack.enter_context(guarded((size,), np.uint8, 0xFF)) for _ in range(parts)]
 
         def run(part: int, scratch: np.ndarray) -> None:
             library.attend(
                 rows.ctypes.data,
+                scales.ctypes.data,
+                offset.ctypes.data,
+                scale_row,
                 cu_seqlens.ctypes.data,
                 len(cu_seqlens) - 1,
                 heads,
                 head_dim,
                 scale * math.log2(math.e),
                 out.ctypes.data,
+                heads * head_dim,
                 scratch.ctypes.data,
                 part,
                 parts,

@@ -23,6 +23,7 @@ with open(output + ".o", "wb") as file:
 LINUX = "x86_64-unknown-linux-gnu"
 CASES = {
     # the dot product of the tile's loop, as a pattern
+    ("amx", LINUX): r"\btdpbusd\s.*%tmm",
     ("avx512_vnni", LINUX): r"\bvpdpbusd\s.*%zmm",
     ("avx512bw", LINUX): r"\bvpmaddubsw\s.*%zmm",
     ("avx_vnni", LINUX): r"\{vex\}\s+vpdpbusd\s.*%ymm",
@@ -32,7 +33,7 @@ CASES = {
 }
 MACHINES = {"x86_64": 62, "aarch64": 183}
 """First word of a triple -> the ELF header's e_machine."""
-BIGGER_REGISTERS = {"%ymm": r"%zmm", "%xmm": r"%[yz]mm"}
+BIGGER_REGISTERS = {"%zmm": r"%tmm", "%ymm": r"%[tz]mm", "%xmm": r"%[tyz]mm"}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}")
@@ -50,8 +51,8 @@ def functions(assembly):
 
 def test_the_tile_multiplies_with_the_familys_instruction(emitted):
     case, assembly, _ = emitted
-    tiles = {name: text for name, text in functions(assembly).items() if name.startswith("dot_tile_")}
-    assert len(tiles) >= 4
+    tiles = {name: text for name, text in functions(assembly).items() if name.startswith(("dot_tile_", "linear_tile_"))}
+    assert len(tiles) >= 8
     for name, text in tiles.items():
         assert re.search(CASES[case], text), f"{name} of {case} has no {CASES[case]}:\n{text[:2000]}"
 
@@ -60,7 +61,7 @@ def test_no_instruction_needs_more_than_the_family_has(emitted):
     """No wider registers than the dot product's, and none of AVX in the portable one."""
     (_, triple), assembly, _ = emitted
     if triple == LINUX:
-        widest = next(size for size in ("%zmm", "%ymm", "%xmm") if size in CASES[emitted[0]])
+        widest = next(size for size in ("%tmm", "%zmm", "%ymm", "%xmm") if size in CASES[emitted[0]])
         wider = BIGGER_REGISTERS.get(widest)
         assert wider is None or not re.search(wider, assembly)
 

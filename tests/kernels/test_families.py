@@ -8,7 +8,18 @@ from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
 from edgebert.kernels.simd.families import FAMILIES
 from tests.golden import NAMES, load_inputs
-from tests.kernels.calls import activate, add_layer_norm, assert_equal, attend, dense, matmul, pack, quantize_rows
+from tests.kernels.calls import (
+    activate,
+    add_layer_norm,
+    assert_equal,
+    attend,
+    dense,
+    expand,
+    matmul,
+    pack,
+    project_heads,
+    quantize_rows,
+)
 
 FUSED = [name for name in available_families() if FAMILIES[name].has_fma]
 fused_families = pytest.mark.skipif(len(FUSED) < 2, reason="this processor has one family with FMA at most")
@@ -18,16 +29,28 @@ def run_quantize_rows(library, rng):
     return quantize_rows(library, rng.normal(size=(5, 384)).astype(np.float32))
 
 
+def draw_linear(rng, M, N, K, group):
+    """Draw a linear layer and its rows; weights of up to 64 cannot break the rule of pairs."""
+    groups = -(-K // group)
+    q = rng.integers(0, 256, (M, K), np.uint8)
+    row_scale = rng.uniform(0.001, 0.1, (M, groups)).astype(np.float32)
+    zero = rng.integers(0, 256, (M, groups)).astype(np.float32)
+    panels = pack(rng.integers(-64, 65, (K, N), np.int8))
+    scale = rng.uniform(1e-4, 1e-2, (groups, N)).astype(np.float32)
+    return q, row_scale, zero, panels, scale, rng.normal(size=N).astype(np.float32)
+
+
 def run_matmul(library, rng):
-    q = rng.integers(0, 256, (70, 384), np.uint8)
-    row_scale = rng.uniform(0.001, 0.1, 70).astype(np.float32)
-    zero = rng.integers(0, 256, 70, np.int32)
-    panels = pack(rng.integers(-64, 64, (384, 80), np.int8))
-    scale, bias = rng.uniform(1e-4, 1e-2, 80).astype(np.float32), rng.normal(size=80).astype(np.float32)
-    return [
-        matmul(library, q, row_scale, zero, panels, scale, bias, activation=activation)
-        for activation in ("none", "erf", "tanh")
-    ]
+    return [matmul(library, *draw_linear(rng, 70, 80, 640, 384), group=384)]
+
+
+def run_expand(library, rng):
+    operands = draw_linear(rng, 70, 320, 64, 64)
+    return [array for form in ("erf", "tanh") for array in expand(library, *operands, form=form, out_group=192)]
+
+
+def run_project_heads(library, rng):
+    return project_heads(library, *draw_linear(rng, 37, 3 * 3 * 48, 64, 64), heads=3)
 
 
 def run_activate(library, rng):
@@ -51,7 +74,17 @@ def run_dense(library, rng):
 
 @fused_families
 @pytest.mark.parametrize(
-    "run", [run_quantize_rows, run_matmul, run_activate, run_add_layer_norm, run_attend, run_dense]
+    "run",
+    [
+        run_quantize_rows,
+        run_matmul,
+        run_expand,
+        run_project_heads,
+        run_activate,
+        run_add_layer_norm,
+        run_attend,
+        run_dense,
+    ],
 )
 def test_kernels_give_the_same_bits(cache_home, run):
     first, *others = (run(load_library(name), np.random.default_rng(0)) for name in FUSED)

@@ -61,7 +61,7 @@ def test_a_constant_row_gives_the_bias(library, value):
 def test_eps_is_added_to_the_variance(library):
     x, smoothing, y, _, _ = draw(np.random.default_rng(3), 1, 48)
     one, nothing = np.ones(48, np.float32), np.zeros(48, np.float32)
-    got = add_layer_norm(library, x, smoothing, y, one, nothing, 3.0)
+    got = add_layer_norm(library, x, smoothing, y, one, nothing, 3.0)[:, :48]
     total = x.astype(np.float64) * smoothing + y
     np.testing.assert_allclose(got.var(), total.var() / (total.var() + 3), rtol=1e-5)
 

@@ -1,36 +1,47 @@
-"""The int8 matmul: sums exact for any shape and any input, the float epilogue as the law states it."""
+"""The linear layers: sums exact for any shape and any input, the float epilogue as the law states it."""
 
 import numpy as np
 import pytest
 
 from edgebert.kernels import reference
 from edgebert.kernels.simd.families import FAMILIES
-from edgebert.quantize.law import pack_panels, unpack_panels
-from tests.kernels.calls import activate, assert_equal, matmul, pack
+from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, unpack_panels
+from tests.kernels.calls import activate, assert_equal, expand, matmul, pack, project_heads, quantize_rows
 
 ROWS = (*range(1, 18), 63, 64, 65, 128, 130)
 COLUMNS = (16, 32, 48, 64, 80, 384)
-DEPTHS = (16, 32, 48, 384, 1536)
+DEPTHS = (64, 128, 320, 384)
 PARTS = (1, 2, 3, 5, 7)
+
+
+def lawful(weight):
+    """Shorten the second weight of each pair along K that would saturate 16 bits; int8 (K, N)."""
+    first, second = weight[0::2].astype(int), weight[1::2].astype(int)
+    second = np.minimum(second, 128 - np.maximum(first, 0))
+    second = np.maximum(second, -128 - np.minimum(first, 0))
+    result = weight.copy()
+    result[1::2] = second
+    assert not breaks_rule_of_pairs(result.T)
+    return result
 
 
 def integers(rng, M, N, K):
     """Draw activations, zero points and weights from their whole range."""
     q = rng.integers(0, 256, (M, K), np.uint8)
-    zero = rng.integers(0, 256, M, np.int32)
-    return q, zero, rng.integers(-64, 64, (K, N), np.int8)
+    zero = rng.integers(0, 256, (M, 1)).astype(np.float32)
+    return q, zero, lawful(rng.integers(-127, 128, (K, N), np.int8))
 
 
 def exact(q, zero, weight):
-    """Multiply in integers (float64 holds them all), and round once to float32."""
-    return ((q.astype(np.float64) - zero[:, None]) @ weight.astype(np.float64)).astype(np.float32)
+    """Multiply in integers (float64 holds them all); they are below 2**24."""
+    return ((q.astype(np.float64) - zero) @ weight.astype(np.float64)).astype(np.float32)
 
 
 def bare(library, q, zero, panels, **how):
     """Multiply with scales of one and no bias: what comes out are the integers."""
     M, N = len(q), panels.shape[0] * 16
     ones = np.ones(max(M, N), np.float32)
-    return matmul(library, q, ones[:M], zero, panels, ones[:N], np.zeros(N, np.float32), **how)
+    return matmul(library, q, ones[:M, None], zero, panels, ones[None, :N], np.zeros(N, np.float32), **how)
 
 
 @pytest.mark.parametrize("K", DEPTHS)
@@ -48,11 +59,15 @@ def alternating(period, low, high, K):
 
 def extremes(K):
     """Yield (activations of a row, weights of a column) that would saturate 16 bits if anything could."""
-    for w in (63, -63, -64):
+    for w in (64, -64):
         yield np.full(K, 255), np.full(K, w)
-    for period in (1, 2, 4):
-        yield np.full(K, 255), alternating(period, -64, 63, K)
-        yield alternating(period, 255, 0, K), alternating(period, -64, 63, K)
+    for high, low in ((1, 127), (-1, -127)):
+        yield np.full(K, 255), alternating(1, low, high, K)
+        yield alternating(1, 255, 0, K), alternating(1, high, low, K)
+    yield np.full(K, 255), alternating(1, -127, 127, K)
+    for period in (2, 4):
+        yield np.full(K, 255), alternating(period, -64, 64, K)
+        yield alternating(period, 255, 0, K), alternating(period, -64, 64, K)
         yield alternating(period, 0, 255, K), np.full(K, -64)
 
 
@@ -63,54 +78,83 @@ def test_no_input_saturates(library, K):
             q = np.tile(activations.astype(np.uint8), (M, 1))
             weight = np.tile(weights.astype(np.int8)[:, None], (1, 48))
             for zero in (0, 128, 255):
-                zeros = np.full(M, zero, np.int32)
+                zeros = np.full((M, 1), zero, np.float32)
                 assert_equal(bare(library, q, zeros, pack(weight)), exact(q, zeros, weight))
 
 
 def test_random_extremes(library):
     rng = np.random.default_rng(5)
     q = rng.choice(np.array([0, 255], np.uint8), (65, 384))
-    weight = rng.choice(np.array([-64, 63], np.int8), (384, 80))
-    zero = rng.choice(np.array([0, 255], np.int32), 65)
+    weight = lawful(rng.choice(np.array([-127, -64, 64, 127], np.int8), (384, 80)))
+    zero = rng.choice(np.array([0, 255], np.float32), (65, 1))
     assert_equal(bare(library, q, zero, pack(weight)), exact(q, zero, weight))
 
 
 def test_padding_gives_zero(library):
-    q, zero, weight = integers(np.random.default_rng(6), 9, 48, 48)
+    q, zero, weight = integers(np.random.default_rng(6), 9, 48, 64)
     weight[:, 40:] = 0
     assert not bare(library, q, zero, pack(weight))[:, 40:].any()
 
 
-def real(rng, M, N, K):
+def real(rng, M, N, K, group=None):
     """Draw what a layer meets: scales, zero points and a bias of the usual sizes."""
-    q, zero, weight = integers(rng, M, N, K)
-    row_scale = rng.uniform(0.001, 0.1, M).astype(np.float32)
-    scale = rng.uniform(1e-4, 1e-2, N).astype(np.float32)
+    q, _, weight = integers(rng, M, N, K)
+    G = -(-K // (group or K))
+    row_scale = rng.uniform(0.001, 0.1, (M, G)).astype(np.float32)
+    zero = rng.integers(0, 256, (M, G)).astype(np.float32)
+    scale = rng.uniform(1e-4, 1e-2, (G, N)).astype(np.float32)
     return q, row_scale, zero, pack(weight), scale, rng.normal(size=N).astype(np.float32)
 
 
-@pytest.mark.parametrize(("N", "K"), [(16, 16), (48, 384), (80, 48), (384, 1536)])
-def test_epilogue(library, N, K):
-    """Within one unit in the last place; without a fused multiply-add the product is rounded on its own first."""
-    arguments = real(np.random.default_rng(7), 17, N, K)
-    got, expected = matmul(library, *arguments), reference.matmul(*arguments)
-    tolerance = np.spacing(np.abs(expected))
-    if not FAMILIES[library.family].has_fma:
-        bias = arguments[-1].astype(np.float64)
-        tolerance = tolerance + np.spacing(np.abs(expected - bias).astype(np.float32))
-    assert (np.abs(got.astype(np.float64) - expected) <= tolerance).all()
+@pytest.mark.parametrize(("N", "K", "group"), [(16, 64, 64), (48, 384, 384), (80, 320, 192), (384, 1536, 384)])
+def test_epilogue(library, N, K, group):
+    """The oracle's bits; without a fused multiply-add the product is rounded on its own first."""
+    for M in (1, 17, 70):
+        operands = real(np.random.default_rng(7), M, N, K, group)
+        got, expected = matmul(library, *operands, group=group), reference.matmul(*operands, group)
+        if FAMILIES[library.family].has_fma:
+            assert_equal(got, expected)
+        else:
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 7])
 @pytest.mark.parametrize("form", ["erf", "tanh"])
-def test_the_activation_comes_last(library, form):
-    arguments = real(np.random.default_rng(8), 9, 80, 48)
-    assert_equal(matmul(library, *arguments, activation=form), activate(library, matmul(library, *arguments), form))
+@pytest.mark.parametrize(("M", "N", "group"), [(9, 128, 64), (70, 320, 192), (130, 384, 384)])
+def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts):
+    """Matmul, activation and quantization in one go give the bits that they give one after the other."""
+    operands = real(np.random.default_rng(8), M, N, 64)
+    expected = quantize_rows(library, activate(library, matmul(library, *operands), form), group)
+    joined = [np.zeros_like(array) for array in expected]
+    for part in range(parts):
+        own_arrays = expand(library, *operands, form=form, out_group=group, part=part, parts=parts)
+        for whole, own in zip(joined, own_arrays, strict=True):
+            assert not (whole.astype(bool) & own.astype(bool)).any(), "two parts wrote the same place"
+            whole += own
+    for got, wanted in zip(joined, expected, strict=True):
+        assert_equal(got, wanted)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize(("heads", "head_dim"), [(2, 16), (3, 32), (12, 32), (4, 64), (1, 80)])
+def test_query_key_value_is_its_parts(library, heads, head_dim, parts):
+    """Matmul and quantization of the heads in one go give the oracle's integers and scales."""
+    for M in (1, 16, 37, 130):
+        operands = real(np.random.default_rng(9), M, 3 * heads * head_dim, 64)
+        q, scale, offset = project_heads(library, *operands, heads=heads, parts=parts)
+        expected, expected_scale = reference.quantize_heads(matmul(library, *operands), heads)
+        offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
+        expected[0] += 64
+        got = q.reshape(M, 3, heads, head_dim).transpose(1, 2, 0, 3)
+        assert_equal(np.ascontiguousarray(got), expected.view(np.uint8))
+        assert_equal(scale.reshape(3, heads, M), expected_scale)
+        assert_equal(offset, offsets)
 
 
 @pytest.mark.parametrize("M", [1, 5, 64, 65, 130, 400, 1000])
 def test_parts_make_up_the_whole(library, M):
     """Every output is written by one part alone, and with the same bits however many parts there are."""
-    arguments = real(np.random.default_rng(M), M, 144, 48)
+    arguments = real(np.random.default_rng(M), M, 144, 64)
     whole = matmul(library, *arguments)
     assert not np.isnan(whole).any()
     for parts in PARTS:
@@ -124,7 +168,7 @@ def test_parts_make_up_the_whole(library, M):
 
 
 def test_columns_beyond_the_outputs_are_left_alone(library):
-    arguments = real(np.random.default_rng(9), 70, 80, 48)
+    arguments = real(np.random.default_rng(9), 70, 80, 64)
     for parts in (1, 3):
         for part in range(parts):
             out = matmul(library, *arguments, part=part, parts=parts, out_stride=112)
@@ -141,6 +185,6 @@ def test_a_row_does_not_depend_on_its_neighbours(library):
 
 def test_panels_are_as_defined():
     """What the converter packs is what this file packs from the definition."""
-    weight = np.random.default_rng(11).integers(-64, 64, (80, 48), np.int8)
+    weight = np.random.default_rng(11).integers(-127, 128, (80, 48), np.int8)
     assert_equal(pack_panels(weight), pack(weight.T))
     assert_equal(unpack_panels(pack_panels(weight)), weight)

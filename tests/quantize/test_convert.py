@@ -10,7 +10,7 @@ from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
-from edgebert.quantize.law import unpack_panels
+from edgebert.quantize.law import breaks_rule_of_pairs, unpack_panels
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
 
@@ -30,15 +30,15 @@ def test_weights_and_smoothing_give_the_checkpoint_back(golden_files):
     tensors = read_artifact(golden_files["classifier"]).tensors
     source = open_checkpoint(GOLDEN / "classifier").tensors
     name = "encoder.layer.1.intermediate.dense"
-    weight = unpack_panels(tensors[f"{name}.weight"]) * tensors[f"{name}.scale"][:, None]
+    weight = unpack_panels(tensors[f"{name}.weight"]) * tensors[f"{name}.scale"].T
     N, K = source[f"{name}.weight"].shape
     smoothing = tensors["encoder.layer.1.attention.output.LayerNorm.smoothing"][:K]
-    step = tensors[f"{name}.scale"][:N].mean()
+    step = tensors[f"{name}.scale"][:, :N].mean()
     assert np.abs(weight[:N, :K] / smoothing - source[f"{name}.weight"]).mean() < step
     assert not weight[N:].any()
     assert not weight[:, K:].any()
     np.testing.assert_array_equal(
-        tensors[f"{name}.column_sums"], unpack_panels(tensors[f"{name}.weight"]).sum(axis=1, dtype=np.int32)
+        tensors[f"{name}.column_sums"][0], unpack_panels(tensors[f"{name}.weight"]).sum(axis=1, dtype=np.int16)
     )
     norm = "encoder.layer.1.attention.output.LayerNorm"
     np.testing.assert_allclose(tensors[f"{norm}.weight"][:K] * smoothing, source[f"{norm}.weight"], rtol=1e-6)
@@ -46,11 +46,13 @@ def test_weights_and_smoothing_give_the_checkpoint_back(golden_files):
     assert (last == 1).all(), "the last hidden states must not be smoothed"
 
 
-def test_weights_stay_within_seven_bits(golden_files):
+def test_weights_obey_the_rule_of_pairs(golden_files):
+    """What saturates on some processors is in no file; eight bits are used."""
     for path in golden_files.values():
-        for name, array in read_artifact(path).tensors.items():
-            if array.ndim == 4:
-                assert np.abs(array.astype(int)).max() <= 63, name
+        weights = [array for array in read_artifact(path).tensors.values() if array.ndim == 4]
+        assert max(np.abs(array.astype(int)).max() for array in weights) > 100
+        for array in weights:
+            assert not breaks_rule_of_pairs(unpack_panels(array))
 
 
 def test_converting_twice_gives_the_same_file(golden_files, tmp_path):

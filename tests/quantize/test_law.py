@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgebert.quantize.law import (
-    WEIGHT_LEVELS,
+    LEVELS,
+    breaks_rule_of_pairs,
     channel_scale,
     pack_panels,
     quantize_embeddings,
@@ -28,11 +29,31 @@ def test_embeddings_are_within_half_a_step():
 
 
 def test_a_channel_of_zeros_has_scale_one():
-    weight = np.zeros((16, 32), np.float32)
-    assert (channel_scale(weight, WEIGHT_LEVELS) == 1).all()
-    q, scale = round_weight(weight, np.ones((3, 32), np.float32))
+    weight = np.zeros((16, 64), np.float32)
+    assert (channel_scale(weight, LEVELS) == 1).all()
+    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64)
     assert not q.any()
     assert (scale == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("pair", "breaks"),
+    [
+        ((64, 64), False),
+        ((127, 1), False),
+        ((127, -127), False),
+        ((65, 64), True),
+        ((127, 2), True),
+        ((-65, -64), True),
+    ],
+)
+def test_the_rule_of_pairs_is_that_of_sixteen_bits(pair, breaks):
+    """A pair breaks it exactly when 255 times the weights of one sign saturates."""
+    q = np.zeros((3, 8), np.int8)
+    q[1, 4:6] = pair
+    assert breaks_rule_of_pairs(q) is breaks
+    sums = [255 * sum(max(w, 0) for w in pair), 255 * sum(min(w, 0) for w in pair)]
+    assert breaks is not (sums[0] <= 32767 and sums[1] >= -32768)
 
 
 def test_panels_round_trip_and_lie_as_the_kernels_read_them():
@@ -43,30 +64,49 @@ def test_panels_round_trip_and_lie_as_the_kernels_read_them():
     np.testing.assert_array_equal(unpack_panels(panels), weight)
 
 
-def _output_error(weight, q, scale, inputs):
-    return np.square(inputs @ (q * scale[:, None] - weight).T).sum()
+def _values(q, scale, group):
+    """Return the weights that the integers stand for."""
+    return q * np.repeat(scale.T, group, axis=1)[:, : q.shape[1]]
 
 
-def test_compensated_rounding_beats_plain_rounding_on_the_outputs():
+def _output_error(weight, found, inputs):
+    return np.square(inputs @ (found - weight).T).sum()
+
+
+@pytest.mark.parametrize("group", [64, 192])
+def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group):
     rng = np.random.default_rng(3)
-    weight = rng.normal(size=(32, 64)).astype(np.float32)
-    inputs = (rng.normal(size=(200, 8)) @ rng.normal(size=(8, 64)) + 0.1 * rng.normal(size=(200, 64))).astype(
+    weight = rng.normal(size=(32, 192)).astype(np.float32)
+    inputs = (rng.normal(size=(400, 8)) @ rng.normal(size=(8, 192)) + 0.1 * rng.normal(size=(400, 192))).astype(
         np.float32
     )
-    q, scale = round_weight(weight, inputs)
-    assert q.dtype == np.int8
-    assert np.abs(q.astype(int)).max() <= WEIGHT_LEVELS
-    plain = np.clip(np.rint(weight / scale[:, None]), -WEIGHT_LEVELS, WEIGHT_LEVELS)
-    assert _output_error(weight, q, scale, inputs) < 0.3 * _output_error(weight, plain, scale, inputs)
+    q, scale = round_weight(weight, inputs, group)
+    assert (q.dtype, scale.shape) == (np.int8, (192 // group, 32))
+    assert not breaks_rule_of_pairs(q)
+    scales = np.repeat(scale.T, group, axis=1)
+    plain = np.clip(np.rint(weight / scales), -LEVELS, LEVELS) * scales
+    assert _output_error(weight, _values(q, scale, group), inputs) < 0.3 * _output_error(weight, plain, inputs)
+
+
+def test_large_pairs_are_shortened_and_made_up_for():
+    """Neighbours that are the largest of their channel cannot both keep all levels."""
+    rng = np.random.default_rng(6)
+    weight = rng.normal(size=(16, 64)).astype(np.float32)
+    weight[:, :2] = 3 * np.abs(weight).max()
+    inputs = rng.normal(size=(300, 64)).astype(np.float32)
+    q, scale = round_weight(weight, inputs, 64)
+    assert not breaks_rule_of_pairs(q)
+    assert (np.abs(q[:, 2:].astype(int)).max(axis=1) >= 8).all(), "the others keep their levels"
+    assert _output_error(weight, _values(q, scale, 64), inputs) < 1e-3 * np.square(inputs @ weight.T).sum()
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 5])
 def test_rounding_with_fewer_tokens_than_columns(tokens):
     rng = np.random.default_rng(4)
-    weight = rng.normal(size=(16, 48)).astype(np.float32)
-    q, scale = round_weight(weight, rng.normal(size=(tokens, 48)).astype(np.float32))
+    weight = rng.normal(size=(16, 64)).astype(np.float32)
+    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64)
     # Little is known of the inputs: whatever is done must still be close to the weight.
-    assert np.abs(q * scale[:, None] - weight).mean() < 2 * scale.mean()
+    assert np.abs(_values(q, scale, 64) - weight).mean() < 2 * scale.mean()
 
 
 def test_smoothing_evens_out_the_inputs_and_changes_no_product():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["FAMILIES", "LANES", "Family", "current", "select"]
+__all__ = ["FAMILIES", "LANES", "MATRIX", "Family", "current", "select"]
 
 LANES = 16
 """Lanes of a float vector, and columns of a weight panel, in every family."""
+
+MATRIX = "tdpbusd"
+"""The dot product that works on tile registers rather than vectors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +53,12 @@ class Family:
 
 _AVX2 = ("sse4.2", "avx", "avx2", "fma", "bmi2", "popcnt")
 _AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
+_AMX = (*_AVX512, "avx512vnni", "amx-tile", "amx-int8")
 
 FAMILIES = {
     family.name: family
     for family in (
+        Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8, 2),
         Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8, 2),
         Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, 2),
         Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5, 1),

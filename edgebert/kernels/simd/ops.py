@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from edgebert.kernels.simd.families import LANES, current
+from edgebert.kernels.simd.families import LANES, MATRIX, current
 from edgebert.kernels.simd.vector import F32, I32, f32x16, i32x16, llvm_type
 
 I8 = ir.IntType(8)
 I64 = ir.IntType(64)
+_CLOCK_MONOTONIC = 6 if sys.platform == "darwin" else 1
 _F32X = llvm_type(f32x16)
 _I32X = llvm_type(i32x16)
 
@@ -88,6 +91,12 @@ def load_i32(builder, address):
     return builder.load(pointer(builder, address, _I32X), align=4)
 
 
+@_operation(types.void, types.int64, i32x16)
+def store_i32(builder, address, value):
+    """Store 16 int32."""
+    builder.store(value, pointer(builder, address, _I32X), align=4)
+
+
 @_operation(i32x16, types.int64)
 def load_i8(builder, address):
     """Load 16 int8, widened to int32."""
@@ -126,6 +135,26 @@ def store_index(builder, address, value):
     builder.store(builder.trunc(value, I32), pointer(builder, address, I32), align=4)
 
 
+def _quarters(distance):
+    """Return the shuffles of two rows that swap the off-diagonal quarters of every square of side 2 * distance."""
+    upper = [lane if not lane & distance else LANES + lane - distance for lane in range(LANES)]
+    lower = [lane + distance if not lane & distance else LANES + lane for lane in range(LANES)]
+    return upper, lower
+
+
+@_operation(types.void, types.int64, types.int64, types.int64)
+def interleave(builder, source, source_row, target):
+    """Write 16 lanes of four bytes: lane i has byte i of each of four rows, `source_row` bytes apart."""
+    narrow = ir.VectorType(I8, LANES)
+    lanes = None
+    for r in range(4):
+        address = builder.add(source, builder.mul(source_row, I64(r)))
+        wide = builder.zext(builder.load(pointer(builder, address, narrow), align=1), _I32X)
+        wide = builder.shl(wide, splat(8 * r)) if r else wide
+        lanes = builder.or_(lanes, wide) if r else wide
+    builder.store(lanes, pointer(builder, target, _I32X), align=4)
+
+
 @_operation(types.void, types.int64, types.int64, types.int64, types.int64)
 def transpose(builder, source, source_row, target, target_row):
     """Transpose a block of 16 x 16 float32; strides in bytes."""
@@ -135,9 +164,7 @@ def transpose(builder, source, source_row, target, target_row):
     ]
     distance = LANES // 2
     while distance:
-        # Swap the off-diagonal quarters of every square of side 2 * distance.
-        upper = [lane if not lane & distance else LANES + lane - distance for lane in range(LANES)]
-        lower = [lane + distance if not lane & distance else LANES + lane for lane in range(LANES)]
+        upper, lower = _quarters(distance)
         for r in (r for r in range(LANES) if not r & distance):
             a, b = rows[r], rows[r + distance]
             for i, mask in ((r, upper), (r + distance, lower)):
@@ -226,6 +253,18 @@ def exponent(builder, a):
     return builder.shl(a, splat(23))
 
 
+@_operation(i32x16, i32x16)
+def upper_seven_bits(builder, a):
+    """Return the upper half of the lowest 14 bits."""
+    return builder.and_(builder.lshr(a, splat(7)), splat(127))
+
+
+@_operation(i32x16, i32x16)
+def lower_seven_bits(builder, a):
+    """Return the lower half of the lowest 14 bits."""
+    return builder.and_(a, splat(127))
+
+
 @_operation(types.float32, types.float32)
 def square_root(builder, a):
     """Return the square root of a float32, correctly rounded."""
@@ -270,6 +309,58 @@ def reduce_minimum(builder, a):
     return _reduce(builder, a, lambda x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
 
 
+def _fold(builder, address, vector, combine):
+    """Reduce 16 vectors that lie one after the other, each to one lane of the result."""
+    rows = [
+        builder.load(pointer(builder, builder.add(address, I64(4 * LANES * r)), vector), align=4) for r in range(LANES)
+    ]
+    distance = LANES // 2
+    while distance:
+        upper, lower = (ir.Constant(_I32X, mask) for mask in _quarters(distance))
+        pairs = list(zip(rows[:distance], rows[distance:], strict=True))
+        rows = [combine(builder.shuffle_vector(a, b, upper), builder.shuffle_vector(a, b, lower)) for a, b in pairs]
+        distance //= 2
+    return rows[0]
+
+
+@_operation(f32x16, types.int64)
+def fold_maximum(builder, address):
+    """Return the largest lane of each of 16 vectors of float32 in memory."""
+    return _fold(builder, address, _F32X, lambda x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
+
+
+@_operation(i32x16, types.int64)
+def fold_add(builder, address):
+    """Return the sum of the lanes of each of 16 vectors of int32 in memory."""
+    return _fold(builder, address, _I32X, builder.add)
+
+
+# Matrix tiles
+
+
+@_operation(types.void)
+def configure_tiles(builder):
+    """Shape the tile registers, where the family has some: eight of 16 rows of 64 bytes."""
+    if current().dot == MATRIX:
+        # Palette 1; from byte 16 on the bytes of a row, 16 bits each; from byte 48 on the rows.
+        layout = [1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8]
+        kind = ir.ArrayType(I8, len(layout))
+        constant = cgutils.global_constant(builder, "tile_shapes", ir.Constant(kind, layout))
+        _tile_call(builder, "llvm.x86.ldtilecfg", builder.bitcast(constant, I8.as_pointer()))
+
+
+@_operation(types.void)
+def release_tiles(builder):
+    """Give the tile registers back, so that the operating system need not save them."""
+    if current().dot == MATRIX:
+        _tile_call(builder, "llvm.x86.tilerelease")
+
+
+def _tile_call(builder, name, *operands):
+    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
+
+
 # Threads
 
 
@@ -300,6 +391,13 @@ def call(builder, address):
     """Call a C function without arguments, given by its address."""
     function = ir.FunctionType(I32, [])
     builder.call(builder.inttoptr(address, function.as_pointer()), [])
+
+
+@_operation(types.void, types.int64, types.int64)
+def read_clock(builder, function, time):
+    """Call ``clock_gettime(CLOCK_MONOTONIC, time)``; both are addresses."""
+    kind = ir.FunctionType(I32, [I32, I64])
+    builder.call(builder.inttoptr(function, kind.as_pointer()), [I32(_CLOCK_MONOTONIC), time])
 
 
 def record(dtype: np.dtype):

@@ -7,43 +7,63 @@ matrix cost what they are.
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from edgebert.kernels.simd.dot import LOWERINGS
-from edgebert.kernels.simd.families import LANES, current
-from edgebert.kernels.simd.ops import I64, broadcast_value, multiply_add, pointer
+from edgebert.kernels.simd.families import LANES, MATRIX, current
+from edgebert.kernels.simd.ops import I8, I64, broadcast_value, multiply_add, pointer
 from edgebert.kernels.simd.vector import F32, I32
 
-__all__ = ["PANEL_BYTES", "dot_tile", "fma_tile"]
+__all__ = ["PANEL_BYTES", "dot_tile", "fma_tile", "linear_tile"]
 
 PANEL_BYTES = LANES * 4
 """Bytes of one step of a weight panel: 16 columns by 4 int8 (or by one float32)."""
 
 
-def _emit(module, name, rows, vectors, lanes, element, step):
+_EPILOGUE = ("x_zero", "x_scale", "x_row", "column_sums", "scale", "before", "before_row", "scratch")
+"""Arguments that the tile of a linear layer has beside those of a product; see `linear_tile`."""
+
+
+def _function(module, name, extra):
+    """Declare the function of one tile shape; its arguments are those of `dot_tile`, and `extra`."""
+    names = ["rows", "steps", "a", "a_row", "a_step", "b", "b_panel", "b_step", "out", "out_row", *extra]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(names)), name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    return function, SimpleNamespace(**dict(zip(names, function.args, strict=True)))
+
+
+def _at(builder, address, stride, count, offset=0):
+    """Return address + stride * count + offset."""
+    if count:
+        address = builder.add(address, builder.mul(stride, I64(count)))
+    return builder.add(address, I64(offset)) if offset else address
+
+
+def _emit(module, name, rows, vectors, lanes, element, step, finish, extra):
     """Add the function of one tile shape to the module, unless it is there.
 
-    Its arguments are the addresses and strides of `dot_tile`; `vectors` registers of `lanes` hold the columns.
-    ``step(builder, acc, a, b)`` is the multiply-add.
+    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, a, b)`` is the multiply-add,
+    ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes into it.
     """
     if name in module.globals:
         return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 9), name)
-    function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")
-    steps, a, a_row, a_step, b, b_panel, b_step, out, out_row = function.args
+    function, given = _function(module, name, extra)
     vector = ir.VectorType(element, lanes)
     panels = vectors * lanes // LANES
     per_panel = LANES // lanes
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
 
     builder = ir.IRBuilder(entry)
-    row_addresses = [builder.add(a, builder.mul(a_row, I64(r))) for r in range(rows)]
-    panel_addresses = [builder.add(b, builder.mul(b_panel, I64(p))) for p in range(panels)]
+    row_addresses = [_at(builder, given.a, given.a_row, r) for r in range(rows)]
+    panel_addresses = [_at(builder, given.b, given.b_panel, p) for p in range(panels)]
     zero = ir.Constant(vector, None)
-    builder.cbranch(builder.icmp_signed(">", steps, I64(0)), loop, done)
+    builder.cbranch(builder.icmp_signed(">", given.steps, I64(0)), loop, done)
 
     builder = ir.IRBuilder(loop)
     count, a_offset, b_offset = (builder.phi(I64) for _ in range(3))
@@ -67,12 +87,12 @@ def _emit(module, name, rows, vectors, lanes, element, step):
     next_count = builder.add(count, I64(1))
     for phi, start, later in (
         (count, I64(0), next_count),
-        (a_offset, I64(0), builder.add(a_offset, a_step)),
-        (b_offset, I64(0), builder.add(b_offset, b_step)),
+        (a_offset, I64(0), builder.add(a_offset, given.a_step)),
+        (b_offset, I64(0), builder.add(b_offset, given.b_step)),
     ):
         phi.add_incoming(start, entry)
         phi.add_incoming(later, loop)
-    builder.cbranch(builder.icmp_signed("<", next_count, steps), loop, done)
+    builder.cbranch(builder.icmp_signed("<", next_count, given.steps), loop, done)
 
     builder = ir.IRBuilder(done)
     for r in range(rows):
@@ -85,36 +105,158 @@ def _emit(module, name, rows, vectors, lanes, element, step):
             following[r][v] = result
     for r in range(rows):
         for v in range(vectors):
-            row_address = builder.add(out, builder.mul(out_row, I64(r)))
-            address = builder.add(row_address, I64(v * lanes * 4))
-            builder.store(following[r][v], pointer(builder, address, vector), align=4)
+            finish(builder, given, I64(r), v * lanes * 4, following[r][v])
     builder.ret_void()
     return function
 
 
-def _tile(kind, rows, panels, lanes, element, step):
+def _store_sums(builder, given, r, offset, sums):
+    """Finish a product: store the sums."""
+    address = builder.add(builder.add(given.out, builder.mul(given.out_row, r)), I64(offset))
+    builder.store(sums, pointer(builder, address, sums.type), align=4)
+
+
+def _store_outputs(builder, given, r, offset, sums):
+    """Finish a linear layer: scale the sums of one group and add what came before it, the other groups or the bias.
+
+    fma((sums - zero * column_sums) * x_scale, scale, before); sums and their difference are whole and below 2**24.
+    """
+    lanes = sums.type.count
+    vector = ir.VectorType(F32, lanes)
+
+    def row_value(base):
+        address = builder.add(base, builder.mul(given.x_row, r))
+        return broadcast_value(builder, builder.load(pointer(builder, address, F32), align=4), lanes)
+
+    def columns(base, row_bytes=None):
+        address = builder.add(base, builder.mul(row_bytes, r)) if row_bytes else base
+        return builder.load(pointer(builder, builder.add(address, I64(offset)), vector), align=4)
+
+    negative_zero = builder.fneg(row_value(given.x_zero))
+    exact = multiply_add(builder, negative_zero, columns(given.column_sums), builder.sitofp(sums, vector))
+    scaled = builder.fmul(exact, row_value(given.x_scale))
+    y = multiply_add(builder, scaled, columns(given.scale), columns(given.before, given.before_row))
+    _store_sums(builder, given, r, offset, y)
+
+
+def _tile(kind, rows, panels, lanes, element, step, finish=_store_sums, extra=()):
     """Make the intrinsic that switches over the tiles of 1..rows rows."""
     vectors = panels * LANES // lanes
 
-    @intrinsic
-    def tile(context, count, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row):
-        def codegen(context, builder, sig, args):
-            done = builder.append_basic_block("tile.done")
-            switch = builder.switch(args[0], done)
-            for r in range(1, rows + 1):
-                block = builder.append_basic_block(f"tile.{r}")
-                switch.add_case(I64(r), block)
-                name = f"{kind}_tile_{r}x{panels}"
-                function = _emit(builder.module, name, r, vectors, lanes, element, step)
-                with builder.goto_block(block):
-                    builder.call(function, args[1:])
-                    builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
+    def emit(builder, args):
+        done = builder.append_basic_block("tile.done")
+        switch = builder.switch(args[0], done)
+        for r in range(1, rows + 1):
+            block = builder.append_basic_block(f"tile.{r}")
+            switch.add_case(I64(r), block)
+            name = f"{kind}_tile_{r}x{panels}"
+            function = _emit(builder.module, name, r, vectors, lanes, element, step, finish, extra)
+            with builder.goto_block(block):
+                builder.call(function, args)
+                builder.branch(done)
+        builder.position_at_end(done)
 
-        return types.void(*[types.int64] * 10), codegen
+    return _intrinsic(emit, extra)
+
+
+def _intrinsic(emit, extra):
+    """Make an intrinsic without a result from a function (builder, arguments)."""
+    signature = types.void(*[types.int64] * (10 + len(extra)))
+
+    def codegen(context, builder, sig, args):
+        emit(builder, args)
+        return context.get_dummy_value()
+
+    if extra:
+
+        @intrinsic
+        def linear(
+            context, rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row, e0, e1, e2, e3, e4, e5, e6, e7
+        ):
+            return signature, codegen
+
+        return linear
+
+    @intrinsic
+    def tile(context, rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row):
+        return signature, codegen
 
     return tile
+
+
+def _emit_matrix(module, name, row_tiles, panels, extra):
+    """Add the function that fills `row_tiles` x `panels` tile registers of 16 x 16 sums, like `_emit`.
+
+    Of the eight tile registers the first four hold sums, two more activations and two weights. Rows up to a multiple
+    of 16 and steps up to one of 16 are read, the last tile of rows ending with the last row where there are two.
+    With `extra` the sums go to `scratch`, and from there through the epilogue.
+    """
+    if name in module.globals:
+        return module.globals[name]
+    function, given = _function(module, name, extra)
+    entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
+    byte_pointer = I8.as_pointer()
+
+    def call(builder, instruction, *operands):
+        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+        builder.call(cgutils.get_or_insert_function(module, kind, f"llvm.x86.{instruction}"), operands)
+
+    def move(builder, instruction, register, address, row_bytes):
+        call(builder, instruction, I8(register), builder.inttoptr(address, byte_pointer), row_bytes)
+
+    sums = [[panels * t + p for p in range(panels)] for t in range(row_tiles)]
+    builder = ir.IRBuilder(entry)
+    starts = [I64(0), builder.sub(given.rows, I64(LANES))][:row_tiles]
+    row_addresses = [builder.add(given.a, builder.mul(given.a_row, start)) for start in starts]
+    panel_addresses = [_at(builder, given.b, given.b_panel, p) for p in range(panels)]
+    for register in itertools.chain(*sums):
+        call(builder, "tilezero", I8(register))
+    builder.branch(loop)
+
+    builder = ir.IRBuilder(loop)
+    step = builder.phi(I64)
+    a_offset, b_offset = builder.mul(step, I64(4)), builder.mul(step, given.b_step)
+    for t in range(row_tiles):
+        move(builder, "tileloadd64", 4 + t, builder.add(row_addresses[t], a_offset), given.a_row)
+    for p in range(panels):
+        move(builder, "tileloadd64", 6 + p, builder.add(panel_addresses[p], b_offset), given.b_step)
+        for t in range(row_tiles):
+            call(builder, "tdpbusd", I8(sums[t][p]), I8(4 + t), I8(6 + p))
+    next_step = builder.add(step, I64(LANES))
+    step.add_incoming(I64(0), entry)
+    step.add_incoming(next_step, loop)
+    builder.cbranch(builder.icmp_signed("<", next_step, given.steps), loop, done)
+
+    builder = ir.IRBuilder(done)
+    row_bytes = I64(panels * LANES * 4) if extra else given.out_row
+    target = given.scratch if extra else given.out
+    for t in range(row_tiles):
+        row_address = builder.add(target, builder.mul(row_bytes, starts[t]))
+        for p in range(panels):
+            move(builder, "tilestored64", sums[t][p], builder.add(row_address, I64(p * LANES * 4)), row_bytes)
+    if extra:
+        with cgutils.for_range(builder, given.rows) as row:
+            row_address = builder.add(target, builder.mul(row_bytes, row.index))
+            for p in range(panels):
+                address = builder.add(row_address, I64(p * LANES * 4))
+                acc = builder.load(pointer(builder, address, ir.VectorType(I32, LANES)), align=4)
+                _store_outputs(builder, given, row.index, p * LANES * 4, acc)
+    builder.ret_void()
+    return function
+
+
+def _matrix_tile(kind, panels, extra=()):
+    """Make the intrinsic of `_emit_matrix` for up to 32 rows."""
+
+    def emit(builder, args):
+        one, two = (_emit_matrix(builder.module, f"{kind}_tile_{t}x{panels}", t, panels, extra) for t in (1, 2))
+        with builder.if_else(builder.icmp_signed(">", args[0], I64(LANES))) as (many, few):
+            with many:
+                builder.call(two, args)
+            with few:
+                builder.call(one, args)
+
+    return _intrinsic(emit, extra)
 
 
 def dot_tile(panels):
@@ -123,9 +265,28 @@ def dot_tile(panels):
     Called as ``tile(rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row)``: `steps` steps of four along K;
     addresses of uint8 `a` and of int8 `b` in panels; bytes from row to row and step to step of `a`, from panel to
     panel and step to step of `b`, from row to row of the int32 result `out` (rows, panels * 16).
+
+    Matrix instructions read and write rows up to a multiple of 16, and read steps up to one of 16, where either
+    operand must be zero.
     """
+    if current().dot == MATRIX:
+        return _matrix_tile("dot", panels)
     lanes, step = LOWERINGS[current().dot]
     return _tile("dot", current().tile_rows, panels, lanes, I32, step)
+
+
+def linear_tile(panels):
+    """Make the tile of a linear layer: an int8 product, and its epilogue while the sums are in registers.
+
+    Called as ``tile(<as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch)``:
+    addresses of the float32 zero point and scale of each row, bytes from row to row of these; of a float32 for each
+    column; of the float32 outputs so far, bytes from row to row of them (0 for the bias); of room for a tile of sums.
+    `out` is float32.
+    """
+    if current().dot == MATRIX:
+        return _matrix_tile("linear", panels, _EPILOGUE)
+    lanes, step = LOWERINGS[current().dot]
+    return _tile("linear", current().tile_rows, panels, lanes, I32, step, _store_outputs, _EPILOGUE)
 
 
 def fma_tile(panels):

@@ -1,0 +1,150 @@
+"""Query, key and value in one go: matmul, and their quantization head by head."""
+
+import numpy as np
+
+from edgebert.kernels.jit import kernel
+from edgebert.kernels.matmul import TILE_BYTES, linear_at, matmul_block
+from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST
+from edgebert.kernels.quantize_rows import ROUND, ROUND_BITS, SMALLEST
+from edgebert.kernels.schedule import TASKS_PER_THREAD, share
+from edgebert.kernels.simd.families import LANES
+from edgebert.kernels.simd.ops import (
+    absolute,
+    bits,
+    broadcast,
+    broadcast_i32,
+    fold_add,
+    fold_maximum,
+    load,
+    load_scalar,
+    maximum,
+    store,
+    store_i32,
+    store_scalar,
+    store_u8,
+    to_float,
+    where_positive,
+)
+
+f32 = np.float32
+
+QUERY_LEVELS, HEAD_LEVELS = f32(63.0), f32(127.0)
+QUERY_ZERO = 64
+"""Queries take seven bits and keys eight: no processor's 16-bit intermediate saturates."""
+FOLD_BYTES = 4 * LANES * LANES
+
+
+@kernel
+def store_first(address, value, count, scratch):
+    """Store the first `count` lanes of a vector."""
+    if count == LANES:
+        store(address, value)
+    else:
+        store(scratch, value)
+        for i in range(count):
+            store_scalar(address + 4 * i, load_scalar(scratch + 4 * i))
+
+
+@kernel
+def quantize_heads(x, x_row, rows, head_dim, slot, heads, out, out_row, scale, offset, scratch):
+    """Quantize one head of the query, key or value of up to 16 tokens: symmetric, a scale for each token.
+
+    Addresses of float32 `x` and of bytes `out`, with bytes from row to row; `slot` counts the heads of the queries,
+    then of the keys, then of the values. `scale` float32 [16]; for keys, `offset` float32 [16] gets what the query's
+    zero point adds to each score. `scratch` FOLD_BYTES. Twin: `reference.quantize_heads`.
+    """
+    is_query, is_key = slot < heads, heads <= slot < 2 * heads
+    for r in range(rows):
+        largest = absolute(load(x + r * x_row))
+        for d in range(LANES, head_dim, LANES):
+            largest = maximum(largest, absolute(load(x + r * x_row + 4 * d)))
+        store(scratch + 4 * LANES * r, largest)
+    levels = QUERY_LEVELS if is_query else HEAD_LEVELS
+    largest = fold_maximum(scratch)
+    # What is too small to divide by is all zero.
+    largest = where_positive(largest - broadcast(SMALLEST), largest, broadcast(levels))
+    inverse = broadcast(levels) / largest
+    scales = largest / broadcast(levels)
+    store_first(scale, scales, rows, scratch)
+    store(scratch + FOLD_BYTES, inverse)
+    zero = broadcast_i32((QUERY_ZERO if is_query else 0) - ROUND_BITS)
+    for r in range(rows):
+        inverses = broadcast(load_scalar(scratch + FOLD_BYTES + 4 * r))
+        total = broadcast_i32(np.int64(0))
+        for d in range(0, head_dim, LANES):
+            value = bits(load(x + r * x_row + 4 * d) * inverses + broadcast(ROUND)) + zero
+            store_u8(out + r * out_row + d, value)
+            total = total + value
+        store_i32(scratch + 4 * LANES * r, total)
+    if is_key:
+        shift = to_float(fold_add(scratch)) * broadcast(f32(-QUERY_ZERO)) * scales
+        store_first(offset, shift, rows, scratch)
+
+
+@kernel
+def slot_ranges(M, slots, head_dim, parts):
+    """Return into how many ranges the heads of query, key and value are cut for each block of rows."""
+    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    ranges = (slots * head_dim + GROUP_LARGEST - 1) // GROUP_LARGEST
+    if parts > 1:
+        ranges = max(ranges, (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
+    return min(slots, ranges)
+
+
+@kernel
+def project_heads_tasks(M, slots, head_dim, parts):
+    """Return the number of tasks of `project_heads` for a team of `parts` threads."""
+    return (M + BLOCK_ROWS - 1) // BLOCK_ROWS * slot_ranges(M, slots, head_dim, parts)
+
+
+@kernel
+def project_heads(
+    x, x_scale, x_zero, M, linear_address, heads, head_dim, out, scale, offset, scale_row, scratch, task, parts
+):
+    """Multiply quantized rows by the projections of query, key and value, and quantize every head of each token.
+
+    `x`, `x_scale`, `x_zero`, M and `scratch` as in `expand`; `out` bytes [M, 3 * heads * head_dim], query uint8, key
+    and value int8; `scale` float32 [3 * heads, scale_row]; `offset` float32 [heads, scale_row]. Computes task `task`
+    of `project_heads_tasks(...)`: a block of rows, a range of heads.
+    """
+    linear = linear_at(linear_address)
+    slots = 3 * heads
+    ranges = slot_ranges(M, slots, head_dim, parts)
+    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    block, part = task % blocks, task // blocks
+    m = share(M, block, blocks)
+    rows = share(M, block + 1, blocks) - m
+    first = share(slots, part, ranges)
+    last = share(slots, part + 1, ranges)
+    row_bytes = 4 * (last - first) * head_dim
+    values = scratch + TILE_BYTES
+    matmul_block(
+        x + m * linear.K,
+        x_scale + 4 * m * linear.groups,
+        x_zero + 4 * m * linear.groups,
+        rows,
+        linear,
+        first * head_dim // LANES,
+        last * head_dim // LANES,
+        values,
+        row_bytes,
+        scratch,
+    )
+    fold = values + rows * row_bytes
+    width = slots * head_dim
+    for slot in range(first, last):
+        for r in range(0, rows, LANES):
+            t = m + r
+            quantize_heads(
+                values + r * row_bytes + 4 * (slot - first) * head_dim,
+                row_bytes,
+                min(LANES, rows - r),
+                head_dim,
+                slot,
+                heads,
+                out + t * width + slot * head_dim,
+                width,
+                scale + 4 * (slot * scale_row + t),
+                offset + 4 * ((slot - heads) * scale_row + t),
+                fold,
+            )
