@@ -25,7 +25,7 @@ from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.engine.encoder import SLACK_ROWS, scratch_bytes
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import LINEAR, group_count, group_size
+from edgebert.kernels.plan import LINEAR, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
 __all__ = ["Matmul"]
@@ -63,7 +63,7 @@ class Matmul:
         self.weight = rng.integers(-64, 65, (N // LANES, K // 4, LANES, 4), np.int8)
         self.out = np.empty((M, N), np.float32)
         self._scratch = np.empty(scratch_bytes(family, LANES, 1), np.uint8)
-        G = group_count(K)
+        G = -(-K // group_size(K))
         self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
         factors = {name: np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
         columns = {**factors, "bias": np.zeros(N, np.float32)}

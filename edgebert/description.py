@@ -9,7 +9,7 @@ from edgebert.artifact import damaged, read_artifact
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads.pooling import POOLINGS
-from edgebert.layout import TOKENIZER, check_tensors, expected_tensors
+from edgebert.layout import TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
 
 __all__ = ["Description"]
 
@@ -60,7 +60,10 @@ class Description:
         self.labels: tuple[str, ...] = tuple(artifact.json("labels"))
         self.max_length: int = artifact.json("max_length")
         self._check()
-        self.tokenizer = self.tensors[TOKENIZER].tobytes().decode(errors="replace")
+        try:
+            self.tokenizer = unpack_tokenizer(self.tensors[TOKENIZER])
+        except ValueError as error:
+            raise damaged(artifact.path, str(error)) from error
 
     def _check(self) -> None:
         """Compare the file with the table of what it must hold."""
@@ -95,4 +98,5 @@ class Description:
             "problem_type": self.problem_type,
             "pooling": self.pooling,
             "normalize": self.normalize,
+            "receipt": self._artifact.json("receipt"),
         }

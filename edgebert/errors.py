@@ -9,6 +9,7 @@
     |-- ArtifactError              an .edgebert file is missing, damaged or too new
     |-- InputError                 texts, token ids or options that no model could take
     |-- OutputError                a result could not be written
+    |-- AccuracyError              a quantized model is further from fp32 than was asked for
     `-- SettingError               an environment variable or a machine setting
 
 Each message says what is wrong, what was expected, what was found, and what to do.
@@ -16,6 +17,7 @@ Anything else that escapes is a bug.
 """
 
 __all__ = [
+    "AccuracyError",
     "ArtifactError",
     "CheckpointError",
     "DownloadError",
@@ -54,6 +56,10 @@ class InputError(EdgebertError, ValueError):
 
 class OutputError(EdgebertError):
     """A result could not be written; nothing half-written was left behind."""
+
+
+class AccuracyError(EdgebertError):
+    """A quantized model agrees less with its original than was asked for; it was not written."""
 
 
 class SettingError(EdgebertError, ValueError):

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 import edgebert
 from edgebert.artifact import FORMAT_VERSION, read_artifact, write_artifact
 from edgebert.errors import ArtifactError, InputError, OutputError
-from edgebert.layout import TOKENIZER
+from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 
 TENSORS = {
     "odd": np.arange(5, dtype=np.float32),
@@ -179,17 +179,25 @@ def test_a_model_survives_its_file_being_replaced(golden_files, tmp_path):
 
 def test_a_tokenizer_that_is_none_is_refused(golden_files, tmp_path):
     artifact = read_artifact(golden_files["encoder"])
-    tensors = artifact.tensors | {TOKENIZER: np.frombuffer(b"{}", np.uint8)}
+    tensors = artifact.tensors | {TOKENIZER: pack_tokenizer("{}")}
     write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
     with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
         edgebert.load(tmp_path / "m.edgebert")
 
 
+def test_a_tokenizer_that_cannot_be_unpacked(golden_files, tmp_path):
+    artifact = read_artifact(golden_files["encoder"])
+    tensors = artifact.tensors | {TOKENIZER: np.frombuffer(b"nonsense", np.uint8)}
+    write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json\.zlib cannot be unpacked"):
+        edgebert.load(tmp_path / "m.edgebert")
+
+
 def test_a_tokenizer_that_does_not_fit_the_model_reads_nothing_beyond_its_tables(golden_files, tmp_path):
     artifact = read_artifact(golden_files["encoder"])
-    description = artifact.tensors[TOKENIZER].tobytes()
-    assert b'"type_id":0' in description
-    other = np.frombuffer(description.replace(b'"type_id":0', b'"type_id":7'), np.uint8)
+    description = unpack_tokenizer(artifact.tensors[TOKENIZER])
+    assert '"type_id":0' in description
+    other = pack_tokenizer(description.replace('"type_id":0', '"type_id":7'))
     write_artifact(tmp_path / "m.edgebert", artifact.tensors | {TOKENIZER: other}, artifact.metadata)
     with pytest.raises(InputError, match=r"token_type_ids\[0\]\[0\] is 7, expected 0 to 1"):
         edgebert.load(tmp_path / "m.edgebert").embed(["a good film"])

@@ -52,6 +52,8 @@ class Checkpoint:
         Tokens that one text may have, special ones included.
     model_card : str
         ``README.md`` without its YAML front matter; empty where there is none.
+    size_bytes : int
+        Of the weight files.
     tensors : Mapping
         Canonical name -> array [dtype=float32, shape by `edgebert.checkpoint.names.expected_tensors`].
         Each look-up reads the tensor and keeps nothing; it raises `CheckpointError` for NaN and
@@ -69,6 +71,7 @@ class Checkpoint:
     tokenizer_json: str
     max_length: int
     model_card: str
+    size_bytes: int
     tensors: Mapping[str, np.ndarray]
 
 
@@ -122,6 +125,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         tokenizer_json=tokenizer_json,
         max_length=_max_length(sentence.max_length, settings, config),
         model_card=_model_card(folder / "README.md"),
+        size_bytes=sum(path.stat().st_size for path in files),
         tensors=Tensors(tensors),
     )
 

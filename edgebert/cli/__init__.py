@@ -16,6 +16,7 @@ import click
 from edgebert.cli.classify import classify
 from edgebert.cli.convert import convert
 from edgebert.cli.embed import embed
+from edgebert.cli.evaluate import evaluate
 from edgebert.cli.info import info
 from edgebert.cli.terminal import escape
 from edgebert.destination import abandon_stdout, print_text
@@ -75,6 +76,7 @@ def cli(context: click.Context, version: bool) -> None:
     edgebert classify reviews.txt              label and score for every line
     edgebert embed sentences.txt -o out.npy    one vector for every line
     edgebert convert ./my-bert my.edgebert     a trained model becomes one file
+    edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt
     """
     if version:
         import edgebert
@@ -86,7 +88,7 @@ def cli(context: click.Context, version: bool) -> None:
         context.exit()
 
 
-for _command in (classify, embed, convert, info):
+for _command in (classify, embed, convert, evaluate, info):
     cli.add_command(_command)
 
 

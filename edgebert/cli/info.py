@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgebert.cli.receipt import receipt_lines
 from edgebert.cli.terminal import escape
 from edgebert.destination import print_text
 
@@ -29,9 +30,10 @@ def info(model: str | None, as_json: bool) -> None:
         facts = {**description.info, "model_card": description.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    told = {key: _words(value) for key, value in description.info.items()}
+    told = {key: _words(value) for key, value in description.info.items() if key != "receipt"}
     width = max(map(len, told))
     lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
+    lines += ["", *map(escape, receipt_lines(description.info["receipt"]))]
     if description.card:
         # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
         lines += ["", *(escape(line) for line in description.card.replace("\t", "    ").splitlines())]

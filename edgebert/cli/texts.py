@@ -14,7 +14,7 @@ import click
 
 from edgebert.errors import InputError
 
-__all__ = ["Texts", "open_texts"]
+__all__ = ["Texts", "open_texts", "read_texts"]
 
 # About a second of work for a small processor: what the progress bar may wait for.
 CHUNK_BYTES = 32 * 1024
@@ -147,6 +147,21 @@ def open_texts(file: str | None, given: Sequence[str], errors: str) -> Iterator[
             raise _unreadable(click.format_filename(file), error) from error
         with stream:
             yield Texts(stream, click.format_filename(file), errors)
+
+
+def read_texts(path: str) -> list[str]:
+    """Read a whole file of texts, one a line; blank lines are left out.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, is not UTF-8, or has no text in it.
+    """
+    with open_texts(path, (), "strict") as source:
+        texts = [text for chunk in source for text in chunk if text.strip()]
+    if not texts:
+        raise InputError(f"{path}: no text in it, expected one text a line")
+    return texts
 
 
 def _size(stream: BinaryIO) -> int | None:

@@ -26,8 +26,7 @@ from edgebert.kernels.plan import (
     STAGE_BYTES,
     STAGES,
     TIME_OFFSET,
-    group_count,
-    group_size,
+    group_of_count,
     padded,
     whole_vectors,
 )
@@ -163,6 +162,7 @@ class Encoder:
 
     def _describe_model(self, tensors: Mapping[str, np.ndarray]) -> None:
         config, plan = self.config, self._plan[0]
+        self._most_groups = 1
         self._head_dim = whole_vectors(config.head_dim)
         self._context_stride = padded(config.num_attention_heads * self._head_dim)
         self._hidden_stride = padded(config.hidden_size)
@@ -186,6 +186,7 @@ class Encoder:
             layer["attention_output"] = self._linear(tensors, f"{prefix}.attention.output.dense")
             layer["attention_norm"] = self._norm(tensors, f"{prefix}.attention.output.LayerNorm")
             layer["intermediate"] = self._linear(tensors, f"{prefix}.intermediate.dense")
+            layer["intermediate_factor"] = self._address(tensors[f"{prefix}.intermediate.factor"])
             layer["output"] = self._linear(tensors, f"{prefix}.output.dense")
             layer["output_norm"] = self._norm(tensors, f"{prefix}.output.LayerNorm")
         plan["layers"] = self._address(layers)
@@ -194,7 +195,6 @@ class Encoder:
         config, plan, rows = self.config, self._plan[0], self.token_budget + SLACK_ROWS
         width = config.num_attention_heads * self._head_dim
         inputs = max(self._context_stride, self._hidden_stride)
-        groups, inner_groups = group_count(inputs), group_count(self._intermediate_stride)
         plan["rows"] = rows
         self._hidden = aligned_empty(rows * self._hidden_stride, np.float32).reshape(rows, self._hidden_stride)
         plan["hidden"] = self._address(self._hidden)
@@ -203,11 +203,11 @@ class Encoder:
         plan["head_scale"] = self._reserve(rows * 3 * config.num_attention_heads, np.float32)
         plan["key_offset"] = self._reserve(rows * config.num_attention_heads, np.float32)
         plan["quantized"] = self._reserve(rows * inputs, np.uint8)
-        plan["row_scale"] = self._reserve(rows * groups, np.float32)
-        plan["row_zero"] = self._reserve(rows * groups, np.float32)
+        plan["row_scale"] = self._reserve(rows * self._most_groups, np.float32)
+        plan["row_zero"] = self._reserve(rows * self._most_groups, np.float32)
         plan["inner"] = self._reserve(rows * self._intermediate_stride, np.uint8)
-        plan["inner_scale"] = self._reserve(rows * inner_groups, np.float32)
-        plan["inner_zero"] = self._reserve(rows * inner_groups, np.float32)
+        plan["inner_scale"] = self._reserve(rows * self._most_groups, np.float32)
+        plan["inner_zero"] = self._reserve(rows * self._most_groups, np.float32)
         scratch = scratch_bytes(family, self._head_dim, config.max_position_embeddings)
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._reserve(scratch * self._team.size, np.uint8)
@@ -236,7 +236,9 @@ class Encoder:
         record = np.zeros(1, LINEAR)
         outer, steps, columns, depth = tensors[f"{name}.weight"].shape
         record["N"], record["K"] = outer * columns, steps * depth
-        record["group"], record["groups"] = group_size(steps * depth), group_count(steps * depth)
+        groups = len(tensors[f"{name}.scale"])
+        record["group"], record["groups"] = group_of_count(steps * depth, groups), groups
+        self._most_groups = max(self._most_groups, groups)
         for part in ("weight", "scale", "bias"):
             record[part] = self._address(tensors[f"{name}.{part}"])
         record["column_sums"] = self._address(tensors[f"{name}.column_sums"].astype(np.float32))

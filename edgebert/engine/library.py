@@ -33,9 +33,9 @@ _SIGNATURES: dict[str, list[_Type]] = {
     "dense": [_INT] * 6,
     "quantize_rows": [_INT] * 7,
     "add_layer_norm": [_INT] * 8 + [_FLOAT],
-    "activate": [_INT] * 3,
+    "activate": [_INT] * 4,
     "matmul": [_INT] * 10,
-    "expand": [_INT] * 14,
+    "expand": [_INT] * 15,
     "project_heads": [_INT] * 14,
     "attend": [_INT] * 8 + [_FLOAT] + [_INT] * 5,
 }

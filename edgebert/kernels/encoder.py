@@ -54,9 +54,11 @@ def forward(plan, scratch):
         stage = quantize_context(plan, stage, layer.attention_output)
         stage = project(plan, stage, layer.attention_output, plan.quantized, plan.row_scale, plan.row_zero, scratch)
         stage = add_and_norm(plan, stage, stream, layer.attention_norm, layer.intermediate)
-        stage = feed_forward(plan, stage, layer.intermediate, layer.output, scratch)
+        stage = feed_forward(plan, stage, layer, scratch)
         stage = project(plan, stage, layer.output, plan.inner, plan.inner_scale, plan.inner_zero, scratch)
-        stage = add_and_norm(plan, stage, layer.attention_norm, layer.output_norm, layer.query_key_value)
+        # The last layer's output has no reader; it is quantized like the others, for its own.
+        following = layer_at(plan.layers + min(i + 1, plan.num_hidden_layers - 1) * LAYER_BYTES)
+        stage = add_and_norm(plan, stage, layer.attention_norm, layer.output_norm, following.query_key_value)
         stream = layer.output_norm
 
 
@@ -182,9 +184,10 @@ def project(plan, stage, linear, x, x_scale, x_zero, scratch):
 
 
 @kernel
-def feed_forward(plan, stage, intermediate, output, scratch):
+def feed_forward(plan, stage, layer, scratch):
     """Multiply the quantized rows by the intermediate layer, activate, and quantize for the output layer."""
-    groups = linear_at(output).groups
+    output = linear_at(layer.output)
+    groups = output.groups
     tasks = expand_tasks(plan.tokens, groups, plan.threads)
     task = draw(plan.stages, stage)
     while task < tasks:
@@ -193,9 +196,10 @@ def feed_forward(plan, stage, intermediate, output, scratch):
             plan.row_scale,
             plan.row_zero,
             plan.tokens,
-            intermediate,
+            layer.intermediate,
             plan.activation,
-            linear_at(output).group,
+            layer.intermediate_factor,
+            output.group,
             groups,
             plan.inner,
             plan.inner_scale,

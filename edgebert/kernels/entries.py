@@ -38,9 +38,9 @@ def add_layer_norm(x, smoothing, y, M, hidden_size, hidden_stride, weight, bias,
 
 
 @kernel
-def activate_all(x, count, code):
-    """Apply an activation to `count` float32 in place."""
-    activate(x, count, code)
+def activate_all(x, factor, count, code):
+    """Apply an activation and a factor to `count` float32 in place."""
+    activate(x, factor, count, code)
     return 0
 
 
@@ -55,11 +55,11 @@ def multiply(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, part
 
 
 @kernel
-def expand_all(x, x_scale, x_zero, M, linear, activation, group, groups, q, scale, zero, scratch, part, parts):
+def expand_all(x, x_scale, x_zero, M, linear, activation, factor, group, groups, q, scale, zero, scratch, part, parts):
     """Compute the tasks of an intermediate layer that fall to one of `parts` threads."""
     configure_tiles()
     for task in range(part, expand_tasks(M, groups, parts), parts):
-        expand(x, x_scale, x_zero, M, linear, activation, group, groups, q, scale, zero, scratch, task, parts)
+        expand(x, x_scale, x_zero, M, linear, activation, factor, group, groups, q, scale, zero, scratch, task, parts)
     release_tiles()
     return 0
 
@@ -125,9 +125,9 @@ ENTRIES = {
     "edgebert_dense": (dense, _I(*[_I] * 6)),
     "edgebert_quantize_rows": (quantize_rows, _I(*[_I] * 7)),
     "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 8, _F)),
-    "edgebert_activate": (activate_all, _I(_I, _I, _I)),
+    "edgebert_activate": (activate_all, _I(*[_I] * 4)),
     "edgebert_matmul": (multiply, _I(*[_I] * 10)),
-    "edgebert_expand": (expand_all, _I(*[_I] * 14)),
+    "edgebert_expand": (expand_all, _I(*[_I] * 15)),
     "edgebert_project_heads": (project_all_heads, _I(*[_I] * 14)),
     "edgebert_attend": (attend_all, _I(*[_I] * 8, _F, *[_I] * 5)),
 }

@@ -15,10 +15,13 @@ def expand_tasks(M, groups, parts):
 
 
 @kernel
-def expand(x, x_scale, x_zero, M, linear_address, activation, group, groups, q, scale, zero, scratch, task, parts):
-    """Multiply quantized rows by a linear layer, apply `activation`, and quantize each `group` of the outputs.
+def expand(
+    x, x_scale, x_zero, M, linear_address, activation, factor, group, groups, q, scale, zero, scratch, task, parts
+):
+    """Multiply quantized rows by a linear layer, apply `activation` and `factor`, and quantize each `group` of outputs.
 
-    `x`, `x_scale`, `x_zero`, M and `scratch` as in `matmul`, with room for a block of float32 behind the tile; `q`
+    `x`, `x_scale`, `x_zero`, M and `scratch` as in `matmul`, with room for a block of float32 behind the tile;
+    `factor` float32 [N]; `q`
     uint8 [M, N], `scale` and `zero` float32 [M, groups]. Computes task `task` of `expand_tasks(...)`: a block of
     rows, a group of outputs, so that the float32 values never leave the cache. Twin: `reference.linear`, `gelu`,
     `quantize_rows`.
@@ -45,6 +48,6 @@ def expand(x, x_scale, x_zero, M, linear_address, activation, group, groups, q, 
     )
     for r in range(rows):
         row = values + 4 * r * size
-        low, high = activate(row, size, activation)
+        low, high = activate(row, factor + 4 * first, size, activation)
         at = 4 * ((m + r) * groups + g)
         quantize_range(row, size, low, high, q + (m + r) * linear.N + first, scale + at, zero + at)

@@ -29,7 +29,8 @@ __all__ = [
     "STAGES",
     "STAGE_BYTES",
     "TIME_OFFSET",
-    "group_count",
+    "finer_groups",
+    "group_of_count",
     "group_size",
     "padded",
     "whole_vectors",
@@ -89,6 +90,7 @@ LAYER = np.dtype(
         ("attention_output", _ADDRESS),  # a LINEAR
         ("attention_norm", _ADDRESS),  # a NORM
         ("intermediate", _ADDRESS),  # a LINEAR
+        ("intermediate_factor", _ADDRESS),  # float32 [I padded]: what the activations are multiplied by
         ("output", _ADDRESS),  # a LINEAR
         ("output_norm", _ADDRESS),  # a NORM
     ]
@@ -164,6 +166,15 @@ def group_size(K: int) -> int:
     return padded(-(-K // -(-K // GROUP_LARGEST)))
 
 
-def group_count(K: int) -> int:
-    """Return into how many groups K inputs (padded) fall."""
-    return -(-K // group_size(K))
+def group_of_count(K: int, groups: int) -> int:
+    """Return the size of the groups when K inputs (padded) fall into so many; raise ValueError when they cannot."""
+    size = padded(-(-K // groups)) if groups > 0 else 0
+    if not size or -(-K // size) != groups or size > GROUP_LARGEST:
+        raise ValueError(f"{K} inputs cannot fall into {groups} groups")
+    return size
+
+
+def finer_groups(K: int) -> list[int]:
+    """Return the sizes of groups to choose from, the usual one first."""
+    sizes = {group_size(K), *(size for size in (192, 128, 64) if size < group_size(K))}
+    return sorted((size for size in sizes if group_of_count(K, -(-K // size)) == size), reverse=True)

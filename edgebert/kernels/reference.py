@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
-from edgebert.kernels.plan import group_size
+from edgebert.kernels.plan import group_of_count
 
 __all__ = [
     "attend",
@@ -232,7 +232,8 @@ def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.nd
     """Quantize rows and multiply them by a linear layer of the model."""
     panels, scale, bias = (tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
     K = panels.shape[1] * panels.shape[3]
-    return matmul(*quantize_rows(_widened(x, K), group_size(K)), panels, scale, bias, group_size(K))
+    group = group_of_count(K, len(scale))
+    return matmul(*quantize_rows(_widened(x, K), group), panels, scale, bias, group)
 
 
 def _widened(x: np.ndarray, K: int) -> np.ndarray:
@@ -266,6 +267,7 @@ def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedB
         stream = f"{layer}.attention.output.LayerNorm"
         x = norm(config, tensors, x, stream)
         inner = gelu(linear(tensors, x, f"{layer}.intermediate.dense"), config.gelu)
+        inner *= tensors[f"{layer}.intermediate.factor"]
         y = linear(tensors, inner, f"{layer}.output.dense")
         x = x * tensors[f"{stream}.smoothing"] + y
         stream = f"{layer}.output.LayerNorm"

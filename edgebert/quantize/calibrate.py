@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgebert.batch import PackedBatch, TextTokenizer, pack
 
-__all__ = ["DEFAULT_TEXTS", "calibration_batch", "default_texts", "vocabulary_texts"]
+__all__ = ["calibration_batch", "default_texts", "evaluation_texts", "vocabulary_texts"]
 
-DEFAULT_TEXTS = Path(__file__).with_name("calibration.txt")
-"""Written for this purpose: several registers, a few languages; one text a line."""
+# Written for this purpose: several registers, a few languages; one text a line, none of them in both.
+_CALIBRATION, _EVALUATION = (Path(__file__).with_name(name) for name in ("calibration.txt", "evaluation.txt"))
 
 _VOCABULARY_TEXTS, _SHORTEST, _LONGEST = 250, 4, 40
 
 
 def default_texts(tokenizer: TextTokenizer) -> list[str]:
     """Return what a model is calibrated on when its user names no text: our own, and words of its own vocabulary."""
-    return DEFAULT_TEXTS.read_text(encoding="utf-8").splitlines() + vocabulary_texts(tokenizer)
+    return _CALIBRATION.read_text(encoding="utf-8").splitlines() + vocabulary_texts(tokenizer)
+
+
+def evaluation_texts() -> list[str]:
+    """Return what a converted model is measured on when its user names no text."""
+    return _EVALUATION.read_text(encoding="utf-8").splitlines()
 
 
 def vocabulary_texts(tokenizer: TextTokenizer) -> list[str]:
@@ -39,7 +45,7 @@ def vocabulary_texts(tokenizer: TextTokenizer) -> list[str]:
     return [text() for _ in range(_VOCABULARY_TEXTS)]
 
 
-def calibration_batch(tokenizer: TextTokenizer, texts: list[str]) -> PackedBatch:
+def calibration_batch(tokenizer: TextTokenizer, texts: Sequence[str]) -> PackedBatch:
     """Tokenize and pack the calibration text with the model's own tokenizer."""
     tokens = [tokenizer(text) for text in texts]
     return pack([text.ids for text in tokens], [text.type_ids for text in tokens])

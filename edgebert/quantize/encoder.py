@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
@@ -11,21 +12,43 @@ from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.kernels import reference
-from edgebert.kernels.plan import group_size, padded, whole_vectors
+from edgebert.kernels.plan import finer_groups, group_size, padded, whole_vectors
 from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings
 from edgebert.quantize.rounding import round_weight
-from edgebert.quantize.smoothing import smoothing
+from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
-__all__ = ["OnProgress", "half", "quantize_encoder"]
+__all__ = ["OnProgress", "Report", "half", "quantize_encoder"]
 
 OnProgress = Callable[[int, int], object]
+
+FINER_ABOVE = 8e-5
+"""Error of a linear layer's outputs, as a share of their energy, from which on its inputs get finer groups."""
 
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 
 
+@dataclasses.dataclass
+class Report:
+    """What became of each linear layer.
+
+    Attributes
+    ----------
+    errors : dict of str to float
+        Error of its outputs for the calibration text, as a share of their energy.
+    groups : dict of str to int
+        How many inputs share a scale.
+    refined : set of str
+        The layers that needed finer groups than usual.
+    """
+
+    errors: dict[str, float] = dataclasses.field(default_factory=dict)
+    groups: dict[str, int] = dataclasses.field(default_factory=dict)
+    refined: set[str] = dataclasses.field(default_factory=set)
+
+
 def quantize_encoder(
     config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch, on_progress: OnProgress | None = None
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize an encoder.
 
     Parameters
@@ -40,10 +63,12 @@ def quantize_encoder(
 
     Returns
     -------
-    dict of str to ndarray
-        The encoder's tensors as in `edgebert.layout`.
+    tensors : dict of str to ndarray
+        The encoder's, as in `edgebert.layout`.
+    report : Report
     """
-    return _Quantizer(config, weights, batch).run(on_progress or (lambda *_: None))
+    quantizer = _Quantizer(config, weights, batch)
+    return quantizer.run(on_progress or (lambda *_: None)), quantizer.report
 
 
 class _Quantizer:
@@ -53,6 +78,7 @@ class _Quantizer:
         self._config, self._weights, self._batch = config, weights, batch
         self._stride = padded(config.hidden_size)
         self._result: dict[str, np.ndarray] = {}
+        self.report = Report()
 
     def run(self, on_progress: OnProgress) -> dict[str, np.ndarray]:
         """Quantize everything, in the order of the forward pass."""
@@ -82,43 +108,62 @@ class _Quantizer:
         """Quantize the first half of a layer; return the text after it."""
         heads, head_dim = self._config.num_attention_heads, self._config.head_dim
         parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
-        weight = np.concatenate([_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in parts])
-        bias = np.concatenate([_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in parts])
-        x, weight = self._smooth(x, stream, weight)
+        weights = [_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in parts]
+        biases = [_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in parts]
+        # The context arrives head by head, each padded: so are the inputs of the layer that reads it.
+        out = _pad_heads(self._weights[f"{layer}.attention.output.dense.weight"].T, heads, head_dim).T
+        H = self._config.hidden_size
+        # Smoothing the values goes into their projection.
+        divisor = smoothing(x[:, :H] @ weights[2].T + biases[2], out, WHEN_NEEDED)
+        weights[2], biases[2], out = weights[2] / divisor[:, None], biases[2] / divisor, out * divisor
+        x, weight, bias = *self._smooth(x, stream, np.concatenate(weights)), np.concatenate(biases)
         projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias, len(weight))
         context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim))
         name = f"{layer}.attention.output"
-        # The context arrives head by head, each padded: so are the inputs of this one.
-        weight = _pad_heads(self._weights[f"{name}.dense.weight"].T, heads, head_dim).T
-        y = self._linear(f"{name}.dense", context, weight, self._weights[f"{name}.dense.bias"], self._stride)
+        y = self._linear(f"{name}.dense", context, out, self._weights[f"{name}.dense.bias"], self._stride)
         return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
     def _feed_forward(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
         """Quantize the second half of a layer; return the text after it."""
         name = f"{layer}.intermediate.dense"
-        x, weight = self._smooth(x, stream, self._weights[f"{name}.weight"])
-        inner = self._linear(name, x, weight, self._weights[f"{name}.bias"], padded(self._config.intermediate_size))
-        inner = reference.gelu(inner, self._config.gelu)
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        # The largest activations first: so they share a group with their like.
+        values = reference.gelu(x[:, : self._config.hidden_size] @ weight.T + bias, self._config.gelu)
+        order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
+        x, weight = self._smooth(x, stream, weight[order])
+        inner = self._linear(name, x, weight, bias[order], padded(self._config.intermediate_size))
         name = f"{layer}.output"
-        weight, bias = (self._weights[f"{name}.dense.{part}"] for part in ("weight", "bias"))
-        y = self._linear(f"{name}.dense", inner, weight, bias, self._stride)
+        weight, bias = self._weights[f"{name}.dense.weight"][:, order], self._weights[f"{name}.dense.bias"]
+        divisor = smoothing(values[:, order], weight, WHEN_NEEDED)
+        factor = _pad(1 / divisor, (inner.shape[1],))
+        self._result[f"{layer}.intermediate.factor"] = factor
+        inner = reference.gelu(inner, self._config.gelu) * factor
+        y = self._linear(f"{name}.dense", inner, weight * divisor, bias, self._stride)
         return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
     def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int) -> np.ndarray:
         """Quantize one linear layer for its inputs and extend it to N outputs; return these."""
         K = padded(weight.shape[1])
-        weight = _pad(weight, (N, K))
-        group = group_size(K)
-        rows = _pad(x, (len(x), K))
-        # What the layer will read: the values that the integers stand for.
-        q, scale = round_weight(weight, reference.dequantize_rows(*reference.quantize_rows(rows, group), group), group)
-        assert not breaks_rule_of_pairs(q)
-        self._result[f"{name}.weight"], self._result[f"{name}.scale"] = pack_panels(q), scale
-        # The rule of pairs keeps them within 16 bits.
-        sums = [q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)]
-        self._result[f"{name}.column_sums"] = np.stack(sums)
-        self._result[f"{name}.bias"] = _pad(bias, (N,))
-        return reference.linear(self._result, x, name)
+        weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
+        exact = rows @ weight.T
+        self._result[f"{name}.bias"] = bias
+        for group in finer_groups(K):
+            # What the layer will read: the values that the integers stand for.
+            seen = reference.dequantize_rows(*reference.quantize_rows(rows, group), group)
+            q, scale = round_weight(weight, seen, group)
+            assert not breaks_rule_of_pairs(q)
+            self._result[f"{name}.weight"], self._result[f"{name}.scale"] = pack_panels(q), scale
+            # The rule of pairs keeps them within 16 bits.
+            sums = [q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)]
+            self._result[f"{name}.column_sums"] = np.stack(sums)
+            y = reference.linear(self._result, x, name)
+            error = float(np.square(y - bias - exact).sum() / max(np.square(exact).sum(), 1e-30))
+            self.report.errors[name], self.report.groups[name] = error, group
+            if group != group_size(K):
+                self.report.refined.add(name)
+            if error <= FINER_ABOVE:
+                break
+        return y
 
     def _normed(self, x: np.ndarray, name: str) -> np.ndarray:
         """Add a LayerNorm that is not smoothed yet; return the text after it."""

@@ -33,6 +33,22 @@ class FakeModel:
             "labels": ["NEGATIVE", "POSITIVE"],
             "normalize": False,
             "problem_type": "",
+            "receipt": {
+                "evaluation": {
+                    "texts": 2,
+                    "tokens": 9,
+                    "pooled_cosine_mean": 0.999,
+                    "pooled_cosine_worst": 0.998,
+                    "token_cosine_mean": 0.998,
+                    "token_cosine_worst": 0.997,
+                    "label_agreement": 0.5,
+                    "largest_logit_difference": 0.25,
+                },
+                "worst_layers": {"a\x1b": 0.01},
+                "finer_groups": {"a": 64},
+                "min_agreement": 0.99,
+                "below_min_agreement": True,
+            },
         }
         self.calls: list[list[str]] = []
 

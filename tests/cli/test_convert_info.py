@@ -20,7 +20,9 @@ def test_convert_tells_sizes_and_time(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
     before = (GOLDEN / "classifier" / "model.safetensors").stat().st_size
     sizes = rf"{out.stat().st_size / 1e3:.1f} kB, from {before / 1e3:.1f} kB in {GOLDEN}/classifier"
-    assert re.fullmatch(rf"{out}: {sizes}, in \d+\.\d s\n", result.stdout.decode())
+    first, *receipt = result.stdout.decode().splitlines()
+    assert re.fullmatch(rf"{out}: {sizes}, in \d+\.\d s", first)
+    assert receipt[0].startswith("against fp32      on 46 texts of ")
     assert edgebert.load(out).labels == ("negative", "neutral", "positive")
 
 
@@ -62,6 +64,13 @@ def test_info(described: FakeModel) -> None:
         "size_bytes    1234567\n"
         "labels        NEGATIVE, POSITIVE\n"
         "normalize     no\n"
+        "\nagainst fp32      on 2 texts of 9 tokens\n"
+        "text vectors      cosine 0.99900 on the average, 0.99800 at worst\n"
+        "token vectors     cosine 0.99800 on the average, 0.99700 at worst\n"
+        "labels            50.00 % the same, logits at most 0.250 apart\n"
+        "worst layers      a\\x1b 1.0e-02\n"
+        "finer groups      a 64\n"
+        "forced            the agreement is below the 0.99 that was asked for\n"
         "\n# A card\n\nBeware \\x1b[31mof red.\n"
     )
 
@@ -74,7 +83,7 @@ def test_info_as_json(described: FakeModel) -> None:
 def test_info_of_a_real_model(classifier: Path) -> None:
     result = run("info", classifier)
     assert result.returncode == 0
-    told = dict(re.split(r"  +", line, maxsplit=1) for line in result.stdout.decode().splitlines())
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in result.stdout.decode().splitlines() if line)
     assert told["architecture"] == "BertForSequenceClassification"
     assert told["labels"] == "negative, neutral, positive"
     assert told["max_length"] == "50"

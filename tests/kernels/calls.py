@@ -146,6 +146,7 @@ def matmul(
 def expand(
     library: KernelLibrary,
     *operands: np.ndarray,
+    factor: np.ndarray,
     group: int | None = None,
     form: str,
     out_group: int,
@@ -163,7 +164,9 @@ def expand(
         guarded((scratch_size,), np.uint8) as scratch,
     ):
         outputs = [array.ctypes.data for array in (q, scale, zero, scratch)]
-        library.expand(*linear.arguments, ACTIVATION_CODES[form], out_group, groups, *outputs, part, parts)
+        library.expand(
+            *linear.arguments, ACTIVATION_CODES[form], factor.ctypes.data, out_group, groups, *outputs, part, parts
+        )
     return q, scale, zero
 
 
@@ -187,11 +190,12 @@ def project_heads(
     return q, scale, offset
 
 
-def activate(library: KernelLibrary, x: np.ndarray, form: str) -> np.ndarray:
-    """Apply an activation to a copy of float32 `x`, whose size is a multiple of 16."""
+def activate(library: KernelLibrary, x: np.ndarray, form: str, factor: np.ndarray | None = None) -> np.ndarray:
+    """Apply an activation, and a factor of the same shape, to a copy of float32 `x`; its size is a multiple of 16."""
     with guarded(x.shape, np.float32) as out:
         out[...] = x
-        library.activate(out.ctypes.data, out.size, ACTIVATION_CODES[form])
+        ones = np.ones(out.size, np.float32) if factor is None else factor
+        library.activate(out.ctypes.data, ones.ctypes.data, out.size, ACTIVATION_CODES[form])
     return out
 
 

@@ -46,7 +46,8 @@ def run_matmul(library, rng):
 
 def run_expand(library, rng):
     operands = draw_linear(rng, 70, 320, 64, 64)
-    return [array for form in ("erf", "tanh") for array in expand(library, *operands, form=form, out_group=192)]
+    options = {"factor": rng.uniform(0.5, 2, 320).astype(np.float32), "out_group": 192}
+    return [array for form in ("erf", "tanh") for array in expand(library, *operands, form=form, **options)]
 
 
 def run_project_heads(library, rng):

@@ -124,10 +124,12 @@ def test_epilogue(library, N, K, group):
 def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts):
     """Matmul, activation and quantization in one go give the bits that they give one after the other."""
     operands = real(np.random.default_rng(8), M, N, 64)
-    expected = quantize_rows(library, activate(library, matmul(library, *operands), form), group)
+    factor = np.random.default_rng(1).uniform(0.5, 2, N).astype(np.float32)
+    values = activate(library, matmul(library, *operands), form, np.tile(factor, (M, 1)))
+    expected = quantize_rows(library, values, group)
     joined = [np.zeros_like(array) for array in expected]
     for part in range(parts):
-        own_arrays = expand(library, *operands, form=form, out_group=group, part=part, parts=parts)
+        own_arrays = expand(library, *operands, factor=factor, form=form, out_group=group, part=part, parts=parts)
         for whole, own in zip(joined, own_arrays, strict=True):
             assert not (whole.astype(bool) & own.astype(bool)).any(), "two parts wrote the same place"
             whole += own

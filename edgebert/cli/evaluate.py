@@ -1,0 +1,138 @@
+"""``edgebert evaluate``: how far an int8 model is from the one that it was made from."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.options import threads_option
+from edgebert.cli.progress import show_progress
+from edgebert.cli.receipt import figure_lines
+from edgebert.cli.terminal import escape
+from edgebert.cli.texts import read_texts
+from edgebert.destination import print_text
+from edgebert.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebert.evaluate import Comparison
+
+__all__ = ["evaluate"]
+
+_MOST_SHOWN = 10
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--against", required=True, metavar="SOURCE", help="What the model was converted from: a folder, or org/name."
+)
+@click.option(
+    "--texts", required=True, metavar="FILE", help="Texts, one a line; with --labels a CSV file with a header."
+)
+@click.option("--labels", metavar="COLUMN", help="The column of FILE that has the right labels.")
+@click.option(
+    "--text-column", default="text", show_default=True, metavar="COLUMN", help="The column of FILE that has the texts."
+)
+@click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs edgebert[plot]).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@threads_option
+def evaluate(
+    model: str,
+    against: str,
+    texts: str,
+    labels: str | None,
+    text_column: str,
+    plot: str | None,
+    as_json: bool,
+    threads: int | None,
+) -> None:
+    """Compare an .edgebert file with the trained model that it was made from.
+
+    Both read the same texts, edgebert's kernels in int8 and NumPy in fp32. With --labels, the accuracy
+    and the F1 of both are printed too.
+    """
+    from edgebert.evaluate import evaluate as compare_files
+
+    if plot is not None:
+        _check_matplotlib()
+    given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
+    with show_progress(total=None, visible=True) as advance:
+        comparison = compare_files(model, against, given, threads=threads, on_progress=lambda done, _: advance(0, done))
+    facts: dict[str, Any] = comparison.figures
+    if right is not None:
+        facts |= _quality(comparison, right)
+    changed = [] if comparison.logits is None else (~comparison.same_label).nonzero()[0].tolist()
+    if plot is not None:
+        from edgebert.evaluate.plot import draw
+
+        draw(comparison, plot)
+    if as_json:
+        facts["changed"] = [{"index": i, "text": comparison.texts[i], **_names(comparison, i)} for i in changed]
+        print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+        return
+    lines = figure_lines(facts)
+    if right is not None:
+        for name, what in (("int8", "int8"), ("fp32", "fp32")):
+            lines.append(
+                f"{what} on labels    accuracy {100 * facts[f'accuracy_{name}']:.2f} %,"
+                f" macro F1 {facts[f'f1_{name}']:.4f}"
+            )
+    for i in changed[:_MOST_SHOWN]:
+        names = _names(comparison, i)
+        lines.append(f"changed           {names['fp32']} became {names['int8']}: {comparison.texts[i]}")
+    if len(changed) > _MOST_SHOWN:
+        lines.append(f"                  and {len(changed) - _MOST_SHOWN} more (--json has all)")
+    print_text("".join(f"{escape(line)}\n" for line in lines))
+
+
+def _names(comparison: Comparison, i: int) -> dict[str, str]:
+    assert comparison.logits is not None
+    assert comparison.exact_logits is not None
+    label = comparison.labels
+    return {"fp32": label[comparison.exact_logits[i].argmax()], "int8": label[comparison.logits[i].argmax()]}
+
+
+def _quality(comparison: Comparison, right: list[str]) -> dict[str, float]:
+    """Return accuracy and macro F1 of both models."""
+    from edgebert.evaluate.quality import accuracy_and_f1
+
+    if comparison.logits is None or comparison.exact_logits is None:
+        raise InputError("the model has no classifier: leave --labels out")
+    unknown = sorted(set(right) - set(comparison.labels))
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no label of the model, expected one of {', '.join(comparison.labels)}")
+    facts = {}
+    for name, logits in (("int8", comparison.logits), ("fp32", comparison.exact_logits)):
+        found = [comparison.labels[i] for i in logits.argmax(axis=1)]
+        facts[f"accuracy_{name}"], facts[f"f1_{name}"] = accuracy_and_f1(found, right)
+    return facts
+
+
+def _read_labelled(path: str, text_column: str, label_column: str) -> tuple[list[str], list[str]]:
+    """Read texts and labels from a CSV file with a header."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in (text_column, label_column) if name not in (reader.fieldnames or [])]
+            if missing:
+                columns = ", ".join(reader.fieldnames or []) or "none"
+                raise InputError(f"{path} has no column {missing[0]!r}, its columns are {columns}")
+            rows = list(reader)
+    except OSError as error:
+        raise InputError(f"{path} could not be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: convert it") from error
+    if not rows:
+        raise InputError(f"{path}: no text in it, expected a row for each")
+    return [row[text_column] or "" for row in rows], [row[label_column] or "" for row in rows]
+
+
+def _check_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise InputError("--plot needs matplotlib; install edgebert[plot]") from error

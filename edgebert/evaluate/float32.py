@@ -1,0 +1,84 @@
+"""The encoder in float32, as it was trained: what an int8 model is measured against."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.kernels import reference
+
+__all__ = ["Float32Backend", "encode"]
+
+
+def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
+    """Run BERT's encoder (arXiv 1810.04805, section 3) on a packed batch.
+
+    Parameters
+    ----------
+    config : BertConfig
+    weights : mapping of str to ndarray [dtype=float32]
+        A checkpoint's tensors.
+    batch : PackedBatch
+
+    Returns
+    -------
+    ndarray [shape=(T, hidden_size), dtype=float32]
+        Within 2e-5 of transformers'.
+    """
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        return reference.layer_norm(x, weights[f"{name}.weight"], weights[f"{name}.bias"], config.layer_norm_eps)
+
+    x = weights["embeddings.word_embeddings.weight"][batch.input_ids]
+    x = x + weights["embeddings.token_type_embeddings.weight"][batch.token_type_ids]
+    x = norm(x + weights["embeddings.position_embeddings.weight"][batch.position_ids], "embeddings.LayerNorm")
+    for i in range(config.num_hidden_layers):
+        layer = f"encoder.layer.{i}"
+        query, key, value = (linear(x, f"{layer}.attention.self.{part}") for part in ("query", "key", "value"))
+        context = attend(query, key, value, batch.cu_seqlens, config.num_attention_heads)
+        x = norm(x + linear(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
+        inner = reference.gelu(linear(x, f"{layer}.intermediate.dense"), config.gelu)
+        x = norm(x + linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+    return x
+
+
+def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray, cu_seqlens: np.ndarray, heads: int) -> np.ndarray:
+    """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same."""
+    T, H = query.shape
+    by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
+    context = np.empty((T, heads, H // heads), np.float32)
+    for begin, end in itertools.pairwise(cu_seqlens):
+        if begin == end:
+            continue
+        q, k, v = (array[:, begin:end] for array in by_head)
+        scores = q @ k.transpose(0, 2, 1) / np.float32(math.sqrt(H // heads))
+        numerators = np.exp(scores - scores.max(axis=2, keepdims=True))
+        weights = numerators / numerators.sum(axis=2, keepdims=True)
+        context[begin:end] = (weights @ v).transpose(1, 0, 2)
+    return context.reshape(T, H)
+
+
+class Float32Backend:
+    """A checkpoint that computes, in the place of the engine (`edgebert.engine.backend.Backend`)."""
+
+    family, threads = "float32", 1
+
+    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
+        self._config = config
+        self._weights = {name: tensors[name] for name in tensors}  # a checkpoint reads them anew each time
+
+    def encode(self, batch: PackedBatch) -> np.ndarray:
+        """Return the last hidden states, float32 (T, hidden_size)."""
+        return encode(self._config, self._weights, batch)
+
+    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Multiply float32 (M, K) by (K, N)."""
+        return x @ weight

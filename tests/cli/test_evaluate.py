@@ -1,0 +1,113 @@
+"""``edgebert evaluate`` and the receipt that ``convert`` prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from edgebert.cli import cli
+from tests.golden import GOLDEN
+
+TEXTS = ["a good film", "bad", "neither good nor bad, only long", "the end"]
+
+
+@pytest.fixture
+def run():
+    """Return a function that runs the command in this process."""
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n\n".join(TEXTS), encoding="utf-8")
+    return path
+
+
+def labelled(path, labels):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "text"])
+        writer.writerows(zip(labels, TEXTS, strict=True))
+    return path
+
+
+def test_figures_for_people(run, golden_files, texts):
+    result = run("evaluate", golden_files["classifier"], "--against", GOLDEN / "classifier", "--texts", texts)
+    assert result.exit_code == 0, result.stderr
+    assert "against fp32      on 4 texts" in result.stdout
+    assert "cosine 0.99" in result.stdout
+    assert "labels            100.00 % the same" in result.stdout
+
+
+def test_labels_and_json(run, golden_files, tmp_path):
+    model = golden_files["classifier"]
+    info = json.loads(run("info", model, "--json").stdout)
+    path = labelled(tmp_path / "t.csv", [info["labels"][0]] * 4)
+    options = ["--against", GOLDEN / "classifier", "--texts", path, "--labels", "label", "--json"]
+    facts = json.loads(run("evaluate", model, *options).stdout)
+    assert facts["accuracy_int8"] == facts["accuracy_fp32"]
+    assert 0 <= facts["f1_fp32"] <= 1
+    assert facts["changed"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "option", "message"),
+    [
+        ("text,label\na,nonsense\n", "label", "'nonsense' is no label of the model, expected one of"),
+        ("text,class\na,b\n", "label", "has no column 'label', its columns are text, class"),
+        ("text,label\n", "label", "no text in it"),
+    ],
+)
+def test_bad_tables(run, golden_files, tmp_path, content, option, message):
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    result = run(
+        "evaluate", golden_files["classifier"], "--against", GOLDEN / "classifier", "--texts", path, "--labels", option
+    )
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_labels_of_a_model_without_any(run, golden_files, tmp_path):
+    path = labelled(tmp_path / "t.csv", "abcd")
+    options = ["--against", GOLDEN / "encoder", "--texts", path, "--labels", "label"]
+    result = run("evaluate", golden_files["encoder"], *options)
+    assert result.exit_code == 1
+    assert "has no classifier" in result.stderr
+
+
+def test_plot(run, golden_files, texts, tmp_path):
+    pytest.importorskip("matplotlib")
+    for name in ("classifier", "encoder"):
+        out = tmp_path / f"{name}.png"
+        options = ["--against", GOLDEN / name, "--texts", texts, "--plot", out]
+        assert run("evaluate", golden_files[name], *options).exit_code == 0
+        assert out.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    result = run("evaluate", golden_files["encoder"], *options[:-1], tmp_path / "no" / "out.png")
+    assert result.exit_code == 1
+    assert "could not be written" in result.stderr
+
+
+def test_convert_prints_its_receipt_and_info_keeps_it(run, tmp_path, texts):
+    output = tmp_path / "m.edgebert"
+    result = run("convert", GOLDEN / "classifier", output, "--evaluate", texts)
+    assert result.exit_code == 0, result.stderr
+    assert "against fp32      on 4 texts" in result.stdout
+    assert "worst layers" in result.stdout
+    assert "labels            100.00 % the same" in run("info", output).stdout
+
+
+def test_convert_below_the_agreement(run, tmp_path):
+    output = tmp_path / "m.edgebert"
+    result = run("convert", GOLDEN / "encoder", output, "--min-agreement", "1")
+    assert result.exit_code == 1
+    assert "expected at least 1.0" in result.stderr
+    assert not output.exists()
+    result = run("convert", GOLDEN / "encoder", output, "--min-agreement", "1", "--force")
+    assert result.exit_code == 0
+    assert "forced            the agreement is below" in result.stdout

@@ -1,0 +1,203 @@
+"""Comparisons and receipts: the figures are right, and bad models are not written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import edgebert
+from edgebert.checkpoint import open_checkpoint
+from edgebert.description import Description
+from edgebert.engine.backend import open_backend
+from edgebert.errors import AccuracyError, InputError
+from edgebert.evaluate import evaluate
+from edgebert.evaluate.compare import Side, compare
+from edgebert.evaluate.float32 import Float32Backend
+from edgebert.evaluate.quality import accuracy_and_f1
+from edgebert.quantize import encoder as quantize_encoder
+from edgebert.quantize.calibrate import default_texts, evaluation_texts
+from tests.golden import GOLDEN
+
+REVIEWS = Path(__file__).parent.parent / "data" / "reviews.txt"
+TEXTS = ["a good film", "bad", "neither good nor bad, only long", "the end"]
+
+
+def test_a_model_agrees_with_itself():
+    checkpoint = open_checkpoint(GOLDEN / "classifier")
+    itself = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
+    found = compare(checkpoint, itself, TEXTS)
+    np.testing.assert_allclose(found.pooled_cosines, 1)
+    np.testing.assert_allclose(found.token_cosines, 1)
+    assert len(found.token_cosines) == found.tokens
+    assert found.agreement == 1
+    assert found.figures["largest_logit_difference"] == 0
+
+
+def test_a_difference_is_seen_where_it_is():
+    """One changed weight of the classifier moves the logits, and no vector."""
+    checkpoint = open_checkpoint(GOLDEN / "classifier")
+    tensors = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
+    tensors["classifier.bias"] = tensors["classifier.bias"] + np.array([100, 0, 0], np.float32)
+    found = compare(checkpoint, Side(Float32Backend(checkpoint.config, tensors), tensors), TEXTS)
+    assert found.figures["largest_logit_difference"] == pytest.approx(100, abs=1e-3)
+    assert found.pooled_cosines.min() == pytest.approx(1)
+    assert found.agreement == (found.exact_logits.argmax(axis=1) == 0).mean()
+
+
+def test_evaluate_a_file(golden_files):
+    seen = []
+    found = evaluate(
+        golden_files["classifier"],
+        GOLDEN / "classifier",
+        TEXTS,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert found.texts == tuple(TEXTS)
+    assert 0.99 < found.pooled_cosines.min() <= 1
+    assert 0 < found.figures["largest_logit_difference"] < 0.2
+    assert seen[-1] == (4, 4)
+
+
+def test_models_that_do_not_belong_together(golden_files):
+    with pytest.raises(InputError, match=r"was not made from encoder"):
+        evaluate(golden_files["classifier"], GOLDEN / "encoder", TEXTS)
+    with pytest.raises(InputError, match="no texts"):
+        evaluate(golden_files["classifier"], GOLDEN / "classifier", [])
+
+
+def test_the_receipt_is_in_the_file(golden_files):
+    receipt = Description(golden_files["classifier"]).info["receipt"]
+    assert receipt["evaluation"]["label_agreement"] == receipt["agreement"] >= 0.99
+    assert receipt["evaluation"]["texts"] == len(evaluation_texts())
+    assert receipt["bytes_after"] < receipt["bytes_before"]
+    assert receipt["below_min_agreement"] is False
+    assert len(receipt["worst_layers"]) == 5
+    again = evaluate(golden_files["classifier"], GOLDEN / "classifier", evaluation_texts())
+    assert {name: receipt["evaluation"][name] for name in again.figures} == again.figures
+
+
+def test_what_is_measured_on_is_not_what_was_calibrated_on(golden_files):
+    """By the hashes in the file, and text by text."""
+    receipt = Description(golden_files["encoder"]).info["receipt"]
+    assert receipt["calibration"]["sha256"] != receipt["evaluation"]["sha256"]
+    texts = evaluation_texts()
+    assert receipt["evaluation"]["sha256"] == hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+    class NoWords:
+        vocabulary: ClassVar[dict[str, int]] = {}
+
+    assert not set(texts) & set(default_texts(NoWords()))
+
+
+def test_the_same_texts_for_both_are_refused(tmp_path):
+    output = tmp_path / "m.edgebert"
+    with pytest.raises(InputError, match="1 of 2 texts to evaluate on are among those to calibrate on"):
+        edgebert.convert(GOLDEN / "encoder", output, calibrate=["a", "b"], evaluate=["b", "c"])
+    for options in ({"calibrate": []}, {"evaluate": []}):
+        with pytest.raises(InputError, match="there are no texts to"):
+            edgebert.convert(GOLDEN / "encoder", output, **options)
+    assert not output.exists()
+
+
+def test_own_texts(tmp_path):
+    path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", calibrate=["a text", "two"], evaluate=TEXTS)
+    receipt = Description(path).info["receipt"]
+    assert receipt["calibration"]["texts"] == 2
+    assert receipt["evaluation"]["texts"] == 4
+
+
+def test_below_the_asked_for_agreement_nothing_is_written(tmp_path):
+    output = tmp_path / "m.edgebert"
+    with pytest.raises(
+        AccuracyError, match=r"agrees 0\.99\d+ with fp32, expected at least 1\.0; the worst layer is enc"
+    ):
+        edgebert.convert(GOLDEN / "encoder", output, min_agreement=1.0)
+    assert not list(tmp_path.iterdir())
+    edgebert.convert(GOLDEN / "encoder", output, min_agreement=1.0, force=True)
+    assert Description(output).info["receipt"]["below_min_agreement"] is True
+
+
+@pytest.mark.parametrize("limit", [0, 2e-5])
+def test_layers_that_lose_too_much_get_finer_groups(tmp_path, monkeypatch, golden_files, limit):
+    """Each its own: neighbouring layers then differ in their groups, and the kernels must follow."""
+    monkeypatch.setattr(quantize_encoder, "FINER_ABOVE", limit)
+    path = edgebert.convert(GOLDEN / "classifier", tmp_path / "finer.edgebert")
+    finer = Description(path).info["receipt"]["finer_groups"]
+    assert finer
+    assert set(finer.values()) <= {64, 128, 192}
+    figures = evaluate(path, GOLDEN / "classifier", TEXTS).figures
+    usual = evaluate(golden_files["classifier"], GOLDEN / "classifier", TEXTS).figures
+    assert figures["token_cosine_mean"] > usual["token_cosine_mean"] - 1e-4
+
+
+def plant_in_values(t, i):
+    for c in (7, 100, 201, 333):
+        for part in ("weight", "bias"):
+            t[f"encoder.layer.{i}.attention.self.value.{part}"][c] *= 100
+        t[f"encoder.layer.{i}.attention.output.dense.weight"][:, c] /= 100
+
+
+def plant_in_intermediate(t, i):
+    for c in (7, 500, 1001, 1400):
+        for part in ("weight", "bias"):
+            t[f"encoder.layer.{i}.intermediate.dense.{part}"][c] *= 100
+        t[f"encoder.layer.{i}.output.dense.weight"][:, c] /= 100
+
+
+def plant_in_hidden(t, i):
+    before = f"encoder.layer.{i - 1}.output.LayerNorm" if i else "embeddings.LayerNorm"
+    for c in (13, 150, 308):
+        for norm in (before, f"encoder.layer.{i}.attention.output.LayerNorm"):
+            for part in ("weight", "bias"):
+                t[f"{norm}.{part}"][c] *= 100
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "intermediate.dense"):
+            t[f"encoder.layer.{i}.{name}.weight"][:, c] /= 100
+
+
+@pytest.mark.parametrize(
+    ("plant", "least"), [(plant_in_values, 0.999), (plant_in_intermediate, 0.999), (plant_in_hidden, 0.996)]
+)
+def test_planted_outlier_channels(material, tmp_path, plant, least):
+    """MiniLM with channels a hundred times the rest, wherever a linear layer reads.
+
+    In the hidden states they also drown what the residual connections carry, so that this model, unlike MiniLM, shows
+    every error of a layer in full.
+    """
+    folder = tmp_path / "model"
+    shutil.copytree(material("minilm-l6"), folder)
+    tensors = {name: array.copy() for name, array in load_file(folder / "model.safetensors").items()}
+    for i in range(6):
+        plant(tensors, i)
+    save_file(tensors, folder / "model.safetensors")
+    texts = REVIEWS.read_text(encoding="utf-8").splitlines()
+    path = edgebert.convert(folder, tmp_path / "m.edgebert", evaluate=texts)
+    assert Description(path).info["receipt"]["evaluation"]["pooled_cosine_mean"] >= least
+
+
+@pytest.mark.parametrize(
+    ("found", "right", "expected"),
+    [
+        ("aabb", "aabb", (1, 1)),
+        ("aaaa", "aabb", (0.5, (2 / 3 + 0) / 2)),
+        ("aab", "abb", (2 / 3, (2 / 3 + 2 / 3) / 2)),
+        ("c", "a", (0, 0)),
+    ],
+)
+def test_accuracy_and_f1(found, right, expected):
+    """Worked out by hand; a label that is only found, or only right, counts in the mean."""
+    assert accuracy_and_f1(list(found), list(right)) == pytest.approx(expected)
+
+
+def test_the_reference_gives_a_receipt_too(monkeypatch, golden_files):
+    """Where nothing is to be compiled, NumPy stands in for the kernels."""
+    monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
+    description = Description(golden_files["encoder"])
+    checkpoint = open_checkpoint(GOLDEN / "encoder")
+    side = Side(open_backend(checkpoint.config, description.tensors, 1, 4096), description.tensors)
+    assert compare(checkpoint, side, TEXTS).pooled_cosines.min() > 0.998
