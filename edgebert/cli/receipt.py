@@ -28,7 +28,7 @@ def figure_lines(figures: dict[str, Any]) -> list[str]:
         lines.append(f"{what:<18}cosine {mean:.5f} on the average, {least:.5f} at worst")
     if "label_agreement" in figures:
         lines.append(
-            f"labels            {100 * figures['label_agreement']:.2f} % the same,"
+            f"same label        {100 * figures['label_agreement']:.2f} %,"
             f" logits at most {figures['largest_logit_difference']:.3f} apart"
         )
     return lines

@@ -68,7 +68,7 @@ def test_info(described: FakeModel) -> None:
         "\nagainst fp32      on 2 texts of 9 tokens\n"
         "text vectors      cosine 0.99900 on the average, 0.99800 at worst\n"
         "token vectors     cosine 0.99800 on the average, 0.99700 at worst\n"
-        "labels            50.00 % the same, logits at most 0.250 apart\n"
+        "same label        50.00 %, logits at most 0.250 apart\n"
         "worst layers      a\\x1b 1.0e-02\n"
         "finer groups      a 64\n"
         "forced            the agreement is below the 0.99 that was asked for\n"

@@ -41,7 +41,7 @@ def test_figures_for_people(run, golden_files, texts):
     assert result.exit_code == 0, result.stderr
     assert "against fp32      on 4 texts" in result.stdout
     assert "cosine 0.99" in result.stdout
-    assert "labels            100.00 % the same" in result.stdout
+    assert "same label        100.00 %" in result.stdout
 
 
 def test_labels_and_json(run, golden_files, tmp_path):
@@ -99,7 +99,7 @@ def test_convert_prints_its_receipt_and_info_keeps_it(run, tmp_path, texts):
     assert result.exit_code == 0, result.stderr
     assert "against fp32      on 4 texts" in result.stdout
     assert "worst layers" in result.stdout
-    assert "labels            100.00 % the same" in run("info", output).stdout
+    assert "same label        100.00 %" in run("info", output).stdout
 
 
 def test_convert_below_the_agreement(run, tmp_path):
