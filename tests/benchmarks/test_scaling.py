@@ -1,0 +1,42 @@
+"""The arithmetic of scaling and of the profile."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks.profile import macs_of, stage_seconds
+from benchmarks.scaling import cliffs, measure
+from edgebert.description import Description
+from edgebert.engine.encoder import Encoder
+from edgebert.engine.library import load_library
+from edgebert.engine.processor import available_families
+
+
+def test_cliffs_come_largest_first():
+    assert cliffs({8: 1.0, 9: 1.1, 10: 2.2}) == [(pytest.approx(2.0), 10), (pytest.approx(1.1), 9)]
+
+
+def test_measure_tells_slow_from_quick():
+    found = measure({"slow": lambda: time.sleep(0.01), "quick": lambda: time.sleep(0.001)}, rounds=2, seconds=0.02)
+    assert 0.01 <= found["slow"] < 0.1
+    assert 0.001 <= found["quick"] < found["slow"]
+
+
+def test_a_profile_has_every_stage_and_adds_up(golden_files):
+    """The stages' times are those of the whole pass, none below zero; times are taken only when asked for."""
+    description = Description(golden_files["encoder"])
+    encoder = Encoder(description.config, description.tensors, load_library(available_families()[0]), 2, 64)
+    stages = stage_seconds(encoder, list(range(1, 60)), passes=20)
+    names = {"embed", "query_key_value", "attend", "quantize_context", "attention_output", "add_and_norm"}
+    assert stages.keys() == names | {"feed_forward", "output"}
+    assert all(seconds >= 0 for seconds in stages.values())
+    assert 1e-6 < sum(stages.values()) < 0.1
+
+
+def test_multiplications_of_a_text(golden_files):
+    """hidden 48, intermediate as in the file, 2 layers."""
+    config = Description(golden_files["encoder"]).config
+    H, I = config.hidden_size, config.intermediate_size  # noqa: E741 (the field's own name)
+    assert sum(macs_of(config, 10).values()) == 2 * 10 * (4 * H * H + 2 * H * I + 2 * 10 * H)
