@@ -22,7 +22,7 @@ from benchmarks.environment import print_environment
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
-from edgebert.engine.encoder import SLACK_ROWS, scratch_bytes
+from edgebert.engine.encoder import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import LINEAR, group_size
@@ -59,10 +59,12 @@ class Matmul:
         rng = np.random.default_rng(0)
         family = FAMILIES[library.family]
         self._library, self.macs = library, M * K * N
-        self.x = rng.integers(0, 256, (M + SLACK_ROWS, K), np.uint8)
-        self.weight = rng.integers(-64, 65, (N // LANES, K // 4, LANES, 4), np.int8)
+        self.x = aligned_empty((M + SLACK_ROWS) * K, np.uint8).reshape(-1, K)
+        self.x[:] = rng.integers(0, 256, self.x.shape, np.uint8)
+        self.weight = aligned_empty(N * K, np.int8).reshape(N // LANES, K // 4, LANES, 4)
+        self.weight[:] = rng.integers(-64, 65, self.weight.shape, np.int8)
         self.out = np.empty((M, N), np.float32)
-        self._scratch = np.empty(scratch_bytes(family, LANES, 1), np.uint8)
+        self._scratch = aligned_empty(scratch_bytes(family, LANES, 1), np.uint8)
         G = -(-K // group_size(K))
         self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
         factors = {name: np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
