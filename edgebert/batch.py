@@ -95,6 +95,8 @@ def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None) -> 
     token_types : the same shape, optional
         Zeros by default.
     """
+    if len(sequences) == 1:  # what a program that answers at once has: a third of the time
+        return _alone(sequences[0], None if token_types is None else token_types[0])
     lengths = np.fromiter(map(len, sequences), np.int32, len(sequences))
     cu_seqlens = np.zeros(len(sequences) + 1, np.int32)
     np.cumsum(lengths, out=cu_seqlens[1:])
@@ -102,6 +104,13 @@ def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None) -> 
     types = np.zeros_like(input_ids) if token_types is None else _concatenated(token_types)
     position_ids = np.arange(len(input_ids), dtype=np.int32) - np.repeat(cu_seqlens[:-1], lengths)
     return PackedBatch(input_ids, types, position_ids.astype(np.int32), cu_seqlens)
+
+
+def _alone(ids: Ids, types: Ids | None) -> PackedBatch:
+    input_ids = np.array(ids, np.int32)
+    token_types = np.zeros_like(input_ids) if types is None else np.array(types, np.int32)
+    positions = np.arange(len(input_ids), dtype=np.int32)
+    return PackedBatch(input_ids, token_types, positions, np.array([0, len(input_ids)], np.int32))
 
 
 def _concatenated(sequences: Sequence[Ids]) -> np.ndarray:

@@ -46,9 +46,7 @@ LOWEST = f32(-1e37)
 """A score that no key comes near: its numerator is 2**-126."""
 
 
-wide_tile = dot_tile(PANELS)
-double_tile = dot_tile(min(PANELS, 2))
-single_tile = dot_tile(1)
+tile = dot_tile()
 
 
 @kernel
@@ -58,13 +56,7 @@ def product(rows, steps, a, a_row, b, b_panel, panels, out, out_row):
     while panel < panels:
         count = min(panels - panel, PANELS)
         weight = b + panel * b_panel
-        sums = out + panel * PANEL_BYTES
-        if count == PANELS:
-            wide_tile(rows, steps, a, a_row, 4, weight, b_panel, PANEL_BYTES, sums, out_row)
-        elif count == 2:
-            double_tile(rows, steps, a, a_row, 4, weight, b_panel, PANEL_BYTES, sums, out_row)
-        else:
-            single_tile(rows, steps, a, a_row, 4, weight, b_panel, PANEL_BYTES, sums, out_row)
+        tile(rows, count, steps, a, a_row, 4, weight, b_panel, PANEL_BYTES, out + panel * PANEL_BYTES, out_row)
         panel += count
 
 

@@ -9,7 +9,7 @@ from edgebert.kernels.simd.tile import PANEL_BYTES, fma_tile
 
 ROWS = current().fma_rows
 
-tile = fma_tile(1)
+tile = fma_tile()
 
 
 @kernel
@@ -24,5 +24,5 @@ def dense(x, M, K, weight, N, out):
         m = share(M, i, tiles)
         rows = share(M, i + 1, tiles) - m
         for n in range(0, N, LANES):
-            tile(rows, K, x + 4 * m * K, 4 * K, 4, weight + 4 * n, PANEL_BYTES, 4 * N, out + 4 * (m * N + n), 4 * N)
+            tile(rows, 1, K, x + 4 * m * K, 4 * K, 4, weight + 4 * n, PANEL_BYTES, 4 * N, out + 4 * (m * N + n), 4 * N)
     return np.int64(0)

@@ -11,7 +11,7 @@ from edgebert.kernels.layer_norm import add_row, layer_norm
 from edgebert.kernels.matmul import linear_at, matmul, matmul_tasks
 from edgebert.kernels.plan import LAYER, NORM, PLAN
 from edgebert.kernels.quantize_rows import quantize_row
-from edgebert.kernels.schedule import TASKS_PER_THREAD, complete, draw, finish_and_draw, share, wait_for
+from edgebert.kernels.schedule import TASKS_PER_THREAD, complete, draw, finish_and_draw, linger, share, wait_for
 from edgebert.kernels.simd.ops import atomic_add, atomic_load, configure_tiles, load_index, record, release_tiles
 
 plan_at = record(PLAN)
@@ -26,9 +26,10 @@ def encode(plan_address, epoch, thread):
 
     Reads a PLAN; leaves the last hidden states in `plan.hidden`. Thread 0 returns when they are there and no
     other thread reads the plan any more; the others help as far as they come in time, that is while the plan
-    is in this `epoch`. Twin: `reference.encode`.
+    is in this `epoch`, and linger for the next. Twin: `reference.encode`.
     """
     plan = plan_at(plan_address)
+    epoch_address, active, yield_processor = plan.epoch, plan.active, plan.yield_processor
     # First counted, then checked: thread 0 ends the epoch first, and waits for the count then.
     atomic_add(plan.active, 1)
     if atomic_load(plan.epoch) == epoch:
@@ -39,6 +40,8 @@ def encode(plan_address, epoch, thread):
     if thread == 0:
         atomic_add(plan.epoch, 1)
         wait_for(plan.active, 0, plan.yield_processor)
+    else:
+        linger(epoch_address, epoch, active, yield_processor)
     return 0
 
 

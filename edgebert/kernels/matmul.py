@@ -16,96 +16,7 @@ PANELS = current().tile_panels
 TILE_BYTES = 4 * LANES * ROWS * PANELS
 """Scratch for the int32 sums of one tile."""
 
-wide_tile = linear_tile(PANELS)
-double_tile = linear_tile(min(PANELS, 2))
-single_tile = linear_tile(1)
-
-
-@kernel
-def linear_rows(
-    rows,
-    panels,
-    steps,
-    a,
-    a_row,
-    b,
-    b_panel,
-    out,
-    out_row,
-    zero,
-    scale,
-    x_row,
-    sums,
-    factors,
-    before,
-    before_row,
-    scratch,
-):
-    """Compute one tile of one group; see `linear_tile`."""
-    b_step = np.int64(PANEL_BYTES)
-    if panels == PANELS:
-        wide_tile(
-            rows,
-            steps,
-            a,
-            a_row,
-            4,
-            b,
-            b_panel,
-            b_step,
-            out,
-            out_row,
-            zero,
-            scale,
-            x_row,
-            sums,
-            factors,
-            before,
-            before_row,
-            scratch,
-        )
-    elif panels == 2:
-        double_tile(
-            rows,
-            steps,
-            a,
-            a_row,
-            4,
-            b,
-            b_panel,
-            b_step,
-            out,
-            out_row,
-            zero,
-            scale,
-            x_row,
-            sums,
-            factors,
-            before,
-            before_row,
-            scratch,
-        )
-    else:
-        single_tile(
-            rows,
-            steps,
-            a,
-            a_row,
-            4,
-            b,
-            b_panel,
-            b_step,
-            out,
-            out_row,
-            zero,
-            scale,
-            x_row,
-            sums,
-            factors,
-            before,
-            before_row,
-            scratch,
-        )
+tile = linear_tile()
 
 
 @kernel
@@ -126,14 +37,16 @@ def matmul_block(x, x_scale, x_zero, M, linear, first, last, out, out_row, scrat
             for i in range(tiles):
                 m = share(M, i, tiles)
                 rows = share(M, i + 1, tiles) - m
-                linear_rows(
+                tile(
                     rows,
                     panels,
                     min(group, K - k) // 4,
                     x + m * K + k,
                     K,
+                    4,
                     weight,
                     panel_stride,
+                    PANEL_BYTES,
                     out + m * out_row + PANEL_BYTES * (panel - first),
                     out_row,
                     x_zero + 4 * (m * groups + g),

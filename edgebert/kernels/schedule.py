@@ -8,6 +8,7 @@ from edgebert.kernels.jit import kernel
 from edgebert.kernels.plan import FINISHED_OFFSET, STAGE_BYTES, TIME_OFFSET
 from edgebert.kernels.simd.ops import atomic_add, atomic_load, call, pause, read_clock
 
+SPINS_PER_YIELD = 256
 SPINS = 4096
 """Looks at a counter before the processor is offered to other threads: about 0.1 ms."""
 
@@ -42,6 +43,21 @@ def complete(plan, stage, tasks):
     if plan.clock != 0:
         read_clock(plan.clock, record + TIME_OFFSET)
     return stage + 1
+
+
+@kernel
+def linger(epoch_address, epoch, active, yield_processor):
+    """Wait a while for the next forward pass: return when one has begun after `epoch`, or none comes.
+
+    To park and be woken takes longer than a short text. And what waits here holds up nobody: back in Python it would
+    contend for the interpreter's lock with the thread that has just finished, and wants to return.
+    """
+    spins = 0
+    while spins < SPINS and (atomic_load(epoch_address) == epoch or atomic_load(active) == 0):
+        spins += 1
+        pause()
+        if spins % SPINS_PER_YIELD == 0:
+            call(yield_processor)
 
 
 @kernel

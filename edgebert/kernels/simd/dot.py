@@ -1,7 +1,8 @@
 """The int8 dot product of four: ``acc[i] += sum_j a[i][j] * w[i][j]``, one lowering per family.
 
-``a`` is unsigned (activations, 0..255), ``w`` signed (weights, -64..63): no intermediate saturates, since
-255 * 64 * 2 = 32640 fits the 16 bits of ``vpmaddubsw``; so every family gives the same integers.
+``a`` is unsigned (activations, 0..255), ``w`` signed (weights, -127..127). The 16 bits in which ``vpmaddubsw`` adds two
+products would saturate, but for the rule of pairs (`edgebert.quantize.law`), and in attention for operands of seven
+bits (127 * 127 * 2 = 32258); so every family gives the same integers.
 Operands are LLVM vectors of i32, each lane holding four bytes.
 """
 

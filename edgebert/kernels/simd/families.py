@@ -31,8 +31,8 @@ class Family:
         The lowering of the int8 dot product, a name in `edgebert.kernels.simd.dot`.
     tile_rows, tile_panels : int
         Largest register tile of the int8 matmul: rows by panels of 16 columns.
-    fma_rows, fma_panels : int
-        The same for float32.
+    fma_rows : int
+        Rows of the float32 tile, of one panel.
     """
 
     name: str
@@ -43,7 +43,6 @@ class Family:
     tile_rows: int
     tile_panels: int
     fma_rows: int
-    fma_panels: int
 
     @property
     def has_fma(self) -> bool:
@@ -58,12 +57,12 @@ _AMX = (*_AVX512, "avx512vnni", "amx-tile", "amx-int8")
 FAMILIES = {
     family.name: family
     for family in (
-        Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8, 2),
-        Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8, 2),
-        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, 2),
-        Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5, 1),
-        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, 1),
-        Family("portable", "", "", (), "portable", 4, 1, 4, 1),
+        Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8),
+        Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8),
+        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8),
+        Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
+        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5),
+        Family("portable", "", "", (), "portable", 4, 1, 4),
     )
 }
 """Name -> family, in the order of preference."""

@@ -140,19 +140,19 @@ def _store_outputs(builder, given, r, offset, sums):
 
 
 def _tile(kind, rows, panels, lanes, element, step, finish=_store_sums, extra=()):
-    """Make the intrinsic that switches over the tiles of 1..rows rows."""
-    vectors = panels * LANES // lanes
+    """Make the intrinsic that switches over the tiles of 1..rows rows and 1..panels panels."""
 
-    def emit(builder, args):
+    def emit(builder, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
-        switch = builder.switch(args[0], done)
-        for r in range(1, rows + 1):
-            block = builder.append_basic_block(f"tile.{r}")
-            switch.add_case(I64(r), block)
-            name = f"{kind}_tile_{r}x{panels}"
-            function = _emit(builder.module, name, r, vectors, lanes, element, step, finish, extra)
+        # Row counts are below 64.
+        switch = builder.switch(builder.add(row_count, builder.mul(panel_count, I64(64))), done)
+        for r, p in itertools.product(range(1, rows + 1), range(1, panels + 1)):
+            block = builder.append_basic_block(f"tile.{r}.{p}")
+            switch.add_case(I64(r + 64 * p), block)
+            vectors = p * LANES // lanes
+            function = _emit(builder.module, f"{kind}_tile_{r}x{p}", r, vectors, lanes, element, step, finish, extra)
             with builder.goto_block(block):
-                builder.call(function, args)
+                builder.call(function, [row_count, *args])
                 builder.branch(done)
         builder.position_at_end(done)
 
@@ -160,25 +160,27 @@ def _tile(kind, rows, panels, lanes, element, step, finish=_store_sums, extra=()
 
 
 def _intrinsic(emit, extra):
-    """Make an intrinsic without a result from a function (builder, arguments)."""
-    signature = types.void(*[types.int64] * (10 + len(extra)))
+    """Make an intrinsic without a result from a function (builder, rows, panels, other arguments)."""
+    signature = types.void(*[types.int64] * (11 + len(extra)))
 
     def codegen(context, builder, sig, args):
-        emit(builder, args)
+        emit(builder, args[0], args[1], list(args[2:]))
         return context.get_dummy_value()
 
+    # An intrinsic's typing function must name its arguments: Numba reads the signature.
     if extra:
 
         @intrinsic
         def linear(
-            context, rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row, e0, e1, e2, e3, e4, e5, e6, e7
-        ):
+            context, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row,
+            x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch,
+        ):  # fmt: skip
             return signature, codegen
 
         return linear
 
     @intrinsic
-    def tile(context, rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row):
+    def tile(context, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row):
         return signature, codegen
 
     return tile
@@ -246,36 +248,42 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
 
 
 def _matrix_tile(kind, panels, extra=()):
-    """Make the intrinsic of `_emit_matrix` for up to 32 rows."""
+    """Make the intrinsic of `_emit_matrix` for up to 32 rows and `panels` panels."""
 
-    def emit(builder, args):
-        one, two = (_emit_matrix(builder.module, f"{kind}_tile_{t}x{panels}", t, panels, extra) for t in (1, 2))
-        with builder.if_else(builder.icmp_signed(">", args[0], I64(LANES))) as (many, few):
-            with many:
-                builder.call(two, args)
-            with few:
-                builder.call(one, args)
+    def emit(builder, row_count, panel_count, args):
+        done = builder.append_basic_block("tile.done")
+        row_tiles = builder.zext(builder.icmp_signed(">", row_count, I64(LANES)), I64)
+        switch = builder.switch(builder.add(row_tiles, builder.mul(panel_count, I64(2))), done)
+        for t, p in itertools.product((1, 2), range(1, panels + 1)):
+            block = builder.append_basic_block(f"tile.{t}.{p}")
+            switch.add_case(I64(t - 1 + 2 * p), block)
+            function = _emit_matrix(builder.module, f"{kind}_tile_{t}x{p}", t, p, extra)
+            with builder.goto_block(block):
+                builder.call(function, [row_count, *args])
+                builder.branch(done)
+        builder.position_at_end(done)
 
     return _intrinsic(emit, extra)
 
 
-def dot_tile(panels):
-    """Make the int8 tile of `panels` panels: out[r, n] = sum_k a[r, k] * b[k, n], int32, exact.
+def dot_tile():
+    """Make the int8 tile: out[r, n] = sum_k a[r, k] * b[k, n], int32, exact.
 
-    Called as ``tile(rows, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row)``: `steps` steps of four along K;
-    addresses of uint8 `a` and of int8 `b` in panels; bytes from row to row and step to step of `a`, from panel to
-    panel and step to step of `b`, from row to row of the int32 result `out` (rows, panels * 16).
+    Called as ``tile(rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row)``: at most the family's
+    rows and panels; `steps` steps of four along K; addresses of uint8 `a` and of int8 `b` in panels; bytes from row to
+    row and step to step of `a`, from panel to panel and step to step of `b`, from row to row of the int32 result `out`
+    (rows, panels * 16).
 
     Matrix instructions read and write rows up to a multiple of 16, and read steps up to one of 16, where either
     operand must be zero.
     """
-    if current().dot == MATRIX:
-        return _matrix_tile("dot", panels)
-    lanes, step = LOWERINGS[current().dot]
-    return _tile("dot", current().tile_rows, panels, lanes, I32, step)
+    family = current()
+    if family.dot == MATRIX:
+        return _matrix_tile("dot", family.tile_panels)
+    return _tile("dot", family.tile_rows, family.tile_panels, LOWERINGS[family.dot][0], I32, LOWERINGS[family.dot][1])
 
 
-def linear_tile(panels):
+def linear_tile():
     """Make the tile of a linear layer: an int8 product, and its epilogue while the sums are in registers.
 
     Called as ``tile(<as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch)``:
@@ -283,14 +291,15 @@ def linear_tile(panels):
     column; of the float32 outputs so far, bytes from row to row of them (0 for the bias); of room for a tile of sums.
     `out` is float32.
     """
-    if current().dot == MATRIX:
-        return _matrix_tile("linear", panels, _EPILOGUE)
-    lanes, step = LOWERINGS[current().dot]
-    return _tile("linear", current().tile_rows, panels, lanes, I32, step, _store_outputs, _EPILOGUE)
+    family = current()
+    if family.dot == MATRIX:
+        return _matrix_tile("linear", family.tile_panels, _EPILOGUE)
+    lanes, step = LOWERINGS[family.dot]
+    return _tile("linear", family.tile_rows, family.tile_panels, lanes, I32, step, _store_outputs, _EPILOGUE)
 
 
-def fma_tile(panels):
-    """Make the float32 tile: like `dot_tile`, with one float32 where that has four bytes.
+def fma_tile():
+    """Make the float32 tile of one panel: like `dot_tile`, with one float32 where that has four bytes.
 
     Each product is added with one rounding, in the order of K.
     """
@@ -298,4 +307,4 @@ def fma_tile(panels):
     def step(builder, acc, a, b):
         return multiply_add(builder, a, b, acc)
 
-    return _tile("fma", current().fma_rows, panels, LANES, F32, step)
+    return _tile("fma", current().fma_rows, 1, LANES, F32, step)
