@@ -23,6 +23,7 @@ from benchmarks.tables import print_table, show_progress, write_json
 from benchmarks.texts import read_texts
 from benchmarks.workers import Entry, Worker, add_peer_options, entries, open_workers, print_engines
 from edgebert.checkpoint import open_checkpoint
+from edgebert.evaluate.compare import cosines
 
 __all__ = ["cosines", "decode_vectors", "embed_request", "pair_correlation", "spearman"]
 
@@ -45,12 +46,6 @@ def embed_request(source: Path, texts: list[str], batch: int) -> dict[str, Any]:
 def decode_vectors(answer: dict[str, Any]) -> np.ndarray:
     """Return the vectors of a worker's answer, float32 (texts, hidden_size)."""
     return np.frombuffer(base64.b64decode(answer["vectors"]), "<f4").reshape(answer["shape"])
-
-
-def cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the cosine of each row of `x` with the same row of `y`, float64 (rows,)."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    return (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

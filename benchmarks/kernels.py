@@ -28,7 +28,7 @@ from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import LINEAR, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
-__all__ = ["Matmul"]
+__all__ = ["Matmul", "burst"]
 
 SHAPES = {
     "MiniLM query_key_value": (384, 1152),

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
 from edgebert.engine.processor import available_families
 from edgebert.kernels.simd.dot import LOWERINGS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
+from edgebert.kernels.simd.ops import load_tile_shapes, tile_call
 
 __all__ = ["Peak"]
 
@@ -76,29 +76,23 @@ def _matrix_loop() -> ir.Module:
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
     address = _I8.as_pointer()
 
-    def call(builder: ir.IRBuilder, name: str, *operands: ir.Value) -> None:
-        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
-        builder.call(cgutils.get_or_insert_function(module, kind, f"llvm.x86.{name}"), operands)
-
     builder = ir.IRBuilder(entry)
-    shapes = ir.GlobalVariable(module, ir.ArrayType(_I8, 64), "shapes")
-    shapes.initializer = ir.Constant(shapes.type.pointee, [1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8])
-    call(builder, "ldtilecfg", builder.bitcast(shapes, address))
+    load_tile_shapes(builder)
     for register in range(4):
-        call(builder, "tilezero", _I8(register))
+        tile_call(builder, "tilezero", _I8(register))
     for register, operand in ((4, a_address), (5, a_address), (6, w_address), (7, w_address)):
-        call(builder, "tileloadd64", _I8(register), builder.inttoptr(operand, address), _I64(64))
+        tile_call(builder, "tileloadd64", _I8(register), builder.inttoptr(operand, address), _I64(64))
     builder.branch(loop)
     builder = ir.IRBuilder(loop)
     count = builder.phi(_I64)
     for total, a, w in ((0, 4, 6), (1, 4, 7), (2, 5, 6), (3, 5, 7)):
-        call(builder, "tdpbusd", _I8(total), _I8(a), _I8(w))
+        tile_call(builder, "tdpbusd", _I8(total), _I8(a), _I8(w))
     next_count = builder.add(count, _I64(1))
     count.add_incoming(_I64(0), entry)
     count.add_incoming(next_count, loop)
     builder.cbranch(builder.icmp_signed("<", next_count, rounds), loop, done)
     builder = ir.IRBuilder(done)
-    call(builder, "tilerelease")
+    tile_call(builder, "tilerelease")
     builder.ret_void()
     return module
 

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 import edgebert
 from benchmarks.environment import print_environment
+from benchmarks.kernels import burst
 from benchmarks.latency import figure, numbers
 from benchmarks.tables import print_table, show_progress, write_json
 
@@ -32,14 +30,7 @@ def measure(calls: dict[str, Callable[[], object]], rounds: int, seconds: float)
     for turn in range(rounds):
         for name, call in calls.items():
             show_progress(f"round {turn + 1} of {rounds}: {name}")
-            call()
-            times: list[float] = []
-            end = time.perf_counter() + seconds
-            while len(times) < 3 or time.perf_counter() < end:
-                begin = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - begin)
-            bursts[name].append(float(np.median(times)))
+            bursts[name].append(burst(call, seconds))
     return {name: figure(each) for name, each in bursts.items()}
 
 

@@ -21,7 +21,7 @@ from edgebert.evaluate.float32 import Float32Backend
 from edgebert.heads.classification import SequenceClassification
 from edgebert.heads.pooling import pool
 
-__all__ = ["Comparison", "Side", "compare", "evaluate", "text_hash"]
+__all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "text_hash", "token_budget"]
 
 TOKEN_BUDGET = 4096
 
@@ -135,11 +135,12 @@ def evaluate(
         raise InputError(
             f"{description.path} was not made from {checkpoint.name}: their sizes or labels differ; name its source"
         )
-    backend = open_backend(config, description.tensors, default_threads(threads), _budget(config))
+    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
     return compare(checkpoint, Side(backend, description.tensors), texts, on_progress)
 
 
-def _budget(config: BertConfig) -> int:
+def token_budget(config: BertConfig) -> int:
+    """Return the most tokens of one forward pass while two models are compared."""
     return max(TOKEN_BUDGET, config.max_position_embeddings)
 
 
@@ -159,13 +160,13 @@ def compare(
     pooled, token = np.empty(len(texts)), []
     logits = np.zeros((2, len(texts), len(checkpoint.labels)), np.float32)
     done = 0
-    for indices in batches([len(text.ids) for text in tokens], _budget(checkpoint.config)):
+    for indices in batches([len(text.ids) for text in tokens], token_budget(checkpoint.config)):
         batch = pack([tokens[i].ids for i in indices], [tokens[i].type_ids for i in indices])
         hidden = [side.backend.encode(batch) for side in (quantized, exact)]
-        token.append(_cosines(*hidden))
+        token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
         vectors = [np.stack([pool(rows, checkpoint.pooling) for rows in each]) for each in of_texts]
-        pooled[indices] = _cosines(*vectors)
+        pooled[indices] = cosines(*vectors)
         for k, head in enumerate(heads):
             if head is not None:
                 logits[k][indices] = head.logits(np.stack([rows[0] for rows in of_texts[k]]))
@@ -189,8 +190,8 @@ def _head(checkpoint: Checkpoint, side: Side) -> SequenceClassification | None:
     return SequenceClassification(side.tensors, checkpoint.labels, checkpoint.problem_type, side.backend)
 
 
-def _cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the cosine of each row of `x` with the same row of `y`."""
+def cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row of `x` with the same row of `y`, float64 (rows,)."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     lengths = np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1))
     return (x * y).sum(axis=1) / np.maximum(lengths, 1e-300)

@@ -35,9 +35,10 @@ def expand(
     size = min(group, linear.N - first)
     values = scratch + TILE_BYTES
     matmul_block(
-        x + m * linear.K,
-        x_scale + 4 * m * linear.groups,
-        x_zero + 4 * m * linear.groups,
+        x,
+        x_scale,
+        x_zero,
+        m,
         rows,
         linear,
         first // LANES,

@@ -119,9 +119,10 @@ def project_heads(
     row_bytes = 4 * (last - first) * head_dim
     values = scratch + TILE_BYTES
     matmul_block(
-        x + m * linear.K,
-        x_scale + 4 * m * linear.groups,
-        x_zero + 4 * m * linear.groups,
+        x,
+        x_scale,
+        x_zero,
+        m,
         rows,
         linear,
         first * head_dim // LANES,

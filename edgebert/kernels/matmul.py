@@ -20,9 +20,12 @@ tile = linear_tile()
 
 
 @kernel
-def matmul_block(x, x_scale, x_zero, M, linear, first, last, out, out_row, scratch):
-    """Compute M rows and panels first..last of Y into float32 `out`, which begins with the first of these panels."""
+def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row, scratch):
+    """Compute rows begin..begin + M and panels first..last of Y into float32 `out`, which begins with these."""
     K, group, groups = linear.K, linear.group, linear.groups
+    x += begin * K
+    x_scale += 4 * begin * groups
+    x_zero += 4 * begin * groups
     panel_stride = K // 4 * PANEL_BYTES
     tiles = (M + ROWS - 1) // ROWS
     panel = first
@@ -107,9 +110,10 @@ def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task
     m = share(M, block, blocks)
     rows = share(M, block + 1, blocks) - m
     matmul_block(
-        x + m * linear.K,
-        x_scale + 4 * m * linear.groups,
-        x_zero + 4 * m * linear.groups,
+        x,
+        x_scale,
+        x_zero,
+        m,
         rows,
         linear,
         first,

@@ -17,7 +17,7 @@ from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.processor import default_threads
 from edgebert.errors import AccuracyError, InputError, OutputError
-from edgebert.evaluate.compare import TOKEN_BUDGET, Side, compare, text_hash
+from edgebert.evaluate.compare import Side, compare, text_hash, token_budget
 from edgebert.layout import TOKENIZER, pack_tokenizer
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
 from edgebert.quantize.encoder import OnProgress, Report, half, quantize_encoder
@@ -87,8 +87,7 @@ def convert(
     evaluate = evaluation_texts() if evaluate is None else list(evaluate)
     _check_texts(calibrate, evaluate)
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, on_progress)
-    budget = max(TOKEN_BUDGET, checkpoint.config.max_position_embeddings)
-    backend = open_backend(checkpoint.config, tensors, default_threads(), budget)
+    backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
     accepted = comparison.agreement >= min_agreement
     receipt = {
@@ -98,7 +97,7 @@ def convert(
         "min_agreement": min_agreement,
         "below_min_agreement": not accepted,
         "worst_layers": dict(sorted(report.errors.items(), key=lambda item: -item[1])[:_WORST_LAYERS]),
-        "finer_groups": {name: group for name, group in report.groups.items() if name in report.refined},
+        "finer_groups": report.finer,
         "bytes_before": checkpoint.size_bytes,
         "bytes_after": sum(array.nbytes for array in tensors.values()),
         "seconds": round(time.monotonic() - started, 1),

@@ -35,15 +35,12 @@ class Report:
     ----------
     errors : dict of str to float
         Error of its outputs for the calibration text, as a share of their energy.
-    groups : dict of str to int
-        How many inputs share a scale.
-    refined : set of str
-        The layers that needed finer groups than usual.
+    finer : dict of str to int
+        How many inputs share a scale, of the layers that needed finer groups than usual.
     """
 
     errors: dict[str, float] = dataclasses.field(default_factory=dict)
-    groups: dict[str, int] = dataclasses.field(default_factory=dict)
-    refined: set[str] = dataclasses.field(default_factory=set)
+    finer: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def quantize_encoder(
@@ -149,18 +146,19 @@ class _Quantizer:
         self._result[f"{name}.bias"] = bias
         for group in finer_groups(K):
             # What the layer will read: the values that the integers stand for.
-            seen = reference.dequantize_rows(*reference.quantize_rows(rows, group), group)
-            q, scale = round_weight(weight, seen, group)
+            quantized = reference.quantize_rows(rows, group)
+            q, scale = round_weight(weight, reference.dequantize_rows(*quantized, group), group)
             assert not breaks_rule_of_pairs(q)
-            self._result[f"{name}.weight"], self._result[f"{name}.scale"] = pack_panels(q), scale
+            panels = pack_panels(q)
+            self._result[f"{name}.weight"], self._result[f"{name}.scale"] = panels, scale
             # The rule of pairs keeps them within 16 bits.
             sums = [q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)]
             self._result[f"{name}.column_sums"] = np.stack(sums)
-            y = reference.linear(self._result, x, name)
+            y = reference.matmul(*quantized, panels, scale, bias, group)
             error = float(np.square(y - bias - exact).sum() / max(np.square(exact).sum(), 1e-30))
-            self.report.errors[name], self.report.groups[name] = error, group
+            self.report.errors[name] = error
             if group != group_size(K):
-                self.report.refined.add(name)
+                self.report.finer[name] = group
             if error <= FINER_ABOVE:
                 break
         return y

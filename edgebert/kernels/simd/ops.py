@@ -342,23 +342,29 @@ def fold_add(builder, address):
 def configure_tiles(builder):
     """Shape the tile registers, where the family has some: eight of 16 rows of 64 bytes."""
     if current().dot == MATRIX:
-        # Palette 1; from byte 16 on the bytes of a row, 16 bits each; from byte 48 on the rows.
-        layout = [1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8]
-        kind = ir.ArrayType(I8, len(layout))
-        constant = cgutils.global_constant(builder, "tile_shapes", ir.Constant(kind, layout))
-        _tile_call(builder, "llvm.x86.ldtilecfg", builder.bitcast(constant, I8.as_pointer()))
+        load_tile_shapes(builder)
 
 
 @_operation(types.void)
 def release_tiles(builder):
     """Give the tile registers back, so that the operating system need not save them."""
     if current().dot == MATRIX:
-        _tile_call(builder, "llvm.x86.tilerelease")
+        tile_call(builder, "tilerelease")
 
 
-def _tile_call(builder, name, *operands):
+def load_tile_shapes(builder):
+    """Emit what shapes the tile registers."""
+    # Palette 1; from byte 16 on the bytes of a row, 16 bits each; from byte 48 on the rows.
+    layout = [1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8]
+    kind = ir.ArrayType(I8, len(layout))
+    constant = cgutils.global_constant(builder, "tile_shapes", ir.Constant(kind, layout))
+    tile_call(builder, "ldtilecfg", builder.bitcast(constant, I8.as_pointer()))
+
+
+def tile_call(builder, instruction, *operands):
+    """Emit an instruction on tile registers; these are named by their number, an i8."""
     kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{instruction}"), operands)
 
 
 # Threads

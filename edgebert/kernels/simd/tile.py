@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from edgebert.kernels.simd.dot import LOWERINGS
 from edgebert.kernels.simd.families import LANES, MATRIX, current
-from edgebert.kernels.simd.ops import I8, I64, broadcast_value, multiply_add, pointer
+from edgebert.kernels.simd.ops import I8, I64, broadcast_value, multiply_add, pointer, tile_call
 from edgebert.kernels.simd.vector import F32, I32
 
 __all__ = ["PANEL_BYTES", "dot_tile", "fma_tile", "linear_tile"]
@@ -199,12 +199,8 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
     byte_pointer = I8.as_pointer()
 
-    def call(builder, instruction, *operands):
-        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
-        builder.call(cgutils.get_or_insert_function(module, kind, f"llvm.x86.{instruction}"), operands)
-
     def move(builder, instruction, register, address, row_bytes):
-        call(builder, instruction, I8(register), builder.inttoptr(address, byte_pointer), row_bytes)
+        tile_call(builder, instruction, I8(register), builder.inttoptr(address, byte_pointer), row_bytes)
 
     sums = [[panels * t + p for p in range(panels)] for t in range(row_tiles)]
     builder = ir.IRBuilder(entry)
@@ -212,7 +208,7 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
     row_addresses = [builder.add(given.a, builder.mul(given.a_row, start)) for start in starts]
     panel_addresses = [_at(builder, given.b, given.b_panel, p) for p in range(panels)]
     for register in itertools.chain(*sums):
-        call(builder, "tilezero", I8(register))
+        tile_call(builder, "tilezero", I8(register))
     builder.branch(loop)
 
     builder = ir.IRBuilder(loop)
@@ -223,7 +219,7 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
     for p in range(panels):
         move(builder, "tileloadd64", 6 + p, builder.add(panel_addresses[p], b_offset), given.b_step)
         for t in range(row_tiles):
-            call(builder, "tdpbusd", I8(sums[t][p]), I8(4 + t), I8(6 + p))
+            tile_call(builder, "tdpbusd", I8(sums[t][p]), I8(4 + t), I8(6 + p))
     next_step = builder.add(step, I64(LANES))
     step.add_incoming(I64(0), entry)
     step.add_incoming(next_step, loop)
