@@ -21,12 +21,16 @@ from edgebert.kernels.simd.families import FAMILIES, Family, select
 __all__ = ["compile_family"]
 
 
+def _features(family: Family) -> str:
+    """Return a family's features as LLVM wants them."""
+    return ",".join(f"+{name}" for name in family.needs)
+
+
 def _target_machine(family: Family, triple: str) -> llvm.TargetMachine:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    features = ",".join(f"+{name}" for name in family.needs)
     return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=family.cpu, features=features, opt=3, reloc="pic", codemodel="jitdefault"
+        cpu=family.cpu, features=_features(family), opt=3, reloc="pic", codemodel="jitdefault"
     )
 
 
@@ -57,6 +61,10 @@ def compile_family(name: str, *, triple: str | None = None, report=None):
         Ready for ``emit_object`` or ``emit_assembly``.
     """
     family = select(name)
+    # Numba translates each linked kernel, though nobody asks it to: it must know the family's instructions, which the
+    # processor at hand may lack. It reads these when it is first imported, which is now.
+    os.environ["NUMBA_CPU_NAME"] = family.cpu or "generic"
+    os.environ["NUMBA_CPU_FEATURES"] = _features(family)
     from edgebert.kernels.entries import ENTRIES
     from edgebert.kernels.jit import export
 
