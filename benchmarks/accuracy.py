@@ -39,7 +39,7 @@ def embed_request(source: Path, texts: list[str], batch: int) -> dict[str, Any]:
         "batch": batch,
         "source": str(source.absolute()),
         "max_length": checkpoint.max_length,
-        "pooling": checkpoint.pooling,
+        "pooling": checkpoint.sentence.pooling,
     }
 
 

@@ -22,8 +22,8 @@ from benchmarks.environment import print_environment
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
-from edgebert.engine.encoder import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.library import KernelLibrary, load_library
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import LINEAR, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES

@@ -1,4 +1,4 @@
-"""From texts to token ids, and from many sequences to one packed batch without padding."""
+"""From many sequences of token ids to one packed batch without padding."""
 
 from __future__ import annotations
 
@@ -7,66 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edgebert.errors import ArtifactError, InputError
+from edgebert.errors import InputError
 
-__all__ = ["PackedBatch", "TextTokenizer", "Tokens", "batches", "pack"]
+__all__ = ["Ids", "PackedBatch", "batches", "check_ids", "pack"]
 
 Ids = Sequence[int] | np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Tokens:
-    """The tokens of one text.
-
-    Attributes
-    ----------
-    ids, type_ids : list of int
-        Special tokens included, at most the model's maximum.
-    count : int
-        Tokens that the whole text has; more than ``len(ids)`` when it was cut.
-    """
-
-    ids: list[int]
-    type_ids: list[int]
-    count: int
-
-
-class TextTokenizer:
-    """Turn texts into tokens with the model's own tokenizer.
-
-    Parameters
-    ----------
-    description : str
-        A ``tokenizer.json``.
-    max_length : int
-        Tokens that a text may have, special ones included.
-    """
-
-    def __init__(self, description: str, max_length: int) -> None:
-        from tokenizers import Tokenizer
-
-        try:
-            self._tokenizer = Tokenizer.from_str(description)
-        except Exception as error:  # the tokenizers library raises nothing narrower
-            raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
-        self.max_length = max_length
-
-    @property
-    def vocabulary(self) -> dict[str, int]:
-        """Every token and its id."""
-        return self._tokenizer.get_vocab(with_added_tokens=False)
-
-    def __call__(self, text: str) -> Tokens:
-        """Tokenize one text; one that is too long keeps the tokens that fit, special ones included."""
-        # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
-        encoding = self._tokenizer.encode(text)
-        count = len(encoding.ids)
-        if count > self.max_length:
-            # The library's own truncation is a setting of the tokenizer, which other threads may be using.
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            encoding.truncate(self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=False))
-            encoding = self._tokenizer.post_process(encoding)
-        return Tokens(encoding.ids, encoding.type_ids, count)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,13 +30,23 @@ _LARGEST = {
 }
 """Field -> largest value: token ids are int32, and a damaged config must not ask for a billion layers."""
 
+_LARGEST_BUCKETS = 2**16
+HEAD_ACTIVATIONS = ("tanh", "relu", *ACTIVATIONS)
+"""What may stand behind the dense layer of a head."""
+
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
     """Sizes and constants of one encoder (arXiv 1810.04805, section 3).
 
     Fields have Hugging Face's names and defaults, so that ``BertConfig.from_dict(json)``
-    reads a ``config.json`` as it is; what the encoder does not need is ignored.
+    reads a BERT's ``config.json`` as it is; what the encoder does not need is ignored. Other families' are
+    brought to this form first (`edgebert.checkpoint.families`).
+
+    Beyond BERT's own: ``embedding_size`` is the width of the embeddings, projected to the hidden size where it is
+    another (ELECTRA; 0: the same); ``relative_attention_num_buckets`` is the number of learned distances between
+    tokens (MPNet; 0: none); ``pooler_act`` stands behind the pooler, ``transform_act`` behind the transform of the
+    masked words' head (empty: ``hidden_act``).
     """
 
     vocab_size: int = 30522
@@ -49,6 +59,21 @@ class BertConfig:
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
     pad_token_id: int = 0
+    model_type: str = "bert"
+    embedding_size: int = 0
+    relative_attention_num_buckets: int = 0
+    pooler_act: str = "tanh"
+    transform_act: str = ""
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings."""
+        return self.embedding_size or self.hidden_size
+
+    @property
+    def projects_embeddings(self) -> bool:
+        """Whether a linear layer lies between the embeddings and the encoder."""
+        return self.embedding_width != self.hidden_size
 
     @property
     def head_dim(self) -> int:
@@ -80,6 +105,14 @@ class BertConfig:
         activation = merged["hidden_act"]
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
             faults.append(f"hidden_act is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+        for name, allowed in (("pooler_act", HEAD_ACTIVATIONS), ("transform_act", ("", *ACTIVATIONS))):
+            if merged[name] not in allowed:
+                faults.append(f"{name} is {merged[name]!r}, expected one of {', '.join(filter(None, allowed))}")
+        for name, largest in (("embedding_size", 2**16), ("relative_attention_num_buckets", _LARGEST_BUCKETS)):
+            if type(merged[name]) is not int or not 0 <= merged[name] <= largest:
+                faults.append(f"{name} is {merged[name]!r}, expected a whole number from 0 to {largest}")
+        if not isinstance(merged["model_type"], str):
+            faults.append(f"model_type is {merged['model_type']!r}, expected a name")
         if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:
             faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
         epsilon = merged["layer_norm_eps"]

@@ -3,41 +3,87 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
 
 from edgebert.artifact import damaged, read_artifact
-from edgebert.config import BertConfig
+from edgebert.config import ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.heads import HEADS, architecture_of
+from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS
-from edgebert.layout import TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
+from edgebert.layout import EMBEDDINGS, TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
 
-__all__ = ["Description"]
+__all__ = ["Described", "Description", "serves"]
 
-_HEADS = {"none": "BertModel", "sequence_classification": "BertForSequenceClassification"}
 _MOST_FAULTS = 20
 
 
-class Description:
-    """A model, described.
+def serves(heads: Sequence[str]) -> str:
+    """Return what a model with these heads can be asked, in the names of `edgebert.Model`'s methods."""
+    return ", ".join(HEADS[head].serves for head in heads) or "embed()"
 
-    Parameters
-    ----------
-    path : path
-        An .edgebert file.
+
+class Described(Protocol):
+    """What has to be known of a model for it to be asked anything.
 
     Attributes
     ----------
+    path : Path
     config : BertConfig
-    tensors : dict of str to ndarray
-        As in `edgebert.layout`; views of the mapped file.
-    head, problem_type, pooling : str
-    normalize : bool
+    tensors : mapping of str to ndarray
+        As in `edgebert.layout`, views of the mapped file; or a checkpoint's.
+    heads : tuple of str
+    problem_type, pooling, mask_token, default_prompt : str
+    normalize, include_prompt : bool
     labels : tuple of str
+    dense : list of [N, K, activation]
+        The Dense modules behind the pooling.
+    prompts : dict of str to str
     max_length : int
     tokenizer : str
         A ``tokenizer.json``.
     card : str
         What the model's makers say of it; empty where they say nothing.
+
+    """
+
+    path: Path
+    config: BertConfig
+    tensors: Mapping[str, np.ndarray]
+    heads: tuple[str, ...]
+    problem_type: str
+    pooling: str
+    mask_token: str
+    default_prompt: str
+    normalize: bool
+    include_prompt: bool
+    labels: tuple[str, ...]
+    dense: list[list[Any]]
+    prompts: dict[str, str]
+    max_length: int
+    tokenizer: str
+    card: str
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Facts about the model, in the order of reading them."""
+
+
+class Description:
+    """A model in an .edgebert file.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    embeddings : str
+        What the word embeddings are kept in. The others are those of `Described`.
 
     Raises
     ------
@@ -47,17 +93,22 @@ class Description:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._artifact = artifact = read_artifact(path)
-        self.path, self.tensors = artifact.path, artifact.tensors
+        self.path = artifact.path
+        self.tensors: Mapping[str, np.ndarray] = artifact.tensors
         try:
             self.config = BertConfig.from_dict(artifact.json("config"))
         except (CheckpointError, AttributeError) as error:
             raise damaged(artifact.path, str(error)) from error
-        self.head = artifact.metadata.get("head", "")
-        self.problem_type = artifact.metadata.get("problem_type", "")
-        self.pooling = artifact.metadata.get("pooling", "")
-        self.card = artifact.metadata.get("model_card", "")
+        self.problem_type, self.pooling, self.embeddings, self.mask_token, self.default_prompt, self.card = (
+            artifact.metadata.get(name, "")
+            for name in ("problem_type", "pooling", "embeddings", "mask_token", "default_prompt", "model_card")
+        )
+        self.heads: tuple[str, ...] = tuple(artifact.json("heads"))
         self.normalize: bool = artifact.json("normalize")
+        self.include_prompt: bool = artifact.json("include_prompt")
         self.labels: tuple[str, ...] = tuple(artifact.json("labels"))
+        self.dense: list[list[Any]] = artifact.json("dense")
+        self.prompts: dict[str, str] = artifact.json("prompts")
         self.max_length: int = artifact.json("max_length")
         self._check()
         try:
@@ -68,13 +119,26 @@ class Description:
     def _check(self) -> None:
         """Compare the file with the table of what it must hold."""
         longest = self.config.max_position_embeddings
-        faults = check_tensors(self.tensors, expected_tensors(self.config, self.head, len(self.labels)))
-        if self.head not in _HEADS:
-            faults.append(f"head is {self.head!r}, expected one of {', '.join(_HEADS)}")
-        if type(self.max_length) is not int or not 3 <= self.max_length <= longest:
-            faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
+        faults = [f"there is no head {head!r}, expected {', '.join(HEADS)}" for head in self.heads if head not in HEADS]
         if self.pooling not in POOLINGS:
             faults.append(f"pooling is {self.pooling!r}, expected one of {', '.join(POOLINGS)}")
+        if self.embeddings not in EMBEDDINGS:
+            faults.append(f"embeddings is {self.embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
+        if "sequence_classification" in self.heads and self.problem_type not in FUNCTIONS:
+            faults.append(f"problem_type is {self.problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
+        if type(self.max_length) is not int or not 3 <= self.max_length <= longest:
+            faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
+        activations = ("", "tanh", "relu", *ACTIVATIONS)
+        try:
+            sizes = [(int(N), int(K)) for N, K, _ in self.dense]
+            if any(activation not in activations for *_, activation in self.dense):
+                raise ValueError(self.dense)
+        except (TypeError, ValueError):
+            sizes = []
+            faults.append(f"dense is {self.dense!r}, expected [outputs, inputs, activation] of each module")
+        if not faults:
+            expected = expected_tensors(self.config, self.heads, len(self.labels), sizes, self.embeddings)
+            faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))
 
@@ -83,20 +147,26 @@ class Description:
         """Facts about the model, in the order of reading them."""
         metadata = self._artifact.metadata
         parameters = sum(array.size for name, array in self.tensors.items() if name.endswith((".weight", ".bias")))
+        if self.embeddings == "int4":  # two values a byte
+            parameters += self.tensors["embeddings.word_embeddings.weight"].size
         return {
             "file": str(self.path),
             "size_bytes": self._artifact.size,
             "format_version": int(metadata["format_version"]),
             "source": metadata.get("source", ""),
             "source_sha256": metadata.get("source_sha256", ""),
-            "architecture": _HEADS[self.head],
+            "architecture": architecture_of(self.heads),
+            "heads": list(self.heads),
+            "serves": serves(self.heads),
             "parameters": parameters,
             **self.config.to_dict(),
             "scheme": metadata.get("scheme", ""),
+            "embeddings": self.embeddings,
             "max_length": self.max_length,
             "labels": list(self.labels),
             "problem_type": self.problem_type,
             "pooling": self.pooling,
             "normalize": self.normalize,
+            "prompts": list(self.prompts),
             "receipt": self._artifact.json("receipt"),
         }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from edgebert.config import BertConfig
-from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
+from edgebert.heads import head_parts
+from edgebert.heads.pooling import dense_name
+from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
 
-__all__ = ["TOKENIZER", "check_tensors", "expected_tensors", "pack_tokenizer", "unpack_tokenizer"]
+__all__ = ["EMBEDDINGS", "TOKENIZER", "check_tensors", "expected_tensors", "pack_tokenizer", "unpack_tokenizer"]
 
 Shape = tuple[int | None, ...]
 """Sizes of a tensor; None for any."""
@@ -19,25 +21,47 @@ TOKENIZER = "tokenizer.json.zlib"
 """The tensor that holds the tokenizer's description, compressed: as metadata its quotes would all be escaped."""
 
 
-def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str, tuple[Shape, type]]:
+EMBEDDINGS = ("int8", "int4")
+"""What word embeddings may be kept in."""
+
+
+def expected_tensors(
+    config: BertConfig,
+    heads: Sequence[str],
+    num_labels: int,
+    dense: Sequence[tuple[int, int]] = (),
+    embeddings: str = "int8",
+) -> dict[str, tuple[Shape, type]]:
     """Return the shape and dtype of every tensor, by name.
 
-    H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of 16
-    outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output) and ``x.bias``;
-    a LayerNorm has ``smoothing`` beside its weight and bias; the intermediate activations are multiplied by a factor.
+    E, H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of
+    16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output) and
+    ``x.bias``; a LayerNorm has ``smoothing`` beside its weight and bias; the intermediate activations are multiplied
+    by a factor.
+
+    Parameters
+    ----------
+    config : BertConfig
+    heads : sequence of str
+    num_labels : int
+    dense : sequence of (N, K)
+        Sizes of the Dense modules behind the pooling.
+    embeddings : str
+        Of `EMBEDDINGS`.
     """
-    H, I = padded(config.hidden_size), padded(config.intermediate_size)  # noqa: E741 (the field's own name)
+    H, I, E = (padded(n) for n in (config.hidden_size, config.intermediate_size, config.embedding_width))  # noqa: E741
     width = config.num_attention_heads * whole_vectors(config.head_dim)
+    V, groups = config.vocab_size, E // INT4_GROUP
     table: dict[str, tuple[Shape, type]] = {
         TOKENIZER: ((None,), np.uint8),
-        "embeddings.word_embeddings.weight": ((config.vocab_size, H), np.int8),
-        "embeddings.word_embeddings.scale": ((config.vocab_size,), np.float32),
-        "embeddings.position_embeddings.weight": ((config.max_position_embeddings, H), np.float16),
-        "embeddings.token_type_embeddings.weight": ((config.type_vocab_size, H), np.float16),
+        "embeddings.word_embeddings.weight": ((V, E if embeddings == "int8" else E // 2), np.int8),
+        "embeddings.word_embeddings.scale": ((V,) if embeddings == "int8" else (V, groups), np.float32),
+        "embeddings.position_embeddings.weight": ((config.max_position_embeddings, E), np.float16),
+        "embeddings.token_type_embeddings.weight": ((config.type_vocab_size, E), np.float16),
     }
 
-    def norm(name: str) -> None:
-        table.update({f"{name}.{part}": ((H,), np.float32) for part in ("weight", "bias", "smoothing")})
+    def norm(name: str, size: int = H) -> None:
+        table.update({f"{name}.{part}": ((size,), np.float32) for part in ("weight", "bias", "smoothing")})
 
     def linear(name: str, N: int, K: int) -> None:
         table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
@@ -45,7 +69,13 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
         table[f"{name}.column_sums"] = ((None, N), np.int16)
         table[f"{name}.bias"] = ((N,), np.float32)
 
-    norm("embeddings.LayerNorm")
+    norm("embeddings.LayerNorm", E)
+    if config.projects_embeddings:
+        linear("embeddings_project", H, E)
+        table["embeddings_project.smoothing"] = ((H,), np.float32)
+    if config.relative_attention_num_buckets:
+        buckets = (config.relative_attention_num_buckets, config.num_attention_heads)
+        table["encoder.relative_attention_bias.weight"] = (buckets, np.float32)
     for i in range(config.num_hidden_layers):
         layer = f"encoder.layer.{i}"
         linear(f"{layer}.attention.self.query_key_value", 3 * width, H)
@@ -55,12 +85,15 @@ def expected_tensors(config: BertConfig, head: str, num_labels: int) -> dict[str
         table[f"{layer}.intermediate.factor"] = ((I,), np.float32)
         linear(f"{layer}.output.dense", H, I)
         norm(f"{layer}.output.LayerNorm")
-    if head == "sequence_classification":
-        size = config.hidden_size
-        table["pooler.dense.weight"] = ((size, size), np.float16)
-        table["pooler.dense.bias"] = ((size,), np.float32)
-        table["classifier.weight"] = ((num_labels, size), np.float32)
-        table["classifier.bias"] = ((num_labels,), np.float32)
+    for part in head_parts(heads, config, num_labels).values():
+        if part.kind == "int8":
+            linear(part.name, whole_vectors(part.N), padded(part.K or 0))
+            continue
+        shape: Shape = (part.N,) if part.K is None else (part.N, part.K)
+        table[f"{part.name}.weight"] = (shape, np.float16 if part.kind == "float16" else np.float32)
+        table[f"{part.name}.bias"] = ((part.N,), np.float32)
+    for i, (N, K) in enumerate(dense):
+        table[f"{dense_name(i)}.weight"], table[f"{dense_name(i)}.bias"] = ((N, K), np.float16), ((N,), np.float32)
     return table
 
 

@@ -1,33 +1,30 @@
-"""A model that answers: load an .edgebert file, classify and embed texts."""
+"""A model that answers: load an .edgebert file, and ask it what its heads were trained for."""
 
 from __future__ import annotations
 
-import itertools
 import os
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebert.batch import Ids, TextTokenizer, Tokens, batches, check_ids, pack
-from edgebert.description import Description
-from edgebert.engine.backend import open_backend
+from edgebert.batch import Ids
+from edgebert.description import Described, Description, serves
+from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.processor import default_threads
 from edgebert.errors import InputError, TruncationWarning
-from edgebert.heads.classification import SequenceClassification
-from edgebert.heads.pooling import pool, unit
+from edgebert.heads import HEADS, Head, architecture_of
+from edgebert.heads.pooling import Embedding, unit
+from edgebert.runner import Cut, Extent, OnExtent, Runner, Text, listed_pairs, listed_texts, token_budget
+from edgebert.tasks import answer, classify, embed, fill_mask, tag, zero_shot
 
-__all__ = ["DEFAULT_MODEL", "Model", "load"]
+__all__ = ["DEFAULT_MODEL", "Extent", "Model", "load"]
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
 """The sentiment classifier that comes with the package."""
-
-TOKEN_BUDGET = 1024
-"""Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
-
-OnTruncated = Callable[[int, int], object]
 
 
 def load(path: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
@@ -47,42 +44,53 @@ def load(path: str | os.PathLike[str] | None = None, threads: int | None = None)
     SettingError
         When a setting of the environment cannot be used.
     """
-    return Model(Description(DEFAULT_MODEL if path is None else path), default_threads(threads))
+    description = Description(DEFAULT_MODEL if path is None else path)
+    config = description.config
+    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
+    return Model(description, backend)
 
 
 class Model:
     """A loaded model. It may be called from several threads at once, and inherited by a forked child.
 
-    Make one with `edgebert.load`.
+    Make one with `edgebert.load`. A task whose head the model lacks raises `InputError`, which says what it has.
+
+    **Long texts.** For labels, tags, masked words, scores and answers, a text over `max_length` is read in windows
+    that overlap: ``stride`` is the number of tokens that two of them have in common (a quarter of a window by default),
+    and ``truncate=True`` reads the first window alone. **How much was seen** of each text is told to ``on_extent``, a
+    callable that gets the index of a text and its `Extent`: tokens, windows, whether something was not seen. Without
+    it, texts that were not seen to their end cause one `TruncationWarning` for the call.
 
     Attributes
     ----------
     labels : tuple of str
         Of the classifier; empty for a model without one.
     max_length : int
-        Tokens of a text that the model sees, special ones included.
+        Tokens of a text that the model sees at once, special ones included.
     hidden_size : int
+        Width of a token's hidden state.
+    dimensions : int
         Width of a text's vector.
     threads : int
     """
 
-    def __init__(self, description: Description, threads: int) -> None:
-        config = self._config = description.config
+    def __init__(self, description: Described, backend: Backend) -> None:
         self._description = description
         self.labels, self.max_length = description.labels, description.max_length
-        self.hidden_size = config.hidden_size
-        self._tokenizer = TextTokenizer(description.tokenizer, self.max_length)
-        self._budget = max(TOKEN_BUDGET, config.max_position_embeddings)
-        self._backend = open_backend(config, description.tensors, threads, self._budget)
-        self.threads = self._backend.threads
-        self._classification: SequenceClassification | None = None
-        if description.head == "sequence_classification":
-            self._classification = SequenceClassification(
-                description.tensors, self.labels, description.problem_type, self._backend
-            )
+        self.hidden_size = description.config.hidden_size
+        self.dimensions: int = description.dense[-1][0] if description.dense else self.hidden_size
+        self._runner = Runner(description, backend)
+        self.threads = backend.threads
+        self._heads: dict[str, Head] = {
+            name: HEADS[name](description.tensors, description.config, backend) for name in description.heads
+        }
+        activations = [activation for *_, activation in description.dense]
+        self._embedding = Embedding(
+            description.tensors, activations, description.pooling, description.normalize, backend
+        )
 
     def __repr__(self) -> str:
-        return f"<edgebert.Model {self._description.path.name}: {self._description.info['architecture']}>"
+        return f"<edgebert.Model {self._description.path.name}: {architecture_of(self._description.heads)}>"
 
     @property
     def info(self) -> dict[str, Any]:
@@ -94,64 +102,390 @@ class Model:
         """What the model's makers say of it; empty where they say nothing."""
         return self._description.card
 
-    def classify(self, texts: Iterable[str], *, on_truncated: OnTruncated | None = None) -> list[dict[str, Any]]:
-        """Find the best label of each text.
+    @property
+    def mask_token(self) -> str:
+        """What stands for a masked word in a text; empty where the tokenizer has none."""
+        return self._description.mask_token
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Texts to put before others, by the names that `embed` takes."""
+        return dict(self._description.prompts)
+
+    def classify(
+        self,
+        texts: Iterable[Text | Mapping[str, str]],
+        top_k: int | None = 1,
+        function_to_apply: str | None = None,
+        *,
+        labels: Sequence[str] | Mapping[str, str] | None = None,
+        multi_label: bool = False,
+        hypothesis_template: str = zero_shot.HYPOTHESIS,
+        pool: str = "mean",
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> list[Any]:
+        """Find the best labels of each text: the classifier's own, or any with ``labels``.
+
+        Parameters
+        ----------
+        texts : iterable of str, pairs of str, or ``{"text", "text_pair"}``
+        top_k : int or None
+            How many labels; None for all.
+        function_to_apply : str, optional
+            ``"softmax"``, ``"sigmoid"`` or ``"none"``; by default what the classifier was trained with.
+        labels : sequence of str, or mapping of label to description, optional
+            Classify without training: by a model of natural language inference (does ``hypothesis_template``, filled
+            with the label, follow from the text?), else by the similarity of vectors.
+        multi_label : bool
+            With ``labels``: whether several may hold.
+        hypothesis_template : str
+        pool : str
+            ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
+        stride, truncate, on_extent
+            As the class says. Of a pair, the second text is cut into windows.
+
+        Returns
+        -------
+        list
+            ``{"label": str, "score": float}`` for each text; a list of these, the best first, unless ``top_k`` is 1.
+            With ``labels`` ``{"sequence": str, "labels": list, "scores": list}``, the best first.
+
+        Raises
+        ------
+        InputError
+            When the model has no classifier, `texts` holds something else, or an option has no such value.
+        """
+        cut = Cut(truncate, stride)
+        if labels is not None:
+            wanted = zero_shot.descriptions_of(labels)
+            plain = listed_texts(texts)  # type: ignore[arg-type] # it refuses pairs
+            return self._zero_shot(plain, wanted, multi_label, hypothesis_template, pool, cut, on_extent)
+        head = self._head("sequence_classification", "classify")
+        problem_type = self._description.problem_type
+        results, extents = classify.classify(
+            self._runner, head, self.labels, problem_type, listed_pairs(texts), top_k, function_to_apply, pool, cut
+        )
+        return self._told(results, extents, on_extent)
+
+    def _zero_shot(
+        self,
+        texts: list[str],
+        labels: dict[str, str],
+        multi_label: bool,
+        template: str,
+        pool: str,
+        cut: Cut,
+        on_extent: OnExtent | None,
+    ) -> list[Any]:
+        if pool not in classify.POOLS:
+            raise InputError(f"pool is {pool!r}, expected one of {', '.join(classify.POOLS)}")
+        if "sequence_classification" in self._heads:
+            entailment = zero_shot.entailment_of(self.labels)
+            if entailment is None:
+                raise InputError(
+                    f"the model's labels are {', '.join(self.labels)}: to find others, expected a model of natural"
+                    " language inference, with a label for entailment, or one for embeddings"
+                )
+            head = self._heads["sequence_classification"]
+            results, extents = zero_shot.by_entailment(
+                self._runner, head, entailment, texts, labels, template, multi_label, pool, cut
+            )
+        else:
+            vectors, extents = self._embed(texts)
+            of_labels, _ = self._embed(list(labels.values()))
+            results = zero_shot.by_similarity(
+                texts, np.stack(vectors) if vectors else np.empty((0, 0)), labels, np.stack(of_labels), multi_label
+            )
+        return self._told(results, extents, on_extent)
+
+    def _embed(self, texts: list[str]) -> tuple[list[np.ndarray], list[Extent]]:
+        """Compute vectors of length one, with no prompt."""
+        vectors, extents = embed.embed(self._runner, self._embedding, texts, None, False, None, "", True)
+        return [unit(vector) for vector in vectors], extents
+
+    def tag(
+        self,
+        texts: Iterable[str],
+        aggregation_strategy: str = "first",
+        *,
+        ignore_labels: Iterable[str] = ("O",),
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Find names, and whatever else the model tags, in each text.
 
         Parameters
         ----------
         texts : iterable of str
-        on_truncated : callable, optional
-            Called with (index of the text, tokens that it has) for each text that is longer than the model takes
-            and is classified from what fits. Without it one `TruncationWarning` is issued.
+        aggregation_strategy : str
+            Words are tagged as their ``"first"`` token is, by the ``"average"`` of their tokens or by the surest
+            (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
+        ignore_labels : iterable of str
+        stride, truncate, on_extent
+            As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
+            from window to window.
+
+        Returns
+        -------
+        list of list of dict
+            ``{"entity_group", "score", "word", "start", "end"}``; with ``"none"`` ``{"entity", "score", "index",
+            "word", "start", "end"}``. ``word`` is ``text[start:end]``.
+
+        Raises
+        ------
+        InputError
+        """
+        head = self._head("token_classification", "tag")
+        results, extents = tag.tag(
+            self._runner,
+            head,
+            self.labels,
+            listed_texts(texts),
+            aggregation_strategy,
+            ignore_labels,
+            Cut(truncate, stride),
+        )
+        return self._told(results, extents, on_extent)
+
+    def fill_mask(
+        self,
+        texts: Iterable[str],
+        top_k: int = 5,
+        *,
+        targets: Sequence[str] | None = None,
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> list[Any]:
+        """Find the words that may stand where `mask_token` stands in each text.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            With one or several masks each.
+        top_k : int
+        targets : sequence of str, optional
+            Words to choose from, each one token of the model.
+        stride, truncate, on_extent
+            As the class says.
+
+        Returns
+        -------
+        list
+            For each text, the best words first: ``{"score", "token", "token_str", "sequence"}``; for a text with
+            several masks a list of such lists.
+
+        Raises
+        ------
+        InputError
+            Also when a text has no mask.
+        """
+        head, cut = self._head("masked_lm", "fill_mask"), Cut(truncate, stride)
+        results, extents = fill_mask.fill_mask(
+            self._runner, head, self.mask_token, listed_texts(texts), top_k, targets, cut
+        )
+        return self._told(results, extents, on_extent)
+
+    def score(
+        self,
+        texts: Iterable[str],
+        *,
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> list[dict[str, Any]]:
+        """Tell how natural each text is: its pseudo-log-likelihood (arXiv 1910.14659), every token masked in turn.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        stride, truncate, on_extent
+            As the class says.
 
         Returns
         -------
         list of dict
-            ``{"label": str, "score": float}`` for each text, in order.
+            ``{"score", "tokens", "perplexity"}``: the sum of the natural logarithms of the tokens' probabilities, their
+            number without special ones, and exp(-score / tokens).
 
         Raises
         ------
         InputError
-            When the model has no classifier, or `texts` holds something else than strings.
         """
-        if self._classification is None:
-            raise InputError(
-                f"{self._description.path.name} has no classifier, it serves embed(); to classify,"
-                " convert a BertForSequenceClassification"
-            )
-        texts = _listed(texts)
-        results: list[dict[str, Any]] = [{}] * len(texts)
-        for indices, hidden in self._encode_texts(texts, on_truncated):
-            logits = self._classification.logits(np.stack([rows[0] for rows in hidden]))
-            for index, row in zip(indices, logits, strict=True):
-                results[index] = self._classification.best(row)
-        return results
+        head, cut = self._head("masked_lm", "score"), Cut(truncate, stride)
+        return self._told(*fill_mask.score(self._runner, head, self.mask_token, listed_texts(texts), cut), on_extent)
 
-    def embed(self, texts: Iterable[str], *, on_truncated: OnTruncated | None = None) -> np.ndarray:
-        """Compute a vector for each text, with the model's own pooling and normalisation.
+    def next_sentence(
+        self, pairs: Iterable[tuple[str, str]], *, on_extent: OnExtent | None = None
+    ) -> list[dict[str, Any]]:
+        """Tell whether the second text of each pair follows the first (arXiv 1810.04805, section 3.1).
+
+        Parameters
+        ----------
+        pairs : iterable of pairs of str
+        on_extent
+            As the class says; of texts that do not fit, the beginning is looked at.
+
+        Returns
+        -------
+        list of dict
+            ``{"label": "IsNext" or "NotNext", "score": float}``.
+
+        Raises
+        ------
+        InputError
+        """
+        head = self._head("next_sentence", "next_sentence")
+        return self._told(
+            *classify.next_sentence(self._runner, head, listed_pairs(pairs, only=True), Cut(truncate=True)), on_extent
+        )
+
+    def answer(
+        self,
+        question: str | Sequence[str],
+        context: str | Sequence[str],
+        top_k: int = 1,
+        *,
+        max_answer_len: int = 15,
+        handle_impossible_answer: bool = False,
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> Any:
+        """Find the answer to a question in a text.
+
+        Parameters
+        ----------
+        question, context : str, or sequences of str of the same length
+        top_k : int
+        max_answer_len : int
+            Tokens that an answer may have.
+        handle_impossible_answer : bool
+            Whether there may be no answer: then ``""``, with the score of that, is among the answers.
+        stride, truncate, on_extent
+            As the class says. A long context is cut into windows, each with the question.
+
+        Returns
+        -------
+        dict
+            ``{"score", "start", "end", "answer"}``, the answer being ``context[start:end]``; a list of these, the best
+            first, unless `top_k` is 1; for sequences a list of what each question gets.
+
+        Raises
+        ------
+        InputError
+        """
+        head = self._head("question_answering", "answer")
+        alone = isinstance(question, str)
+        questions = listed_texts([question] if alone else question, "question")  # type: ignore[list-item]
+        contexts = listed_texts([context] if isinstance(context, str) else context, "context")
+        if len(questions) != len(contexts):
+            raise InputError(
+                f"there are {len(questions)} questions and {len(contexts)} contexts, expected one for each"
+            )
+        results, extents = answer.answer(
+            self._runner,
+            head,
+            questions,
+            contexts,
+            top_k,
+            max_answer_len,
+            handle_impossible_answer,
+            Cut(truncate, stride),
+        )
+        empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
+        found: list[Any] = [(each or [empty])[0] for each in results] if top_k == 1 else results
+        return self._told(found[0] if alone else found, extents, on_extent)
+
+    def rank(
+        self,
+        query: str,
+        documents: Iterable[str],
+        top_k: int | None = None,
+        *,
+        stride: int | None = None,
+        truncate: bool = False,
+        on_extent: OnExtent | None = None,
+    ) -> list[dict[str, Any]]:
+        """Order documents by how well they fit a query, by a cross-encoder (arXiv 1901.04085).
+
+        Parameters
+        ----------
+        query : str
+        documents : iterable of str
+        top_k : int, optional
+            How many; all by default.
+        stride, truncate, on_extent
+            As the class says. A long document is worth what its best window is.
+
+        Returns
+        -------
+        list of dict
+            ``{"index", "score", "text"}``, the best first; ``index`` is the document's place in `documents`.
+
+        Raises
+        ------
+        InputError
+        """
+        head = self._head("sequence_classification", "rank")
+        (query,) = listed_texts([query], "query")
+        listed, problem_type = listed_texts(documents, "documents"), self._description.problem_type
+        results, extents = classify.rank(
+            self._runner, head, len(self.labels), problem_type, query, listed, top_k, Cut(truncate, stride)
+        )
+        return self._told(results, extents, on_extent)
+
+    def embed(
+        self,
+        texts: Iterable[str],
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        on_extent: OnExtent | None = None,
+    ) -> Any:
+        """Compute a vector for each text, as the model's makers meant it unless told otherwise.
 
         Parameters
         ----------
         texts : iterable of str
-        on_truncated : callable, optional
-            As in `classify`.
+        pooling : str, optional
+            ``"mean"``, ``"cls"``, ``"max"``, ``"weightedmean"``, ``"lasttoken"``, ``"mean_sqrt_len_tokens"``; or
+            ``"none"`` for the hidden states of all tokens, special ones included.
+        normalize : bool, optional
+            Whether vectors have length one.
+        dimensions : int, optional
+            Keep only the first so many values (arXiv 2205.13147), before normalising.
+        prompt, prompt_name : str, optional
+            What to put before every text, or the name of one of `prompts`.
+        on_extent
+            As the class says. Of a text that is too long the beginning is embedded.
 
         Returns
         -------
-        ndarray [shape=(len(texts), hidden_size), dtype=float32]
+        ndarray [shape=(len(texts), dimensions), dtype=float32]
+            With ``pooling="none"`` a list of ndarray [shape=(tokens, hidden_size), dtype=float32].
 
         Raises
         ------
         InputError
-            When `texts` holds something else than strings.
         """
-        texts = _listed(texts)
-        result = np.empty((len(texts), self.hidden_size), np.float32)
-        for indices, hidden in self._encode_texts(texts, on_truncated):
-            for index, rows in zip(indices, hidden, strict=True):
-                vector = pool(rows, self._description.pooling)
-                result[index] = unit(vector) if self._description.normalize else vector
-        return result
+        listed = listed_texts(texts)
+        embed.check_embedding_options(pooling, dimensions, self.dimensions)
+        description = self._description
+        before = embed.prompt_of(description.prompts, description.default_prompt, prompt, prompt_name)
+        vectors, extents = embed.embed(
+            self._runner, self._embedding, listed, pooling, normalize, dimensions, before, description.include_prompt
+        )
+        if pooling == "none":
+            return self._told(vectors, extents, on_extent)
+        matrix = np.stack(vectors) if vectors else np.empty((0, dimensions or self.dimensions), np.float32)
+        return self._told(matrix, extents, on_extent)
 
     def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:
         """Compute the last hidden states of sequences of token ids, for callers with their own tokenizer.
@@ -170,62 +504,41 @@ class Model:
         InputError
             When an id is outside of the vocabulary, or a sequence is too long or no list of whole numbers.
         """
-        checked = check_ids(token_ids, self._config.vocab_size, self._config.max_position_embeddings)
-        results: list[np.ndarray] = [np.empty(0, np.float32)] * len(checked)
-        for indices, hidden in self._encode(checked):
+        results: list[np.ndarray] = [np.empty(0, np.float32)] * len(token_ids)
+        for indices, hidden in self._runner.encode_ids(token_ids):
             for index, rows in zip(indices, hidden, strict=True):
                 results[index] = rows
         return results
 
-    def _encode_texts(
-        self, texts: list[str], on_truncated: OnTruncated | None
-    ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Tokenize and encode; yield the indices of some texts and the hidden states of each."""
-        tokens = self._tokenize(texts, on_truncated)
-        # Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
-        config, longest = self._config, self._config.max_position_embeddings
-        ids = check_ids([text.ids for text in tokens], config.vocab_size, longest)
-        types = check_ids([text.type_ids for text in tokens], config.type_vocab_size, longest, "token_type_ids")
-        return self._encode(ids, types)
+    def _head(self, name: str, task: str) -> Head:
+        if name not in self._heads:
+            wanted = HEADS[name].architecture
+            raise InputError(
+                f"{self._description.path.name} is a {architecture_of(self._description.heads)}, it serves"
+                f" {serves(self._description.heads)}; for {task}(), convert a model {wanted}"
+            )
+        return self._heads[name]
 
-    def _encode(
-        self, ids: list[np.ndarray], types: list[np.ndarray] | None = None
-    ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Encode checked sequences batch by batch; yield the indices of a batch and the hidden states of each."""
-        for indices in batches([len(sequence) for sequence in ids], self._budget):
-            batch = pack([ids[i] for i in indices], None if types is None else [types[i] for i in indices])
-            hidden = self._backend.encode(batch)
-            ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
-            yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
-
-    def _tokenize(self, texts: list[str], on_truncated: OnTruncated | None) -> list[Tokens]:
-        try:
-            tokens = [self._tokenizer(text) for text in texts]
-        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
-            raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
-        cut = [index for index, text in enumerate(tokens) if text.count > len(text.ids)]
-        if on_truncated is not None:
-            for index in cut:
-                on_truncated(index, tokens[index].count)
-        elif cut:
+    def _told(self, results: Any, extents: Sequence[Extent], on_extent: OnExtent | None) -> Any:
+        """Tell how much was seen of each text; return the results."""
+        if on_extent is not None:
+            for index, extent in enumerate(extents):
+                on_extent(index, extent)
+            return results
+        cut = sum(extent.truncated for extent in extents)
+        if cut:
             warnings.warn(
-                f"{len(cut)} of {len(tokens)} texts are longer than the model's {self.max_length} tokens;"
+                f"{cut} of {len(extents)} texts are longer than the model's {self.max_length} tokens;"
                 " what does not fit is not seen",
                 TruncationWarning,
-                stacklevel=4,
+                stacklevel=_outside(),
             )
-        return tokens
+        return results
 
 
-def _listed(texts: Iterable[str]) -> list[str]:
-    """Check that texts are texts."""
-    if isinstance(texts, (str, bytes)):
-        raise InputError("texts is one string, expected a list of them; write [text]")
-    try:
-        listed = list(texts)
-    except TypeError as error:
-        raise InputError(f"texts is a {type(texts).__name__}, expected a list of strings") from error
-    for index, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise InputError(f"texts[{index}] is a {type(text).__name__}, expected a string")
-    return listed
+def _outside() -> int:
+    """Return how far up the first caller is that is not in this file, as `warnings.warn` counts from `Model._told`."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -1,16 +1,12 @@
-"""Tokens, packing and cutting into batches."""
+"""Packing, and cutting into batches."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 
-from edgebert.batch import TextTokenizer, batches, check_ids, pack
-from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import ArtifactError, InputError
-from tests.golden import GOLDEN
+from edgebert.batch import batches, check_ids, pack
+from edgebert.errors import InputError
 
 
 def test_pack_lays_sequences_end_to_end():
@@ -64,23 +60,3 @@ def test_ids_of_every_kind_of_sequence():
     checked = check_ids([[1, 2], (3,), np.array([4, 5], np.uint16), []], 10, 8)
     assert [ids.tolist() for ids in checked] == [[1, 2], [3], [4, 5], []]
     assert all(ids.dtype == np.int32 for ids in checked)
-
-
-@pytest.fixture(scope="module")
-def description():
-    return open_checkpoint(GOLDEN / "encoder").tokenizer_json
-
-
-def test_a_long_text_keeps_what_fits_and_says_what_it_had(description):
-    tokenizer = TextTokenizer(description, 8)
-    short, long = tokenizer("good"), tokenizer("good " * 30)
-    assert short.count == len(short.ids) == 3
-    assert long.count == 32
-    assert len(long.ids) == len(long.type_ids) == 8
-    assert (long.ids[0], long.ids[-1]) == (short.ids[0], short.ids[-1])
-    assert tokenizer("good " * 6).count == 8
-
-
-def test_a_tokenizer_that_cannot_be_read():
-    with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
-        TextTokenizer(json.dumps({"version": "1.0"}), 8)

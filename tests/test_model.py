@@ -60,7 +60,7 @@ def test_close_to_transformers(golden_files, name):
 def test_labels_agree_with_transformers(classifier):
     inputs, logits = load_inputs("classifier"), load_outputs("classifier")["logits"]
     hidden = classifier.hidden_states(inputs)
-    found = classifier._classification.logits(np.stack([rows[0] for rows in hidden]))
+    found = classifier._heads["sequence_classification"].logits(np.stack([rows[0] for rows in hidden]))
     margin = np.abs(np.array(logits) - found).max()
     assert margin < 0.25 * np.abs(logits).max()
 
@@ -104,7 +104,10 @@ def test_results_belong_to_the_caller(encoder):
 
 
 def test_a_model_without_a_head_says_so(encoder):
-    with pytest.raises(InputError, match="has no classifier, it serves embed"):
+    with pytest.raises(
+        InputError,
+        match=r"is a BertModel, it serves embed\(\); for classify\(\), convert a model ForSequenceClassification",
+    ):
         encoder.classify(["text"])
 
 
@@ -116,22 +119,23 @@ def test_texts_that_are_none(classifier, texts):
 
 def test_odd_texts(classifier):
     texts = ["", " ", "\0", "\n", "a" * 5000, "🙂" * 20, "\u202e\u200b", "漢字"]
-    with pytest.warns(TruncationWarning) if classifier._tokenizer(texts[5]).count > 50 else warnings.catch_warnings():
-        results = classifier.classify(texts)
+    results = classifier.classify(texts)
     assert all(np.isfinite(result["score"]) for result in results)
 
 
 def test_truncation_is_said(classifier):
     long = " ".join(["good"] * 100)
     with pytest.warns(TruncationWarning, match="1 of 2 texts are longer than the model's 50 tokens") as caught:
-        classifier.classify(["short", long])
+        classifier.classify(["short", long], truncate=True)
     assert caught[0].filename == __file__
     seen = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        classifier.classify(["short", long], on_truncated=lambda index, tokens: seen.append((index, tokens)))
-    assert [index for index, _ in seen] == [1]
-    assert seen[0][1] > 100
+        on_extent = lambda index, extent: seen.append((index, extent))  # noqa: E731
+        classifier.classify(["short", long], truncate=True, on_extent=on_extent)
+    assert [index for index, _ in seen] == [0, 1]
+    assert (seen[0][1].windows, seen[0][1].truncated) == (1, False)
+    assert (seen[1][1].windows, seen[1][1].tokens, seen[1][1].truncated) == (1, 102, True)
 
 
 def test_token_ids_out_of_range(encoder):

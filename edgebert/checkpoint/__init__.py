@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.checkpoint.architecture import check_supported, head_of, labels_of, problem_type_of
-from edgebert.checkpoint.names import match
-from edgebert.checkpoint.sentence_transformers import read_sentence_settings
+from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
+from edgebert.checkpoint.families import canonical_values, family_of
+from edgebert.checkpoint.names import expected_tensors, heads_among, match, num_labels, renamed
+from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.heads.pooling import dense_name
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
@@ -35,19 +37,19 @@ class Checkpoint:
         Of the weight files' bytes, one file after the other, in hexadecimal.
     config : BertConfig
         The encoder's sizes.
-    head : str
-        ``"none"`` or ``"sequence_classification"``.
+    heads : tuple of str
+        Among `edgebert.heads.HEADS`; empty for an encoder alone.
     labels : tuple of str
-        In the order of their ids; empty without a head.
+        In the order of their ids; empty without a head that has labels.
     problem_type : str
         ``"single_label_classification"``, ``"multi_label_classification"`` or ``"regression"``;
-        empty without a head.
-    pooling : str
-        ``"mean"``, ``"cls"`` or ``"max"``.
-    normalize : bool
-        Whether a text's vector is brought to length one.
+        empty without a classifier of texts.
+    sentence : SentenceSettings
+        How a text becomes a vector.
     tokenizer_json : str
         What ``tokenizers.Tokenizer.from_str`` reads, without truncation and padding.
+    mask_token : str
+        What stands for a masked word; empty where the tokenizer has none.
     max_length : int
         Tokens that one text may have, special ones included.
     model_card : str
@@ -55,7 +57,7 @@ class Checkpoint:
     size_bytes : int
         Of the weight files.
     tensors : Mapping
-        Canonical name -> array [dtype=float32, shape by `edgebert.checkpoint.names.expected_tensors`].
+        BERT's name -> array [dtype=float32, shape by `edgebert.checkpoint.names.expected_tensors`].
         Each look-up reads the tensor and keeps nothing; it raises `CheckpointError` for NaN and
         infinite values.
     """
@@ -63,12 +65,12 @@ class Checkpoint:
     name: str
     sha256: str
     config: BertConfig
-    head: str
+    heads: tuple[str, ...]
     labels: tuple[str, ...]
     problem_type: str
-    pooling: str
-    normalize: bool
+    sentence: SentenceSettings
     tokenizer_json: str
+    mask_token: str
     max_length: int
     model_card: str
     size_bytes: int
@@ -98,35 +100,42 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
     values = read_json(folder / "config.json", dict)
-    check_supported(values, source=place.name)
-    config = BertConfig.from_dict(values)
+    family = family_of(values, source=place.name)
+    heads_of(values, (), source=place.name)  # refuses an architecture before its weights are fetched
+    config = BertConfig.from_dict(canonical_values(values, family))
     sentence = read_sentence_settings(folder)
     settings = {
         **_optional_json(folder / "special_tokens_map.json"),
         **_optional_json(folder / "tokenizer_config.json"),
     }
-    tokenizer_json = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    tokenizer_json, mask_token = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
 
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(folder)
-    stored = stored_tensors(files)
-    head = head_of(values, stored)
-    tensors = match(stored, config, head, source=place.name)
-    num_labels = tensors["classifier.weight"].shape[0] if head == "sequence_classification" else 0
+    found, faults = renamed(stored_tensors(files), family)
+    heads = heads_of(values, heads_among(found), source=place.name)
+    unused = family.first_position(values)
+    tensors = match(found, config, heads, family, unused, source=place.name, faults=faults)
+    labels = labels_of(values, num_labels(found, heads))
+    zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}
+    for i, module in enumerate(sentence.dense):
+        tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
+        if not module.bias:
+            zeros[f"{dense_name(i)}.bias"] = (module.N,)
     return Checkpoint(
         name=place.name,
         sha256=sha256_of(files),
         config=config,
-        head=head,
-        labels=labels_of(values, num_labels),
-        problem_type=problem_type_of(values, num_labels) if num_labels else "",
-        pooling=sentence.pooling,
-        normalize=sentence.normalize,
+        heads=heads,
+        labels=labels,
+        problem_type=problem_type_of(values, len(labels)) if "sequence_classification" in heads else "",
+        sentence=sentence,
         tokenizer_json=tokenizer_json,
+        mask_token=mask_token,
         max_length=_max_length(sentence.max_length, settings, config),
         model_card=_model_card(folder / "README.md"),
         size_bytes=sum(path.stat().st_size for path in files),
-        tensors=Tensors(tensors),
+        tensors=Tensors(tensors, {"embeddings.position_embeddings.weight": unused}, zeros),
     )
 
 

@@ -1,48 +1,82 @@
-"""The contract: every tensor that a BERT has, by name and shape, and how old checkpoints spell it."""
+"""The contract: every tensor that an encoder and its heads have, by BERT's names, with its shape."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from edgebert.checkpoint.families import Family
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.heads import HEADS, head_shapes
 
-__all__ = ["canonical_name", "expected_tensors", "match"]
+__all__ = ["expected_tensors", "heads_among", "match", "renamed"]
 
+_POSITIONS = "embeddings.position_embeddings.weight"
+_TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+_WORDS = "embeddings.word_embeddings.weight"
+_DECODER = "cls.predictions.decoder.weight"
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants that old versions saved
-_PRETRAINING = "cls."  # heads of masked-language and next-sentence pretraining
+_MAY_BE_TWICE = "cls.predictions.decoder."  # stored both as the head's and as its decoder's
+_OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.", "pooler.", "discriminator_predictions.")
 
 
-def canonical_name(name: str) -> str:
-    """Return Hugging Face's present name without the ``bert.`` prefix; ``gamma`` and ``beta`` are old."""
-    name = name.removeprefix("bert.")
-    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
-        if name.endswith(old):
-            name = name.removesuffix(old) + new
-    return name
+def renamed(stored: Mapping[str, StoredTensor], family: Family) -> tuple[dict[str, StoredTensor], list[str]]:
+    """Return the tensors of a checkpoint by BERT's names, and which names are there twice."""
+    found: dict[str, StoredTensor] = {}
+    faults = []
+    for name, tensor in stored.items():
+        canonical = family.canonical_name(name)
+        if canonical in _BUFFERS:
+            continue
+        if canonical in found and not canonical.startswith(_MAY_BE_TWICE):
+            faults.append(f"{canonical!r} is there under two names")
+        found.setdefault(canonical, tensor)
+    return found, faults
 
 
-def expected_tensors(config: BertConfig, num_labels: int) -> dict[str, tuple[int, ...]]:
+def heads_among(found: Mapping[str, StoredTensor]) -> tuple[str, ...]:
+    """Return the heads whose every tensor is among those found, the pooler as a part of some included."""
+    pooled = all(name in found for name in _POOLER)
+    heads = []
+    if "cls.predictions.transform.dense.weight" in found:
+        heads.append("masked_lm")
+    if "cls.seq_relationship.weight" in found and pooled:
+        heads.append("next_sentence")
+    if "classifier.weight" in found:
+        heads.append("sequence_classification" if pooled else "token_classification")
+    if "qa_outputs.weight" in found:
+        heads.append("question_answering")
+    return tuple(heads)
+
+
+def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of every tensor, in the order in which a forward pass uses them.
 
     Parameters
     ----------
     config : BertConfig
         The encoder's sizes.
+    heads : sequence of str
+        Among `edgebert.heads.HEADS`.
     num_labels : int
-        Rows of the sequence classification head; 0 for an encoder without one.
+        Rows of the head that has labels.
     """
-    hidden, intermediate = config.hidden_size, config.intermediate_size
+    hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
     shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (config.vocab_size, hidden),
-        "embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
-        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
-        "embeddings.LayerNorm.weight": (hidden,),
-        "embeddings.LayerNorm.bias": (hidden,),
+        _WORDS: (config.vocab_size, width),
+        _POSITIONS: (config.max_position_embeddings, width),
+        _TOKEN_TYPES: (config.type_vocab_size, width),
+        "embeddings.LayerNorm.weight": (width,),
+        "embeddings.LayerNorm.bias": (width,),
     }
+    if config.projects_embeddings:
+        shapes |= {"embeddings_project.weight": (hidden, width), "embeddings_project.bias": (hidden,)}
+    if config.relative_attention_num_buckets:
+        buckets = (config.relative_attention_num_buckets, config.num_attention_heads)
+        shapes["encoder.relative_attention_bias.weight"] = buckets
     dense = {
         "attention.self.query": (hidden, hidden),
         "attention.self.key": (hidden, hidden),
@@ -57,39 +91,51 @@ def expected_tensors(config: BertConfig, num_labels: int) -> dict[str, tuple[int
         for name, shape in dense.items():
             shapes[f"encoder.layer.{layer}.{name}.weight"] = shape
             shapes[f"encoder.layer.{layer}.{name}.bias"] = shape[:1]
-    shapes |= {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
-    if num_labels:
-        shapes |= {"classifier.weight": (num_labels, hidden), "classifier.bias": (num_labels,)}
+    for head in heads:
+        shapes |= head_shapes(head, config, num_labels)
     return shapes
 
 
-def match(stored: Mapping[str, StoredTensor], config: BertConfig, head: str, *, source: str) -> dict[str, StoredTensor]:
-    """Return the tensors of a checkpoint by canonical name, after holding them against the contract.
+def match(
+    found: Mapping[str, StoredTensor],
+    config: BertConfig,
+    heads: Sequence[str],
+    family: Family,
+    unused_positions: int,
+    *,
+    source: str,
+    faults: Sequence[str] = (),
+) -> dict[str, StoredTensor]:
+    """Return the tensors that a model uses by BERT's names, after holding them against the contract.
 
-    An encoder may lack its pooler; a classifier may not, as it reads from it. Heads of
-    pretraining beside an encoder are left out.
+    Tensors of heads that the model does not use are left out. The decoder of masked words may be missing: then it is
+    the word embeddings.
+
+    Parameters
+    ----------
+    found : mapping
+        What `renamed` returns.
+    unused_positions : int
+        Rows of the position embeddings before the first that is used.
+    faults : sequence of str
+        What is known to be wrong already.
 
     Raises
     ------
     CheckpointError
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
-    found: dict[str, StoredTensor] = {}
-    faults = []
-    for name, tensor in stored.items():
-        canonical = canonical_name(name)
-        if canonical in _BUFFERS or (head == "none" and canonical.startswith(_PRETRAINING)):
-            continue
-        if canonical in found:
-            faults.append(f"{canonical!r} is there under two names")
-        found[canonical] = tensor
-
-    shapes = expected_tensors(config, _num_labels(found) if head == "sequence_classification" else 0)
-    if head == "none" and not any(name in found for name in _POOLER):
-        for name in _POOLER:
-            del shapes[name]
+    found = dict(found)
+    if "masked_lm" in heads and _DECODER not in found and _WORDS in found:
+        found[_DECODER] = found[_WORDS]
+    shapes = expected_tensors(config, heads, num_labels(found, heads))
+    if not family.token_types:
+        del shapes[_TOKEN_TYPES]
+    positions, width = shapes[_POSITIONS]
+    shapes[_POSITIONS] = (positions + unused_positions, width)
+    faults = list(faults)
     faults += [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
-    faults += [f"unknown {name!r}" for name in found if name not in shapes]
+    faults += [f"unknown {name!r}" for name in found if name not in shapes and not name.startswith(_OTHER_HEADS)]
     for name, shape in shapes.items():
         if name in found and found[name].shape != shape:
             faults.append(f"{name} has shape {found[name].shape}, expected {shape}")
@@ -100,7 +146,9 @@ def match(stored: Mapping[str, StoredTensor], config: BertConfig, head: str, *, 
     return {name: found[name] for name in shapes}
 
 
-def _num_labels(found: Mapping[str, StoredTensor]) -> int:
-    """Return the rows of the classifier; 1 where it has none, for `match` to report its shape."""
+def num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:
+    """Return the rows of the classifier, 0 for heads without labels; 1 where it is missing, for `match` to report."""
+    if not any(HEADS[head].has_labels for head in heads):
+        return 0
     weight = found.get("classifier.weight")
     return max(1, weight.shape[0]) if weight is not None and weight.shape else 1

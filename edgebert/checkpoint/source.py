@@ -27,10 +27,10 @@ _DESCRIPTION = [
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
-    "1_Pooling/config.json",
+    "?_*/config.json",  # of the modules of sentence-transformers
     "README.md",
 ]
-_WEIGHTS = [SINGLE, "model-*-of-*.safetensors"]
+_WEIGHTS = [SINGLE, "model-*-of-*.safetensors", f"?_*/{SINGLE}"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,14 +15,17 @@ from edgebert.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["read_tokenizer"]
 
-_WORDPIECE_CLASSES = ("BertTokenizer", "BertTokenizerFast")
+_WORDPIECE_CLASSES = tuple(
+    f"{family}Tokenizer{fast}" for family in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast")
+)
+_MASK_TOKENS = ("[MASK]", "<mask>")
 _LONGEST_WORD = 100  # characters; BERT's tokenizer takes a longer word for unknown
 
 
-def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *, lowercase: bool) -> str:
-    """Return the text of a ``tokenizer.json`` without truncation and padding.
+def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *, lowercase: bool) -> tuple[str, str]:
+    """Return the text of a ``tokenizer.json`` without truncation and padding, and the token of a masked word.
 
-    It is the folder's own, else one built from its ``vocab.txt``.
+    The first is the folder's own, else one built from its ``vocab.txt``; the second may be empty.
 
     Parameters
     ----------
@@ -61,13 +64,15 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the library raises nothing narrower
         raise CheckpointError(f"{path} cannot be read by the tokenizers library: {error}") from error
-    ids = tokenizer.get_vocab(with_added_tokens=True).values()
-    if max(ids, default=-1) >= vocab_size:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    largest = max(vocabulary.values(), default=-1)
+    if largest >= vocab_size:
         raise CheckpointError(
-            f"{path} has token ids up to {max(ids)}, but config.json has a vocab_size of {vocab_size}:"
+            f"{path} has token ids up to {largest}, but config.json has a vocab_size of {vocab_size}:"
             " the tokenizer is of another model"
         )
-    return text
+    masks = (_content(settings.get("mask_token"), ""), *_MASK_TOKENS)
+    return text, next((token for token in masks if token in vocabulary), "")
 
 
 def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +80,8 @@ def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     kind = settings.get("tokenizer_class") or "BertTokenizer"
     if kind not in _WORDPIECE_CLASSES:
         raise UnsupportedModelError(
-            f"{path} is for a {kind}; without a tokenizer.json edgebert builds {' or '.join(_WORDPIECE_CLASSES)} alone"
+            f"{path} is for a {kind}; without a tokenizer.json edgebert builds {' or '.join(_WORDPIECE_CLASSES[::2])}"
+            " alone"
         )
     if settings.get("do_basic_tokenize") is False:
         raise UnsupportedModelError(

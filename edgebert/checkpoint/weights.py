@@ -99,12 +99,16 @@ def sha256_of(files: list[Path]) -> str:
 
 
 class Tensors(Mapping[str, np.ndarray]):
-    """Canonical name -> float32 array; each look-up reads that tensor from its file, and keeps nothing.
+    """BERT's name -> float32 array; each look-up reads that tensor from its file, and keeps nothing.
 
     Parameters
     ----------
     stored : dict
-        Canonical name -> `StoredTensor`, as `edgebert.checkpoint.names.match` returns it.
+        BERT's name -> `StoredTensor`, as `edgebert.checkpoint.names.match` returns it.
+    unused : dict of str to int
+        Of some tensors: how many rows at their beginning no token uses, and nobody is to see.
+    zeros : dict of str to tuple
+        Tensors that this model does not have and others of its kind do -> their shapes.
 
     Raises
     ------
@@ -112,11 +116,18 @@ class Tensors(Mapping[str, np.ndarray]):
         On look-up: the file cannot be read any more, or the tensor has NaN or infinite values.
     """
 
-    def __init__(self, stored: Mapping[str, StoredTensor]) -> None:
-        self._stored = dict(stored)
+    def __init__(
+        self,
+        stored: Mapping[str, StoredTensor],
+        unused: Mapping[str, int] | None = None,
+        zeros: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> None:
+        self._stored, self._unused, self._zeros = dict(stored), dict(unused or {}), dict(zeros or {})
 
     def __getitem__(self, name: str) -> np.ndarray:
-        values = read_tensor(self._stored[name])
+        if name in self._zeros:
+            return np.zeros(self._zeros[name], np.float32)
+        values = read_tensor(self._stored[name])[self._unused.get(name, 0) :]
         if not np.isfinite(values).all():
             nan, infinite = np.isnan(values).sum(), np.isinf(values).sum()
             raise CheckpointError(
@@ -126,10 +137,10 @@ class Tensors(Mapping[str, np.ndarray]):
         return values
 
     def __contains__(self, name: object) -> bool:
-        return name in self._stored  # Mapping's own would read the tensor
+        return name in self._stored or name in self._zeros  # Mapping's own would read the tensor
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._stored)
+        return iter([*self._stored, *self._zeros])
 
     def __len__(self) -> int:
-        return len(self._stored)
+        return len(self._stored) + len(self._zeros)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,10 @@ from edgebert.config import BertConfig
 from edgebert.engine.processor import REFERENCE, choose_family
 from edgebert.kernels import reference
 
-__all__ = ["Backend", "open_backend"]
+__all__ = ["Backend", "Linear", "open_backend"]
+
+Linear = Callable[[np.ndarray], np.ndarray]
+"""A linear layer in int8: float32 (M, K) -> float32 (M, N)."""
 
 
 class Backend(Protocol):
@@ -27,6 +30,9 @@ class Backend(Protocol):
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply float32 (M, K) by (K, N), row by row alike."""
 
+    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+        """Return a linear layer of a head, whose first N outputs are wanted; row by row alike."""
+
 
 class CompiledBackend:
     """The kernels of one instruction family on a team of threads."""
@@ -36,8 +42,10 @@ class CompiledBackend:
     ) -> None:
         from edgebert.engine.encoder import Encoder
         from edgebert.engine.library import load_library
+        from edgebert.engine.linear import CompiledLinear
 
         self.family, self.threads = family, threads
+        self._linear = CompiledLinear
         self._library = load_library(family)
         self.encode = Encoder(config, tensors, self._library, threads, token_budget).encode
 
@@ -47,6 +55,10 @@ class CompiledBackend:
         out = np.empty((M, N), np.float32)
         self._library.dense(x.ctypes.data, M, K, weight.ctypes.data, N, out.ctypes.data)
         return out
+
+    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+        """Return a linear layer of a head; it is computed on the caller's own thread."""
+        return self._linear(tensors, name, N, self._library)
 
 
 class ReferenceBackend:
@@ -64,6 +76,10 @@ class ReferenceBackend:
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply row by row."""
         return reference.dense(x, weight)
+
+    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+        """Return a linear layer of a head."""
+        return lambda x: reference.linear(tensors, x, name)[:, :N]
 
 
 def open_backend(config: BertConfig, tensors: Mapping[str, np.ndarray], threads: int, token_budget: int) -> Backend:

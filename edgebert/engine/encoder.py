@@ -14,29 +14,27 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.library import KernelLibrary
+from edgebert.engine.linear import linear_record
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.team import ThreadTeam
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    BLOCK_ROWS,
-    GROUP_LARGEST,
+    EMBED_STAGES,
+    LANES,
     LAYER,
-    LINEAR,
     NORM,
     PLAN,
+    PROJECTED_EMBED_STAGES,
     STAGE_BYTES,
     STAGES,
     TIME_OFFSET,
-    group_of_count,
     padded,
     whole_vectors,
 )
-from edgebert.kernels.simd.families import FAMILIES, LANES, Family
+from edgebert.kernels.simd.families import FAMILIES, Family
+from edgebert.positions import bias_of_distances
 
-__all__ = ["SLACK_ROWS", "Encoder", "aligned_empty", "scratch_bytes"]
-
-_CACHE_LINE = 64
-SLACK_ROWS = 16
-"""Keys and matrix tiles are read in blocks of 16 rows: the last block may reach beyond the last token."""
+__all__ = ["Encoder"]
 
 
 def _yield_address() -> int:
@@ -46,36 +44,6 @@ def _yield_address() -> int:
     else:
         function = ctypes.CDLL(None).sched_yield
     return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
-def aligned_empty(count: int, dtype: type) -> np.ndarray:
-    """Return uninitialised memory that begins at a cache line."""
-    size = count * np.dtype(dtype).itemsize
-    raw = np.empty(size + _CACHE_LINE, np.uint8)
-    offset = -raw.ctypes.data % _CACHE_LINE
-    return raw[offset : offset + size].view(dtype)
-
-
-def scratch_bytes(family: Family, head_dim: int, longest: int) -> int:
-    """Return the bytes that a thread needs for itself.
-
-    Parameters
-    ----------
-    family : Family
-    head_dim : int
-        Padded.
-    longest : int
-        Most tokens of a sequence.
-    """
-    rows, keys, depth = family.tile_rows, whole_vectors(longest), padded(longest)
-    tile = 4 * LANES * rows * family.tile_panels
-    # A block of float32 outputs, whole heads; and twice 16 vectors to reduce together.
-    block = tile + 4 * BLOCK_ROWS * (GROUP_LARGEST + head_dim) + 2 * 4 * LANES * LANES
-    # Keys, values, and three float32 of each key.
-    panels = keys * padded(head_dim) + depth * head_dim + 3 * 4 * keys
-    # Rows of scores, both halves of the numerators, both sums and the factor of each row.
-    attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4)
-    return -(-max(block, attention) // _CACHE_LINE) * _CACHE_LINE
 
 
 class Encoder:
@@ -157,7 +125,7 @@ class Encoder:
             plan["clock"] = 0
         records = self._stages.reshape(-1, STAGE_BYTES)[:, TIME_OFFSET : TIME_OFFSET + 16].copy().view(np.int64)
         ends = records[:, 0] + 1e-9 * records[:, 1]
-        names = ["embed", *STAGES * self.config.num_hidden_layers]
+        names = self._stage_names
         return list(zip(names, np.diff(ends, prepend=begin).tolist(), strict=True))
 
     def _describe_model(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -166,6 +134,7 @@ class Encoder:
         self._head_dim = whole_vectors(config.head_dim)
         self._context_stride = padded(config.num_attention_heads * self._head_dim)
         self._hidden_stride = padded(config.hidden_size)
+        self._embedding_stride = padded(config.embedding_width)
         self._intermediate_stride = padded(config.intermediate_size)
         plan["hidden_size"], plan["hidden_stride"] = config.hidden_size, self._hidden_stride
         plan["activation"] = ACTIVATION_CODES[config.gelu]
@@ -174,11 +143,20 @@ class Encoder:
         plan["num_hidden_layers"] = config.num_hidden_layers
         plan["layer_norm_eps"] = config.layer_norm_eps
         plan["softmax_scale"] = math.log2(math.e) / math.sqrt(config.head_dim)
+        plan["embedding_size"], plan["embedding_stride"] = config.embedding_width, self._embedding_stride
+        scale = tensors["embeddings.word_embeddings.scale"]
         plan["word_weight"] = self._address(tensors["embeddings.word_embeddings.weight"])
-        plan["word_scale"] = self._address(tensors["embeddings.word_embeddings.scale"])
+        plan["word_scale"], plan["word_groups"] = self._address(scale), scale.shape[1] if scale.ndim == 2 else 0
         for name in ("position_embeddings", "token_type_embeddings"):
             plan[name] = self._address(tensors[f"embeddings.{name}.weight"].astype(np.float32))
         plan["embeddings_norm"] = self._norm(tensors, "embeddings.LayerNorm")
+        before: tuple[str, ...] = EMBED_STAGES
+        if config.projects_embeddings:
+            before = PROJECTED_EMBED_STAGES
+            plan["embeddings_project"] = self._linear(tensors, "embeddings_project")
+            plan["projected_norm"] = self._norm(tensors, "embeddings_project", ("smoothing",))
+        self._stage_names = [*before, *STAGES * config.num_hidden_layers]
+        self._describe_distances(tensors)
         layers = np.zeros(config.num_hidden_layers, LAYER)
         for i, layer in enumerate(layers):
             prefix = f"encoder.layer.{i}"
@@ -194,7 +172,7 @@ class Encoder:
     def _reserve_workspace(self, family: Family) -> None:
         config, plan, rows = self.config, self._plan[0], self.token_budget + SLACK_ROWS
         width = config.num_attention_heads * self._head_dim
-        inputs = max(self._context_stride, self._hidden_stride)
+        inputs = max(self._context_stride, self._hidden_stride, self._embedding_stride)
         plan["rows"] = rows
         self._hidden = aligned_empty(rows * self._hidden_stride, np.float32).reshape(rows, self._hidden_stride)
         plan["hidden"] = self._address(self._hidden)
@@ -212,8 +190,7 @@ class Encoder:
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._reserve(scratch * self._team.size, np.uint8)
         plan["threads"] = self._team.size
-        stages = 1 + len(STAGES) * self.config.num_hidden_layers
-        self._stages = aligned_empty(stages * STAGE_BYTES, np.uint8)
+        self._stages = aligned_empty(len(self._stage_names) * STAGE_BYTES, np.uint8)
         plan["stages"] = self._address(self._stages)
         plan["yield_processor"] = _yield_address()
 
@@ -226,20 +203,28 @@ class Encoder:
         self._keep.append(array)
         return array.ctypes.data
 
-    def _norm(self, tensors: Mapping[str, np.ndarray], name: str) -> int:
+    def _describe_distances(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Lay out what the distance of two tokens adds to the binary logarithm of their weight, if anything."""
+        if not self.config.relative_attention_num_buckets:
+            return
+        weight, longest = tensors["encoder.relative_attention_bias.weight"], self.config.max_position_embeddings
+        bias = bias_of_distances(weight * np.float32(math.log2(math.e)), longest)
+        plan = self._plan[0]
+        plan["position_bias"] = self._address(np.pad(bias, [(0, 0), (0, LANES)]))
+        plan["position_bias_row"], plan["position_bias_centre"] = bias.shape[1] + LANES, longest - 1
+
+    def _norm(
+        self,
+        tensors: Mapping[str, np.ndarray],
+        name: str,
+        parts: tuple[str, ...] = ("weight", "bias", "smoothing"),
+    ) -> int:
         record = np.zeros(1, NORM)
-        for part in ("weight", "bias", "smoothing"):
+        for part in parts:
             record[part] = self._address(tensors[f"{name}.{part}"])
         return self._address(record)
 
     def _linear(self, tensors: Mapping[str, np.ndarray], name: str) -> int:
-        record = np.zeros(1, LINEAR)
-        outer, steps, columns, depth = tensors[f"{name}.weight"].shape
-        record["N"], record["K"] = outer * columns, steps * depth
-        groups = len(tensors[f"{name}.scale"])
-        record["group"], record["groups"] = group_of_count(steps * depth, groups), groups
-        self._most_groups = max(self._most_groups, groups)
-        for part in ("weight", "scale", "bias"):
-            record[part] = self._address(tensors[f"{name}.{part}"])
-        record["column_sums"] = self._address(tensors[f"{name}.column_sums"].astype(np.float32))
+        record = linear_record(tensors, name, self._keep)
+        self._most_groups = max(self._most_groups, int(record["groups"][0]))
         return self._address(record)

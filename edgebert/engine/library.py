@@ -37,7 +37,7 @@ _SIGNATURES: dict[str, list[_Type]] = {
     "matmul": [_INT] * 10,
     "expand": [_INT] * 15,
     "project_heads": [_INT] * 14,
-    "attend": [_INT] * 8 + [_FLOAT] + [_INT] * 5,
+    "attend": [_INT] * 8 + [_FLOAT] + [_INT] * 8,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.batch import TextTokenizer, batches, pack
+from edgebert.batch import PackedBatch, batches, pack
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.description import Description
@@ -18,16 +18,19 @@ from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.processor import default_threads
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import Float32Backend
-from edgebert.heads.classification import SequenceClassification
+from edgebert.heads import HEADS
 from edgebert.heads.pooling import pool
+from edgebert.tokens import TextTokenizer, Window
 
-__all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "text_hash", "token_budget"]
+__all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "masked", "text_hash", "token_budget"]
 
 TOKEN_BUDGET = 4096
+_MASK_EVERY = 7
+"""Tokens that are masked for a head that restores them: every so many-th, about as many as in BERT's training."""
 
 
 class Side(NamedTuple):
-    """A model to compare, in memory; the head's tensors are found by their names.
+    """A model to compare, in memory; its heads' tensors are found by their names.
 
     Attributes
     ----------
@@ -52,8 +55,13 @@ class Comparison:
         Of the texts' vectors.
     token_cosines : ndarray [shape=(tokens,), dtype=float64]
         Of the tokens' last hidden states.
+    decisions : dict of str to (ndarray, ndarray)
+        Of each head: what the int8 model decided, and the one in fp32; a label for each text, a tag for each token, a
+        word in each masked place. Whole numbers, of the same shape.
+    largest_difference : dict of str to float
+        Of each head: between two logits.
     logits, exact_logits : ndarray [shape=(texts, labels), dtype=float32] or None
-        Of the int8 model and of the one in fp32; None without a classifier.
+        Of a classifier of texts, in int8 and in fp32; None without one.
     labels : tuple of str
     """
 
@@ -61,26 +69,35 @@ class Comparison:
     tokens: int
     pooled_cosines: np.ndarray
     token_cosines: np.ndarray
+    decisions: dict[str, tuple[np.ndarray, np.ndarray]]
+    largest_difference: dict[str, float]
     logits: np.ndarray | None
     exact_logits: np.ndarray | None
     labels: tuple[str, ...]
 
     @property
     def same_label(self) -> np.ndarray:
-        """Whether both models give each text the same label: bool (texts,)."""
-        assert self.logits is not None
-        assert self.exact_logits is not None
-        return self.logits.argmax(axis=1) == self.exact_logits.argmax(axis=1)
+        """Whether both models give each text the same label: bool (texts,); for a classifier of texts alone."""
+        found, exact = self.decisions["sequence_classification"]
+        return found == exact
+
+    @property
+    def head_agreement(self) -> dict[str, float]:
+        """Share of each head's decisions that are the same."""
+        return {
+            head: float((found == exact).mean()) if found.size else 1.0
+            for head, (found, exact) in self.decisions.items()
+        }
 
     @property
     def agreement(self) -> float:
-        """Share of the texts that keep their label; without a classifier the mean cosine of the texts' vectors."""
-        return float(self.pooled_cosines.mean() if self.logits is None else self.same_label.mean())
+        """Share of the same decisions, of the head that agrees least; without one the texts' vectors' mean cosine."""
+        return min(self.head_agreement.values(), default=float(self.pooled_cosines.mean()))
 
     @property
     def figures(self) -> dict[str, Any]:
         """The comparison in numbers, for a receipt."""
-        figures: dict[str, Any] = {
+        return {
             "texts": len(self.texts),
             "tokens": self.tokens,
             "sha256": text_hash(self.texts),
@@ -88,11 +105,15 @@ class Comparison:
             "pooled_cosine_worst": round(float(self.pooled_cosines.min()), 6),
             "token_cosine_mean": round(float(self.token_cosines.mean()), 6),
             "token_cosine_worst": round(float(self.token_cosines.min()), 6),
+            "heads": {
+                head: {
+                    "decisions": int(self.decisions[head][0].size),
+                    "agreement": round(agreement, 6),
+                    "largest_logit_difference": round(self.largest_difference[head], 6),
+                }
+                for head, agreement in self.head_agreement.items()
+            },
         }
-        if self.logits is not None and self.exact_logits is not None:
-            figures["label_agreement"] = round(float(self.same_label.mean()), 6)
-            figures["largest_logit_difference"] = round(float(np.abs(self.logits - self.exact_logits).max()), 6)
-        return figures
 
 
 def text_hash(texts: Sequence[str]) -> str:
@@ -131,9 +152,11 @@ def evaluate(
     """
     description, checkpoint = Description(model), open_checkpoint(against)
     config = description.config
-    if (config, description.labels) != (checkpoint.config, checkpoint.labels):
+    facts = [(side.config, side.heads, side.labels) for side in (description, checkpoint)]
+    if facts[0] != facts[1]:
         raise InputError(
-            f"{description.path} was not made from {checkpoint.name}: their sizes or labels differ; name its source"
+            f"{description.path} was not made from {checkpoint.name}: their sizes, heads or labels differ; name its"
+            " source"
         )
     backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
     return compare(checkpoint, Side(backend, description.tensors), texts, on_progress)
@@ -154,40 +177,87 @@ def compare(
     if not texts:
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
-    tokens = [tokenizer(text) for text in texts]
-    heads = [_head(checkpoint, side) for side in (quantized, exact)]
+    config, pooling = checkpoint.config, checkpoint.sentence.pooling
+    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size)
+    windows = [tokenizer.single(text) for text in texts]
+    mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None
+    if mask is not None:
+        windows = [masked(window, mask) for window in windows]
+    heads = {
+        name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
+        for name in checkpoint.heads
+    }
     pooled, token = np.empty(len(texts)), []
-    logits = np.zeros((2, len(texts), len(checkpoint.labels)), np.float32)
-    done = 0
-    for indices in batches([len(text.ids) for text in tokens], token_budget(checkpoint.config)):
-        batch = pack([tokens[i].ids for i in indices], [tokens[i].type_ids for i in indices])
+    answers = _Answers(list(heads))
+    for indices in batches([len(window.ids) for window in windows], token_budget(config)):
+        batch = pack([windows[i].ids for i in indices], [windows[i].type_ids for i in indices])
         hidden = [side.backend.encode(batch) for side in (quantized, exact)]
         token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
-        vectors = [np.stack([pool(rows, checkpoint.pooling) for rows in each]) for each in of_texts]
+        vectors = [np.stack([pool(rows, pooling) for rows in each]) for each in of_texts]
         pooled[indices] = cosines(*vectors)
-        for k, head in enumerate(heads):
-            if head is not None:
-                logits[k][indices] = head.logits(np.stack([rows[0] for rows in of_texts[k]]))
-        done += len(indices)
+        for name, sides in heads.items():
+            rows = HEADS[name].reads(batch, mask)
+            answers.add(
+                name, [head.logits(states[rows]) for head, states in zip(sides, hidden, strict=True)], rows, batch
+            )
+        answers.order += indices
         if on_progress:
-            on_progress(done, len(texts))
+            on_progress(len(answers.order), len(texts))
+    classifies = "sequence_classification" in heads
     return Comparison(
         texts=tuple(texts),
-        tokens=sum(len(text.ids) for text in tokens),
+        tokens=sum(len(window.ids) for window in windows),
         pooled_cosines=pooled,
         token_cosines=np.concatenate(token),
-        logits=logits[0] if heads[0] else None,
-        exact_logits=logits[1] if heads[0] else None,
+        decisions={name: answers.decided(name) for name in heads},
+        largest_difference=answers.largest,
+        logits=answers.in_order(0) if classifies else None,
+        exact_logits=answers.in_order(1) if classifies else None,
         labels=checkpoint.labels,
     )
 
 
-def _head(checkpoint: Checkpoint, side: Side) -> SequenceClassification | None:
-    if checkpoint.head != "sequence_classification":
-        return None
-    return SequenceClassification(side.tensors, checkpoint.labels, checkpoint.problem_type, side.backend)
+class _Answers:
+    """What the heads of both models say, batch by batch; ``order`` are the texts so far, in the order of batches."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self.order: list[int] = []
+        self.largest = dict.fromkeys(heads, 0.0)
+        self._decisions: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in heads}
+        self._logits: list[tuple[np.ndarray, ...]] = []  # of the classifier of texts
+
+    def add(self, name: str, logits: Sequence[np.ndarray], rows: np.ndarray, batch: PackedBatch) -> None:
+        """Take what a head says of the tokens `rows` of a batch, in int8 and in fp32."""
+        if len(rows):
+            text = np.searchsorted(batch.cu_seqlens, rows, "right")
+            self.largest[name] = max(self.largest[name], float(np.abs(logits[0] - logits[1]).max()))
+            self._decisions[name].append(tuple(HEADS[name].decisions(each, text) for each in logits))
+        if name == "sequence_classification":
+            self._logits.append(tuple(logits))
+
+    def decided(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return all decisions of a head; those of a classifier of texts in the order of the texts."""
+        if name == "sequence_classification":
+            return self.in_order(0).argmax(axis=1), self.in_order(1).argmax(axis=1)
+        columns = zip(*self._decisions[name], strict=True) if self._decisions[name] else ((np.zeros(0, int),),) * 2
+        found, exact = (np.concatenate(column) for column in columns)
+        return found, exact
+
+    def in_order(self, side: int) -> np.ndarray:
+        """Return the logits of the classifier of texts, in int8 (0) or fp32 (1), in the order of the texts."""
+        rows = np.concatenate([logits[side] for logits in self._logits])
+        result = np.empty_like(rows)
+        result[self.order] = rows
+        return result
+
+
+def masked(window: Window, mask: int) -> Window:
+    """Mask every seventh token of a text, the first of these being its fourth or its last."""
+    ids = window.ids.copy()
+    first, last = window.begin, window.begin + window.last - window.first
+    ids[first + min(_MASK_EVERY // 2, max(last - first - 1, 0)) : last : _MASK_EVERY] = mask
+    return window._replace(ids=ids)
 
 
 def cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:

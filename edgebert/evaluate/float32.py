@@ -4,15 +4,63 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgebert.batch import PackedBatch
+from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
+from edgebert.engine.backend import Linear
+from edgebert.heads import architecture_of
 from edgebert.kernels import reference
+from edgebert.model import Model
 
-__all__ = ["Float32Backend", "encode"]
+__all__ = ["Float32Backend", "encode", "load_float32"]
+
+
+def load_float32(source: str | os.PathLike[str]) -> Model:
+    """Load a trained model as it is, to ask it in float32 what its int8 model is asked; slow.
+
+    Parameters
+    ----------
+    source : path or str
+        What `edgebert.convert` takes.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    checkpoint = open_checkpoint(source)
+    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    return Model(_Description(checkpoint), backend)
+
+
+class _Description:
+    """A checkpoint, as `edgebert.description.Described` wants it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.path = Path(checkpoint.name)
+        self.config, self.heads, self.labels = checkpoint.config, checkpoint.heads, checkpoint.labels
+        self.tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+        self.problem_type, self.mask_token = checkpoint.problem_type, checkpoint.mask_token
+        self.max_length, self.tokenizer, self.card = (
+            checkpoint.max_length,
+            checkpoint.tokenizer_json,
+            checkpoint.model_card,
+        )
+        sentence = checkpoint.sentence
+        self.pooling, self.normalize, self.include_prompt = (
+            sentence.pooling,
+            sentence.normalize,
+            sentence.include_prompt,
+        )
+        self.prompts, self.default_prompt = dict(sentence.prompts), sentence.default_prompt
+        self.dense: list[list[Any]] = [[module.N, module.K, module.activation] for module in sentence.dense]
+        self.info: dict[str, Any] = {"source": checkpoint.name, "architecture": architecture_of(self.heads)}
 
 
 def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
@@ -40,18 +88,31 @@ def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedB
     x = weights["embeddings.word_embeddings.weight"][batch.input_ids]
     x = x + weights["embeddings.token_type_embeddings.weight"][batch.token_type_ids]
     x = norm(x + weights["embeddings.position_embeddings.weight"][batch.position_ids], "embeddings.LayerNorm")
+    if config.projects_embeddings:
+        x = linear(x, "embeddings_project")
+    bias = reference.position_bias(config, weights)
     for i in range(config.num_hidden_layers):
         layer = f"encoder.layer.{i}"
         query, key, value = (linear(x, f"{layer}.attention.self.{part}") for part in ("query", "key", "value"))
-        context = attend(query, key, value, batch.cu_seqlens, config.num_attention_heads)
+        context = attend(query, key, value, batch.cu_seqlens, config.num_attention_heads, bias)
         x = norm(x + linear(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
         inner = reference.gelu(linear(x, f"{layer}.intermediate.dense"), config.gelu)
         x = norm(x + linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
     return x
 
 
-def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray, cu_seqlens: np.ndarray, heads: int) -> np.ndarray:
-    """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same."""
+def attend(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    cu_seqlens: np.ndarray,
+    heads: int,
+    bias: np.ndarray | None = None,
+) -> np.ndarray:
+    """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same.
+
+    `bias` as in `reference.attend`.
+    """
     T, H = query.shape
     by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
     context = np.empty((T, heads, H // heads), np.float32)
@@ -60,6 +121,8 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray, cu_seqlens: np
             continue
         q, k, v = (array[:, begin:end] for array in by_head)
         scores = q @ k.transpose(0, 2, 1) / np.float32(math.sqrt(H // heads))
+        if bias is not None:
+            scores += reference.between(bias, end - begin)
         numerators = np.exp(scores - scores.max(axis=2, keepdims=True))
         weights = numerators / numerators.sum(axis=2, keepdims=True)
         context[begin:end] = (weights @ v).transpose(1, 0, 2)
@@ -73,7 +136,9 @@ class Float32Backend:
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
         self._config = config
-        self._weights = {name: tensors[name] for name in tensors}  # a checkpoint reads them anew each time
+        # A checkpoint reads them anew each time; those of heads are the heads' own matter.
+        own = ("embeddings", "encoder.")
+        self._weights = {name: tensors[name] for name in tensors if name.startswith(own)}
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
         """Return the last hidden states, float32 (T, hidden_size)."""
@@ -82,3 +147,8 @@ class Float32Backend:
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply float32 (M, K) by (K, N)."""
         return x @ weight
+
+    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:  # noqa: ARG002
+        """Return a linear layer, which maps float32 (M, K) to (M, N)."""
+        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        return lambda x: x @ weight.T + bias

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebert.errors import OutputError
 from edgebert.evaluate.compare import Comparison
-from edgebert.heads.classification import scores
+from edgebert.heads.classification import softmax
 
 __all__ = ["draw"]
 
@@ -54,10 +54,9 @@ def _draw_labels(axes, comparison: Comparison) -> None:  # type: ignore[no-untyp
     assert comparison.logits is not None
     assert comparison.exact_logits is not None
     of_label = comparison.exact_logits.argmax(axis=1)
-    rows = range(len(of_label))
-    kind = "single_label_classification"
-    exact = np.array([scores(comparison.exact_logits[i], kind)[of_label[i]] for i in rows])
-    found = np.array([scores(comparison.logits[i], kind)[of_label[i]] for i in rows])
+    rows = np.arange(len(of_label))
+    exact = softmax(comparison.exact_logits)[rows, of_label]
+    found = softmax(comparison.logits)[rows, of_label]
     changed = ~comparison.same_label
     axes.scatter(exact[~changed], found[~changed], s=8, color="#4878a8", label="same label")
     axes.scatter(exact[changed], found[changed], s=20, color="#c44e52", label=f"changed ({changed.sum()})")

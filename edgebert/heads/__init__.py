@@ -1,1 +1,49 @@
-"""What stands on the encoder: a text's vector, or scores for its labels."""
+"""What stands on the encoder: one file a head, with its layers and the task that it serves.
+
+A new head is a file with a class as `Head` describes it, and its name in `HEADS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgebert.config import BertConfig
+from edgebert.heads.classification import SequenceClassification
+from edgebert.heads.head import Head, Part
+from edgebert.heads.masked_lm import MaskedLM
+from edgebert.heads.next_sentence import NextSentence
+from edgebert.heads.question_answering import QuestionAnswering
+from edgebert.heads.tokens import TokenClassification
+
+__all__ = ["HEADS", "Head", "architecture_of", "head_parts", "head_shapes"]
+
+_ALL: tuple[type[Head], ...] = (
+    MaskedLM,
+    NextSentence,
+    SequenceClassification,
+    TokenClassification,
+    QuestionAnswering,
+)
+HEADS: dict[str, type[Head]] = {head.name: head for head in _ALL}
+"""Name -> class."""
+
+
+def head_parts(heads: Sequence[str], config: BertConfig, num_labels: int) -> dict[str, Part]:
+    """Return the layers of heads by name; what two of them share is there once."""
+    return {part.name: part for head in heads for part in HEADS[head].parts(config, num_labels)}
+
+
+def head_shapes(head: str, config: BertConfig, num_labels: int) -> dict[str, tuple[int, ...]]:
+    """Return name -> shape of every tensor of a head, as a checkpoint has them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part in HEADS[head].parts(config, num_labels):
+        shapes[f"{part.name}.weight"] = (part.N,) if part.K is None else (part.N, part.K)
+        shapes[f"{part.name}.bias"] = (part.N,)
+    return shapes
+
+
+def architecture_of(heads: Sequence[str]) -> str:
+    """Return the name of BERT's class with these heads."""
+    if set(heads) == {MaskedLM.name, NextSentence.name}:
+        return "BertForPreTraining"
+    return f"Bert{HEADS[heads[0]].architecture}" if heads else "BertModel"

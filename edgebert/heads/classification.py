@@ -1,57 +1,65 @@
-"""Labels and scores for a text, from its first token (arXiv 1810.04805, section 4.1)."""
+"""Labels and scores for a text (arXiv 1810.04805, section 4.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from edgebert.engine.backend import Backend
-from edgebert.heads.dense import Dense
+from edgebert.config import BertConfig
+from edgebert.heads.head import Part
+from edgebert.heads.pooler import PooledHead
 
-__all__ = ["SequenceClassification", "scores"]
+__all__ = ["FUNCTIONS", "SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
 
-
-class SequenceClassification:
-    """The pooler and the classifier of ``BertForSequenceClassification``.
-
-    Parameters
-    ----------
-    tensors : mapping of str to ndarray
-        With ``pooler.dense`` and ``classifier``.
-    labels : sequence of str
-    problem_type : str
-    backend : Backend
-    """
-
-    def __init__(
-        self, tensors: Mapping[str, np.ndarray], labels: Sequence[str], problem_type: str, backend: Backend
-    ) -> None:
-        self.labels, self.problem_type = tuple(labels), problem_type
-        self._pooler = Dense(tensors["pooler.dense.weight"], tensors["pooler.dense.bias"], backend)
-        self._classifier = Dense(tensors["classifier.weight"], tensors["classifier.bias"], backend)
-
-    def logits(self, first_tokens: np.ndarray) -> np.ndarray:
-        """Return float32 (texts, labels) for the hidden states of the texts' first tokens, (texts, H)."""
-        pooled = np.tanh(self._pooler(first_tokens), dtype=np.float64)
-        return self._classifier(pooled.astype(np.float32))
-
-    def best(self, logits: np.ndarray) -> dict[str, str | float]:
-        """Return the best label of one text and its score, as transformers' pipelines do."""
-        values = scores(logits, self.problem_type)
-        index = int(values.argmax())
-        return {"label": self.labels[index], "score": float(values[index])}
+FUNCTIONS = {
+    "single_label_classification": "softmax",
+    "multi_label_classification": "sigmoid",
+    "regression": "none",
+}
+"""``problem_type`` of a classifier -> what turns its logits into scores."""
 
 
-def scores(logits: np.ndarray, problem_type: str) -> np.ndarray:
-    """Turn the logits of one text into scores.
+class SequenceClassification(PooledHead):
+    """The pooler and the classifier of ``BertForSequenceClassification``."""
 
-    Softmax for a single label, the logistic function where several can hold, the logits themselves for a regression.
-    """
+    name = "sequence_classification"
+    architecture = "ForSequenceClassification"
+    serves = "classify() or, with one label, rank()"
+    has_labels = True
+    output = "classifier"
+
+    @staticmethod
+    def parts(config: BertConfig, num_labels: int) -> list[Part]:
+        """Return its layers."""
+        return SequenceClassification._parts(config, num_labels)
+
+
+def scores(logits: np.ndarray, function: str) -> np.ndarray:
+    """Turn logits (..., labels) into scores: ``"softmax"``, ``"sigmoid"``, or ``"none"`` for the logits themselves."""
     exact = logits.astype(np.float64)
-    if problem_type == "regression":
+    if function == "none":
         return exact
-    if problem_type == "multi_label_classification":
+    if function == "sigmoid":
         return 1 / (1 + np.exp(-exact))
-    powers = np.exp(exact - exact.max())
-    return powers / powers.sum()
+    return softmax(exact)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax over the last axis, in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def pool_windows(values: np.ndarray, pool: str) -> np.ndarray:
+    """Pool what the windows of one text say, (windows, labels), to (labels,): ``"mean"``, ``"max"`` or ``"first"``."""
+    if len(values) == 1 or pool == "first":
+        return values[0]
+    return values.max(axis=0) if pool == "max" else values.mean(axis=0)
+
+
+def ranked(values: np.ndarray, labels: Sequence[str], top_k: int | None) -> list[dict[str, Any]]:
+    """Return the best labels with their scores, the best first, as transformers' pipelines do; None for all."""
+    order = np.argsort(-values, kind="stable")[:top_k]
+    return [{"label": labels[i], "score": float(values[i])} for i in order]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from edgebert.config import ACTIVATIONS
 from edgebert.engine.backend import Backend
+from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "activate"]
 
 
 class Dense:
@@ -15,19 +19,30 @@ class Dense:
 
     Parameters
     ----------
-    weight : ndarray [shape=(N, K)]
-    bias : ndarray [shape=(N,)]
+    tensors : mapping of str to ndarray
+        With ``name.weight`` (N, K) and ``name.bias`` (N,).
+    name : str
     backend : Backend
     """
 
-    def __init__(self, weight: np.ndarray, bias: np.ndarray, backend: Backend) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], name: str, backend: Backend) -> None:
+        weight = tensors[f"{name}.weight"]
         N, K = weight.shape
         self._columns = np.zeros((K, whole_vectors(N)), np.float32)
         self._columns[:, :N] = weight.T
-        self._bias = bias
+        self._bias = tensors[f"{name}.bias"]
         self._backend = backend
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Apply the layer: float32 (M, K) -> float32 (M, N)."""
         product = self._backend.dense(np.ascontiguousarray(x, np.float32), self._columns)
         return product[:, : len(self._bias)] + self._bias
+
+
+def activate(x: np.ndarray, name: str) -> np.ndarray:
+    """Apply ``"tanh"``, ``"relu"`` or a GELU by its name in a config.json: float32 to the same shape."""
+    if name == "tanh":
+        return np.tanh(x, dtype=np.float64).astype(np.float32)
+    if name == "relu":
+        return np.maximum(x, np.float32(0))
+    return reference.gelu(x, ACTIVATIONS[name])

@@ -81,21 +81,30 @@ def pack_values(value, row, length, head_dim, out, out_panel):
 
 
 @kernel
-def softmax_numerators(scores, length, depth, query_scale, columns, upper, lower):
+def softmax_numerators(scores, length, depth, query_scale, bias, columns, upper, lower):
     """Turn a row of scores into the numerators of its softmax, each times the scale of its value; return their sum.
 
-    `scores` int32 [length], overwritten; `columns` as `prepare_columns` leaves them; `upper` and `lower` uint8 [depth]
-    get the two halves of the numerators, zero from `length` on.
+    `scores` int32 [length], overwritten; `bias` float32 [length] is added to the scaled scores, 0 for none;
+    `columns` as `prepare_columns` leaves them; `upper` and `lower` uint8 [depth] get the two halves of the numerators,
+    zero from `length` on.
     """
     size = (length + LANES - 1) // LANES * LANES
     scale, offset, value_scale = columns, columns + 4 * size, columns + 8 * size
     highest = broadcast(LOWEST)
-    for k in range(0, size, LANES):
-        score = fma(to_float(load_i32(scores + 4 * k)), load(scale + 4 * k), load(offset + 4 * k))
-        store(scores + 4 * k, score)
-        highest = maximum(highest, score)
-    highest = broadcast(reduce_maximum(highest))
     scales = broadcast(query_scale)
+    if bias == 0:
+        for k in range(0, size, LANES):
+            score = fma(to_float(load_i32(scores + 4 * k)), load(scale + 4 * k), load(offset + 4 * k))
+            store(scores + 4 * k, score)
+            highest = maximum(highest, score)
+    else:
+        for k in range(0, size, LANES):
+            score = fma(to_float(load_i32(scores + 4 * k)), load(scale + 4 * k), load(offset + 4 * k))
+            score = fma(score, scales, load(bias + 4 * k))
+            store(scores + 4 * k, score)
+            highest = maximum(highest, score)
+        scales = broadcast(f32(1.0))
+    highest = broadcast(reduce_maximum(highest))
     total = broadcast(f32(0.0))
     for k in range(0, size, LANES):
         # Taken off before it is scaled, the highest score cannot leave a rest above zero.
@@ -149,6 +158,7 @@ def attend_head(
     scale_bytes,
     offset,
     scale,
+    bias,
     context,
     context_row,
     scratch,
@@ -157,7 +167,8 @@ def attend_head(
 
     `query` is the address of the head's queries, `row` bytes apart; its keys lie `key_bytes` further, its values twice
     that. `query_scale` float32 [length], with the scales of the keys `scale_bytes` further and those of the values
-    twice that; `offset` float32 [length]. Writes float32 `context`.
+    twice that; `offset` float32 [length]; `bias` is where distance 0 stands in the row of this head, or 0. Writes
+    float32 `context`.
     """
     panels = (length + LANES - 1) // LANES
     depth = (length + DEPTH - 1) // DEPTH * DEPTH
@@ -190,6 +201,7 @@ def attend_head(
                 length,
                 depth,
                 load_scalar(query_scale + 4 * (begin + r)) * scale,
+                bias - 4 * (begin + r) if bias != 0 else bias,
                 columns,
                 upper + r * depth,
                 lower + r * depth,
@@ -233,6 +245,9 @@ def attend(
     heads,
     head_dim,
     scale,
+    position_bias,
+    position_bias_row,
+    position_bias_centre,
     context,
     context_stride,
     scratch,
@@ -242,8 +257,10 @@ def attend(
     """Compute a part of the context; what a token attends to ends with its sequence.
 
     `query_key_value`, `head_scale` and `key_offset` as `project_heads` leaves them, readable for 16 rows more;
-    `cu_seqlens` int32 [sequences + 1]; `context` float32 [T, context_stride]. Computes task `task` of
-    `attend_tasks(...)`: a range of the queries of one head of one sequence. Twin: `reference.attend`.
+    `cu_seqlens` int32 [sequences + 1]; `position_bias` float32 [heads, position_bias_row], in which the distance from
+    query i to key k stands at position_bias_centre + k - i, readable for 16 values more, or 0; `context` float32
+    [T, context_stride]. Computes task `task` of `attend_tasks(...)`: a range of the queries of one head of one
+    sequence. Twin: `reference.attend`.
     """
     width = heads * head_dim
     ranges = query_ranges(sequences, heads, parts)
@@ -252,6 +269,9 @@ def attend(
     sequence = task // ranges // heads
     begin = load_index(cu_seqlens + 4 * sequence)
     length = load_index(cu_seqlens + 4 * sequence + 4) - begin
+    bias = position_bias
+    if bias != 0:
+        bias += 4 * (head * position_bias_row + position_bias_centre)
     if length > 0:
         attend_head(
             query_key_value + begin * 3 * width + head * head_dim,
@@ -265,6 +285,7 @@ def attend(
             4 * heads * scale_row,
             key_offset + 4 * (head * scale_row + begin),
             scale,
+            bias,
             context + 4 * (begin * context_stride + head * head_dim),
             4 * context_stride,
             scratch,

@@ -1,16 +1,49 @@
 """A token's embedding: word, position and token type."""
 
+import numpy as np
+
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.plan import INT4_GROUP
+from edgebert.kernels.quantize_rows import ROUND
+from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import broadcast, fma, load, load_i8, load_scalar, store, to_float
+
+f32 = np.float32
+HALF = INT4_GROUP // 2
 
 
 @kernel
-def embed_token(word, word_scale, position, token_type, out, size):
+def embed_token(word, word_scale, word_groups, position, token_type, out, size):
     """Sum the three embeddings of one token (arXiv 1810.04805, figure 2).
 
-    Addresses of: int8 [size] and its float32 scale; float32 [size] position and token type; float32 [size] out.
+    Addresses of: the word, int8 [size] and its float32 scale, or with `word_groups` above 0 `unpack_int4`'s; float32
+    [size] position and token type; float32 [size] out. Twin: `reference.embed`.
     """
-    scale = broadcast(load_scalar(word_scale))
-    for i in range(0, size, 16):
-        rest = load(position + 4 * i) + load(token_type + 4 * i)
-        store(out + 4 * i, fma(to_float(load_i8(word + i)), scale, rest))
+    if word_groups != 0:
+        unpack_int4(word, word_scale, word_groups, out)
+        for i in range(0, size, LANES):
+            store(out + 4 * i, load(out + 4 * i) + (load(position + 4 * i) + load(token_type + 4 * i)))
+    else:
+        scale = broadcast(load_scalar(word_scale))
+        for i in range(0, size, LANES):
+            rest = load(position + 4 * i) + load(token_type + 4 * i)
+            store(out + 4 * i, fma(to_float(load_i8(word + i)), scale, rest))
+
+
+@kernel
+def unpack_int4(q, scale, groups, out):
+    """Unpack a row of values in four bits, -8..7: float32 [64 * groups] out.
+
+    Byte i of a group of 64 holds value i in its upper half and value 32 + i, plus 8, in its lower one, so that as a
+    signed number it is 16 * upper + lower + 8; `scale` float32 [groups].
+    """
+    for g in range(groups):
+        unit = broadcast(load_scalar(scale + 4 * g))
+        for i in range(0, HALF, LANES):
+            both = to_float(load_i8(q + g * HALF + i))
+            # The lower half, 0..15, is made even about the middle, then rounding drops it: never a tie.
+            shifted = fma(both, broadcast(f32(1 / 16)), broadcast(f32(-15 / 32)))
+            upper = (shifted + broadcast(ROUND)) - broadcast(ROUND)
+            lower = fma(upper, broadcast(f32(-16.0)), both) - broadcast(f32(8.0))
+            store(out + 4 * (g * INT4_GROUP + i), upper * unit)
+            store(out + 4 * (g * INT4_GROUP + HALF + i), lower * unit)

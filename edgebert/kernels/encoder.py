@@ -48,17 +48,28 @@ def encode(plan_address, epoch, thread):
 @kernel
 def forward(plan, scratch):
     """Embed; then in each layer project, attend, add and normalise, feed forward, add and normalise."""
-    stream = plan.embeddings_norm
-    stage = embed(plan, np.int64(0))
+    first = layer_at(plan.layers).query_key_value
+    if plan.embeddings_project == 0:
+        stream = plan.embeddings_norm
+        stage = embed(plan, np.int64(0), plan.hidden, first)
+    else:
+        stream = plan.projected_norm
+        linear, hidden = plan.embeddings_project, plan.hidden
+        stage = embed(plan, np.int64(0), plan.narrow, linear)
+        stage = project(plan, stage, linear, plan.quantized, plan.row_scale, plan.row_zero, hidden, scratch)
+        stage = quantize_rows(plan, stage, hidden, plan.hidden_stride, plan.hidden_stride, first)
     for i in range(plan.num_hidden_layers):
         layer = layer_at(plan.layers + i * LAYER_BYTES)
         stage = project_query_key_value(plan, stage, layer.query_key_value, scratch)
         stage = attend_within_sequences(plan, stage, scratch)
-        stage = quantize_context(plan, stage, layer.attention_output)
-        stage = project(plan, stage, layer.attention_output, plan.quantized, plan.row_scale, plan.row_zero, scratch)
+        width, narrow = plan.num_attention_heads * plan.head_dim, plan.narrow
+        stage = quantize_rows(plan, stage, narrow, width, plan.context_stride, layer.attention_output)
+        stage = project(
+            plan, stage, layer.attention_output, plan.quantized, plan.row_scale, plan.row_zero, narrow, scratch
+        )
         stage = add_and_norm(plan, stage, stream, layer.attention_norm, layer.intermediate)
         stage = feed_forward(plan, stage, layer, scratch)
-        stage = project(plan, stage, layer.output, plan.inner, plan.inner_scale, plan.inner_zero, scratch)
+        stage = project(plan, stage, layer.output, plan.inner, plan.inner_scale, plan.inner_zero, narrow, scratch)
         # The last layer's output has no reader; it is quantized like the others, for its own.
         following = layer_at(plan.layers + min(i + 1, plan.num_hidden_layers - 1) * LAYER_BYTES)
         stage = add_and_norm(plan, stage, layer.attention_norm, layer.output_norm, following.query_key_value)
@@ -72,10 +83,13 @@ def row_tasks(plan):
 
 
 @kernel
-def embed(plan, stage):
-    """Embed, normalise and quantize every token."""
+def embed(plan, stage, out, reader):
+    """Embed and normalise every token into float32 rows `out`, and quantize it for the linear layer `reader`."""
     norm = norm_at(plan.embeddings_norm)
-    stride = plan.hidden_stride
+    stride = plan.embedding_stride
+    word_bytes, word_scales = stride, 4
+    if plan.word_groups != 0:
+        word_bytes, word_scales = stride // 2, 4 * plan.word_groups
     tasks = row_tasks(plan)
     task = draw(plan.stages, stage)
     while task < tasks:
@@ -83,17 +97,18 @@ def embed(plan, stage):
             word = load_index(plan.input_ids + 4 * t)
             position = load_index(plan.position_ids + 4 * t)
             token_type = load_index(plan.token_type_ids + 4 * t)
-            row = plan.hidden + 4 * t * stride
+            row = out + 4 * t * stride
             embed_token(
-                plan.word_weight + word * stride,
-                plan.word_scale + 4 * word,
+                plan.word_weight + word * word_bytes,
+                plan.word_scale + word * word_scales,
+                plan.word_groups,
                 plan.position_embeddings + 4 * position * stride,
                 plan.token_type_embeddings + 4 * token_type * stride,
                 row,
                 stride,
             )
-            layer_norm(row, plan.hidden_size, stride, norm.weight, norm.bias, plan.layer_norm_eps)
-            quantize(plan, row, stride, stride, layer_at(plan.layers).query_key_value, t)
+            layer_norm(row, plan.embedding_size, stride, norm.weight, norm.bias, plan.layer_norm_eps)
+            quantize(plan, row, stride, stride, reader, t)
         task = finish_and_draw(plan.stages, stage)
     return complete(plan, stage, tasks)
 
@@ -141,6 +156,9 @@ def attend_within_sequences(plan, stage, scratch):
             plan.num_attention_heads,
             plan.head_dim,
             plan.softmax_scale,
+            plan.position_bias,
+            plan.position_bias_row,
+            plan.position_bias_centre,
             plan.narrow,
             plan.context_stride,
             scratch,
@@ -152,21 +170,20 @@ def attend_within_sequences(plan, stage, scratch):
 
 
 @kernel
-def quantize_context(plan, stage, linear):
-    """Quantize the context for the linear layer that reads it."""
-    width, stride = plan.num_attention_heads * plan.head_dim, plan.context_stride
+def quantize_rows(plan, stage, x, size, stride, reader):
+    """Quantize float32 rows of `size` values, `stride` apart, for the linear layer `reader`."""
     tasks = row_tasks(plan)
     task = draw(plan.stages, stage)
     while task < tasks:
         for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
-            quantize(plan, plan.narrow + 4 * t * stride, width, stride, linear, t)
+            quantize(plan, x + 4 * t * stride, size, stride, reader, t)
         task = finish_and_draw(plan.stages, stage)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def project(plan, stage, linear, x, x_scale, x_zero, scratch):
-    """Multiply quantized rows by a linear layer into the narrow buffer."""
+def project(plan, stage, linear, x, x_scale, x_zero, out, scratch):
+    """Multiply quantized rows by a linear layer of as many outputs as the hidden size into `out`."""
     tasks = matmul_tasks(plan.tokens, plan.hidden_stride, plan.threads)
     task = draw(plan.stages, stage)
     while task < tasks:
@@ -176,7 +193,7 @@ def project(plan, stage, linear, x, x_scale, x_zero, scratch):
             x_zero,
             plan.tokens,
             linear,
-            plan.narrow,
+            out,
             plan.hidden_stride,
             scratch,
             task,

@@ -89,6 +89,9 @@ def attend_all(
     heads,
     head_dim,
     scale,
+    position_bias,
+    position_bias_row,
+    position_bias_centre,
     context,
     context_stride,
     scratch,
@@ -108,6 +111,9 @@ def attend_all(
             heads,
             head_dim,
             scale,
+            position_bias,
+            position_bias_row,
+            position_bias_centre,
             context,
             context_stride,
             scratch,
@@ -129,6 +135,6 @@ ENTRIES = {
     "edgebert_matmul": (multiply, _I(*[_I] * 10)),
     "edgebert_expand": (expand_all, _I(*[_I] * 15)),
     "edgebert_project_heads": (project_all_heads, _I(*[_I] * 14)),
-    "edgebert_attend": (attend_all, _I(*[_I] * 8, _F, *[_I] * 5)),
+    "edgebert_attend": (attend_all, _I(*[_I] * 8, _F, *[_I] * 8)),
 }
 """C name -> (kernel, signature)."""

@@ -18,14 +18,18 @@ __all__ = [
     "CODE_ERF",
     "CODE_TANH",
     "DEPTH",
+    "EMBED_STAGES",
     "FINISHED_OFFSET",
     "GROUP_LARGEST",
+    "INT4_GROUP",
+    "LANES",
     "LAYER",
     "LINEAR",
     "NORM",
     "PANEL_COLUMNS",
     "PANEL_DEPTH",
     "PLAN",
+    "PROJECTED_EMBED_STAGES",
     "STAGES",
     "STAGE_BYTES",
     "TIME_OFFSET",
@@ -44,6 +48,8 @@ DEPTH = 64
 """Inputs that the deepest instruction multiplies at a time: linear layers are padded to it."""
 GROUP_LARGEST = 384
 """Most inputs of a linear layer that share a scale."""
+INT4_GROUP = 64
+"""Values of a word embedding in four bits that share a scale."""
 
 BLOCK_ROWS = 64
 """Rows that one group of panels meets before the next: their activations stay in the second-level cache."""
@@ -58,7 +64,10 @@ STAGES = (
     "output",
     "add_and_norm",
 )
-"""What each layer does, in this order; before the first one stands "embed"."""
+"""What each layer does, in this order."""
+EMBED_STAGES = ("embed",)
+PROJECTED_EMBED_STAGES = ("embed", "project_embeddings", "quantize_embeddings")
+"""What comes before the first layer, without and with a projection of the embeddings."""
 STAGE_BYTES, FINISHED_OFFSET, TIME_OFFSET = 128, 64, 96
 """Two counters for each stage, int64, on a cache line each; and when it was finished: int64 seconds, nanoseconds."""
 
@@ -109,11 +118,19 @@ PLAN = np.dtype(
         ("context_stride", np.int64),  # W padded to 64
         ("num_hidden_layers", np.int64),
         ("layers", _ADDRESS),  # LAYER [num_hidden_layers]
-        ("word_weight", _ADDRESS),  # int8 [vocab_size, H padded]
-        ("word_scale", _ADDRESS),  # float32 [vocab_size]
-        ("position_embeddings", _ADDRESS),  # float32 [max_position_embeddings, H padded]
-        ("token_type_embeddings", _ADDRESS),  # float32 [type_vocab_size, H padded]
-        ("embeddings_norm", _ADDRESS),  # a NORM
+        ("embedding_size", np.int64),  # E: of the embeddings
+        ("embedding_stride", np.int64),  # E padded
+        ("word_weight", _ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
+        ("word_scale", _ADDRESS),  # float32 [vocab_size, word_groups or 1]
+        ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
+        ("position_embeddings", _ADDRESS),  # float32 [max_position_embeddings, E padded]
+        ("token_type_embeddings", _ADDRESS),  # float32 [type_vocab_size, E padded]
+        ("embeddings_norm", _ADDRESS),  # a NORM over E values
+        ("embeddings_project", _ADDRESS),  # a LINEAR from E to H; 0 where they are the same
+        ("projected_norm", _ADDRESS),  # a NORM of which only `smoothing` is used; 0 without that
+        ("position_bias", _ADDRESS),  # float32 [heads, position_bias_row]: what a distance adds to log2 weights; or 0
+        ("position_bias_row", np.int64),
+        ("position_bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
         ("layer_norm_eps", np.float32),
         ("softmax_scale", np.float32),  # log2(e) / sqrt(head_dim)
         # the batch

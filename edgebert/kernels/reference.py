@@ -13,7 +13,8 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
-from edgebert.kernels.plan import group_of_count
+from edgebert.kernels.plan import INT4_GROUP, group_of_count
+from edgebert.positions import bias_of_distances
 
 __all__ = [
     "attend",
@@ -170,7 +171,9 @@ def quantize_heads(query_key_value: np.ndarray, heads: int) -> tuple[np.ndarray,
     return q.astype(np.int8), largest / levels
 
 
-def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scale: float) -> np.ndarray:
+def attend(
+    query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scale: float, bias: np.ndarray | None = None
+) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
     Parameters
@@ -180,6 +183,8 @@ def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scal
     heads : int
     scale : float
         Of the scores: 1 / sqrt(head_dim) of the unpadded head.
+    bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
+        What a distance adds to a scaled score (`edgebert.positions.bias_of_distances`).
 
     Returns
     -------
@@ -195,8 +200,14 @@ def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scal
             continue
         own = slice(begin, end)
         scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
-        scores -= scores.max(axis=2, keepdims=True)
-        numerators = np.exp(scores.astype(np.float64) * (query_scale[:, own, None] * scale)).astype(np.float32)
+        if bias is None:
+            scores -= scores.max(axis=2, keepdims=True)
+            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+        else:
+            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+            exponents += between(bias, end - begin)
+            exponents -= exponents.max(axis=2, keepdims=True)
+        numerators = np.exp(exponents).astype(np.float32)
         largest = value_scale[:, None, own].max(axis=2, keepdims=True)
         weights = np.rint(numerators * (value_scale[:, None, own] * (_NUMERATOR_LEVELS / largest)))
         sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
@@ -205,27 +216,54 @@ def attend(query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scal
     return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
 
 
+def between(bias: np.ndarray, length: int) -> np.ndarray:
+    """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
+    positions = np.arange(length)
+    return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]
+
+
+def unpack_int4(q: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Unpack rows of values in four bits: int8 (V, 32 G), float32 (V, G) -> float32 (V, 64 G)."""
+    whole = q.astype(np.int32).reshape(len(q), -1, INT4_GROUP // 2)
+    values = np.concatenate([whole >> 4, (whole & 15) - 8], axis=2).astype(np.float32)
+    return (values * scale[:, :, None]).reshape(len(q), -1)
+
+
 def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Multiply float32 (M, K) by (K, N), each row on its own."""
     return np.stack([(row.astype(np.float64) @ weight).astype(np.float32) for row in x]) if len(x) else x @ weight
 
 
+def embed_words(tensors: Mapping[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
+    """Return the word embeddings of ids, from eight bits or four: float32 (T, E padded)."""
+    word, scale = (tensors[f"embeddings.word_embeddings.{part}"][ids] for part in ("weight", "scale"))
+    return word.astype(np.float32) * scale[:, None] if scale.ndim == 1 else unpack_int4(word, scale)
+
+
 def embed(tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
-    """Sum the three embeddings of every token: float32 (T, H padded)."""
-    word = tensors["embeddings.word_embeddings.weight"][batch.input_ids].astype(np.float32)
-    x = word * tensors["embeddings.word_embeddings.scale"][batch.input_ids][:, None]
+    """Sum the three embeddings of every token: float32 (T, E padded)."""
+    x = embed_words(tensors, batch.input_ids)
     x += tensors["embeddings.position_embeddings.weight"][batch.position_ids].astype(np.float32)
     x += tensors["embeddings.token_type_embeddings.weight"][batch.token_type_ids].astype(np.float32)
     return x
 
 
-def norm(config: BertConfig, tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
-    """Apply a LayerNorm of the model: float32 (T, H padded) to the same; what lies beyond H stays zero."""
-    H = config.hidden_size
+def norm(
+    config: BertConfig, tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str, size: int | None = None
+) -> np.ndarray:
+    """Apply a LayerNorm of the model: float32 (T, H padded) to the same; what lies beyond H, or `size`, stays zero."""
+    H = size or config.hidden_size
     weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
     result = np.zeros_like(x)
     result[:, :H] = layer_norm(x[:, :H], weight[:H], bias[:H], config.layer_norm_eps)
     return result
+
+
+def position_bias(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return what distances add to the scores of attention: float32 (heads, 2 * P - 1), None where nothing."""
+    if not config.relative_attention_num_buckets:
+        return None
+    return bias_of_distances(tensors["encoder.relative_attention_bias.weight"], config.max_position_embeddings)
 
 
 def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
@@ -256,12 +294,16 @@ def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedB
     ndarray [shape=(T, hidden_size), dtype=float32]
     """
     stream = "embeddings.LayerNorm"
-    x = norm(config, tensors, embed(tensors, batch), stream)
+    x = norm(config, tensors, embed(tensors, batch), stream, config.embedding_width)
+    if config.projects_embeddings:
+        stream = "embeddings_project"
+        x = linear(tensors, x, stream)
+    bias = position_bias(config, tensors)
     for i in range(config.num_hidden_layers):
         layer = f"encoder.layer.{i}"
         projected = linear(tensors, x, f"{layer}.attention.self.query_key_value")
         scale = 1 / math.sqrt(config.head_dim)
-        context = attend(projected, batch.cu_seqlens, config.num_attention_heads, scale)
+        context = attend(projected, batch.cu_seqlens, config.num_attention_heads, scale, bias)
         y = linear(tensors, context, f"{layer}.attention.output.dense")
         x = x * tensors[f"{stream}.smoothing"] + y
         stream = f"{layer}.attention.output.LayerNorm"

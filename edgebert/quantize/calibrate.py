@@ -6,7 +6,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgebert.batch import PackedBatch, TextTokenizer, pack
+from edgebert.batch import PackedBatch, pack
+from edgebert.evaluate.compare import masked
+from edgebert.tokens import TextTokenizer
 
 __all__ = ["calibration_batch", "default_texts", "evaluation_texts", "vocabulary_texts"]
 
@@ -45,7 +47,10 @@ def vocabulary_texts(tokenizer: TextTokenizer) -> list[str]:
     return [text() for _ in range(_VOCABULARY_TEXTS)]
 
 
-def calibration_batch(tokenizer: TextTokenizer, texts: Sequence[str]) -> PackedBatch:
-    """Tokenize and pack the calibration text with the model's own tokenizer."""
-    tokens = [tokenizer(text) for text in texts]
-    return pack([text.ids for text in tokens], [text.type_ids for text in tokens])
+def calibration_batch(tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str) -> PackedBatch:
+    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it."""
+    windows = [tokenizer.single(text) for text in texts]
+    mask = tokenizer.id_of(mask_token) if mask_token else None
+    if mask is not None:
+        windows = [masked(window, mask) for window in windows]
+    return pack([window.ids for window in windows], [window.type_ids for window in windows])

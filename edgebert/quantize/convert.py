@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebert.artifact import write_artifact
-from edgebert.batch import TextTokenizer
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.processor import default_threads
 from edgebert.errors import AccuracyError, InputError, OutputError
-from edgebert.evaluate.compare import Side, compare, text_hash, token_budget
-from edgebert.layout import TOKENIZER, pack_tokenizer
+from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
+from edgebert.evaluate.float32 import Float32Backend
+from edgebert.heads import head_parts
+from edgebert.heads.masked_lm import Transform
+from edgebert.heads.pooling import dense_name
+from edgebert.kernels import reference
+from edgebert.kernels.plan import whole_vectors
+from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
-from edgebert.quantize.encoder import OnProgress, Report, half, quantize_encoder
+from edgebert.quantize.encoder import OnProgress, Report, half, quantize_encoder, quantize_linear
 from edgebert.quantize.law import SCHEME
+from edgebert.tokens import TextTokenizer
 
 __all__ = ["SUFFIX", "convert"]
 
@@ -37,6 +43,7 @@ def convert(
     evaluate: Sequence[str] | None = None,
     min_agreement: float = 0.99,
     force: bool = False,
+    embeddings: str = "int8",
     on_progress: OnProgress | None = None,
 ) -> Path:
     """Convert a Hugging Face model to an .edgebert file.
@@ -57,6 +64,8 @@ def convert(
         a classifier, the mean cosine of the texts' vectors.
     force : bool
         Write it all the same; its receipt says so.
+    embeddings : str
+        What the word embeddings are kept in: ``"int8"``, or ``"int4"`` in half of the size.
     on_progress : callable, optional
         Called with (layers done, layers in all) while the model is quantized.
 
@@ -80,13 +89,15 @@ def convert(
     check_folder(os.fspath(output))
     if Path(output).suffix != SUFFIX:
         raise OutputError(f"cannot convert to {output}: expected a name that ends in {SUFFIX}")
+    if embeddings not in EMBEDDINGS:
+        raise InputError(f"embeddings is {embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
     started = time.monotonic()
     checkpoint = open_checkpoint(source)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
+    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, checkpoint.config.type_vocab_size)
     calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
     evaluate = evaluation_texts() if evaluate is None else list(evaluate)
     _check_texts(calibrate, evaluate)
-    tensors, report = _quantize(checkpoint, tokenizer, calibrate, on_progress)
+    tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
     accepted = comparison.agreement >= min_agreement
@@ -96,6 +107,7 @@ def convert(
         "agreement": round(comparison.agreement, 6),
         "min_agreement": min_agreement,
         "below_min_agreement": not accepted,
+        "embeddings": _embedding_line(checkpoint, tensors, embeddings),
         "worst_layers": dict(sorted(report.errors.items(), key=lambda item: -item[1])[:_WORST_LAYERS]),
         "finer_groups": report.finer,
         "bytes_before": checkpoint.size_bytes,
@@ -109,7 +121,7 @@ def convert(
             f" the worst layer is {worst[0]} with an error of {worst[1]:.1e}; nothing was written. Calibrate on texts"
             " like those that it will meet, ask for less, or force it"
         )
-    write_artifact(output, tensors, {**_describe(checkpoint), "receipt": receipt})
+    write_artifact(output, tensors, {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt})
     return Path(output)
 
 
@@ -131,11 +143,16 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "scheme": SCHEME,
         "config": checkpoint.config.to_dict(),
-        "head": checkpoint.head,
+        "heads": list(checkpoint.heads),
         "labels": list(checkpoint.labels),
         "problem_type": checkpoint.problem_type,
-        "pooling": checkpoint.pooling,
-        "normalize": checkpoint.normalize,
+        "pooling": checkpoint.sentence.pooling,
+        "dense": [[module.N, module.K, module.activation] for module in checkpoint.sentence.dense],
+        "normalize": checkpoint.sentence.normalize,
+        "prompts": dict(checkpoint.sentence.prompts),
+        "default_prompt": checkpoint.sentence.default_prompt,
+        "include_prompt": checkpoint.sentence.include_prompt,
+        "mask_token": checkpoint.mask_token,
         "max_length": checkpoint.max_length,
         "source": checkpoint.name,
         "source_sha256": checkpoint.sha256,
@@ -144,15 +161,42 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _quantize(
-    checkpoint: Checkpoint, tokenizer: TextTokenizer, texts: Sequence[str], on_progress: OnProgress | None
+    checkpoint: Checkpoint,
+    tokenizer: TextTokenizer,
+    texts: Sequence[str],
+    embeddings: str,
+    on_progress: OnProgress | None,
 ) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
-    encoder, report = quantize_encoder(
-        checkpoint.config, checkpoint.tensors, calibration_batch(tokenizer, texts), on_progress
-    )
+    weights, config = checkpoint.tensors, checkpoint.config
+    batch = calibration_batch(tokenizer, texts, checkpoint.mask_token if "masked_lm" in checkpoint.heads else "")
+    encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
-    if checkpoint.head != "none":
-        tensors["pooler.dense.weight"] = half("pooler.dense.weight", checkpoint.tensors["pooler.dense.weight"])
-        for name in ("pooler.dense.bias", "classifier.weight", "classifier.bias"):
-            tensors[name] = checkpoint.tensors[name]
+    for part in head_parts(checkpoint.heads, config, len(checkpoint.labels)).values():
+        weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
+        if part.kind == "int8":
+            x = Transform(weights, config, Float32Backend(config, {}))(hidden)
+            tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
+            continue
+        tensors[f"{part.name}.weight"] = half(part.name, weight) if part.kind == "float16" else weight
+        tensors[f"{part.name}.bias"] = bias
+    for i in range(len(checkpoint.sentence.dense)):
+        name = dense_name(i)
+        tensors[f"{name}.weight"] = half(name, weights[f"{name}.weight"])
+        tensors[f"{name}.bias"] = weights[f"{name}.bias"]
     return tensors, report
+
+
+def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], kind: str) -> dict[str, Any]:
+    """Return the receipt's line on the word embeddings: how they are kept, and their cosines to fp32."""
+    name = "embeddings.word_embeddings"
+    exact = checkpoint.tensors[f"{name}.weight"]
+    every = np.arange(len(exact))
+    kept = reference.embed_words(tensors, every)[:, : exact.shape[1]]
+    found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
+    return {
+        "kind": kind,
+        "bytes": tensors[f"{name}.weight"].nbytes + tensors[f"{name}.scale"].nbytes,
+        "cosine_mean": round(float(found.mean()), 6),
+        "cosine_worst": round(float(found.min()), 6),
+    }

@@ -13,11 +13,12 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.kernels import reference
 from edgebert.kernels.plan import finer_groups, group_size, padded, whole_vectors
-from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings
+from edgebert.positions import bias_of_distances
+from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings, quantize_embeddings_int4
 from edgebert.quantize.rounding import round_weight
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
-__all__ = ["OnProgress", "Report", "half", "quantize_encoder"]
+__all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"]
 
 OnProgress = Callable[[int, int], object]
 
@@ -44,8 +45,12 @@ class Report:
 
 
 def quantize_encoder(
-    config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch, on_progress: OnProgress | None = None
-) -> tuple[dict[str, np.ndarray], Report]:
+    config: BertConfig,
+    weights: Mapping[str, np.ndarray],
+    batch: PackedBatch,
+    embeddings: str = "int8",
+    on_progress: OnProgress | None = None,
+) -> tuple[dict[str, np.ndarray], np.ndarray, Report]:
     """Quantize an encoder.
 
     Parameters
@@ -55,6 +60,8 @@ def quantize_encoder(
         A checkpoint's tensors.
     batch : PackedBatch
         The calibration text.
+    embeddings : str
+        What the word embeddings are kept in: ``"int8"`` or ``"int4"``.
     on_progress : callable, optional
         Called with (layers done, layers in all).
 
@@ -62,25 +69,30 @@ def quantize_encoder(
     -------
     tensors : dict of str to ndarray
         The encoder's, as in `edgebert.layout`.
+    hidden : ndarray [shape=(T, hidden_size), dtype=float32]
+        The last hidden states of the calibration text.
     report : Report
     """
-    quantizer = _Quantizer(config, weights, batch)
-    return quantizer.run(on_progress or (lambda *_: None)), quantizer.report
+    quantizer = _Quantizer(config, weights, batch, embeddings)
+    hidden = quantizer.run(on_progress or (lambda *_: None))
+    return quantizer.result, hidden[:, : config.hidden_size], quantizer.report
 
 
 class _Quantizer:
     """The state of the work: the tensors so far, and the model and text that they come from."""
 
-    def __init__(self, config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> None:
-        self._config, self._weights, self._batch = config, weights, batch
+    def __init__(
+        self, config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch, embeddings: str
+    ) -> None:
+        self._config, self._weights, self._batch, self._kind = config, weights, batch, embeddings
         self._stride = padded(config.hidden_size)
-        self._result: dict[str, np.ndarray] = {}
+        self._bias: np.ndarray | None = None
+        self.result: dict[str, np.ndarray] = {}
         self.report = Report()
 
-    def run(self, on_progress: OnProgress) -> dict[str, np.ndarray]:
-        """Quantize everything, in the order of the forward pass."""
-        stream = "embeddings.LayerNorm"
-        x = self._normed(self._embeddings(), stream)
+    def run(self, on_progress: OnProgress) -> np.ndarray:
+        """Quantize everything, in the order of the forward pass; return the text as it comes out."""
+        x, stream = self._embeddings()
         for i in range(self._config.num_hidden_layers):
             on_progress(i, self._config.num_hidden_layers)
             layer = f"encoder.layer.{i}"
@@ -89,17 +101,35 @@ class _Quantizer:
             x = self._feed_forward(x, stream, layer)
             stream = f"{layer}.output.LayerNorm"
         on_progress(self._config.num_hidden_layers, self._config.num_hidden_layers)
-        return self._result
+        return x
 
-    def _embeddings(self) -> np.ndarray:
-        """Quantize the embeddings; return their sums for the text."""
-        words, scale = quantize_embeddings(self._weights["embeddings.word_embeddings.weight"])
-        self._result["embeddings.word_embeddings.weight"] = _pad(words, (len(words), self._stride))
-        self._result["embeddings.word_embeddings.scale"] = scale
+    def _embeddings(self) -> tuple[np.ndarray, str]:
+        """Quantize the embeddings; return the text as the first layer gets it, and the name of what it comes from."""
+        config, stride = self._config, padded(self._config.embedding_width)
+        words = self._weights["embeddings.word_embeddings.weight"]
+        words = _pad(words, (len(words), stride))
+        quantize = quantize_embeddings if self._kind == "int8" else quantize_embeddings_int4
+        weight, scale = quantize(words)
+        self.result["embeddings.word_embeddings.weight"], self.result["embeddings.word_embeddings.scale"] = (
+            weight,
+            scale,
+        )
         for name in ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"):
             table = self._weights[name]
-            self._result[name] = half(name, _pad(table, (len(table), self._stride)))
-        return reference.embed(self._result, self._batch)
+            self.result[name] = half(name, _pad(table, (len(table), stride)))
+        if config.relative_attention_num_buckets:
+            name = "encoder.relative_attention_bias.weight"
+            self.result[name] = self._weights[name]
+            self._bias = bias_of_distances(self.result[name], config.max_position_embeddings)
+        stream = "embeddings.LayerNorm"
+        x = self._normed(reference.embed(self.result, self._batch), stream, config.embedding_width)
+        if config.projects_embeddings:
+            name = "embeddings_project"
+            x, weight = self._smooth(x, stream, self._weights[f"{name}.weight"])
+            x = self._linear(name, x, weight, self._weights[f"{name}.bias"], self._stride)
+            self.result[f"{name}.smoothing"] = np.ones(self._stride, np.float32)
+            stream = name
+        return x, stream
 
     def _attention(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
         """Quantize the first half of a layer; return the text after it."""
@@ -115,10 +145,10 @@ class _Quantizer:
         weights[2], biases[2], out = weights[2] / divisor[:, None], biases[2] / divisor, out * divisor
         x, weight, bias = *self._smooth(x, stream, np.concatenate(weights)), np.concatenate(biases)
         projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias, len(weight))
-        context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim))
+        context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim), self._bias)
         name = f"{layer}.attention.output"
         y = self._linear(f"{name}.dense", context, out, self._weights[f"{name}.dense.bias"], self._stride)
-        return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+        return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
     def _feed_forward(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
         """Quantize the second half of a layer; return the text after it."""
@@ -133,52 +163,81 @@ class _Quantizer:
         weight, bias = self._weights[f"{name}.dense.weight"][:, order], self._weights[f"{name}.dense.bias"]
         divisor = smoothing(values[:, order], weight, WHEN_NEEDED)
         factor = _pad(1 / divisor, (inner.shape[1],))
-        self._result[f"{layer}.intermediate.factor"] = factor
+        self.result[f"{layer}.intermediate.factor"] = factor
         inner = reference.gelu(inner, self._config.gelu) * factor
         y = self._linear(f"{name}.dense", inner, weight * divisor, bias, self._stride)
-        return self._normed(x * self._result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+        return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
     def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int) -> np.ndarray:
         """Quantize one linear layer for its inputs and extend it to N outputs; return these."""
-        K = padded(weight.shape[1])
-        weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
-        exact = rows @ weight.T
-        self._result[f"{name}.bias"] = bias
-        for group in finer_groups(K):
-            # What the layer will read: the values that the integers stand for.
-            quantized = reference.quantize_rows(rows, group)
-            q, scale = round_weight(weight, reference.dequantize_rows(*quantized, group), group)
-            assert not breaks_rule_of_pairs(q)
-            panels = pack_panels(q)
-            self._result[f"{name}.weight"], self._result[f"{name}.scale"] = panels, scale
-            # The rule of pairs keeps them within 16 bits.
-            sums = [q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)]
-            self._result[f"{name}.column_sums"] = np.stack(sums)
-            y = reference.matmul(*quantized, panels, scale, bias, group)
-            error = float(np.square(y - bias - exact).sum() / max(np.square(exact).sum(), 1e-30))
-            self.report.errors[name] = error
-            if group != group_size(K):
-                self.report.finer[name] = group
-            if error <= FINER_ABOVE:
-                break
+        tensors, y = quantize_linear(name, x, weight, bias, N, self.report)
+        self.result |= tensors
         return y
 
-    def _normed(self, x: np.ndarray, name: str) -> np.ndarray:
+    def _normed(self, x: np.ndarray, name: str, size: int | None = None) -> np.ndarray:
         """Add a LayerNorm that is not smoothed yet; return the text after it."""
+        stride = x.shape[1]
         for part in ("weight", "bias"):
-            self._result[f"{name}.{part}"] = _pad(self._weights[f"{name}.{part}"], (self._stride,))
-        self._result[f"{name}.smoothing"] = np.ones(self._stride, np.float32)
-        return reference.norm(self._config, self._result, x, name)
+            self.result[f"{name}.{part}"] = _pad(self._weights[f"{name}.{part}"], (stride,))
+        self.result[f"{name}.smoothing"] = np.ones(stride, np.float32)
+        return reference.norm(self._config, self.result, x, name, size)
 
     def _smooth(self, x: np.ndarray, stream: str, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smooth the output x of a LayerNorm for the linear layer that reads it; return both as they are then."""
-        H = self._config.hidden_size
-        divisor = np.ones(self._stride, np.float32)
-        divisor[:H] = smoothing(x[:, :H], weight)
-        for part in ("weight", "bias"):
-            self._result[f"{stream}.{part}"] /= divisor
-        self._result[f"{stream}.smoothing"] = divisor
-        return x / divisor, weight * divisor[:H]
+        """Smooth x, which comes from `stream`, for the linear layer that reads it; return both as they are then."""
+        K = weight.shape[1]
+        divisor = np.ones(x.shape[1], np.float32)
+        divisor[:K] = smoothing(x[:, :K], weight)
+        # Of a LayerNorm its weight, of a linear layer its scales.
+        factor = "weight" if stream.endswith("LayerNorm") else "scale"
+        for part in (factor, "bias"):
+            self.result[f"{stream}.{part}"] = self.result[f"{stream}.{part}"] / divisor
+        self.result[f"{stream}.smoothing"] = divisor
+        return x / divisor, weight * divisor[:K]
+
+
+def quantize_linear(
+    name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int, report: Report
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Quantize a linear layer for its inputs, with finer groups if it loses too much.
+
+    Parameters
+    ----------
+    name : str
+    x : ndarray [shape=(T, K or more), dtype=float32]
+    weight : ndarray [shape=(any up to N, K), dtype=float32]
+    bias : ndarray [shape=(the same,), dtype=float32]
+    N : int
+        Outputs that it is extended to, with zeros.
+    report : Report
+        Gets its line.
+
+    Returns
+    -------
+    tensors : dict of str to ndarray
+        As in `edgebert.layout`.
+    y : ndarray [shape=(T, N), dtype=float32]
+        What it makes of x.
+    """
+    K = padded(weight.shape[1])
+    weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
+    exact = rows @ weight.T
+    for group in finer_groups(K):
+        # What the layer will read: the values that the integers stand for.
+        quantized = reference.quantize_rows(rows, group)
+        q, scale = round_weight(weight, reference.dequantize_rows(*quantized, group), group)
+        assert not breaks_rule_of_pairs(q)
+        panels = pack_panels(q)
+        # The rule of pairs keeps them within 16 bits.
+        sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
+        y = reference.matmul(*quantized, panels, scale, bias, group)
+        error = float(np.square(y - bias - exact).sum() / max(np.square(exact).sum(), 1e-30))
+        report.errors[name] = error
+        if group != group_size(K):
+            report.finer[name] = group
+        if error <= FINER_ABOVE:
+            break
+    parts = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias}
+    return {f"{name}.{part}": array for part, array in parts.items()}, y
 
 
 def half(name: str, array: np.ndarray) -> np.ndarray:

@@ -16,14 +16,14 @@ negative ones to at least -128: 255 * 128 = 32640 fits. Rounding obeys it (`edge
 instruction family computes the same integers, though hardly any weight is shortened.
 
 Rounding is half to even, here and in the kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per
-row, in -127..127.
+row, in -127..127; or in -8..7, a scale for every 64 values of a row.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgebert.kernels.plan import PANEL_COLUMNS, PANEL_DEPTH
+from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
 
 __all__ = [
     "LEVELS",
@@ -33,6 +33,7 @@ __all__ = [
     "channel_scale",
     "pack_panels",
     "quantize_embeddings",
+    "quantize_embeddings_int4",
     "unpack_panels",
 ]
 
@@ -80,6 +81,48 @@ def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = channel_scale(rows, LEVELS)
     q = np.clip(np.rint(rows / scale[:, None]), -LEVELS, LEVELS)
     return q.astype(np.int8), scale
+
+
+def quantize_embeddings_int4(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantize a table of embeddings to four bits, a scale for every 64 values.
+
+    The scale of a group is the one of a few that leaves the smallest squared error; it may be negative, so that the
+    value of the largest size gets the level -8, which has no positive counterpart.
+
+    Parameters
+    ----------
+    rows : ndarray [shape=(vocab_size, E), dtype=float32], E a multiple of 64
+
+    Returns
+    -------
+    q : ndarray [shape=(vocab_size, E / 2), dtype=int8]
+        Two values a byte, as `edgebert.kernels.embeddings.unpack_int4` says.
+    scale : ndarray [shape=(vocab_size, E / 64), dtype=float32]
+    """
+    packed, scales = zip(*(_int4_rows(rows[i : i + _INT4_ROWS]) for i in range(0, len(rows), _INT4_ROWS)), strict=True)
+    return np.concatenate(packed), np.concatenate(scales)
+
+
+_INT4_ROWS = 4096
+_INT4_LARGEST = np.linspace(6.5, 9.5, 13, dtype=np.float32)
+"""Levels tried for the value of the largest size in a group; what lies beyond -8 is cut."""
+
+
+def _int4_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    groups = rows.reshape(len(rows), -1, INT4_GROUP)
+    largest = np.take_along_axis(groups, np.abs(groups).argmax(axis=2)[..., None], axis=2)[..., 0]
+    best = np.full(largest.shape, np.inf, np.float32)
+    scale, q = np.ones(largest.shape, np.float32), np.zeros(groups.shape, np.float32)
+    for levels in _INT4_LARGEST:
+        candidate = np.where(largest != 0, -largest / levels, np.float32(1))
+        tried = np.clip(np.rint(groups / candidate[..., None]), -8, 7)
+        error = np.square(tried * candidate[..., None] - groups).sum(axis=2)
+        better = error < best
+        best, scale = np.where(better, error, best), np.where(better, candidate, scale)
+        q = np.where(better[..., None], tried, q)
+    whole = q.astype(np.int32)
+    packed = 16 * whole[..., : INT4_GROUP // 2] + whole[..., INT4_GROUP // 2 :] + 8
+    return packed.astype(np.int8).reshape(len(rows), -1), scale
 
 
 def pack_panels(weight: np.ndarray) -> np.ndarray:

@@ -37,8 +37,9 @@ def arrays_of(name: str) -> dict[str, np.ndarray]:
 
 
 def canonical_arrays_of(name: str) -> dict[str, np.ndarray]:
-    """Return a golden model's tensors by the names without prefix."""
-    return {key.removeprefix("bert."): value for key, value in arrays_of(name).items()}
+    """Return a golden model's tensors by the names without prefix; of an encoder alone no task reads the pooler."""
+    arrays = {key.removeprefix("bert."): value for key, value in arrays_of(name).items()}
+    return arrays if "classifier.weight" in arrays else {k: v for k, v in arrays.items() if "pooler" not in k}
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Any = None) -> None:

@@ -33,7 +33,7 @@ except CheckpointError as error:
 else:
     total = sum(float(abs(values).sum()) for values in checkpoint.tensors.values())
     print(json.dumps({"name": checkpoint.name, "sha256": checkpoint.sha256, "total": total,
-                      "normalize": checkpoint.normalize, "card": checkpoint.model_card}))
+                      "normalize": checkpoint.sentence.normalize, "card": checkpoint.model_card}))
 """
 
 

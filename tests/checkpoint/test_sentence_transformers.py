@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import UnsupportedModelError
-from tests.checkpoint.folders import change_json, copy_model, open_refusal
+from tests.checkpoint.folders import change_json, copy_model, open_refusal, write_safetensors
 
 PACKAGE = "sentence_transformers.models"
 
@@ -53,18 +54,19 @@ def pooling(*chosen):
 
 def test_a_whole_folder(folder):
     checkpoint = open_checkpoint(folder)
-    assert (checkpoint.pooling, checkpoint.normalize, checkpoint.max_length) == ("mean", True, 40)
+    sentence = checkpoint.sentence
+    assert (sentence.pooling, sentence.normalize, checkpoint.max_length) == ("mean", True, 40)
 
 
 def test_without_normalisation(folder):
     write_modules(folder, "Transformer", "Pooling")
-    assert not open_checkpoint(folder).normalize
+    assert not open_checkpoint(folder).sentence.normalize
 
 
 def test_a_transformer_alone_is_a_plain_folder(folder):
     write_modules(folder, "Transformer")
-    checkpoint = open_checkpoint(folder)
-    assert (checkpoint.pooling, checkpoint.normalize) == ("mean", False)
+    sentence = open_checkpoint(folder).sentence
+    assert (sentence.pooling, sentence.normalize) == ("mean", False)
 
 
 @pytest.mark.parametrize(
@@ -77,20 +79,22 @@ def test_a_transformer_alone_is_a_plain_folder(folder):
         ({"pooling_mode": "max"}, "max"),
         ({"pooling_mode": ["mean"]}, "mean"),
         ({"word_embedding_dimension": 48}, "mean"),
+        (pooling("mean_sqrt_len_tokens"), "mean_sqrt_len_tokens"),
+        (pooling("lasttoken"), "lasttoken"),
+        (pooling("weightedmean_tokens"), "weightedmean"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
     ],
 )
 def test_poolings_in_both_spellings(folder, config, expected):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
-    assert open_checkpoint(folder).pooling == expected
+    assert open_checkpoint(folder).sentence.pooling == expected
 
 
 @pytest.mark.parametrize(
     ("config", "named"),
     [
         (pooling("cls_token", "mean_tokens"), "cls_token and mean_tokens"),
-        (pooling("mean_sqrt_len_tokens"), "mean_sqrt_len_tokens"),
-        (pooling("lasttoken"), "lasttoken"),
-        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode": "attention"}, "attention"),
         ({"pooling_mode": ["mean", "max"]}, "mean and max"),
         ({"pooling_mode": [{}]}, "{}"),
     ],
@@ -98,13 +102,13 @@ def test_poolings_in_both_spellings(folder, config, expected):
 def test_other_poolings_are_named(folder, config, named):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
     message = open_refusal(folder, UnsupportedModelError)
-    assert f"pools by {named}; edgebert pools by one of cls, mean, max" in message
+    assert f"pools by {named}; edgebert pools by one of mean, cls, max, " in message
 
 
 def test_other_modules_are_all_named(folder):
-    write_modules(folder, "Transformer", "Pooling", "Dense", "Normalize", "LSTM")
+    write_modules(folder, "Transformer", "Pooling", "CNN", "Normalize", "LSTM")
     message = open_refusal(folder, UnsupportedModelError)
-    assert "modules Dense, LSTM; edgebert runs Transformer, Pooling, Normalize" in message
+    assert "modules CNN, LSTM; edgebert runs Transformer, Pooling, Dense, Normalize" in message
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,9 @@ def test_other_modules_are_all_named(folder):
         ("Transformer", "Normalize"),
         ("Transformer", "Normalize", "Pooling"),
         ("Transformer",) * 2,
+        ("Transformer", "Dense", "Pooling"),
+        ("Transformer", "Pooling", "Normalize", "Dense"),
+        ("Transformer", "Dense"),
     ],
 )
 def test_another_order_of_modules_is_refused(folder, kinds):
@@ -167,13 +174,59 @@ def test_lower_case_is_asked_of_the_tokenizer(tmp_path):
     assert tokens == {False: ["The", "[UNK]"], True: ["the", "plot"]}
 
 
-def test_a_prompt_before_every_text_is_refused(folder):
+def test_prompts(folder):
     path = folder / "config_sentence_transformers.json"
     change_json(path, prompts={"query": "query: ", "document": ""}, default_prompt_name=None)
-    open_checkpoint(folder)
-    change_json(path, default_prompt_name="document")
-    open_checkpoint(folder)
+    sentence = open_checkpoint(folder).sentence
+    assert (sentence.prompts, sentence.default_prompt) == ({"query": "query: ", "document": ""}, "")
     change_json(path, default_prompt_name="query")
-    message = open_refusal(folder, UnsupportedModelError)
-    assert "puts the prompt 'query' before every text" in message
-    assert "set default_prompt_name to null" in message
+    assert open_checkpoint(folder).sentence.default_prompt == "query"
+
+
+@pytest.mark.parametrize("prompts", [{"query": 3}, ["query: "], "query: "])
+def test_prompts_that_are_no_texts(folder, prompts):
+    change_json(folder / "config_sentence_transformers.json", prompts=prompts)
+    assert "prompts that are no texts by name" in open_refusal(folder)
+
+
+def test_a_default_prompt_that_is_not_there(folder):
+    change_json(folder / "config_sentence_transformers.json", prompts={"a": "b"}, default_prompt_name="query")
+    assert "default_prompt_name 'query', but no such prompt" in open_refusal(folder)
+
+
+def write_dense(folder, weight, bias=None, **changes):
+    """Write a Dense module into its usual folder."""
+    settings = {"in_features": 48, "out_features": len(weight), "bias": bias is not None}
+    settings["activation_function"] = "torch.nn.modules.activation.Tanh"
+    change_json(folder / "2_Dense" / "config.json", **(settings | changes))
+    tensors = {"linear.weight": weight} | ({} if bias is None else {"linear.bias": bias})
+    write_safetensors(folder / "2_Dense" / "model.safetensors", tensors)
+
+
+def test_a_dense_module(folder):
+    write_modules(folder, "Transformer", "Pooling", "Dense", "Normalize")
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(20, 48)).astype(np.float32), rng.normal(size=20).astype(np.float32)
+    write_dense(folder, weight, bias)
+    checkpoint = open_checkpoint(folder)
+    (module,) = checkpoint.sentence.dense
+    assert (module.N, module.K, module.activation) == (20, 48, "tanh")
+    assert (checkpoint.tensors["sentence_dense.0.weight"] == weight).all()
+    assert (checkpoint.tensors["sentence_dense.0.bias"] == bias).all()
+    write_dense(folder, weight)
+    assert (open_checkpoint(folder).tensors["sentence_dense.0.bias"] == 0).all()
+
+
+def test_dense_modules_that_are_refused(folder):
+    write_modules(folder, "Transformer", "Pooling", "Dense")
+    weight = np.zeros((20, 48), np.float32)
+    write_dense(folder, weight, out_features=21)
+    assert "expected {'weight': (21, 48)}" in open_refusal(folder)
+    write_dense(folder, weight, in_features="48")
+    assert "in_features '48', expected whole numbers" in open_refusal(folder)
+    write_dense(folder, weight, activation_function="torch.nn.modules.activation.Hardswish")
+    assert "activation_function 'Hardswish'" in open_refusal(folder, UnsupportedModelError)
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    write_dense(folder, weight)
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    assert "2_Dense has no weights" in open_refusal(folder)

@@ -5,7 +5,7 @@ import pytest
 
 import edgebert
 from edgebert.engine.processor import REFERENCE, available_families
-from edgebert.model import TOKEN_BUDGET
+from edgebert.runner import TOKEN_BUDGET
 from tests.golden import NAMES, load_inputs, load_outputs
 
 # Measured: mean 0.99993 and 0.99986, worst 0.9994 and 0.9986 of the tokens of "encoder" and "classifier".
@@ -18,7 +18,7 @@ def load(path, monkeypatch, family, threads=1):
     """Load a model for an instruction family, or the reference."""
     monkeypatch.setenv("EDGEBERT_FAMILY", family)
     model = edgebert.load(path, threads=threads)
-    assert model._backend.family == family
+    assert model._runner.backend.family == family
     return model
 
 
@@ -63,7 +63,7 @@ def test_batches_around_the_budget(golden_files, monkeypatch, family):
 
 def test_without_a_compiler(run_python, golden_files, tmp_path):
     """NUMBA_DISABLE_JIT, as debuggers and coverage tools set it: the reference answers, and nothing is compiled."""
-    code = "import sys, edgebert; m = edgebert.load(sys.argv[1]); print(m._backend.family, len(m.embed(['a'])))"
+    code = "import sys, edgebert; m = edgebert.load(sys.argv[1]); print(m._runner.backend.family, len(m.embed(['a'])))"
     environment = {"NUMBA_DISABLE_JIT": "1", "XDG_CACHE_HOME": str(tmp_path)}
     process = run_python(code, golden_files["encoder"], environment=environment)
     assert (process.stdout, process.stderr) == ("reference 1\n", "")

@@ -20,7 +20,7 @@ PATIENCE = 20
 def encoder(golden_files):
     """Return an encoder for two threads, of which there is none but the caller, that has computed BATCH once."""
     model = edgebert.load(golden_files["encoder"], threads=2)
-    encoder = model._backend.encode.__self__
+    encoder = model._runner.backend.encode.__self__
     encoder._team.run = lambda job, needs: job(0)
     encoder.encode(BATCH)
     return encoder

@@ -36,7 +36,8 @@ def test_a_model_agrees_with_itself():
     np.testing.assert_allclose(found.token_cosines, 1)
     assert len(found.token_cosines) == found.tokens
     assert found.agreement == 1
-    assert found.figures["largest_logit_difference"] == 0
+    assert found.figures["heads"]["sequence_classification"]["largest_logit_difference"] == 0
+    assert found.figures["heads"]["sequence_classification"]["decisions"] == len(TEXTS)
 
 
 def test_a_difference_is_seen_where_it_is():
@@ -45,7 +46,7 @@ def test_a_difference_is_seen_where_it_is():
     tensors = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
     tensors["classifier.bias"] = tensors["classifier.bias"] + np.array([100, 0, 0], np.float32)
     found = compare(checkpoint, Side(Float32Backend(checkpoint.config, tensors), tensors), TEXTS)
-    assert found.figures["largest_logit_difference"] == pytest.approx(100, abs=1e-3)
+    assert found.largest_difference["sequence_classification"] == pytest.approx(100, abs=1e-3)
     assert found.pooled_cosines.min() == pytest.approx(1)
     assert found.agreement == (found.exact_logits.argmax(axis=1) == 0).mean()
 
@@ -60,7 +61,7 @@ def test_evaluate_a_file(golden_files):
     )
     assert found.texts == tuple(TEXTS)
     assert 0.99 < found.pooled_cosines.min() <= 1
-    assert 0 < found.figures["largest_logit_difference"] < 0.2
+    assert 0 < found.largest_difference["sequence_classification"] < 0.2
     assert seen[-1] == (4, 4)
 
 
@@ -73,7 +74,7 @@ def test_models_that_do_not_belong_together(golden_files):
 
 def test_the_receipt_is_in_the_file(golden_files):
     receipt = Description(golden_files["classifier"]).info["receipt"]
-    assert receipt["evaluation"]["label_agreement"] == receipt["agreement"] >= 0.99
+    assert receipt["evaluation"]["heads"]["sequence_classification"]["agreement"] == receipt["agreement"] >= 0.99
     assert receipt["evaluation"]["texts"] == len(evaluation_texts())
     assert receipt["bytes_after"] < receipt["bytes_before"]
     assert receipt["below_min_agreement"] is False

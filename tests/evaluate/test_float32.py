@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebert.batch import TextTokenizer, pack
+from edgebert.batch import pack
 from edgebert.checkpoint import open_checkpoint
-from edgebert.evaluate.float32 import Float32Backend
-from edgebert.heads.classification import SequenceClassification
-from edgebert.heads.pooling import pool, unit
-from tests.golden import GOLDEN, NAMES, load_inputs, load_outputs
+from edgebert.evaluate.float32 import Float32Backend, load_float32
+from edgebert.heads import HEADS
+from tests.golden import FAMILIES, GOLDEN, NAMES, family_outputs, load_inputs, load_outputs
 
 TOLERANCE = 2e-5
 DATA = Path(__file__).parent.parent / "data"
+
+
+def head_of(checkpoint, backend, name):
+    return HEADS[name](checkpoint.tensors, checkpoint.config, backend)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -25,20 +28,32 @@ def test_golden_models(name):
     hidden = backend.encode(pack(load_inputs(name)))
     outputs = load_outputs(name)
     np.testing.assert_allclose(hidden, np.concatenate(outputs["last_hidden_state"]), rtol=0, atol=TOLERANCE)
-    if checkpoint.head == "sequence_classification":
-        head = SequenceClassification(checkpoint.tensors, checkpoint.labels, checkpoint.problem_type, backend)
+    if checkpoint.heads:
         first = np.cumsum([0, *map(len, load_inputs(name)[:-1])])
-        np.testing.assert_allclose(head.logits(hidden[first]), np.stack(outputs["logits"]), rtol=0, atol=TOLERANCE)
+        logits = head_of(checkpoint, backend, "sequence_classification").logits(hidden[first])
+        np.testing.assert_allclose(logits, np.stack(outputs["logits"]), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_and_head(name):
+    checkpoint = open_checkpoint(GOLDEN / "families" / name)
+    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    outputs = family_outputs(name)
+    batch = pack(outputs.input_ids, outputs.token_type_ids)
+    hidden = backend.encode(batch)
+    np.testing.assert_allclose(hidden, np.concatenate(outputs.last_hidden_state), rtol=0, atol=TOLERANCE)
+    assert set(outputs.logits) == set(checkpoint.heads)
+    for head, expected in outputs.logits.items():
+        each = np.split(hidden, batch.cu_seqlens[1:-1])
+        # A head of whole texts reads the first token; of the masked words' logits only some are kept.
+        rows = [states[: len(logits)] for states, logits in zip(each, expected, strict=True)]
+        logits = head_of(checkpoint, backend, head).logits(np.concatenate(rows))
+        np.testing.assert_allclose(logits, np.concatenate(expected), rtol=0, atol=TOLERANCE)
 
 
 def test_minilm(material):
-    checkpoint = open_checkpoint(material("minilm-l6"))
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length)
-    texts = (DATA / "reviews.txt").read_text(encoding="utf-8").splitlines()
-    batch = pack([tokenizer(text).ids for text in texts])
-    hidden = np.split(backend.encode(batch), batch.cu_seqlens[1:-1])
-    vectors = np.stack([unit(pool(rows, "mean")) for rows in hidden])
+    model = load_float32(material("minilm-l6"))
+    vectors = model.embed((DATA / "reviews.txt").read_text(encoding="utf-8").splitlines())
     with np.load(DATA / "minilm_fp32_vectors.npz") as file:
         np.testing.assert_allclose(vectors, file["reviews"], rtol=0, atol=TOLERANCE)
 

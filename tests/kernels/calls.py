@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from edgebert.engine.encoder import scratch_bytes
 from edgebert.engine.library import KernelLibrary
+from edgebert.engine.memory import scratch_bytes
 from edgebert.kernels import reference
 from edgebert.kernels.plan import ACTIVATION_CODES, LINEAR, padded
 from edgebert.kernels.simd.families import FAMILIES
@@ -240,8 +240,12 @@ def attend(
     heads: int,
     scale: float,
     parts: int = 1,
+    bias: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Quantize and attend with `parts` threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim)."""
+    """Quantize and attend with `parts` threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim).
+
+    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
+    """
     T, columns = query_key_value.shape
     head_dim = columns // 3 // heads
     q, scales = reference.quantize_heads(query_key_value, heads)
@@ -255,6 +259,9 @@ def attend(
         np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
         for array in (scales.reshape(3 * heads, T), offset)
     )
+    distances = np.zeros(0, np.float32)
+    if bias is not None:
+        distances = np.pad(bias * np.float32(math.log2(math.e)), beyond, constant_values=np.nan)
     size = scratch_bytes(FAMILIES[library.family], head_dim, int(np.diff(cu_seqlens).max(initial=1)))
     with ExitStack() as stack:
         out = stack.enter_context(guarded((T, heads * head_dim), np.float32, np.nan))
@@ -271,6 +278,9 @@ def attend(
                 heads,
                 head_dim,
                 scale * math.log2(math.e),
+                0 if bias is None else distances.ctypes.data,
+                0 if bias is None else distances.shape[1],
+                0 if bias is None else bias.shape[1] // 2,
                 out.ctypes.data,
                 heads * head_dim,
                 scratch.ctypes.data,

@@ -55,6 +55,30 @@ def test_bits_depend_on_neither_neighbours_nor_threads(library, lengths, parts):
         assert_equal(together[own], attend(library, rows[own], alone(length), 3, 0.1))
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("lengths", [(1,), (15,), (16, 17, 40), (128, 2)])
+def test_distances_add_to_the_scores(library, lengths, parts):
+    rows, cu_seqlens = draw(lengths, 3, 32)
+    bias = np.random.default_rng(1).normal(size=(3, 2 * 128 - 1)).astype(np.float32) * 3
+    scale = 1 / math.sqrt(32)
+    got = attend(library, rows, cu_seqlens, 3, scale, parts, bias)
+    np.testing.assert_allclose(got, reference.attend(rows, cu_seqlens, 3, scale, bias), rtol=0, atol=TOLERANCE)
+    for begin, length in zip(cu_seqlens, lengths, strict=False):
+        own = slice(begin, begin + length)
+        assert_equal(got[own], attend(library, rows[own], alone(length), 3, scale, 1, bias))
+
+
+def test_a_distance_that_is_forbidden(library):
+    """Each token looks at the one before alone; the first, which has none, at all alike."""
+    rows, cu_seqlens = draw([20], 1, 16)
+    rows[:, :16] = 0
+    bias = np.full((1, 2 * 32 - 1), -200, np.float32)
+    bias[0, 31 - 1] = 0
+    got, values = attend(library, rows, cu_seqlens, 1, 1.0, 1, bias), rows[:, 32:]
+    np.testing.assert_allclose(got[1:], values[:-1], rtol=0, atol=0.03)
+    np.testing.assert_allclose(got[0], values.mean(axis=0), rtol=0, atol=0.03)
+
+
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 33])
 def test_what_lies_around_a_sequence_does_not_leak(library, length):
     """Its neighbours are huge; behind the last row lie bytes and scales that are no numbers."""

@@ -101,7 +101,7 @@ def hidden_states(golden_files, monkeypatch):
     def compute(model, family):
         monkeypatch.setenv("EDGEBERT_FAMILY", family)
         loaded = edgebert.load(golden_files[model], threads=1)
-        assert loaded._backend.family == family
+        assert loaded._runner.backend.family == family
         return np.concatenate(loaded.hidden_states(load_inputs(model)))
 
     return compute

@@ -19,7 +19,7 @@ from tests.golden import GOLDEN, NAMES
 def test_the_file_holds_what_the_table_says(golden_files, name):
     artifact = read_artifact(golden_files[name])
     checkpoint = open_checkpoint(GOLDEN / name)
-    expected = expected_tensors(checkpoint.config, checkpoint.head, len(checkpoint.labels))
+    expected = expected_tensors(checkpoint.config, checkpoint.heads, len(checkpoint.labels))
     assert check_tensors(artifact.tensors, expected) == []
     assert artifact.json("config") == checkpoint.config.to_dict()
     assert artifact.metadata["source_sha256"] == checkpoint.sha256

@@ -1,0 +1,44 @@
+"""Memory that kernels work in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST, LANES, padded, whole_vectors
+from edgebert.kernels.simd.families import Family
+
+__all__ = ["SLACK_ROWS", "aligned_empty", "scratch_bytes"]
+
+_CACHE_LINE = 64
+SLACK_ROWS = 16
+"""Keys and matrix tiles are read in blocks of 16 rows: the last block may reach beyond the last token."""
+
+
+def aligned_empty(count: int, dtype: type) -> np.ndarray:
+    """Return uninitialised memory that begins at a cache line."""
+    size = count * np.dtype(dtype).itemsize
+    raw = np.empty(size + _CACHE_LINE, np.uint8)
+    offset = -raw.ctypes.data % _CACHE_LINE
+    return raw[offset : offset + size].view(dtype)
+
+
+def scratch_bytes(family: Family, head_dim: int, longest: int) -> int:
+    """Return the bytes that a thread needs for itself.
+
+    Parameters
+    ----------
+    family : Family
+    head_dim : int
+        Padded.
+    longest : int
+        Most tokens of a sequence.
+    """
+    rows, keys, depth = family.tile_rows, whole_vectors(longest), padded(longest)
+    tile = 4 * LANES * rows * family.tile_panels
+    # A block of float32 outputs, whole heads; and twice 16 vectors to reduce together.
+    block = tile + 4 * BLOCK_ROWS * (GROUP_LARGEST + head_dim) + 2 * 4 * LANES * LANES
+    # Keys, values, and three float32 of each key.
+    panels = keys * padded(head_dim) + depth * head_dim + 3 * 4 * keys
+    # Rows of scores, both halves of the numerators, both sums and the factor of each row.
+    attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4)
+    return -(-max(block, attention) // _CACHE_LINE) * _CACHE_LINE

@@ -1,0 +1,74 @@
+"""What every head is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.engine.backend import Backend
+
+__all__ = ["Head", "Part"]
+
+
+class Part(NamedTuple):
+    """A layer of a head: its weight has shape (N, K), its bias (N,).
+
+    ``K`` is None for a LayerNorm over N values. ``kind`` is what an .edgebert file keeps the weight in: ``"float32"``,
+    ``"float16"``, or ``"int8"``, in which it is computed too.
+    """
+
+    name: str
+    N: int
+    K: int | None
+    kind: str = "float32"
+
+
+class Head(ABC):
+    """A head: from the hidden states of some tokens to logits.
+
+    Attributes
+    ----------
+    name : str
+        In an .edgebert file.
+    architecture : str
+        The name of the class in Hugging Face's libraries, without the family's.
+    serves : str
+        What a model with it can do, as the methods of `edgebert.Model` are called.
+    has_labels : bool
+        Whether the model's labels are those of this head.
+    """
+
+    name: ClassVar[str]
+    architecture: ClassVar[str]
+    serves: ClassVar[str]
+    has_labels: ClassVar[bool]
+
+    @abstractmethod
+    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None: ...
+
+    @staticmethod
+    @abstractmethod
+    def parts(config: BertConfig, num_labels: int) -> list[Part]:
+        """Return its layers."""
+
+    @abstractmethod
+    def logits(self, hidden: np.ndarray) -> np.ndarray:
+        """Return float32 (M, outputs) for the hidden states of M tokens, (M, H)."""
+
+    @staticmethod
+    @abstractmethod
+    def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:
+        """Return the indices of the tokens of a batch whose hidden states it reads."""
+
+    @staticmethod
+    @abstractmethod
+    def decisions(logits: np.ndarray, text: np.ndarray) -> np.ndarray:
+        """Return what it decides, in whole numbers, which a quantized model should decide alike.
+
+        `logits` as above for tokens of several texts, `text` int (M,) the text that each belongs to.
+        """

@@ -1,0 +1,87 @@
+"""Where in a text the answer to a question stands (arXiv 1810.04805, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.engine.backend import Backend
+from edgebert.heads.classification import softmax
+from edgebert.heads.dense import Dense
+from edgebert.heads.head import Head, Part
+
+__all__ = ["QuestionAnswering", "best_spans"]
+
+
+class QuestionAnswering(Head):
+    """The last layer of ``BertForQuestionAnswering``: how well an answer begins, and ends, at each token."""
+
+    name = "question_answering"
+    architecture = "ForQuestionAnswering"
+    serves = "answer()"
+    has_labels = False
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
+        self._outputs = Dense(tensors, "qa_outputs", backend)
+
+    @staticmethod
+    def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)
+        """Return its layers."""
+        return [Part("qa_outputs", 2, config.hidden_size)]
+
+    def logits(self, hidden: np.ndarray) -> np.ndarray:
+        """Return float32 (T, 2), begin and end, for the hidden states of T tokens, (T, H)."""
+        return self._outputs(hidden)
+
+    @staticmethod
+    def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004
+        """Return the indices of all tokens."""
+        return np.arange(len(batch.input_ids))
+
+    @staticmethod
+    def decisions(logits: np.ndarray, text: np.ndarray) -> np.ndarray:
+        """Return the best begin and the best end within each text, counted from its own first token."""
+        bounds = np.flatnonzero(np.diff(text, prepend=-1))
+        each = np.split(logits, bounds[1:])
+        return np.concatenate([rows.argmax(axis=0) for rows in each])
+
+
+def best_spans(
+    logits: np.ndarray, allowed: np.ndarray, longest: int, count: int
+) -> tuple[list[tuple[int, int, float]], float]:
+    """Find the best answers in one window (as transformers 4's pipeline for question answering does).
+
+    Parameters
+    ----------
+    logits : ndarray [shape=(T, 2), dtype=float32]
+    allowed : ndarray [shape=(T,), dtype=bool]
+        Tokens of the text to answer from. The first token, which is none of them, stands for no answer.
+    longest : int
+        Tokens that an answer may have.
+    count : int
+        Answers to return.
+
+    Returns
+    -------
+    spans : list of (first token, last token, score)
+        The best first.
+    no_answer : float
+        The score of there being none.
+    """
+    seen = allowed.copy()
+    seen[0] = True
+    begin, end = (np.where(seen, softmax(np.where(seen, column, -1e4)), 0) for column in logits.T)
+    no_answer = float(begin[0] * end[0])
+    begin[0] = end[0] = 0
+    # A band above the diagonal: answers of 1 to `longest` tokens, one diagonal for each length.
+    best: list[tuple[float, int, int]] = []
+    T = len(begin)
+    for length in range(min(longest, T)):
+        products = begin[: T - length] * end[length:]
+        for i in np.argsort(-products, kind="stable")[:count]:
+            best.append((float(products[i]), int(i), int(i) + length))
+    best.sort(key=lambda span: (-span[0], span[1], span[2]))
+    return [(first, last, score) for score, first, last in best[:count]], no_answer

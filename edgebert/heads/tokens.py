@@ -1,0 +1,177 @@
+"""A tag for every token, and names of several tokens (arXiv 1810.04805, section 5.3).
+
+The five ways to make spans out of tags are those of transformers' pipeline for token classification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edgebert.batch import PackedBatch
+from edgebert.config import BertConfig
+from edgebert.engine.backend import Backend
+from edgebert.heads.dense import Dense
+from edgebert.heads.head import Head, Part
+
+__all__ = ["STRATEGIES", "Tagged", "TokenClassification", "entities"]
+
+STRATEGIES = ("none", "simple", "first", "average", "max")
+"""Ways to make spans: every token on its own; neighbours of one kind; and words, tagged as their first token is, by
+the average of their tokens, or by the surest of them."""
+
+
+class TokenClassification(Head):
+    """The classifier of ``BertForTokenClassification``."""
+
+    name = "token_classification"
+    architecture = "ForTokenClassification"
+    serves = "tag()"
+    has_labels = True
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
+        self._classifier = Dense(tensors, "classifier", backend)
+
+    @staticmethod
+    def parts(config: BertConfig, num_labels: int) -> list[Part]:
+        """Return its layers."""
+        return [Part("classifier", num_labels, config.hidden_size)]
+
+    def logits(self, hidden: np.ndarray) -> np.ndarray:
+        """Return float32 (T, labels) for the hidden states of T tokens, (T, H)."""
+        return self._classifier(hidden)
+
+    @staticmethod
+    def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004 (as every head)
+        """Return the indices of all tokens but the special ones at both ends of each text."""
+        ends = np.concatenate([batch.cu_seqlens[:-1], batch.cu_seqlens[1:] - 1])
+        return np.setdiff1d(np.arange(len(batch.input_ids)), ends)
+
+    @staticmethod
+    def decisions(logits: np.ndarray, text: np.ndarray) -> np.ndarray:  # noqa: ARG004
+        """Return the tag of each token."""
+        return logits.argmax(axis=1)
+
+
+class Tagged(NamedTuple):
+    """A token or a word with its tag.
+
+    ``piece`` counts those of the text, ``token`` its tokens; ``start`` and ``end`` are characters.
+    """
+
+    label: str
+    score: float
+    piece: int
+    token: int
+    start: int
+    end: int
+
+
+def entities(
+    text: str,
+    scores: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    continues: np.ndarray,
+    labels: Sequence[str],
+    strategy: str,
+    ignored: Iterable[str],
+) -> list[dict[str, Any]]:
+    """Make the spans of one text.
+
+    Parameters
+    ----------
+    text : str
+    scores : ndarray [shape=(T, labels)]
+        Of the text's own tokens, each row summing to one.
+    starts, ends : ndarray [shape=(T,), dtype=int]
+        Where each token stands in the text [characters].
+    continues : ndarray [shape=(T,), dtype=bool]
+        Whether a token belongs to the word of the one before.
+    labels : sequence of str
+    strategy : str
+        Of `STRATEGIES`.
+    ignored : iterable of str
+        Labels that make no spans.
+
+    Returns
+    -------
+    list of dict
+        ``{"entity_group", "score", "word", "start", "end"}``, with ``none`` ``{"entity", "score", "index", "word",
+        "start", "end"}``; ``word`` is ``text[start:end]``.
+    """
+    if not len(scores):
+        return []
+    ignored = set(ignored)
+    if strategy in ("none", "simple"):
+        tagged = _tagged(scores, starts, ends, np.arange(len(scores) + 1), labels, ignored)
+    else:
+        bounds = np.append(np.flatnonzero(~continues), len(scores))
+        if bounds[0] != 0:  # a first token that continues a word begins one all the same
+            bounds = np.insert(bounds, 0, 0)
+        tagged = _tagged(_of_words(scores, bounds, strategy), starts, ends, bounds, labels, ignored)
+    if strategy == "none":
+        return [
+            {"entity": t.label, "score": t.score, "index": t.token + 1, "word": text[t.start : t.end]}
+            | {"start": t.start, "end": t.end}
+            for t in tagged
+        ]
+    return [
+        {"entity_group": kind, "score": float(np.mean([t.score for t in group])), "word": text[start:end]}
+        | {"start": start, "end": end}
+        for kind, group in _groups(tagged)
+        for start, end in [(group[0].start, group[-1].end)]
+        if kind not in ignored
+    ]
+
+
+def _tagged(
+    scores: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    bounds: np.ndarray,
+    labels: Sequence[str],
+    ignored: Collection[str],
+) -> list[Tagged]:
+    """Give each piece between two bounds its best label; leave out those with an ignored one, which are most."""
+    best = scores.argmax(axis=1)
+    pieces = np.flatnonzero(np.isin(best, [i for i, label in enumerate(labels) if label not in ignored]))
+    first, last = bounds[pieces], bounds[pieces + 1] - 1
+    columns = (best[pieces], scores[pieces, best[pieces]], pieces, first, starts[first], ends[last])
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Tagged(labels[label], *rest) for label, *rest in rows]
+
+
+def _of_words(scores: np.ndarray, bounds: np.ndarray, strategy: str) -> np.ndarray:
+    """Return the scores of each word, (words, labels), from those of its tokens."""
+    first = bounds[:-1]
+    if strategy == "first":
+        return scores[first]
+    if strategy == "average":
+        return np.add.reduceat(scores, first, axis=0) / np.diff(bounds)[:, None]
+    surest = scores.max(axis=1)
+    pairs = zip(first.tolist(), bounds[1:].tolist(), strict=True)
+    return scores[[begin + int(surest[begin:end].argmax()) for begin, end in pairs]]
+
+
+def _groups(tagged: Sequence[Tagged]) -> Iterator[tuple[str, list[Tagged]]]:
+    """Put neighbours of one kind together; a tag ``B-`` begins a new group."""
+    group: list[Tagged] = []
+    of_group = ""
+    for piece in tagged:
+        kind = piece.label[2:] if piece.label[:2] in ("B-", "I-") else piece.label
+        follows = group and piece.piece == group[-1].piece + 1
+        if group and (not follows or kind != of_group or piece.label.startswith("B-")):
+            yield _name(group), group
+            group = []
+        group.append(piece)
+        of_group = kind
+    if group:
+        yield _name(group), group
+
+
+def _name(group: Sequence[Tagged]) -> str:
+    """Return the kind of a group, as transformers spells it: what follows the first hyphen of its first label."""
+    return group[0].label.split("-", 1)[-1]

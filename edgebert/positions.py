@@ -1,0 +1,58 @@
+"""Learned distances between tokens, which add to the scores of attention (MPNet, arXiv 2004.09297; T5's buckets)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["bias_of_distances", "buckets_of_distances"]
+
+_LARGEST_DISTANCE = 128
+"""Beyond it all distances are one."""
+
+
+def buckets_of_distances(distances: np.ndarray, count: int) -> np.ndarray:
+    """Return the bucket of each distance (arXiv 1910.10683, section 2.1), one half of the buckets for each direction.
+
+    Small distances have buckets of their own, larger ones share them, logarithmically.
+
+    Parameters
+    ----------
+    distances : ndarray [dtype=int]
+        Of a key from its query; positive behind it.
+    count : int
+        Buckets in all.
+
+    Returns
+    -------
+    ndarray [dtype=int64], the same shape
+    """
+    half = count // 2
+    exact = half // 2
+    sizes = np.abs(distances)
+    # In float32, as it was trained: the edges of the buckets depend on it.
+    ratio = np.log(np.maximum(sizes, 1).astype(np.float32) / np.float32(exact))
+    large = exact + (ratio / np.float32(math.log(_LARGEST_DISTANCE / exact)) * np.float32(half - exact)).astype(
+        np.int64
+    )
+    return np.where(sizes < exact, sizes, np.minimum(large, half - 1)) + np.where(distances > 0, half, 0)
+
+
+def bias_of_distances(weight: np.ndarray, longest: int) -> np.ndarray:
+    """Return what each distance adds to a score.
+
+    Parameters
+    ----------
+    weight : ndarray [shape=(buckets, heads), dtype=float32]
+        A model's ``encoder.relative_attention_bias.weight``.
+    longest : int
+        Tokens of the longest sequence.
+
+    Returns
+    -------
+    ndarray [shape=(heads, 2 * longest - 1), dtype=float32]
+        Distance 0 stands at ``longest - 1``.
+    """
+    distances = np.arange(1 - longest, longest)
+    return np.ascontiguousarray(weight[buckets_of_distances(distances, len(weight))].T)

@@ -1,0 +1,192 @@
+"""The way that the texts of every task go: tokens, windows, batches, encoder."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from edgebert.batch import Ids, batches, check_ids, pack
+from edgebert.config import BertConfig
+from edgebert.description import Described
+from edgebert.engine.backend import Backend
+from edgebert.errors import InputError
+from edgebert.tokens import Content, TextTokenizer, Window
+
+__all__ = ["Cut", "Extent", "OnExtent", "Runner", "Text", "listed_pairs", "listed_texts", "token_budget"]
+
+TOKEN_BUDGET = 1024
+"""Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
+
+
+def token_budget(config: BertConfig) -> int:
+    """Return the most tokens of one forward pass of a model."""
+    return max(TOKEN_BUDGET, config.max_position_embeddings)
+
+
+Text = str | tuple[str, str]
+"""A text, or a pair of texts."""
+
+
+class Extent(NamedTuple):
+    """How much of a text was seen.
+
+    Attributes
+    ----------
+    tokens : int
+        Of the whole text or pair, special ones included.
+    windows : int
+        That it was seen in.
+    truncated : bool
+        Whether something of it was not seen.
+    """
+
+    tokens: int
+    windows: int
+    truncated: bool
+
+
+OnExtent = Callable[[int, Extent], object]
+
+
+class Cut(NamedTuple):
+    """What becomes of texts that are too long.
+
+    Attributes
+    ----------
+    truncate : bool
+        Whether only the first window is seen.
+    stride : int or None
+        Tokens that two windows have in common; a quarter of a window by default.
+    """
+
+    truncate: bool = False
+    stride: int | None = None
+
+
+class Runner:
+    """A model's tokenizer and its encoder.
+
+    Parameters
+    ----------
+    description : Described
+    backend : Backend
+        For batches of `token_budget` tokens.
+    """
+
+    def __init__(self, description: Described, backend: Backend) -> None:
+        self.config, self.backend = description.config, backend
+        self.tokenizer = TextTokenizer(description.tokenizer, description.max_length, self.config.type_vocab_size)
+        self._budget = token_budget(self.config)
+
+    def contents(self, texts: Iterable[str], *, offsets: bool = False) -> list[Content]:
+        """Tokenize whole texts."""
+        return [self.tokenizer.content(text, offsets=offsets) for text in texts]
+
+    def cut(
+        self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content] | None = None
+    ) -> tuple[list[Window], list[int], list[Extent]]:
+        """Cut texts, or the second texts of pairs, into windows.
+
+        Returns
+        -------
+        windows : list of Window
+        owners : list of int
+            Which text each belongs to; those of one text follow each other.
+        extents : list of Extent
+            Of each text.
+        """
+        windows: list[Window] = []
+        owners: list[int] = []
+        extents = []
+        for i, content in enumerate(contents):
+            before = None if befores is None else befores[i]
+            parts = self.tokenizer.windows(content, before, cut.stride)
+            own = [next(parts)] if cut.truncate else list(parts)
+            tokens = self.tokenizer.count(content, before)
+            # The first text of a pair may have been cut, too.
+            seen = len(own[-1].ids) - (own[-1].last - own[-1].first) + own[-1].last
+            extents.append(Extent(tokens, len(own), seen < tokens))
+            windows += own
+            owners += [i] * len(own)
+        return windows, owners, extents
+
+    def encode(self, windows: Sequence[Window]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """Encode windows batch by batch; yield the indices of those of a batch, and the hidden states of each."""
+        # Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
+        config, longest = self.config, self.config.max_position_embeddings
+        ids = check_ids([window.ids for window in windows], config.vocab_size, longest)
+        types = check_ids([window.type_ids for window in windows], config.type_vocab_size, longest, "token_type_ids")
+        return self._encode(ids, types)
+
+    def encode_ids(self, token_ids: Sequence[Ids]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """Encode sequences of ids in the same way."""
+        return self._encode(check_ids(token_ids, self.config.vocab_size, self.config.max_position_embeddings), None)
+
+    def _encode(
+        self, ids: list[np.ndarray], types: list[np.ndarray] | None
+    ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        for indices in batches([len(sequence) for sequence in ids], self._budget):
+            batch = pack([ids[i] for i in indices], None if types is None else [types[i] for i in indices])
+            hidden = self.backend.encode(batch)
+            ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
+            yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
+
+    def first_logits(self, windows: Sequence[Window], logits: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what a head says of the first token of each window: float32 (windows, outputs)."""
+        rows: list[np.ndarray] = [np.empty(0, np.float32)] * len(windows)
+        for indices, hidden in self.encode(windows):
+            for index, row in zip(indices, logits(np.stack([states[0] for states in hidden])), strict=True):
+                rows[index] = row
+        return np.stack(rows)
+
+
+def listed_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
+    """Check that texts are texts.
+
+    Raises
+    ------
+    InputError
+    """
+    listed = _listed(texts, name)
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise InputError(f"{name}[{index}] is a {type(text).__name__}, expected a string")
+    return listed
+
+
+def listed_pairs(texts: Iterable[Text | Mapping[str, str]], *, only: bool = False) -> list[Text]:
+    """Check that texts are texts or pairs: tuples, or ``{"text", "text_pair"}`` as transformers takes them.
+
+    Parameters
+    ----------
+    texts : iterable
+    only : bool
+        Whether single texts are refused.
+
+    Raises
+    ------
+    InputError
+    """
+    listed = _listed(texts, "pairs" if only else "texts")
+    result: list[Text] = []
+    for index, item in enumerate(listed):
+        if isinstance(item, Mapping):
+            item = (item.get("text"), item["text_pair"]) if item.get("text_pair") is not None else item.get("text")
+        pair = isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)
+        if not pair and (only or not isinstance(item, str)):
+            expected = "a pair of strings" if only else "a string or a pair of strings"
+            raise InputError(f"{'pairs' if only else 'texts'}[{index}] is a {type(item).__name__}, expected {expected}")
+        result.append((item[0], item[1]) if pair else item)
+    return result
+
+
+def _listed(texts: Iterable, name: str) -> list:
+    if isinstance(texts, (str, bytes)):
+        raise InputError(f"{name} is one string, expected a list of them; write [text]")
+    try:
+        return list(texts)
+    except TypeError as error:
+        raise InputError(f"{name} is a {type(texts).__name__}, expected a list of strings") from error

@@ -1,0 +1,96 @@
+"""Labels for texts and pairs, by a classifier that was trained for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgebert.errors import InputError
+from edgebert.heads import Head
+from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
+from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
+from edgebert.runner import Cut, Extent, Runner, Text
+
+__all__ = ["POOLS", "classify", "next_sentence", "pair_logits", "pooled_scores", "rank"]
+
+POOLS = ("mean", "max", "first")
+"""What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
+_MOST_LABELS = 2
+
+
+def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Extent]]:
+    """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
+    firsts = runner.contents(text if isinstance(text, str) else text[0] for text in texts)
+    seconds = iter(runner.contents(text[1] for text in texts if not isinstance(text, str)))
+    windows, owners, extents = [], [], []
+    for i, text in enumerate(texts):
+        contents = ([firsts[i]], None) if isinstance(text, str) else ([next(seconds)], [firsts[i]])
+        own, _, extent = runner.cut(contents[0], cut, contents[1])
+        windows += own
+        owners += [i] * len(own)
+        extents += extent
+    if not windows:
+        return [], []
+    logits = runner.first_logits(windows, head.logits)
+    bounds = np.searchsorted(owners, np.arange(1, len(texts)))
+    return np.split(logits, bounds), extents
+
+
+def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
+    """Turn the logits of a text's windows, (windows, labels), into its scores, float64 (labels,)."""
+    return pool_windows(scores(logits, function), pool)
+
+
+def classify(
+    runner: Runner,
+    head: Head,
+    labels: Sequence[str],
+    problem_type: str,
+    texts: Sequence[Text],
+    top_k: int | None,
+    function: str | None,
+    pool: str,
+    cut: Cut,
+) -> tuple[list[Any], list[Extent]]:
+    """Do what `edgebert.Model.classify` says."""
+    if top_k is not None and (type(top_k) is not int or top_k < 1):
+        raise InputError(f"top_k is {top_k!r}, expected a number of labels from 1 on, or None for all")
+    if function is not None and function not in FUNCTIONS.values():
+        raise InputError(f"function_to_apply is {function!r}, expected one of {', '.join(FUNCTIONS.values())}")
+    if pool not in POOLS:
+        raise InputError(f"pool is {pool!r}, expected one of {', '.join(POOLS)}")
+    each, extents = pair_logits(runner, head, texts, cut)
+    results = [
+        ranked(pooled_scores(logits, function or FUNCTIONS[problem_type], pool), labels, top_k) for logits in each
+    ]
+    return [result[0] for result in results] if top_k == 1 else results, extents
+
+
+def next_sentence(
+    runner: Runner, head: Head, pairs: Sequence[Text], cut: Cut
+) -> tuple[list[dict[str, Any]], list[Extent]]:
+    """Do what `edgebert.Model.next_sentence` says; only the beginning of a long second text is looked at."""
+    each, extents = pair_logits(runner, head, pairs, cut)
+    return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], extents
+
+
+def rank(
+    runner: Runner,
+    head: Head,
+    num_labels: int,
+    problem_type: str,
+    query: str,
+    documents: Sequence[str],
+    top_k: int | None,
+    cut: Cut,
+) -> tuple[list[dict[str, Any]], list[Extent]]:
+    """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
+    if num_labels > _MOST_LABELS:
+        raise InputError(f"the model has {num_labels} labels, expected one, or two of which the second is relevant")
+    each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
+    function = FUNCTIONS[problem_type]
+    values = [float(pooled_scores(logits, function, "max")[-1]) for logits in each]
+    order = np.argsort(-np.array(values), kind="stable")[:top_k].tolist()
+    return [{"index": i, "score": values[i], "text": documents[i]} for i in order], extents

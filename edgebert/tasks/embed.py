@@ -1,0 +1,71 @@
+"""Vectors of texts, and of their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgebert.errors import InputError
+from edgebert.heads.pooling import POOLINGS, Embedding
+from edgebert.runner import Cut, Extent, Runner
+
+__all__ = ["check_embedding_options", "embed", "prompt_of"]
+
+
+def check_embedding_options(pooling: str | None, dimensions: int | None, hidden_size: int) -> None:
+    """Refuse options that no vector could be made with.
+
+    Raises
+    ------
+    InputError
+    """
+    if pooling not in (None, "none", *POOLINGS):
+        raise InputError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}, or none for all tokens")
+    if dimensions is not None and (type(dimensions) is not int or not 1 <= dimensions <= hidden_size):
+        raise InputError(f"dimensions is {dimensions!r}, expected a number from 1 to {hidden_size}")
+
+
+def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prompt_name: str | None) -> str:
+    """Return what is to be put before every text.
+
+    Raises
+    ------
+    InputError
+        When there is no prompt of that name, or both are given.
+    """
+    if prompt is not None and prompt_name is not None:
+        raise InputError("both prompt and prompt_name are given, expected one of them")
+    if prompt is not None:
+        return prompt
+    name = default if prompt_name is None else prompt_name
+    if name and name not in prompts:
+        known = f"expected one of {', '.join(prompts)}" if prompts else "but the model has no prompts"
+        raise InputError(f"prompt_name is {name!r}, {known}")
+    return prompts[name] if name else ""
+
+
+def embed(
+    runner: Runner,
+    embedding: Embedding,
+    texts: Sequence[str],
+    pooling: str | None,
+    normalize: bool | None,
+    dimensions: int | None,
+    prompt: str,
+    include_prompt: bool,
+) -> tuple[list[np.ndarray], list[Extent]]:
+    """Compute the vector of each text from what fits the model; see `edgebert.Model.embed`."""
+    windows, _, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
+    skipped = 0
+    if prompt and not include_prompt:
+        skipped = windows[0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
+    vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
+    for indices, hidden in runner.encode(windows):
+        for index, states in zip(indices, hidden, strict=True):
+            if pooling == "none":
+                vectors[index] = states.copy()
+            else:
+                rows = states[skipped:] if skipped < len(states) else states
+                vectors[index] = embedding(rows, pooling, normalize, dimensions)
+    return vectors, extents

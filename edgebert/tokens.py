@@ -1,0 +1,268 @@
+"""From texts to windows of token ids that a model takes, with their places in the text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from edgebert.errors import ArtifactError, InputError
+
+__all__ = ["Content", "TextTokenizer", "Window"]
+
+_PIECE = 1 << 15
+"""Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""
+_CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f\n])"))
+"""Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
+(the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
+_PROBES = ("a", "A", "1", ".")
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """The tokens of a text, without special ones.
+
+    Attributes
+    ----------
+    ids : ndarray [shape=(T,), dtype=int32]
+    starts, ends : ndarray [shape=(T,), dtype=int32]
+        Where each token stands in the text [characters]; empty when not asked for.
+    words : ndarray [shape=(T,), dtype=int32]
+        Which word of the text it belongs to, as the tokenizer splits it before it looks for tokens; likewise.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    words: np.ndarray
+
+
+class Window(NamedTuple):
+    """A sequence of ids that a model takes: a whole text or pair, or as much of one as fits.
+
+    Attributes
+    ----------
+    ids, type_ids : ndarray [shape=(n,), dtype=int32]
+        Special tokens included.
+    begin : int
+        Where in `ids` the tokens of the text begin that is cut into windows: of a pair, the second.
+    first, last : int
+        Which of its tokens these are.
+    """
+
+    ids: np.ndarray
+    type_ids: np.ndarray
+    begin: int
+    first: int
+    last: int
+
+
+class _Template(NamedTuple):
+    """What a tokenizer puts round a text or a pair: ids and types before the first, between both, and behind."""
+
+    pieces: tuple[tuple[np.ndarray, np.ndarray], ...]
+    types: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of special tokens."""
+        return sum(len(ids) for ids, _ in self.pieces)
+
+
+class TextTokenizer:
+    """Turn texts into tokens with the model's own tokenizer.
+
+    Parameters
+    ----------
+    description : str
+        A ``tokenizer.json``.
+    max_length : int
+        Tokens that a sequence may have, special ones included.
+    type_vocab_size : int
+        Token types that the model knows; with one, all are 0.
+    """
+
+    def __init__(self, description: str, max_length: int, type_vocab_size: int = 2) -> None:
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer = Tokenizer.from_str(description)
+        except Exception as error:  # the tokenizers library raises nothing narrower
+            raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
+        self._description = description
+        self._one_type = type_vocab_size == 1
+        self.max_length = max_length
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token and its id."""
+        return self._tokenizer.get_vocab(with_added_tokens=False)
+
+    def id_of(self, token: str) -> int | None:
+        """Return the id of a token, None where there is no such token."""
+        return self._tokenizer.token_to_id(token)
+
+    def decode(self, ids: list[int], *, skip_special: bool = False) -> str:
+        """Turn ids back into text."""
+        return self._tokenizer.decode(ids, skip_special_tokens=skip_special)
+
+    def content(self, text: str, *, offsets: bool = False) -> Content:
+        """Tokenize a whole text, however long, without special tokens.
+
+        Raises
+        ------
+        InputError
+            When it is no Unicode text.
+        """
+        if len(text) <= _PIECE:
+            return self._piece(text, 0, offsets)
+        pieces = [self._piece(text[begin:end], begin, offsets) for begin, end in _cuts(text)]
+        count = 0
+        for piece in pieces:
+            piece.words[:] += count
+            count = int(piece.words.max(initial=count - 1)) + 1
+        columns = ([getattr(piece, name) for piece in pieces] for name in ("ids", "starts", "ends", "words"))
+        return Content(*(np.concatenate(column) for column in columns))
+
+    def _piece(self, text: str, begin: int, offsets: bool) -> Content:
+        try:
+            # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
+            raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
+        ids = np.array(encoding.ids, np.int32)
+        places = np.array(encoding.offsets if offsets else [], np.int32).reshape(-1, 2) + np.int32(begin)
+        words = [-1 if word is None else word for word in encoding.word_ids] if offsets else []
+        return Content(ids, places[:, 0], places[:, 1], np.array(words, np.int32))
+
+    def single(self, text: str) -> Window:
+        """Tokenize one text; one that is too long keeps the tokens that fit."""
+        return next(self.windows(self.content(text)))
+
+    def windows(self, text: Content, before: Content | None = None, overlap: int | None = None) -> Iterator[Window]:
+        """Cut a text into windows that the model takes: one where it fits.
+
+        Parameters
+        ----------
+        text : Content
+        before : Content, optional
+            The first text of a pair, which every window begins with; at most half of the room is for it.
+        overlap : int, optional
+            Tokens that a window has in common with the next; a quarter of the room by default.
+
+        Raises
+        ------
+        InputError
+            When the overlap leaves no room.
+        """
+        template = self._single if before is None else self._pair
+        room = self.max_length - template.size
+        head = []
+        if before is not None:
+            ids = before.ids[: min(room - 1, max(room // 2, room - len(text.ids)))]
+            room -= len(ids)
+            head.append(ids)
+        if room < 1:
+            raise InputError(
+                f"the model takes {self.max_length} tokens, and has no room for a text beside special ones"
+            )
+        overlap = room // 4 if overlap is None else overlap
+        if not 0 <= overlap < room:
+            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
+        first = 0
+        while True:
+            last = min(first + room, len(text.ids))
+            yield self._window(template, [*head, text.ids[first:last]], first, last)
+            if last == len(text.ids):
+                return
+            first += room - overlap
+
+    def count(self, text: Content, before: Content | None = None) -> int:
+        """Return the tokens of a whole text or pair, special ones included."""
+        if before is None:
+            return self._single.size + len(text.ids)
+        return self._pair.size + len(before.ids) + len(text.ids)
+
+    def _window(self, template: _Template, texts: list[np.ndarray], first: int, last: int) -> Window:
+        ids, types = [template.pieces[0][0]], [template.pieces[0][1]]
+        for text, kind, (special, special_types) in zip(texts, template.types, template.pieces[1:], strict=True):
+            ids += [text, special]
+            types += [np.full(len(text), kind, np.int32), special_types]
+        begin = sum(map(len, ids[:-2]))
+        every = np.concatenate(types)
+        return Window(np.concatenate(ids), np.zeros_like(every) if self._one_type else every, begin, first, last)
+
+    @cached_property
+    def _single(self) -> _Template:
+        return self._template()
+
+    @cached_property
+    def _pair(self) -> _Template:
+        return self._template(pair=True)
+
+    def _template(self, *, pair: bool = False) -> _Template:
+        """Find out what is put round texts, by letting the tokenizer do it."""
+        for probe in _PROBES:
+            encoding = self._tokenizer.encode(probe, probe if pair else None)
+            # None for special tokens, and the number of the text for the others.
+            owners = encoding.sequence_ids
+            texts = [0, 1] if pair else [0]
+            if all(text in owners for text in texts):
+                break
+        else:
+            raise ArtifactError("the model's tokenizer makes no token of a letter; convert the model again")
+        pieces, types, at = [], [], 0
+        for text in texts:
+            begin = owners.index(text)
+            end = begin + owners.count(text)
+            pieces.append((encoding.ids[at:begin], encoding.type_ids[at:begin]))
+            types.append(encoding.type_ids[begin])
+            at = end
+        pieces.append((encoding.ids[at:], encoding.type_ids[at:]))
+        return _Template(
+            tuple((np.array(ids, np.int32), np.array(kinds, np.int32)) for ids, kinds in pieces), tuple(types)
+        )
+
+    def continues(self, text: str, content: Content) -> np.ndarray:
+        """Say of each token whether it belongs to the word of the one before: bool (T,).
+
+        A tokenizer that marks the pieces of a word tells; with others, as transformers' pipelines see it, a word
+        goes on until a space; several tokens of one character are never torn apart.
+        """
+        if self._pieces_of_words is not None:
+            return self._pieces_of_words[content.ids]
+        at, last = content.starts, max(len(text) - 1, 0)
+        spaces = np.array([character.isspace() for character in text] or [True])
+        inside = (at > 0) & ~spaces[np.clip(at - 1, 0, last)] & ~spaces[np.clip(at, 0, last)]
+        # The same place twice: bytes of one character, or what Unigram puts before a word that no longer token begins.
+        inside[1:] |= at[1:] < content.ends[:-1]
+        return inside
+
+    @cached_property
+    def _pieces_of_words(self) -> np.ndarray | None:
+        """Return which ids continue a word, bool (vocab_size,); None where the tokenizer does not mark them."""
+        prefix = json.loads(self._description)["model"].get("continuing_subword_prefix")
+        if not prefix:
+            return None
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        table = np.zeros(max(vocabulary.values()) + 1, bool)
+        table[[i for token, i in vocabulary.items() if token.startswith(prefix) and token != prefix]] = True
+        return table
+
+
+def _cuts(text: str) -> Iterator[tuple[int, int]]:
+    """Cut a long text into pieces that can be tokenized one by one."""
+    begin = 0
+    while len(text) - begin > _PIECE:
+        # From the second half of a piece on; a text without such a place is cut where it must.
+        places = (cut.search(text, begin + _PIECE // 2, begin + 2 * _PIECE) for cut in _CUTS)
+        found = next(filter(None, places), None)
+        end = found.start() if found else begin + _PIECE
+        yield begin, end
+        begin = end
+    yield begin, len(text)

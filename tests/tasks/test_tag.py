@@ -1,0 +1,145 @@
+"""Spans: right places in every script, words never cut, nothing lost between windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebert.errors import InputError
+from edgebert.heads.tokens import STRATEGIES, entities
+from edgebert.tasks.tag import owned
+from edgebert.tokens import Window
+
+LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+MODELS = ("bert-token", "roberta-token", "xlm-roberta-token")
+SCRIPTS = [
+    "José and Zoë liked it",
+    "Cafe\u0301 nai\u0308ve Zoe\u0308",
+    "🙂 Alice 👩\u200d👩\u200d👧 Bob 🇩🇪",
+    "中文电影很好看 with 好看",
+    "שלום Alice עולם and مرحبا Bob",
+    "a\tb\r\nc\u00a0d  Alice\n\nBob",
+    "x\u0300\u0301\u0302 Alice",
+]
+
+
+def tokens(*tags):
+    """Return the arguments of `entities` for a text of tokens ``aa bb cc ...``, a tag for each; ``+`` continues."""
+    names = [tag.removeprefix("+") for tag in tags]
+    scores = np.full((len(tags), len(LABELS)), 0.1)
+    scores[np.arange(len(tags)), [LABELS.index(name) for name in names]] = 0.6
+    text, starts = "", []
+    for i, tag in enumerate(tags):
+        text += "" if tag.startswith("+") or not i else " "
+        starts.append(len(text))
+        text += chr(97 + i) * 2
+    starts = np.array(starts, int)
+    return text, scores, starts, starts + 2, np.array([tag.startswith("+") for tag in tags], bool)
+
+
+def spans(strategy, *tags, ignored=("O",)):
+    found = entities(*tokens(*tags), LABELS, strategy, ignored)
+    return [(each.get("entity_group") or each["entity"], each["word"]) for each in found]
+
+
+def test_neighbours_of_one_kind_are_one_span():
+    assert spans("first", "B-PER", "I-PER", "O", "I-PER") == [("PER", "aa bb"), ("PER", "dd")]
+    assert spans("simple", "B-PER", "B-PER") == [("PER", "aa"), ("PER", "bb")]
+    assert spans("first", "B-PER", "I-LOC", "I-LOC") == [("PER", "aa"), ("LOC", "bb cc")]
+    assert spans("none", "B-PER", "I-PER", "O") == [("B-PER", "aa"), ("I-PER", "bb")]
+
+
+def test_words_are_never_cut_but_by_the_simple_strategies():
+    tags = ("B-PER", "+O", "+B-LOC")
+    assert spans("first", *tags) == [("PER", "aabbcc")]
+    assert spans("simple", *tags) == [("PER", "aa"), ("LOC", "cc")]
+    text, scores, *rest = tokens(*tags)
+    scores[2, 3] = 0.9
+    assert [each["entity_group"] for each in entities(text, scores, *rest, LABELS, "max", ("O",))] == ["LOC"]
+    assert [each["entity_group"] for each in entities(text, scores, *rest, LABELS, "average", ("O",))] == ["LOC"]
+
+
+def test_labels_may_be_asked_for_and_left_out():
+    assert spans("first", "O", "B-PER", ignored=()) == [("O", "aa"), ("PER", "bb")]
+    assert spans("first", "B-LOC", "B-PER", ignored=("O", "PER")) == [("LOC", "aa")]
+    assert spans("first", "+B-PER", "O") == [("PER", "aa")]  # a first token that continues nothing
+    assert spans("first") == []
+
+
+def test_the_score_of_a_span_is_the_mean_of_its_words():
+    text, scores, *rest = tokens("B-PER", "I-PER")
+    scores[1, 2] = 0.8
+    (found,) = entities(text, scores, *rest, LABELS, "first", ("O",))
+    assert found["score"] == pytest.approx(0.7)
+    assert (found["start"], found["end"]) == (0, len(text))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_word_is_what_stands_at_its_place(model_of, name, strategy):
+    for text, found in zip(SCRIPTS, model_of(name).tag(SCRIPTS, strategy, ignore_labels=()), strict=True):
+        assert found
+        for each in found:
+            # A byte-level tokenizer's token may be a space alone, which is left out of its place.
+            assert text[each["start"] : each["end"]] == each["word"]
+            assert each["word"] or name.startswith("roberta")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_words_that_are_separated_by_space_stay_whole(model_of, name, text):
+    """No span begins or ends between two letters, or before a letter's own marks."""
+    for each in model_of(name).tag([text], "first", ignore_labels=())[0]:
+        for at in (each["start"], each["end"]):
+            inside = 0 < at < len(text) and text[at - 1].isalpha() and text[at].isalpha()
+            assert not inside or text[at] > "\u2e80" or text[at - 1] > "\u2e80", (each, text)
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(max_size=120), max_size=6), order=st.randoms())
+def test_any_texts_in_any_company(model_of, texts, order):
+    model = model_of("bert-token")
+    together = model.tag(texts, ignore_labels=())
+    places = list(range(len(texts)))
+    order.shuffle(places)
+    assert model.tag([texts[i] for i in places], ignore_labels=()) == [together[i] for i in places]
+    for text, found in zip(texts, together, strict=True):
+        assert model.tag([text], ignore_labels=()) == [found]
+        assert all(text[each["start"] : each["end"]] == each["word"] for each in found)
+
+
+def window(first, last):
+    return Window(np.zeros(0, np.int32), np.zeros(0, np.int32), 1, first, last)
+
+
+def test_of_a_token_in_two_windows_the_one_that_sees_more_around_it_decides():
+    assert list(owned([window(0, 7)])) == [(0, 7)]
+    assert list(owned([window(0, 10), window(6, 16), window(12, 20)])) == [(0, 8), (8, 14), (14, 20)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_spans_cross_from_window_to_window(model_of, name):
+    """A text of one word over and over: with every label shown, spans without gaps over all windows."""
+    model = model_of(name)
+    text = ("Alice and Bob liked the café. " * 40).strip()
+    extents = []
+    found = model.tag([text], "none", ignore_labels=(), on_extent=lambda _, extent: extents.append(extent))[0]
+    assert extents[0].windows > 3
+    assert not extents[0].truncated
+    assert [each["index"] for each in found] == list(range(1, len(found) + 1))
+    assert len(found) == extents[0].tokens - 2
+    assert found[-1]["end"] == len(text)
+    groups = model.tag([text], "first", ignore_labels=())[0]
+    covered = np.zeros(len(text), bool)
+    for each in groups:
+        covered[each["start"] : each["end"]] = True
+    assert all(covered[i] or text[i] == " " for i in range(len(text)))
+    short = model.tag([text], "none", ignore_labels=(), truncate=True, on_extent=lambda *_: None)[0]
+    assert len(short) == model.max_length - 2
+
+
+def test_what_is_no_strategy(model_of):
+    with pytest.raises(InputError, match="aggregation_strategy is 'last', expected one of none, simple, first"):
+        model_of("bert-token").tag(["a"], "last")

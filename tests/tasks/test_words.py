@@ -1,0 +1,191 @@
+"""Masked words, scores of texts, pairs, answers, ranks, labels that nobody trained: shapes, laws, bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebert.errors import InputError
+from edgebert.heads.question_answering import best_spans
+from edgebert.tasks.zero_shot import descriptions_of, entailment_of
+
+
+def test_masked_words(model_of):
+    model = model_of("bert-masked")
+    one, two = model.fill_mask(["the [MASK] film", "a [MASK] and [MASK]"], top_k=3)
+    assert [set(each) for each in one] == [{"score", "token", "token_str", "sequence"}] * 3
+    assert [each["score"] for each in one] == sorted((each["score"] for each in one), reverse=True)
+    assert all(each["token_str"] in each["sequence"] for each in one)
+    assert [len(place) for place in two] == [3, 3]
+    everything = model.fill_mask(["the [MASK] film"], top_k=10**6)[0]
+    assert sum(each["score"] for each in everything) == pytest.approx(1)
+
+
+def test_words_to_choose_from(model_of):
+    model = model_of("bert-masked")
+    found = model.fill_mask(["the [MASK] film"], targets=["good", "bad", "good"])[0]
+    assert {each["token_str"] for each in found} == {"good", "bad"}
+    with pytest.raises(InputError, match=r"target 'goodbad' is \d+ tokens to the model, expected words of one"):
+        model.fill_mask(["the [MASK] film"], targets=["goodbad"])
+    for bad, complaint in (([], "targets is empty"), ("good", "targets is one string")):
+        with pytest.raises(InputError, match=complaint):
+            model.fill_mask(["the [MASK] film"], targets=bad)
+
+
+def test_a_text_without_a_mask(model_of):
+    with pytest.raises(InputError, match=r"texts\[1\] has no \[MASK\], expected it where a word is to be filled in"):
+        model_of("bert-masked").fill_mask(["a [MASK]", "none"])
+    with pytest.raises(InputError, match=r"texts\[0\] has no <mask>"):
+        model_of("roberta-masked").fill_mask(["a [MASK]"])
+    with pytest.raises(InputError, match="top_k is 0"):
+        model_of("bert-masked").fill_mask(["a [MASK]"], top_k=0)
+
+
+def test_the_score_of_a_text_is_the_sum_over_its_masked_tokens(model_of):
+    model = model_of("bert-masked")
+    text = "the film was good"
+    words = text.split()
+    total = 0.0
+    for i, word in enumerate(words):
+        masked = " ".join([*words[:i], "[MASK]", *words[i + 1 :]])
+        total += np.log(model.fill_mask([masked], targets=[word])[0][0]["score"])
+    (found,) = model.score([text])
+    assert found["tokens"] == 4
+    assert found["score"] == pytest.approx(total, rel=1e-6)
+    assert model.score(["", text, "a"])[1] == found
+    assert model.score([""]) == [{"score": 0.0, "tokens": 0, "perplexity": 1.0}]
+    assert model.score([]) == []
+
+
+def test_next_sentences(model_of):
+    model = model_of("bert-pretraining")
+    pairs = [("the film was good", "bob liked it"), ("a", ""), ("", "")]
+    found = model.next_sentence(pairs)
+    assert all(each["label"] in ("IsNext", "NotNext") and 0.5 <= each["score"] <= 1 for each in found)
+    assert [model.next_sentence([pair])[0] for pair in pairs] == found
+    assert set(model.info["heads"]) == {"masked_lm", "next_sentence"}
+    assert model.fill_mask(["a [MASK]"])
+    for bad in (["a"], [("a",)], [("a", 3)], [("a", "b", "c")], "ab", [None]):
+        with pytest.raises(InputError):
+            model.next_sentence(bad)
+
+
+def test_answers(model_of):
+    model = model_of("bert-question")
+    context = "The café has a naïve story, and no plot."
+    one = model.answer("what?", context)
+    assert context[one["start"] : one["end"]] == one["answer"]
+    several = model.answer("what?", context, top_k=3)
+    assert several[0] == one
+    assert model.answer(["what?", "who?"], [context, context])[0] == one
+    impossible = model.answer("what?", context, top_k=10_000, handle_impossible_answer=True)
+    assert {"score", "start", "end", "answer"} == set(impossible[0])
+    assert next(each for each in impossible if each["answer"] == "")["end"] == 0
+    with pytest.raises(InputError, match="context is ' ', expected a text with words in it"):
+        model.answer("what?", " ")
+    with pytest.raises(InputError, match="1 questions and 2 contexts"):
+        model.answer(["what?"], [context, context])
+
+
+def test_spans_are_the_best_products(model_of):
+    """Against every begin and end, one by one."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(30, 2)).astype(np.float32)
+    allowed = np.arange(30) >= 5
+    found, none = best_spans(logits, allowed, 4, 6)
+    seen = allowed.copy()
+    seen[0] = True
+    powers = np.where(seen[:, None], np.exp(logits.astype(float)), 0)
+    chances = powers / powers.sum(axis=0)
+    every = [(chances[i, 0] * chances[j, 1], i, j) for i in range(1, 30) for j in range(i, min(i + 4, 30))]
+    best = sorted(every, reverse=True)[:6]
+    assert [(i, j) for i, j, _ in found] == [(i, j) for _, i, j in best]
+    assert [score for *_, score in found] == pytest.approx([score for score, *_ in best])
+    assert none == pytest.approx(chances[0, 0] * chances[0, 1])
+
+
+def test_ranks(model_of):
+    model = model_of("roberta-classifier")
+    documents = ["Nobody liked it", "", "The film was good", "中文"]
+    found = model.rank("good film", documents)
+    assert sorted(each["index"] for each in found) == [0, 1, 2, 3]
+    assert all(documents[each["index"]] == each["text"] for each in found)
+    assert [each["score"] for each in found] == sorted((each["score"] for each in found), reverse=True)
+    assert model.rank("good film", documents, top_k=2) == found[:2]
+    assert model.rank("good film", []) == []
+    with pytest.raises(InputError, match="the model has 3 labels, expected one, or two"):
+        model_of("electra-classifier").rank("a", [])
+
+
+def test_labels_by_entailment(model_of):
+    model = model_of("bert-classifier")
+    (found,) = model.classify(["the film was good"], labels=["good", "bad", "dull"])
+    assert set(found) == {"sequence", "labels", "scores"}
+    assert sum(found["scores"]) == pytest.approx(1)
+    described = model.classify(["the film was good"], labels={"x": "good", "y": "bad", "z": "dull"})[0]
+    assert described["scores"] == found["scores"]
+    assert set(described["labels"]) == {"x", "y", "z"}
+    for bad in ([], "good", [""], [3], {"a": ""}):
+        with pytest.raises(InputError, match="labels"):
+            model.classify(["a"], labels=bad)
+    for template in ("no place", "{} {}", "{name}", "{"):
+        with pytest.raises(InputError, match="hypothesis_template is"):
+            model.classify(["a"], labels=["b", "c"], hypothesis_template=template)
+
+
+def test_labels_by_similarity(golden_files):
+    import edgebert
+
+    model = edgebert.load(golden_files["encoder"])
+    (found,) = model.classify(["the film"], labels=["the film", "a bad book", "water"])
+    assert found["labels"][0] == "the film"
+    assert sum(found["scores"]) == pytest.approx(1)
+    (several,) = model.classify(["the film"], labels=["the film", "water"], multi_label=True)
+    assert several["scores"][0] == pytest.approx(1, abs=1e-5)
+    assert model.classify([], labels=["a"]) == []
+
+
+def test_other_labels_of_a_classifier_that_cannot(model_of):
+    with pytest.raises(InputError, match="expected a model of natural language inference"):
+        model_of("electra-classifier").classify(["a"], labels=["b"])
+
+
+def test_which_label_is_entailment():
+    assert entailment_of(("CONTRADICTION", "NEUTRAL", "ENTAILMENT")) == 2
+    assert entailment_of(("entailment", "not_entailment")) == 0
+    assert entailment_of(("yes", "no")) is None
+    assert descriptions_of(("a", "b")) == {"a": "a", "b": "b"}
+
+
+def test_several_labels(model_of):
+    model = model_of("distilbert-classifier")
+    assert model.info["problem_type"] == "multi_label_classification"
+    everything = model.classify(["the film"], None)[0]
+    assert {each["label"] for each in everything} == {"toxic", "rude", "kind", "dull"}
+    assert model.classify(["the film"], 2)[0] == everything[:2]
+    assert model.classify(["the film"])[0] == everything[0]
+    stars = model_of("camembert-classifier").classify(["the film"])[0]
+    assert stars["label"] == "stars"
+    for bad in ({"top_k": 0}, {"top_k": 1.5}, {"function_to_apply": "max"}):
+        with pytest.raises(InputError, match=next(iter(bad))):
+            model.classify(["a"], **bad)
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts=st.lists(st.tuples(st.text(max_size=150), st.text(max_size=150)), max_size=5))
+def test_any_pairs_in_any_company(model_of, texts):
+    model = model_of("bert-classifier")
+    together = model.classify(texts, None)
+    assert model.classify(texts[::-1], None) == together[::-1]
+    assert [model.classify([pair], None)[0] for pair in texts] == together
+
+
+def test_each_model_says_what_it_serves(model_of):
+    with pytest.raises(InputError, match=r"is a BertForTokenClassification, it serves tag\(\); for classify\(\)"):
+        model_of("bert-token").classify(["a"])
+    with pytest.raises(InputError, match=r"it serves classify\(\) or, with one label, rank\(\); for tag\(\)"):
+        model_of("bert-classifier").tag(["a"])
+    with pytest.raises(InputError, match=r"it serves fill_mask\(\) and score\(\), next_sentence\(\); for answer\(\)"):
+        model_of("bert-pretraining").answer("a", "b")

@@ -1,0 +1,142 @@
+"""Texts to windows: the library's own tokens, their places, nothing lost, however long a text is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from edgebert import tokens
+from edgebert.checkpoint import open_checkpoint
+from edgebert.errors import ArtifactError, InputError
+from edgebert.tokens import TextTokenizer
+from tests.golden import GOLDEN
+
+KINDS = ("bert-token", "distilbert-token", "roberta-token", "xlm-roberta-token", "camembert-token", "mpnet-token")
+DESCRIPTIONS = {name: open_checkpoint(GOLDEN / "families" / name).tokenizer_json for name in KINDS}
+TEXT = "Alice and Bob liked the film, but unbelievable acting was not for Carol. "
+
+
+def tokenizer(name, max_length=96, types=2):
+    return TextTokenizer(DESCRIPTIONS[name], max_length, types)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("pair", [False, True])
+def test_a_text_that_fits_is_what_the_library_makes_of_it(name, pair):
+    library = Tokenizer.from_str(DESCRIPTIONS[name])
+    mine = tokenizer(name)
+    for first, second in (("Café!", "no story"), ("", ""), ("a", ""), ("中文 film", "Bob")):
+        if pair:
+            encoding = library.encode(first, second)
+            windows = list(mine.windows(mine.content(second), mine.content(first)))
+        else:
+            encoding = library.encode(first)
+            windows = list(mine.windows(mine.content(first)))
+        (window,) = windows
+        assert window.ids.tolist() == encoding.ids
+        assert window.type_ids.tolist() == encoding.type_ids
+        assert mine.count(mine.content(second if pair else first), mine.content(first) if pair else None) == len(
+            encoding.ids
+        )
+        own = [i for i, owner in enumerate(encoding.sequence_ids) if owner == (1 if pair else 0)]
+        assert list(range(window.begin, window.begin + window.last - window.first)) == own
+
+
+def test_a_model_with_one_token_type_gets_zeros():
+    mine = tokenizer("distilbert-token", types=1)
+    (window,) = mine.windows(mine.content("b"), mine.content("a"))
+    assert not window.type_ids.any()
+    assert tokenizer("distilbert-token").windows(mine.content("b"), mine.content("a")).__next__().type_ids.any()
+
+
+@pytest.mark.parametrize("overlap", [None, 0, 1, 5])
+@pytest.mark.parametrize("name", KINDS)
+def test_windows_hold_every_token_in_order(name, overlap):
+    mine = tokenizer(name, 20)
+    content = mine.content(TEXT * 5)
+    windows = list(mine.windows(content, None, overlap))
+    assert len(windows) > 3
+    room = 20 - (len(windows[0].ids) - (windows[0].last - windows[0].first))
+    for window in windows:
+        assert len(window.ids) <= 20
+        own = window.ids[window.begin : window.begin + window.last - window.first]
+        assert (own == content.ids[window.first : window.last]).all()
+    assert (windows[0].first, windows[-1].last) == (0, len(content.ids))
+    shared = room // 4 if overlap is None else overlap
+    for before, after in itertools.pairwise(windows):
+        assert before.last - after.first == shared
+
+
+def test_of_a_pair_the_second_text_is_cut():
+    mine = tokenizer("bert-token", 30)
+    question, context = mine.content("who liked the film?"), mine.content(TEXT * 3)
+    for window in mine.windows(context, question):
+        assert window.ids[1 : 1 + len(question.ids)].tolist() == question.ids.tolist()
+        assert len(window.ids) <= 30
+    long = list(mine.windows(mine.content("a"), context))
+    assert len(long) == 1
+    assert len(long[0].ids) == 30
+    both = list(mine.windows(context, context))
+    assert all(len(window.ids) <= 30 for window in both)
+    assert both[-1].last == len(context.ids)
+
+
+@pytest.mark.parametrize("overlap", [-1, 18, 100])
+def test_an_overlap_that_leaves_no_room(overlap):
+    mine = tokenizer("bert-token", 20)
+    with pytest.raises(InputError, match=f"stride is {overlap}, expected 0 to 17 tokens"):
+        list(mine.windows(mine.content(TEXT), None, overlap))
+
+
+def test_no_room_at_all():
+    mine = tokenizer("bert-token", 3)
+    with pytest.raises(InputError, match="no room for a text"):
+        list(mine.windows(mine.content("b c"), mine.content("a")))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_long_text_is_tokenized_piece_by_piece_as_a_whole(name, monkeypatch):
+    mine = tokenizer(name)
+    text = (TEXT + "Café\nnaïve  story\u00a0at 中文电影很好看。很好看 🙂 x\r\ny\t" + "word" * 20 + " ") * 6
+    whole = mine.content(text, offsets=True)
+    monkeypatch.setattr(tokens, "_PIECE", 200)
+    pieces = mine.content(text, offsets=True)
+    assert len(list(tokens._cuts(text))) > 5
+    for part in ("ids", "starts", "ends", "words"):
+        assert (getattr(whole, part) == getattr(pieces, part)).all(), part
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(max_size=300))
+def test_any_text(name, text):
+    """No crash, places inside of the text and in order, and the same when it is cut into pieces at spaces."""
+    mine = tokenizer(name)
+    content = mine.content(text, offsets=True)
+    assert len(content.ids) == len(content.starts) == len(content.ends) == len(content.words)
+    assert ((content.starts >= 0) & (content.starts <= content.ends) & (content.ends <= len(text))).all()
+    assert (np.diff(content.starts) >= 0).all()
+    assert len(mine.continues(text, content)) == len(content.ids)
+
+
+def test_a_text_without_any_space_is_cut_where_it_must():
+    mine = tokenizer("bert-token")
+    content = mine.content("看" * 100_000, offsets=True)
+    assert len(content.ids) == 100_000
+    assert (content.starts == np.arange(100_000)).all()
+
+
+def test_text_that_is_none():
+    with pytest.raises(InputError, match="lone surrogate"):
+        tokenizer("bert-token").content("\ud800")
+
+
+def test_a_tokenizer_that_cannot_be_read():
+    with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
+        TextTokenizer(json.dumps({"version": "1.0"}), 8)
