@@ -13,11 +13,17 @@ from typing import Any, NoReturn
 
 import click
 
+from edgebert.cli.answer import answer
 from edgebert.cli.classify import classify
 from edgebert.cli.convert import convert
 from edgebert.cli.embed import embed
 from edgebert.cli.evaluate import evaluate
+from edgebert.cli.fill_mask import fill_mask
 from edgebert.cli.info import info
+from edgebert.cli.next_sentence import next_sentence
+from edgebert.cli.rank import rank
+from edgebert.cli.score import score
+from edgebert.cli.tag import tag
 from edgebert.cli.terminal import escape
 from edgebert.destination import abandon_stdout, print_text
 from edgebert.errors import EdgebertError, OutputError
@@ -73,10 +79,17 @@ def cli(context: click.Context, version: bool) -> None:
     """BERT encoders in int8, on the processor at hand.
 
     \b
-    edgebert classify reviews.txt              label and score for every line
-    edgebert embed sentences.txt -o out.npy    one vector for every line
-    edgebert convert ./my-bert my.edgebert     a trained model becomes one file
+    edgebert classify reviews.txt                a label and a score for each line
+    edgebert classify news.txt --labels sport,politics -m nli.edgebert
+    edgebert tag letters.txt -m ner.edgebert     names, where they stand
+    edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert
+    edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert
+    edgebert rank notes.txt --query "lost keys" -m reranker.edgebert
+    edgebert embed sentences.txt -o out.npy -m minilm.edgebert
+    \b
+    edgebert convert ./my-bert my.edgebert       a trained model becomes one file
     edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt
+    edgebert info my.edgebert                    what it can be asked, its receipt
     """
     if version:
         import edgebert
@@ -88,7 +101,10 @@ def cli(context: click.Context, version: bool) -> None:
         context.exit()
 
 
-for _command in (classify, embed, convert, evaluate, info):
+for _command in (
+    *(classify, tag, fill_mask, next_sentence, score, answer, rank, embed),
+    *(convert, evaluate, info),
+):
     cli.add_command(_command)
 
 

@@ -1,111 +1,156 @@
-"""``edgebert classify``: a label and a score for every line."""
+"""``edgebert classify``: labels and scores for every line."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from collections.abc import Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-import edgebert
-from edgebert.cli.layouts import LAYOUTS, Layout, Row, table
-from edgebert.cli.options import (
-    check_apart,
-    errors_option,
-    file_argument,
-    model_option,
-    report_truncated,
-    text_option,
-    threads_option,
-)
-from edgebert.cli.progress import show_progress
-from edgebert.cli.texts import open_texts
-from edgebert.destination import open_destination
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import Task, answer_lines, form_writer, pair_of
+from edgebert.cli.options import Count, LineOptions, line_options, split_list
+from edgebert.cli.terminal import display_width, escape
 
 if TYPE_CHECKING:
     from edgebert.model import Model
+    from edgebert.runner import OnExtent
 
-__all__ = ["classify"]
+__all__ = ["best_label", "classify"]
+
+_AT_ONCE = 32
+"""Lines for which other labels are looked for together: each is read once for every label."""
 
 
 @click.command()
-@file_argument
-@text_option
-@model_option
-@threads_option
+@click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
 @click.option(
-    "--format",
-    "name",
-    type=click.Choice(["table", *LAYOUTS]),
-    help="[default: table on a terminal, else the suffix of OUT, else tsv]",
+    "--function",
+    type=click.Choice(["softmax", "sigmoid", "none"]),
+    help="What makes scores.  [default: as the model was trained]",
 )
-@click.option("-o", "--output", metavar="OUT", help="Write to this file, whole or not at all.")
-@errors_option
+@click.option(
+    "--pool",
+    type=click.Choice(["mean", "max", "first"]),
+    default="mean",
+    show_default=True,
+    help="What becomes of the scores of a long text's windows: of each label the mean or the largest;"
+    " or those of the first window.",
+)
+@click.option("--pairs", is_flag=True, help="Every line is two texts with a tab between them.")
+@click.option(
+    "--labels",
+    callback=split_list,
+    metavar="A,B,...",
+    help="Choose from these instead of the model's own; each may be LABEL=DESCRIPTION. The model is one of natural"
+    " language inference, or one for embeddings.",
+)
+@click.option("--multi-label", is_flag=True, help="With --labels: several may hold, each has a score of its own.")
+@click.option(
+    "--hypothesis",
+    metavar="TEMPLATE",
+    help="With --labels: what follows from a text if a label holds, which stands for {}."
+    "  [default: This example is {}.]",
+)
+@line_options(windows=True)
 def classify(
-    file: str | None,
-    texts: tuple[str, ...],
-    model: str | None,
-    threads: int | None,
-    name: str | None,
-    output: str | None,
-    errors: str,
+    options: LineOptions,
+    top_k: int | str | None,
+    function: str | None,
+    pool: str,
+    pairs: bool,
+    labels: tuple[str, ...] | None,
+    multi_label: bool,
+    hypothesis: str | None,
 ) -> None:
-    """Give every text a label and a score.
+    """Give every text a label and a score, or several.
 
     Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line keeps its place, with no label and no score.
+    A long text is read in windows that overlap, and their scores are pooled.
 
     \b
     tsv    label, score, text; no header; tab, newline, return and backslash
            in a text are \\t \\n \\r \\\\
-    csv    text, label, score, truncated; with a header
+    csv    text, label, score, tokens, windows, truncated; with a header
     jsonl  the same as objects; null for what a blank line has not
     table  for people: aligned, texts cut to the width of the terminal
+
+    With several labels there is a line for each, the best first (csv has a column rank, from 1), and in jsonl
+    an object for each text with "labels": [{"label", "score"}, ...]. With --pairs the columns text and
+    text_pair stand for text.
     """
-    check_apart(file, output)
-    with open_texts(file, texts, errors) as source, open_destination(output) as destination:
-        loaded = edgebert.load(model, threads=threads)
-        to_terminal = output in (None, "-") and sys.stdout.isatty()
-        layout = _layout(name or _default(output, to_terminal), loaded.labels, to_terminal)
-        encoding = sys.stdout.encoding if to_terminal else "utf-8"
-        count = truncated = 0
-        destination.write(layout.header.encode())
-        with show_progress(source.total, visible=not to_terminal) as advance:
-            for chunk in source:
-                rows = _classify(loaded, chunk)
-                destination.write("".join(map(layout.render, rows)).encode(encoding, "replace"))
-                truncated += sum(row.truncated for row in rows)
-                count += len(chunk)
-                advance(source.done, count)
-    report_truncated(truncated, loaded.max_length, "classified")
+    if labels is None and (multi_label or hypothesis is not None):
+        raise click.UsageError("--multi-label and --hypothesis go with --labels.")
+    if labels is not None and (pairs or function is not None):
+        raise click.UsageError("--labels goes with neither --pairs nor --function.")
+    wanted = top_k or (1 if labels is None else "all")
+    count = wanted if isinstance(wanted, int) else None
+    if labels is None:
+        alone = count == 1
+
+        def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+            return model.classify(items, count, function, pool=pool, **options.cut, on_extent=on_extent)
+
+    else:
+        alone, described = False, _described(labels)
+        template = {} if hypothesis is None else {"hypothesis_template": hypothesis}
+
+        def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+            told: dict[str, Any] = {"labels": described, "multi_label": multi_label, "pool": pool, **template}
+            results = model.classify(items, **told, **options.cut, on_extent=on_extent)
+            return [_ranked(result)[:count] for result in results]
+
+    def form(model: Model) -> Form:
+        names = model.labels if labels is None else tuple(described)
+        return best_label(names, pairs=pairs) if alone else _best_labels(names, pairs=pairs)
+
+    task = Task(ask, "classified", at_once=_AT_ONCE) if labels else Task(ask, "classified")
+    answer_lines(options, task._replace(read=pair_of) if pairs else task, form_writer(options, form))
 
 
-def _classify(model: Model, texts: Sequence[str]) -> list[Row]:
-    """Classify texts that are not blank, and keep the places of those that are."""
-    wanted = [i for i, text in enumerate(texts) if text.strip()]
-    truncated: dict[int, int] = {}  # index among those -> tokens
-    answers = model.classify([texts[i] for i in wanted], on_truncated=truncated.__setitem__)
-    rows = [Row(text, None, None, truncated=False) for text in texts]
-    for index, (i, answer) in enumerate(zip(wanted, answers, strict=True)):
-        rows[i] = Row(texts[i], answer["label"], answer["score"], index in truncated)
-    return rows
+def _described(labels: tuple[str, ...]) -> dict[str, str]:
+    """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
+    parts = [label.partition("=") for label in labels]
+    return {label.strip(): (description if equals else label).strip() for label, equals, description in parts}
 
 
-def _default(output: str | None, to_terminal: bool) -> str:
-    if to_terminal:
-        return "table"
-    suffix = PurePath(output or "").suffix.lower().removeprefix(".")
-    return suffix if suffix in LAYOUTS else "tsv"
+def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
+    pairs = zip(result["labels"], result["scores"], strict=True)
+    return [{"label": label, "score": score} for label, score in pairs]
 
 
-def _layout(name: str, labels: Sequence[str], to_terminal: bool) -> Layout:
-    if name != "table":
-        return LAYOUTS[name]
-    colour = to_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    # Consoles of Windows before 10 print ANSI codes as they are.
-    colour = colour and sys.platform != "win32"
-    return table(labels, shutil.get_terminal_size().columns if to_terminal else None, colour)
+def best_label(labels: tuple[str, ...], *, pairs: bool) -> Form:
+    """Return how a text, or a pair of texts, with one label is written."""
+    texts = ("text", "text_pair") if pairs else ("text",)
+
+    def document(row: Row) -> dict[str, Any]:
+        return row.answer or {"label": None, "score": None}
+
+    return Form(
+        records=lambda row: [document(row)],
+        document=document,
+        columns=("label", "score", *texts),
+        sheet=(*texts, "label", "score"),
+        texts=texts,
+        widths=_widths(labels),
+    )
+
+
+def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> Form:
+    texts = ("text", "text_pair") if pairs else ("text",)
+
+    def records(row: Row) -> list[dict[str, Any]]:
+        return [{"rank": i, **each} for i, each in enumerate(row.answer or [], start=1)] or [{}]
+
+    return Form(
+        records=records,
+        document=lambda row: {"labels": row.answer or []},
+        columns=("label", "score", *texts),
+        sheet=(*texts, "rank", "label", "score"),
+        texts=texts,
+        widths=_widths(labels),
+    )
+
+
+def _widths(labels: tuple[str, ...]) -> dict[str, int]:
+    return {"label": max((display_width(escape(label)) for label in labels), default=0), "score": 6}

@@ -16,7 +16,7 @@ from edgebert.destination import print_text
 __all__ = ["convert"]
 
 
-@click.command()
+@click.command(short_help="Quantize a trained model into one .edgebert file.")
 @click.argument("source")
 @click.argument("output", metavar="OUTPUT.edgebert")
 @click.option(
@@ -30,11 +30,24 @@ __all__ = ["convert"]
     type=click.FloatRange(0, 1),
     default=0.99,
     show_default=True,
-    help="Write nothing if fewer texts keep their label (without a classifier: if the mean cosine is less).",
+    help="Write nothing if a head decides less alike (without a head: if the mean cosine is less).",
+)
+@click.option(
+    "--embeddings",
+    type=click.Choice(["int8", "int4"]),
+    default="int8",
+    show_default=True,
+    help="What the word embeddings are kept in; int4 takes half of the space.",
 )
 @click.option("--force", is_flag=True, help="Write it all the same; its receipt says so.")
 def convert(
-    source: str, output: str, calibrate: str | None, evaluate: str | None, min_agreement: float, force: bool
+    source: str,
+    output: str,
+    calibrate: str | None,
+    evaluate: str | None,
+    min_agreement: float,
+    embeddings: str,
+    force: bool,
 ) -> None:
     """Quantize a trained model to int8, in one file, and measure it against fp32.
 
@@ -43,7 +56,8 @@ def convert(
     The hub's cache, mirror and offline settings are honoured (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE).
 
     The receipt, which is printed and kept in the file (edgebert info), comes from a small general text
-    unless --evaluate names another.
+    unless --evaluate names another. It has a line for each of the model's heads: how much of what it decides
+    (the label of a text, the tag of a token, the word in a masked place, the span of an answer) stays the same.
     """
     with show_progress(total=None, visible=True, label="layers") as advance:
         path = edgebert.convert(
@@ -53,6 +67,7 @@ def convert(
             evaluate=None if evaluate is None else read_texts(evaluate),
             min_agreement=min_agreement,
             force=force,
+            embeddings=embeddings,
             on_progress=lambda done, _: advance(0, done),
         )
     from edgebert.description import Description

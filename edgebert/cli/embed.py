@@ -6,106 +6,107 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-import edgebert
-from edgebert.cli.options import (
-    check_apart,
-    errors_option,
-    file_argument,
-    model_option,
-    report_truncated,
-    text_option,
-    threads_option,
-)
-from edgebert.cli.progress import show_progress
-from edgebert.cli.texts import open_texts
-from edgebert.destination import Destination, open_destination
+from edgebert.cli.layouts import Row
+from edgebert.cli.lines import Task, Writer, answer_lines
+from edgebert.cli.options import LineOptions, line_options, output_option
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgebert.destination import Destination
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
 __all__ = ["embed"]
 
+_POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens", "none")
 _HEADER_BYTES = 128
 
 
 @click.command()
-@file_argument
-@text_option
-@model_option
-@threads_option
+@output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
-    "-o",
-    "--output",
-    metavar="OUT",
-    help="Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]",
+    "--pooling",
+    type=click.Choice(_POOLINGS),
+    help="What makes a vector of a text's tokens; none leaves one for each token.  [default: as the model was trained]",
 )
-@errors_option
+@click.option(
+    "--normalize/--no-normalize",
+    default=None,
+    help="Whether vectors have length one.  [default: as the model was trained]",
+)
+@click.option(
+    "--dimensions", type=click.IntRange(min=1), metavar="N", help="Keep only the first N values, before normalising."
+)
+@click.option("--prompt", metavar="TEXT", help="What to put before every text.")
+@click.option("--prompt-name", metavar="NAME", help="The model's prompt of this name (edgebert info lists them).")
+@line_options(windows=False, layouts=False)
 def embed(
-    file: str | None,
-    texts: tuple[str, ...],
-    model: str | None,
-    threads: int | None,
-    output: str | None,
-    errors: str,
+    options: LineOptions,
+    pooling: str | None,
+    normalize: bool | None,
+    dimensions: int | None,
+    prompt: str | None,
+    prompt_name: str | None,
 ) -> None:
     """Give every text a vector.
 
     Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
+    Of a text that is too long the beginning is embedded.
 
     \b
-    OUT.npy    NumPy array, float32, shape (texts, hidden size)
-    OUT.jsonl  one object a line: text, embedding
+    OUT.npy    NumPy array, float32, shape (texts, dimensions)
+    OUT.jsonl  one object a line: text, embedding, tokens, windows, truncated;
+               with --pooling none embeddings, a list of a vector for each token
     """
-    to_stdout = output in (None, "-")
+    to_stdout = options.output in (None, "-")
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
         raise click.UsageError("Vectors are not for reading: name a file with -o OUT.npy, or pipe them on.")
-    suffix = ".jsonl" if to_stdout else PurePath(str(output)).suffix.lower()
+    suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
-        raise click.UsageError(f"OUT is {output}, expected a name that ends in .npy or .jsonl.")
-    check_apart(file, output)
-    with open_texts(file, texts, errors) as source, open_destination(output) as destination:
-        loaded = edgebert.load(model, threads=threads)
-        writer: _NpyWriter | _JsonlWriter
+        raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
+    of_tokens = pooling == "none"
+    if of_tokens and suffix == ".npy":
+        raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
+    if of_tokens and (dimensions is not None or normalize is not None):
+        raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> Any:
+        told: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
+        return model.embed(items, pooling, normalize, dimensions, **told, on_extent=on_extent)
+
+    def writer(model: Model, destination: Destination) -> Writer:
         if suffix == ".npy":
-            writer = _NpyWriter(destination, loaded.hidden_size)
-        else:
-            writer = _JsonlWriter(destination)
-        count = truncated = 0
-        with show_progress(source.total, visible=True) as advance:
-            for chunk in source:
-                cut: dict[int, int] = {}  # index -> tokens
-                writer.write(chunk, loaded.embed(chunk, on_truncated=cut.__setitem__))
-                truncated += len(cut)
-                count += len(chunk)
-                advance(source.done, count)
-        writer.finish()
-    report_truncated(truncated, loaded.max_length, "embedded")
+            return _NpyWriter(destination, dimensions or model.dimensions)
+        return _JsonlWriter(destination)
+
+    answer_lines(options, Task(ask, "embedded", blank=True), writer)
 
 
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, destination: Destination, hidden_size: int) -> None:
+    def __init__(self, destination: Destination, dimensions: int) -> None:
         self._destination = destination
-        self._hidden_size = hidden_size
+        self._dimensions = dimensions
         self._rows = 0
         destination.write(self._header())
 
-    def write(self, texts: Sequence[str], vectors: np.ndarray) -> None:
-        self._destination.write(vectors.astype("<f4", copy=False).tobytes())
-        self._rows += len(texts)
+    def write(self, rows: Sequence[Row]) -> None:
+        self._destination.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
+        self._rows += len(rows)
 
     def finish(self) -> None:
         self._destination.write_at_start(self._header())
 
     def _header(self) -> bytes:
         # NPY format 1.0; NumPy's own writer makes headers whose size depends on the number of rows.
-        facts = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self._rows}, {self._hidden_size}), }}"
+        facts = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self._rows}, {self._dimensions}), }}"
         size = _HEADER_BYTES - 10
         return b"\x93NUMPY\x01\x00" + size.to_bytes(2, "little") + facts.ljust(size - 1).encode() + b"\n"
 
@@ -116,12 +117,21 @@ class _JsonlWriter:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
-    def write(self, texts: Sequence[str], vectors: np.ndarray) -> None:
-        lines = (
-            f'{{"text": {json.dumps(text, ensure_ascii=False)}, "embedding": [{", ".join(vector)}]}}\n'
-            for text, vector in zip(texts, vectors.astype(str), strict=True)
-        )
-        self._destination.write("".join(lines).encode())
+    def write(self, rows: Sequence[Row]) -> None:
+        self._destination.write("".join(map(self._line, rows)).encode())
+
+    @staticmethod
+    def _line(row: Row) -> str:
+        assert row.extent is not None  # blank lines are texts here
+        name = "embedding" if row.answer.ndim == 1 else "embeddings"
+        facts = json.dumps({"text": row.text, **row.extent._asdict()}, ensure_ascii=False)
+        return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+
+def _numbers(values: np.ndarray) -> str:
+    if values.ndim > 1:
+        return f"[{', '.join(map(_numbers, values))}]"
+    return f"[{', '.join(values.astype(str))}]"

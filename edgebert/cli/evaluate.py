@@ -25,7 +25,7 @@ __all__ = ["evaluate"]
 _MOST_SHOWN = 10
 
 
-@click.command()
+@click.command(short_help="Compare an .edgebert file with what it was made from.")
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--against", required=True, metavar="SOURCE", help="What the model was converted from: a folder, or org/name."
@@ -52,13 +52,17 @@ def evaluate(
 ) -> None:
     """Compare an .edgebert file with the trained model that it was made from.
 
-    Both read the same texts, edgebert's kernels in int8 and NumPy in fp32. With --labels, the accuracy
-    and the F1 of both are printed too.
+    Both read the same texts, edgebert's kernels in int8 and NumPy in fp32. A line for each of the model's heads
+    says how much of what it decides is the same. With --labels, of a classifier of texts, the accuracy and the F1 of
+    both are printed too.
     """
+    from edgebert.description import Description
     from edgebert.evaluate import evaluate as compare_files
 
     if plot is not None:
         _check_matplotlib()
+    if labels is not None and "sequence_classification" not in Description(model).heads:
+        raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
     with show_progress(total=None, visible=True) as advance:
         comparison = compare_files(model, against, given, threads=threads, on_progress=lambda done, _: advance(0, done))
@@ -100,8 +104,8 @@ def _quality(comparison: Comparison, right: list[str]) -> dict[str, float]:
     """Return accuracy and macro F1 of both models."""
     from edgebert.evaluate.quality import accuracy_and_f1
 
-    if comparison.logits is None or comparison.exact_logits is None:
-        raise InputError("the model has no classifier: leave --labels out")
+    assert comparison.logits is not None
+    assert comparison.exact_logits is not None
     unknown = sorted(set(right) - set(comparison.labels))
     if unknown:
         raise InputError(f"{unknown[0]!r} is no label of the model, expected one of {', '.join(comparison.labels)}")

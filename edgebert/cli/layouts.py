@@ -1,4 +1,4 @@
-"""How classified texts are written: tsv, csv, jsonl, or a table for people."""
+"""How answers are written: tsv, csv, jsonl, or a table for people."""
 
 from __future__ import annotations
 
@@ -6,87 +6,166 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgebert.cli.terminal import clip, display_width, escape
+from edgebert.cli.terminal import Terminal, clip, display_width, escape
 
-__all__ = ["LAYOUTS", "Layout", "Row", "table"]
+if TYPE_CHECKING:
+    from edgebert.runner import Extent
+
+__all__ = ["FORMATS", "Form", "Layout", "Row", "layout_of"]
+
+FORMATS = ("table", "tsv", "csv", "jsonl")
+"""What ``--format`` takes."""
 
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_EXTENT = ("tokens", "windows", "truncated")
+_LEAST_TEXT = 10
+"""Columns that a text has on a terminal too narrow for all: a few words on a wrapped line are better than none."""
 
 
 class Row(NamedTuple):
-    """One text with its answer; without one (None), as a blank line has it."""
+    """One line with what the model says of it; ``answer`` and ``extent`` are None for a blank line.
 
+    ``number`` counts lines from 1.
+    """
+
+    number: int
     text: str
-    label: str | None
-    score: float | None
-    truncated: bool
+    answer: Any
+    extent: Extent | None
+
+
+class Form(NamedTuple):
+    """What a command writes of a row.
+
+    Attributes
+    ----------
+    records : callable
+        Row -> list of dicts, one for each line of tsv, csv and table: name of a column -> value. The texts,
+        ``line`` (the row's number), ``tokens``, ``windows`` and ``truncated`` are added.
+    document : callable
+        Row -> dict, the object of jsonl, to which texts, ``tokens``, ``windows`` and ``truncated`` are added.
+    columns : tuple of str
+        Of tsv and table, in order.
+    sheet : tuple of str
+        Of csv; ``tokens``, ``windows`` and ``truncated`` are added.
+    texts : tuple of str
+        What the line is called; two names for two texts with a tab between them. Where they are the last
+        columns of a table, they share what is left of a terminal's width.
+    widths : dict of str to int
+        The least width of columns in a table, so that rows written at different times are aligned.
+    draw : callable, optional
+        Terminal -> what makes a row's lines for people, for a command whose table is none.
+    """
+
+    records: Callable[[Row], list[dict[str, Any]]]
+    document: Callable[[Row], dict[str, Any]]
+    columns: tuple[str, ...]
+    sheet: tuple[str, ...]
+    texts: tuple[str, ...] = ("text",)
+    widths: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    draw: Callable[[Terminal], Callable[[Row], str]] | None = None
 
 
 class Layout(NamedTuple):
-    """What comes before all rows, and what a row becomes, line end included."""
+    """What comes before all rows, and what a row becomes, line ends included."""
 
     header: str
     render: Callable[[Row], str]
 
 
-def _tsv(row: Row) -> str:
-    label = (row.label or "").translate(_TSV_ESCAPES)
-    return f"{label}\t{_score(row)}\t{row.text.translate(_TSV_ESCAPES)}\n"
+def layout_of(form: Form, name: str, terminal: Terminal) -> Layout:
+    """Return one of `FORMATS` for a command; `terminal` is what a table is drawn for."""
+    if name == "table":
+        return Layout("", _table(form, terminal) if form.draw is None else form.draw(terminal))
+    if name == "csv":
+        columns = (*form.sheet, *(column for column in _EXTENT if column not in form.sheet))
+        return Layout(_csv_line(columns), lambda row: "".join(_csv_line(cells) for cells in _cells(form, row, columns)))
+    if name == "jsonl":
+        return Layout("", lambda row: _jsonl(form, row))
+    return Layout("", lambda row: "".join(_tsv_line(cells) for cells in _cells(form, row, form.columns)))
 
 
-def _jsonl(row: Row) -> str:
-    return json.dumps(row._asdict(), ensure_ascii=False) + "\n"
+def _texts(form: Form, row: Row) -> dict[str, str]:
+    """Return the text of a row, or its two texts, by name."""
+    if len(form.texts) == 1:
+        return {form.texts[0]: row.text}
+    first, _, second = row.text.partition("\t")
+    return dict(zip(form.texts, (first, second), strict=True))
 
 
-def _csv(row: Row) -> str:
-    return _csv_line([row.text, row.label, row.score, "true" if row.truncated else "false"])
+def _extent(row: Row) -> dict[str, Any]:
+    values = (None, None, False) if row.extent is None else row.extent
+    return dict(zip(_EXTENT, values, strict=True))
 
 
-def _csv_line(fields: Sequence[object]) -> str:
+def _cells(form: Form, row: Row, columns: Sequence[str]) -> list[list[Any]]:
+    """Return the values of a row's lines, None for what it has not."""
+    common = {"line": row.number, **_texts(form, row), **_extent(row)}
+    return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
+
+
+def _told(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _tsv_line(cells: Sequence[Any]) -> str:
+    return "\t".join(_told(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
     # The writer quotes a field for the characters that end its lines: with \r\n it quotes a lone \r too.
     line = io.StringIO()
+    fields = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
     csv.writer(line, lineterminator="\r\n").writerow(fields)
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-LAYOUTS = {
-    "tsv": Layout("", _tsv),
-    "jsonl": Layout("", _jsonl),
-    "csv": Layout(_csv_line(Row._fields), _csv),
-}
-"""The layouts for programs, by the names that ``--format`` and file suffixes give them."""
+def _jsonl(form: Form, row: Row) -> str:
+    answer = form.document(row)
+    extent = {name: value for name, value in _extent(row).items() if name not in answer}
+    return json.dumps({**_texts(form, row), **answer, **extent}, ensure_ascii=False) + "\n"
 
 
-def table(labels: Sequence[str], columns: int | None, colour: bool) -> Layout:
-    """Return the layout for people: aligned, with nothing in it that could drive a terminal.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        All that the model may answer.
-    columns : int or None
-        Width of the terminal; texts are cut to it. None leaves them whole.
-    colour : bool
-        Whether to use ANSI styles.
-    """
-    width = max((display_width(escape(label)) for label in labels), default=0)
+def _table(form: Form, terminal: Terminal) -> Callable[[Row], str]:
+    """Return what makes aligned lines, with nothing in them that could drive a terminal."""
+    wide = len(form.texts) if form.columns[-len(form.texts) :] == form.texts else 1
+    names = form.columns[:-wide]
 
     def render(row: Row) -> str:
-        label = escape(row.label or "")
-        label += " " * (width - display_width(label))
-        score = f"{_score(row):>6}"
-        # On a terminal too narrow for all three, a few words on a wrapped line are better than none.
-        text = escape(row.text) if columns is None else clip(row.text, max(columns - width - 10, 10))
-        if row.label is not None and colour:
-            label, score = click.style(label, bold=True), click.style(score, dim=True)
-        return f"{label}  {score}  {text}".rstrip() + "\n"
+        lines = _cells(form, row, form.columns)
+        widths = [
+            max(form.widths.get(name, 0), max((display_width(escape(_told(line[i]))) for line in lines), default=0))
+            for i, name in enumerate(names)
+        ]
+        left = None if terminal.columns is None else terminal.columns - sum(widths) - 2 * len(widths)
+        return "".join(f"{_aligned(line, widths)}{_wide(line[-wide:], left)}".rstrip() + "\n" for line in lines)
 
-    return Layout("", render)
+    def _aligned(line: Sequence[Any], widths: Sequence[int]) -> str:
+        cells = []
+        for value, width in zip(line, widths, strict=False):
+            cell = escape(_told(value))
+            space = " " * (width - display_width(cell))
+            number = isinstance(value, (int, float))
+            if terminal.colour and cell:
+                cell = click.style(cell, dim=True) if number else click.style(cell, bold=True)
+            cells.append((space + cell if number else cell + space) + "  ")
+        return "".join(cells)
+
+    return render
 
 
-def _score(row: Row) -> str:
-    return "" if row.score is None else f"{row.score:.4f}"
+def _wide(texts: Sequence[Any], columns: int | None) -> str:
+    """Return the texts that end a line, cut to the columns that are left of it."""
+    told = [_told(text) for text in texts]
+    if columns is None:
+        return "  ".join(map(escape, told))
+    share = max((columns - 2 * (len(told) - 1)) // len(told), _LEAST_TEXT)
+    pieces = [clip(text, share) for text in told]
+    return "  ".join(piece + " " * (share - display_width(piece)) for piece in pieces)

@@ -6,12 +6,26 @@ from typing import Any
 
 __all__ = ["figure_lines", "megabytes", "receipt_lines"]
 
+_SAME = {
+    "sequence_classification": "same label",
+    "next_sentence": "same label",
+    "token_classification": "same tag",
+    "masked_lm": "same word",
+    "question_answering": "same span",
+}
+"""Head -> what it decides alike."""
+
 
 def receipt_lines(receipt: dict[str, Any]) -> list[str]:
     """Return the lines of a conversion's receipt."""
     worst = [f"{name} {error:.1e}" for name, error in receipt["worst_layers"].items()]
     finer = [f"{name} {group}" for name, group in receipt["finer_groups"].items()]
     lines = figure_lines(receipt["evaluation"])
+    words = receipt["embeddings"]
+    lines.append(
+        f"word embeddings   {words['kind']}, {megabytes(words['bytes'])},"
+        f" {_cosines(words['cosine_mean'], words['cosine_worst'])}"
+    )
     lines.append(f"worst layers      {'; '.join(worst)}")
     if finer:
         lines.append(f"finer groups      {'; '.join(finer)}")
@@ -24,14 +38,17 @@ def figure_lines(figures: dict[str, Any]) -> list[str]:
     """Return the lines of a comparison's figures (`edgebert.evaluate.Comparison.figures`)."""
     lines = [f"against fp32      on {figures['texts']} texts of {figures['tokens']} tokens"]
     for name, what in (("pooled", "text vectors"), ("token", "token vectors")):
-        mean, least = figures[f"{name}_cosine_mean"], figures[f"{name}_cosine_worst"]
-        lines.append(f"{what:<18}cosine {mean:.5f} on the average, {least:.5f} at worst")
-    if "label_agreement" in figures:
+        lines.append(f"{what:<18}{_cosines(figures[f'{name}_cosine_mean'], figures[f'{name}_cosine_worst'])}")
+    for head, found in figures["heads"].items():
         lines.append(
-            f"same label        {100 * figures['label_agreement']:.2f} %,"
-            f" logits at most {figures['largest_logit_difference']:.3f} apart"
+            f"{_SAME[head]:<18}{100 * found['agreement']:.2f} % of {found['decisions']},"
+            f" logits at most {found['largest_logit_difference']:.3f} apart"
         )
     return lines
+
+
+def _cosines(mean: float, least: float) -> str:
+    return f"cosine {mean:.5f} on the average, {least:.5f} at worst"
 
 
 def megabytes(size: int) -> str:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-__all__ = ["clip", "display_width", "escape"]
+__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape", "escaped_characters"]
 
 _JOINERS = "\u200c\u200d"  # Persian needs the one, family emoji the other; neither moves the cursor
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Terminal(NamedTuple):
+    """What lines for people are drawn for.
+
+    Attributes
+    ----------
+    columns : int or None
+        None for a file, whose lines have any length.
+    colour : bool
+        Whether to use ANSI styles.
+    """
+
+    columns: int | None = None
+    colour: bool = False
+
+    @staticmethod
+    def at_stdout() -> Terminal | None:
+        """Return the terminal at standard output, None where it is none."""
+        if sys.stdout is None or not sys.stdout.isatty():
+            return None
+        # Consoles of Windows before 10 print ANSI codes as they are.
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
+        return Terminal(shutil.get_terminal_size().columns, not plain)
 
 
 def _escape_character(character: str) -> str:
@@ -33,24 +61,37 @@ def display_width(text: str) -> int:
     return sum(map(_character_width, text))
 
 
+def escaped_characters(text: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield each character of a text, escaped, with the columns that it takes."""
+    for character in text:
+        piece = _escape_character(character)
+        yield piece, display_width(piece)
+
+
 def clip(text: str, columns: int) -> str:
     """Escape a text and cut it to at most `columns` columns, the last of them an ellipsis if it was cut."""
-    # Marks take no column, and a text may hold any number of them.
-    pieces = list(_pieces(text, columns + 1, 4 * columns))
-    if len(text) <= 4 * columns and sum(width for _, width in pieces) <= columns:
-        return "".join(piece for piece, _ in pieces)
-    while pieces and sum(width for _, width in pieces) > columns - 1:
-        pieces.pop()
-    return "".join(piece for piece, _ in pieces) + "\u2026"[:columns]
+    pieces, whole = _fitting(text[: 4 * columns + 1], columns)
+    return "".join(pieces) + ("" if whole else "\u2026"[:columns])
 
 
-def _pieces(text: str, columns: int, characters: int) -> Iterator[tuple[str, int]]:
-    """Yield escaped characters with their widths until `columns` are full or `characters` are used."""
+def clip_start(text: str, columns: int) -> str:
+    """Do the same at the other end of a text: its end stays, behind an ellipsis if it was cut."""
+    pieces, whole = _fitting(text[-4 * columns - 1 :][::-1], columns)
+    return ("" if whole else "\u2026"[:columns]) + "".join(reversed(pieces))
+
+
+def _fitting(text: str, columns: int) -> tuple[list[str], bool]:
+    """Return the escaped characters that fit, and whether those are all; else there is room for an ellipsis."""
+    pieces: list[tuple[str, int]] = []
     used = 0
-    for character in text[:characters]:
-        piece = _escape_character(character)
-        width = display_width(piece)
+    for piece, width in escaped_characters(text):
+        # Marks take no column, and a text may hold any number of them.
+        if used + width > columns or len(pieces) == 4 * columns:
+            break
+        pieces.append((piece, width))
         used += width
-        yield piece, width
-        if used >= columns:
-            return
+    else:
+        return [piece for piece, _ in pieces], True
+    while pieces and used > columns - 1:
+        used -= pieces.pop()[1]
+    return [piece for piece, _ in pieces], False

@@ -63,13 +63,27 @@ class Texts:
                 lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
             for start in range(0, len(lines), CHUNK_LINES):
                 chunk = lines[start : start + CHUNK_LINES]
-                yield [
-                    _decode(line, self._errors, f"{self._name}: line {i}")
-                    for i, line in enumerate(chunk, start=number + 1)
-                ]
+                yield [_decode(line, self._errors, self.place(i)) for i, line in enumerate(chunk, start=number + 1)]
                 number += len(chunk)
         if number == 0:
             raise InputError(f"{self._name}: no text in it, expected one text a line")
+
+    def place(self, number: int) -> str:
+        """Return how messages call a line; lines count from 1."""
+        return f"{self._name}: line {number}"
+
+    def whole(self) -> str:
+        """Return everything as one text, instead of its lines.
+
+        Raises
+        ------
+        InputError
+            When reading fails, it is not UTF-8, or there is nothing.
+        """
+        data = b"".join(iter(self._read, b"")).removeprefix(codecs.BOM_UTF8)
+        if not data.strip():
+            raise InputError(f"{self._name}: no text in it, expected one")
+        return _decode(data, self._errors, self._name)
 
     def _blocks(self) -> Iterator[list[bytes]]:
         """Yield the lines that end in each block read, without their ends."""
@@ -103,13 +117,20 @@ class _GivenTexts:
     def __init__(self, texts: Sequence[str], errors: str) -> None:
         # Python keeps the bytes of an argument that it could not decode as lone surrogates.
         self._texts = [
-            _decode(text.encode("utf-8", "surrogateescape"), errors, f"--text number {i}")
+            _decode(text.encode("utf-8", "surrogateescape"), errors, self.place(i))
             for i, text in enumerate(texts, start=1)
         ]
 
     def __iter__(self) -> Iterator[list[str]]:
         for start in range(0, len(self._texts), CHUNK_LINES):
             yield self._texts[start : start + CHUNK_LINES]
+
+    @staticmethod
+    def place(number: int) -> str:
+        return f"--text number {number}"
+
+    def whole(self) -> str:
+        return "\n".join(self._texts)
 
 
 @contextmanager
@@ -138,7 +159,7 @@ def open_texts(file: str | None, given: Sequence[str], errors: str) -> Iterator[
         yield _GivenTexts(given, errors)
     elif file is None or file == "-":
         if sys.stdin is None or (file is None and sys.stdin.isatty()):
-            raise click.UsageError("Nothing to read: give FILE, --text, or pipe texts in, one a line.")
+            raise click.UsageError("Nothing to read: give FILE, --text, or pipe texts in.")
         yield Texts(sys.stdin.buffer, "standard input", errors)
     else:
         try:

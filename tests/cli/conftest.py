@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import edgebert
-from tests.cli.command import FakeModel
+from tests.cli.fake_model import FakeModel, FakeTagger
+from tests.golden import GOLDEN
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +26,14 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     return fake
 
 
+@pytest.fixture
+def tagger(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    """What `edgebert.load` returns for the length of the test: a model with tags."""
+    fake = FakeTagger()
+    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None: fake)
+    return fake
+
+
 @pytest.fixture(scope="session")
 def classifier(golden_files: dict[str, Path]) -> Path:
     """The golden classifier as an .edgebert file; its kernels are compiled, and no process says that it does so."""
@@ -35,3 +45,17 @@ def classifier(golden_files: dict[str, Path]) -> Path:
 def encoder(golden_files: dict[str, Path], classifier: Path) -> Path:
     """The golden encoder as an .edgebert file; its kernels are those of the classifier."""
     return golden_files["encoder"]
+
+
+@pytest.fixture(scope="session")
+def family_file(tmp_path_factory: pytest.TempPathFactory, classifier: Path) -> Callable[[str], Path]:
+    """Return a function that converts the golden model of a family and head, once: ``"bert-token"``."""
+    folder = tmp_path_factory.mktemp("families")
+
+    def file(name: str) -> Path:
+        path = folder / f"{name}.edgebert"
+        if not path.exists():  # untrained, its decisions are close ones: a few turn over
+            edgebert.convert(GOLDEN / "families" / name, path, force=True)
+        return path
+
+    return file

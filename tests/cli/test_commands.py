@@ -14,10 +14,27 @@ import pytest
 import edgebert
 from edgebert.cli import cli
 from edgebert.errors import InputError
-from tests.cli.command import FakeModel, invoke, run
+from edgebert.heads.classification import FUNCTIONS
+from edgebert.heads.pooling import POOLINGS
+from edgebert.heads.tokens import STRATEGIES
+from edgebert.layout import EMBEDDINGS
+from edgebert.tasks.classify import POOLS
+from tests.cli.command import invoke, run
+from tests.cli.fake_model import FakeModel
+
+LINE_COMMANDS = {
+    "classify": [],
+    "tag": [],
+    "fill-mask": [],
+    "next-sentence": [],
+    "score": [],
+    "rank": ["--query", "q"],
+    "embed": ["-o", "out.npy"],
+}
+"""Commands that go over texts line by line, with what they need besides."""
 
 
-@pytest.mark.parametrize("command", [(), ("classify",), ("embed",), ("convert",), ("info",)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.commands)])
 def test_help_imports_no_numpy_and_no_engine(command: tuple[str, ...]) -> None:
     code = (
         "import sys; sys.argv = ['edgebert', *sys.argv[1:], '--help']\n"
@@ -38,6 +55,29 @@ def test_every_command_explains_its_options() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{name} {parameter.opts}"
+
+
+@pytest.mark.parametrize("command", [*LINE_COMMANDS, "answer"])
+def test_help_says_where_texts_come_from_and_what_is_written(command: str) -> None:
+    told = " ".join((cli.commands[command].help or "").split())
+    assert "FILE, " in told
+    assert "of standard input (-)" in told or "from standard input (-)" in told
+    assert "--text" in told
+    columns = ["OUT.npy", "OUT.jsonl"] if command == "embed" else ["tsv", "csv", "jsonl", "table"]
+    assert all(name in told for name in [*columns, "tokens, windows, truncated" if command != "score" else "windows"])
+
+
+def test_choices_are_those_of_the_library() -> None:
+    def choices(command: str, option: str) -> set[str]:
+        (found,) = (each for each in cli.commands[command].params if f"--{option}" in each.opts)
+        assert isinstance(found.type, click.Choice)
+        return set(found.type.choices)
+
+    assert choices("classify", "pool") == {*POOLS}
+    assert choices("classify", "function") == {*FUNCTIONS.values()}
+    assert choices("tag", "strategy") == {*STRATEGIES}
+    assert choices("embed", "pooling") == {*POOLINGS, "none"}
+    assert choices("convert", "embeddings") == {*EMBEDDINGS}
 
 
 def test_no_command_shows_the_help() -> None:
@@ -95,7 +135,7 @@ def test_a_full_disk_is_no_bug_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -
     assert result.stderr == "edgebert: error: /cache/kernels could not be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("command", ["classify", "embed"])
+@pytest.mark.parametrize("command", LINE_COMMANDS)
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -106,13 +146,13 @@ def test_a_full_disk_is_no_bug_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_usage_errors(command: str, arguments: list[str], complaint: str, model: FakeModel) -> None:
-    result = invoke(command, *arguments)
+    result = invoke(command, *arguments, *LINE_COMMANDS[command])
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert model.calls == []
 
 
-@pytest.mark.parametrize("command", [["classify"], ["embed", "-o", "out.npy"]])
+@pytest.mark.parametrize("command", [[name, *needed] for name, needed in LINE_COMMANDS.items()])
 def test_files_that_cannot_be_read(command: list[str], model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name, fault in [("none", "No such file"), ("", "Is a directory"), ("empty", "no text in it")]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import edgebert
 import edgebert.model  # before a test replaces what it imports
-from tests.cli.command import FakeModel, invoke, run
+from tests.cli.command import invoke, run
+from tests.cli.fake_model import FakeModel
 from tests.golden import GOLDEN
 
 
@@ -25,6 +27,15 @@ def test_convert_tells_sizes_and_time(tmp_path: Path, classifier: Path) -> None:
     assert re.fullmatch(rf"{out}: {sizes}, in \d+\.\d s", first)
     assert receipt[0].startswith("against fp32      on 46 texts of ")
     assert edgebert.load(out).labels == ("negative", "neutral", "positive")
+
+
+def test_convert_with_embeddings_in_four_bits(tmp_path: Path) -> None:
+    out = tmp_path / "m.edgebert"
+    result = invoke("convert", GOLDEN / "encoder", out, "--embeddings", "int4", "--force")
+    assert result.exit_code == 0, result.stderr
+    assert "\nword embeddings   int4, " in result.stdout
+    assert edgebert.load(out).info["embeddings"] == "int4"
+    assert invoke("convert", GOLDEN / "encoder", out, "--embeddings", "int2").exit_code == 2
 
 
 def test_convert_says_what_is_wrong(tmp_path: Path) -> None:
@@ -63,12 +74,20 @@ def test_info(described: FakeModel) -> None:
     assert result.stdout == (
         "source        fake\\x1b\n"
         "size_bytes    1234567\n"
+        "heads         masked_lm, next_sentence\n"
+        "serves        fill_mask() and score(); next_sentence()\n"
         "labels        NEGATIVE, POSITIVE\n"
         "normalize     no\n"
+        "prompts       query, passage\n"
         "\nagainst fp32      on 2 texts of 9 tokens\n"
         "text vectors      cosine 0.99900 on the average, 0.99800 at worst\n"
         "token vectors     cosine 0.99800 on the average, 0.99700 at worst\n"
-        "same label        50.00 %, logits at most 0.250 apart\n"
+        "same word         50.00 % of 2, logits at most 0.250 apart\n"
+        "same label        50.00 % of 3, logits at most 0.250 apart\n"
+        "same label        50.00 % of 4, logits at most 0.250 apart\n"
+        "same tag          50.00 % of 5, logits at most 0.250 apart\n"
+        "same span         50.00 % of 6, logits at most 0.250 apart\n"
+        "word embeddings   int4, 2.3 MB, cosine 0.99000 on the average, 0.98000 at worst\n"
         "worst layers      a\\x1b 1.0e-02\n"
         "finer groups      a 64\n"
         "forced            the agreement is below the 0.99 that was asked for\n"
@@ -91,6 +110,22 @@ def test_info_of_a_real_model(classifier: Path) -> None:
     facts = json.loads(run("info", "--json", classifier).stdout)
     assert facts["hidden_size"] == 36
     assert facts["labels"] == ["negative", "neutral", "positive"]
+
+
+@pytest.mark.parametrize(
+    ("name", "serves", "lines"),
+    [
+        ("bert-token", "tag()", ["same tag"]),
+        ("bert-pretraining", "fill_mask()", ["same word", "same label"]),
+        ("bert-question", "answer()", ["same span"]),
+    ],
+)
+def test_info_of_heads(name: str, serves: str, lines: list[str], family_file: Callable[[str], Path]) -> None:
+    result = invoke("info", family_file(name))
+    assert result.exit_code == 0, result.stderr
+    assert re.search(rf"^serves +{re.escape(serves)}", result.stdout, re.MULTILINE)
+    for line in lines:
+        assert re.search(rf"^{line} +\d+\.\d\d % of \d+, logits at most", result.stdout, re.MULTILINE)
 
 
 def test_info_of_no_model(tmp_path: Path) -> None:

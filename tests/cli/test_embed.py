@@ -10,7 +10,8 @@ import pytest
 
 import edgebert
 from edgebert.cli import texts
-from tests.cli.command import FakeModel, invoke, run
+from tests.cli.command import invoke, run
+from tests.cli.fake_model import FakeModel
 
 LINES = b"one\n\ntwo words\n1 2 3 4 5 6\n"
 VECTORS = [[3, 1, 0], [0, 0, 0], [9, 2, 0], [11, 6, 0]]
@@ -45,6 +46,54 @@ def test_jsonl(to_file: bool, model: FakeModel, tmp_path: Path) -> None:
     assert [row["embedding"] for row in rows] == VECTORS
 
 
+def test_jsonl_says_how_much_was_seen(model: FakeModel) -> None:
+    rows = [json.loads(line) for line in invoke("embed", stdin=LINES).stdout.splitlines()]
+    assert [(row["tokens"], row["windows"], row["truncated"]) for row in rows] == [
+        (1, 1, False),
+        (0, 1, False),
+        (2, 1, False),
+        (6, 1, True),
+    ]
+
+
+def test_vectors_of_tokens(model: FakeModel, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in invoke("embed", "--pooling", "none", stdin=b"an egg\n").stdout.splitlines()]
+    assert rows == [
+        {"text": "an egg", "tokens": 2, "windows": 1, "truncated": False, "embeddings": [[2, 0.5, 0], [3, 0.5, 0]]}
+    ]
+    for refused, fault in [
+        (["-o", tmp_path / "out.npy"], "name an OUT.jsonl"),
+        (["--dimensions", "2"], "leave --dimensions and --normalize out"),
+        (["--no-normalize"], "leave --dimensions and --normalize out"),
+    ]:
+        result = invoke("embed", "--pooling", "none", *refused, stdin=LINES)
+        assert result.exit_code == 2
+        assert fault in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {}),
+        (["--pooling", "cls"], {"pooling": "cls"}),
+        (["--normalize"], {"normalize": True}),
+        (["--no-normalize"], {"normalize": False}),
+        (["--prompt", "query: "], {"prompt": "query: "}),
+        (["--prompt-name", "query"], {"prompt_name": "query"}),
+    ],
+)
+def test_options_reach_the_model(options: list[str], expected: dict[str, object], model: FakeModel) -> None:
+    assert invoke("embed", *options, "--text", "x").exit_code == 0
+    names = ("pooling", "normalize", "dimensions", "prompt", "prompt_name")
+    assert model.told == {**dict.fromkeys(names), "truncate": True, **expected}
+
+
+def test_the_first_dimensions(model: FakeModel, tmp_path: Path) -> None:
+    assert invoke("embed", "--dimensions", "2", "-o", tmp_path / "out.npy", stdin=LINES).exit_code == 0
+    assert np.load(tmp_path / "out.npy").tolist() == [vector[:2] for vector in VECTORS]
+
+
 def test_unknown_suffix(model: FakeModel, tmp_path: Path) -> None:
     result = invoke("embed", "-o", tmp_path / "out.csv", stdin=LINES)
     assert result.exit_code == 2
@@ -60,6 +109,26 @@ def test_an_error_midway_leaves_what_was_there(model: FakeModel, tmp_path: Path)
     assert "line 1001 is not UTF-8" in result.stderr
     assert out.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_options_the_whole_way(encoder: Path, tmp_path: Path) -> None:
+    lines, out = ["a first text", "and another"], tmp_path / "out.npy"
+    options = ["--pooling", "max", "--normalize", "--dimensions", "5", "--prompt", "so: "]
+    assert invoke("embed", "-m", encoder, "-o", out, *options, stdin="\n".join(lines).encode()).exit_code == 0
+    expected = edgebert.load(encoder).embed(lines, "max", True, 5, prompt="so: ")
+    np.testing.assert_array_equal(np.load(out), expected)
+    result = invoke("embed", "-m", encoder, "--pooling", "none", "--text", lines[0])
+    (states,) = edgebert.load(encoder).embed(lines[:1], "none")
+    np.testing.assert_array_equal(np.array(json.loads(result.stdout)["embeddings"], np.float32), states)
+
+
+@pytest.mark.parametrize("options", [["--dimensions", "1000"], ["--prompt-name", "none"]])
+def test_values_that_the_model_has_not(options: list[str], encoder: Path, tmp_path: Path) -> None:
+    result = invoke("embed", "-m", encoder, *options, "--text", "x", "-o", tmp_path / "out.npy")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("edgebert: error: ")
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_whole_way(encoder: Path, tmp_path: Path) -> None:

@@ -78,7 +78,32 @@ def test_labels_of_a_model_without_any(run, golden_files, tmp_path):
     options = ["--against", GOLDEN / "encoder", "--texts", path, "--labels", "label"]
     result = run("evaluate", golden_files["encoder"], *options)
     assert result.exit_code == 1
-    assert "has no classifier" in result.stderr
+    assert "has no classifier of texts" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("bert-token", ["same tag"]),
+        ("bert-pretraining", ["same word", "same label"]),
+        ("bert-question", ["same span"]),
+    ],
+)
+def test_figures_of_every_head(run, family_file, texts, tmp_path, name, lines):
+    options = ["--against", GOLDEN / "families" / name, "--texts", texts]
+    result = run("evaluate", family_file(name), *options)
+    assert result.exit_code == 0, result.stderr
+    told = [line for line in result.stdout.splitlines() if line.startswith("same ")]
+    assert [line[:18].rstrip() for line in told] == lines
+    assert len(json.loads(run("evaluate", family_file(name), *options, "--json").stdout)["heads"]) == len(lines)
+
+
+def test_labels_of_tokens_are_none_of_texts(run, family_file, tmp_path):
+    path = labelled(tmp_path / "t.csv", ["B-PER"] * 4)
+    options = ["--against", GOLDEN / "families" / "bert-token", "--texts", path, "--labels", "label"]
+    result = run("evaluate", family_file("bert-token"), *options)
+    assert result.exit_code == 1
+    assert "has no classifier of texts: leave --labels out" in result.stderr
 
 
 def test_plot(run, golden_files, texts, tmp_path):

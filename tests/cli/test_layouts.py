@@ -8,8 +8,10 @@ import json
 
 import pytest
 
-from edgebert.cli.layouts import LAYOUTS, Row, table
-from edgebert.cli.terminal import clip, display_width, escape
+from edgebert.cli.classify import best_label
+from edgebert.cli.layouts import Layout, Row, layout_of
+from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
+from edgebert.runner import Extent
 
 NASTY = [
     "plain",
@@ -23,13 +25,28 @@ NASTY = [
     " x ",
     "=1+1",
 ]
-ROWS = [Row(text, "A\tB", 0.123456789012345, i % 2 == 0) for i, text in enumerate(NASTY)] + [
-    Row(" ", None, None, False)
+ANSWER = {"label": "A\tB", "score": 0.123456789012345}
+ROWS = [
+    *(Row(i, text, ANSWER, Extent(i, 2 * i, i % 2 == 0)) for i, text in enumerate(NASTY)),
+    Row(len(NASTY), " ", None, None),
 ]
+BLANK = {"label": None, "score": None, "tokens": None, "windows": None, "truncated": False}
+
+
+def layout(name: str, pairs: bool = False) -> Layout:
+    return layout_of(best_label(("A", "BB"), pairs=pairs), name, Terminal())
+
+
+def table(labels: tuple[str, ...], columns: int | None, colour: bool = False, pairs: bool = False) -> Layout:
+    return layout_of(best_label(labels, pairs=pairs), "table", Terminal(columns, colour))
+
+
+def row(text: str, label: str, score: float) -> Row:
+    return Row(1, text, {"label": label, "score": score}, Extent(3, 1, False))
 
 
 def test_tsv_is_three_columns_that_can_be_restored() -> None:
-    text = "".join(map(LAYOUTS["tsv"].render, ROWS))
+    text = "".join(map(layout("tsv").render, ROWS))
     fields = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
     assert [len(line) for line in fields] == [3] * len(ROWS)
     assert "\r" not in text
@@ -43,43 +60,69 @@ def test_tsv_is_three_columns_that_can_be_restored() -> None:
 
 
 def test_csv_is_read_back() -> None:
-    text = LAYOUTS["csv"].header + "".join(map(LAYOUTS["csv"].render, ROWS))
+    text = layout("csv").header + "".join(map(layout("csv").render, ROWS))
     rows = list(csv.DictReader(io.StringIO(text.replace("\0", "N"), newline="")))  # NUL: from Python 3.11
     assert [row["text"] for row in rows] == [row.text.replace("\0", "N") for row in ROWS]
     assert {row["label"] for row in rows} == {"A\tB", ""}
-    assert float(rows[0]["score"]) == ROWS[0].score
-    assert [row["truncated"] for row in rows] == [str(row.truncated).lower() for row in ROWS]
-    assert text.startswith("text,label,score,truncated\nplain,")
+    assert float(rows[0]["score"]) == ANSWER["score"]
+    seen = [(row["tokens"], row["windows"], row["truncated"]) for row in rows]
+    assert seen == [*((str(i), str(2 * i), str(i % 2 == 0).lower()) for i in range(len(NASTY))), ("", "", "false")]
+    assert text.startswith("text,label,score,tokens,windows,truncated\nplain,")
 
 
 def test_jsonl_is_read_back() -> None:
-    lines = "".join(map(LAYOUTS["jsonl"].render, ROWS)).removesuffix("\n").split("\n")
-    assert [json.loads(line) for line in lines] == [row._asdict() for row in ROWS]
-    assert json.loads(lines[-1]) == {"text": " ", "label": None, "score": None, "truncated": False}
+    lines = "".join(map(layout("jsonl").render, ROWS)).removesuffix("\n").split("\n")
+    expected = [{"text": row.text, **ANSWER, **row.extent._asdict()} for row in ROWS if row.extent]
+    assert [json.loads(line) for line in lines] == [*expected, {"text": " ", **BLANK}]
     assert "日本" in "".join(lines)
+
+
+def test_two_texts_are_two_columns() -> None:
+    pair = row("one\tother, text", "A", 0.5)
+    assert layout("tsv", pairs=True).render(pair) == "A\t0.5000\tone\tother, text\n"
+    assert layout("csv", pairs=True).header == "text,text_pair,label,score,tokens,windows,truncated\n"
+    assert layout("csv", pairs=True).render(pair) == 'one,"other, text",A,0.5,3,1,false\n'
+    told = json.loads(layout("jsonl", pairs=True).render(pair))
+    assert (told["text"], told["text_pair"]) == ("one", "other, text")
+    blank = layout("tsv", pairs=True).render(Row(1, "", None, None))
+    assert blank == "\t\t\t\n"
+
+
+LONGER = [*NASTY, "word " * 50, "日本" * 50, "e\u0301" * 100, "\x1b[2J" * 30, "👩\u200d👩\u200d👧" * 30]
 
 
 @pytest.mark.parametrize("columns", [1, 20, 40, 80, 200])
 def test_table_stays_within_the_terminal(columns: int) -> None:
-    layout = table(["NEGATIVE", "日本"], columns, colour=False)
-    longer = [*NASTY, "word " * 50, "日本" * 50, "e\u0301" * 100, "\x1b[2J" * 30, "👩\u200d👩\u200d👧" * 30]
-    for text in longer:
-        line = layout.render(Row(text, "日本", 0.5, False))
+    render = table(("NEGATIVE", "日本"), columns).render
+    for text in LONGER:
+        line = render(row(text, "日本", 0.5))
         assert line.endswith("\n")
         assert display_width(line[:-1]) <= max(columns, 28)
         assert line.startswith("日本      0.5000  ")
         assert all(character.isprintable() or character == "\u200d" for character in line[:-1])
 
 
+@pytest.mark.parametrize("columns", [1, 40, 80, 200])
+def test_two_texts_share_what_is_left_of_the_terminal(columns: int) -> None:
+    render = table(("A",), columns, pairs=True).render
+    for text in LONGER:
+        text = text.replace("\t", " ")
+        line = render(row(f"{text}\t{text}", "A", 0.5))
+        assert display_width(line[:-1]) <= max(columns, 33)
+        assert all(character.isprintable() or character == "\u200d" for character in line[:-1])
+    line = render(row("one\ttwo", "A", 0.5))
+    assert line.index("two") == 11 + max((columns - 13) // 2, 10) + 2
+
+
 def test_table_without_a_terminal_keeps_texts_whole() -> None:
-    layout = table(["A"], None, colour=False)
-    assert layout.render(Row("x\t" * 500, "A", 1.0, False)) == "A  1.0000  " + "x\\t" * 500 + "\n"
-    assert layout.render(Row("  ", None, None, False)) == "\n"
+    render = table(("A",), None).render
+    assert render(row("x\t" * 500, "A", 1.0)) == "A  1.0000  " + "x\\t" * 500 + "\n"
+    assert render(Row(1, "  ", None, None)) == "\n"
 
 
 def test_table_colours_what_is_not_the_text() -> None:
-    plain = table(["A", "BB"], 80, colour=False).render(Row("text", "A", 0.5, False))
-    styled = table(["A", "BB"], 80, colour=True).render(Row("text", "A", 0.5, False))
+    plain = table(("A", "BB"), 80).render(row("text", "A", 0.5))
+    styled = table(("A", "BB"), 80, colour=True).render(row("text", "A", 0.5))
     assert styled != plain
     for code in ("\x1b[1m", "\x1b[2m", "\x1b[0m"):
         assert code in styled
@@ -114,5 +157,24 @@ def test_clip(text: str, columns: int, shown: str) -> None:
     assert clip(text, columns) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("", 5, ""),
+        ("abcde", 5, "abcde"),
+        ("abcdef", 5, "…cdef"),
+        ("日本語", 5, "…本語"),
+        ("ab\x1bcd", 6, "…cd"),
+        ("\nabc", 5, "\\nabc"),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+        ("x" * 10**7, 3, "…xx"),
+    ],
+)
+def test_clip_start(text: str, columns: int, shown: str) -> None:
+    assert clip_start(text, columns) == shown
+
+
 def test_clip_bounds_marks_that_take_no_column() -> None:
-    assert len(clip("a" + "\u0301" * 10_000, 10)) < 100
+    for cut in (clip, clip_start):
+        assert len(cut("a" + "\u0301" * 10_000, 10)) < 100

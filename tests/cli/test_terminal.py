@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,9 +87,37 @@ def test_characters_that_the_terminal_has_not(nasty: Path, classifier: Path) -> 
     assert "???" in shown
 
 
-@pytest.mark.parametrize("command", ["classify", "embed"])
-def test_nothing_to_read(command: str, classifier: Path) -> None:
-    code, shown = at_terminal(command, "-m", classifier, streams=("stdin", "stderr"))
+@pytest.mark.parametrize("columns", [30, 60, 100])
+def test_spans_in_colour_where_they_stand(
+    columns: int, nasty: Path, family_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = family_file("bert-token")
+    nasty.write_text(nasty.read_text(encoding="utf-8") + "Alice went to Berlin, and Bo to Rome. " * 3, "utf-8")
+    code, shown = at_terminal("tag", nasty, "-m", path, "--strategy", "simple", columns=columns)
+    assert code == 0
+    rows = ANSI.sub("", shown).split("\n")
+    assert all(display_width(row) <= columns for row in rows)
+    assert "\x07" not in shown
+    assert "\x1b[2J" not in shown
+    assert re.search(r"\x1b\[30m\x1b\[4\dm[^\x1b]+\x1b\[0m\x1b\[3\dm\x1b\[2m (PER|LOC)", shown)
+    code, plain = at_terminal("tag", nasty, "-m", path, "--strategy", "simple", columns=columns, NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert re.search(r"\[[^]]+\]\((PER|LOC)\)", plain)
+
+
+def test_an_answer_in_colour(nasty: Path, family_file: Callable[[str], Path]) -> None:
+    code, shown = at_terminal("answer", nasty, "-q", "what\x1b[2J", "-m", family_file("bert-question"))
+    assert code == 0
+    question, found, _ = shown.split("\n")
+    assert question == "\x1b[1mwhat\\x1b[2J\x1b[0m"
+    assert re.search(r"\x1b\[30m\x1b\[43m[^\x1b]+\x1b\[0m", found)
+    assert display_width(ANSI.sub("", found)) <= 60
+    assert "\x07" not in shown
+
+
+@pytest.mark.parametrize("command", [["classify"], ["embed"], ["tag"], ["answer", "-q", "x"]])
+def test_nothing_to_read(command: list[str], classifier: Path) -> None:
+    code, shown = at_terminal(*command, "-m", classifier, streams=("stdin", "stderr"))
     assert code == 2
     assert "Nothing to read: give FILE, --text, or pipe texts in" in shown
 

@@ -1,0 +1,102 @@
+"""``edgebert answer``: where a text answers a question."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.highlight import excerpt
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.options import LineOptions, check_apart, line_options
+from edgebert.cli.terminal import Terminal, escape
+from edgebert.cli.texts import open_texts
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["answer"]
+
+
+@click.command()
+@click.option(
+    "-q",
+    "--question",
+    "questions",
+    required=True,
+    multiple=True,
+    metavar="QUESTION",
+    help="What is asked of the text; may be repeated.",
+)
+@click.option(
+    "--top-k", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many answers."
+)
+@click.option(
+    "--max-answer-len",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    metavar="N",
+    help="Most tokens of an answer.",
+)
+@click.option("--no-answer", is_flag=True, help="There may be none: that, too, has a score, and an empty answer.")
+@line_options(windows=True, several=False)
+def answer(options: LineOptions, questions: tuple[str, ...], top_k: int, max_answer_len: int, no_answer: bool) -> None:
+    """Find the answer to a question in a text.
+
+    The text is the whole of FILE, of standard input (-), or of --text, in UTF-8. A long text is read in windows that
+    overlap, each with the question.
+
+    \b
+    tsv    score, start, end, answer, question; a line for each answer, the
+           best first; no header; tab, newline, return and backslash are
+           \\t \\n \\r \\\\
+    csv    question, rank, score, start, end, answer, tokens, windows,
+           truncated; with a header
+    jsonl  an object for each question: question, answers (a list of {"score",
+           "start", "end", "answer"}), tokens, windows, truncated
+    table  for people: the answer in colour, or in brackets, with some of the
+           text around it
+
+    start and end count the characters of the text from 0; the answer is what stands there.
+    """
+    if len(options.texts) > 1:
+        raise click.UsageError("There is one text to answer from: give --text once.")
+    check_apart(options.file, options.output)
+    with open_texts(options.file, options.texts, options.errors) as source:
+        context = source.whole()
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        contexts = [context] * len(items)
+        told: dict[str, Any] = {"max_answer_len": max_answer_len, "handle_impossible_answer": no_answer}
+        found = model.answer(items, contexts, top_k, **told, **options.cut, on_extent=on_extent)
+        return [[each] for each in found] if top_k == 1 else found
+
+    form = Form(
+        records=lambda row: [{"rank": i, **found} for i, found in enumerate(row.answer, start=1)],
+        document=lambda row: {"answers": row.answer},
+        columns=("score", "start", "end", "answer", "question"),
+        sheet=("question", "rank", "score", "start", "end", "answer"),
+        texts=("question",),
+        draw=lambda terminal: _drawing(context, terminal),
+    )
+    asked = dataclasses.replace(options, file=None, texts=questions)
+    answer_lines(asked, Task(ask, "searched", blank=True), form_writer(options, form))
+
+
+def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
+    def draw(row: Row) -> str:
+        question = escape(row.text)
+        lines = [click.style(question, bold=True) if terminal.colour else question]
+        for found in row.answer:
+            score = f"{found['score']:.4f}"
+            around = excerpt(context, found["start"], found["end"], terminal, len(score) + 2)
+            told = around if found["answer"] else "no answer"
+            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {told}")
+        return "".join(f"{line}\n" for line in lines)
+
+    return draw

@@ -1,0 +1,81 @@
+"""``edgebert fill-mask``: words for the masked places of every line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.options import LineOptions, line_options, split_list
+from edgebert.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["fill_mask"]
+
+_USUAL_MASK = "[MASK]"
+
+
+@click.command(short_help="Find the words that may stand where [MASK] stands.")
+@click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many words.")
+@click.option(
+    "--targets", callback=split_list, metavar="A,B,...", help="Choose from these words, each one token of the model."
+)
+@line_options(windows=True)
+def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None) -> None:
+    """Find the words that may stand where [MASK] stands in every text.
+
+    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8, with one or several masks.
+    [MASK] is understood by every model, whatever its own mask is. A blank line keeps its place.
+
+    \b
+    tsv    score, token_str, sequence; a line for each word, the best first;
+           no header; tab, newline, return and backslash are \\t \\n \\r \\\\
+    csv    text, mask, rank, score, token, token_str, sequence, tokens, windows,
+           truncated; with a header; masks and ranks count from 1
+    jsonl  an object for each text: text, masks (a list of {"score", "token",
+           "token_str", "sequence"}, of several masks a list of such lists),
+           tokens, windows, truncated
+    table  for people: aligned, sequences cut to the width of the terminal
+    """
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        return model.fill_mask(items, top_k, targets=targets, **options.cut, on_extent=on_extent)
+
+    form = Form(
+        records=_records,
+        document=lambda row: {"masks": row.answer or []},
+        columns=("score", "token_str", "sequence"),
+        sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
+        widths={"score": 6},
+    )
+    answer_lines(options, Task(ask, "filled in", read=_masked), form_writer(options, form))
+
+
+def _masked(model: Model, line: str, place: str) -> str:
+    """Put the model's own mask where ``[MASK]`` stands.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    text = line.replace(_USUAL_MASK, model.mask_token)
+    if model.mask_token not in text:
+        raise InputError(f"{place} has no {_USUAL_MASK}, expected it where a word is to be filled in")
+    return text
+
+
+def _records(row: Row) -> list[dict[str, Any]]:
+    if not row.answer:
+        return [{}]
+    masks = [row.answer] if isinstance(row.answer[0], dict) else row.answer
+    return [
+        {"mask": mask, "rank": rank, **word}
+        for mask, words in enumerate(masks, start=1)
+        for rank, word in enumerate(words, start=1)
+    ]

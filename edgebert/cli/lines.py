@@ -1,0 +1,168 @@
+"""The way of every command that asks a model about texts: lines in, answers out, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import click
+
+import edgebert
+from edgebert.cli.layouts import FORMATS, Form, Row, layout_of
+from edgebert.cli.options import LineOptions, check_apart
+from edgebert.cli.progress import show_progress
+from edgebert.cli.terminal import Terminal
+from edgebert.cli.texts import CHUNK_LINES, open_texts
+from edgebert.destination import Destination, open_destination
+from edgebert.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import Extent, OnExtent
+
+__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "form_writer", "pair_of"]
+
+
+class Task(NamedTuple):
+    """What a command does with the lines it reads.
+
+    Attributes
+    ----------
+    ask : callable
+        Asks the model: (model, what `read` made of some lines, on_extent) -> an answer for each.
+    done : str
+        What it is called: ``"classified"``.
+    read : callable
+        Makes of a line what the model is asked: (model, line, how messages call its place) -> item.
+    at_once : int
+        Lines that are asked about together; few for a task that takes long, so that answers come early.
+    blank : bool
+        Whether blank lines are asked about, too.
+    """
+
+    ask: Callable[[Model, list[Any], OnExtent], Sequence[Any]]
+    done: str
+    read: Callable[[Model, str, str], Any] = lambda model, line, place: line  # noqa: ARG005 (as every `read`)
+    at_once: int = CHUNK_LINES
+    blank: bool = False
+
+
+class Writer(Protocol):
+    """Where answers go."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Take the next lines with their answers."""
+
+    def finish(self) -> None:
+        """Write what is left, when all lines were answered."""
+
+
+MakeWriter = Callable[["Model", Destination], Writer]
+
+
+def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> None:
+    """Read texts, ask the model, write its answers; say on stderr how many texts it did not see to their end.
+
+    Raises
+    ------
+    EdgebertError
+        Of whatever cannot be read, asked or written.
+    """
+    check_apart(options.file, options.output)
+    to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
+    with (
+        open_texts(options.file, options.texts, options.errors) as source,
+        open_destination(options.output) as destination,
+    ):
+        model = edgebert.load(options.model, threads=options.threads)
+        # Asked about nothing, it refuses what it could not do: before a long file is read, or a pipe waited for.
+        nothing: dict[int, Extent] = {}
+        task.ask(model, [], nothing.__setitem__)
+        writer = make_writer(model, destination)
+        count = truncated = before = 0
+        with show_progress(source.total, visible=not to_terminal) as advance:
+            for chunk in source:
+                for start in range(0, len(chunk), task.at_once):
+                    lines = chunk[start : start + task.at_once]
+                    places = [source.place(number) for number in range(count + 1, count + len(lines) + 1)]
+                    truncated += _write(writer, _answered(model, task, lines, count + 1, places))
+                    count += len(lines)
+                    done = before + (source.done - before) * (start + len(lines)) // len(chunk)
+                    advance(done, count)
+                before = source.done
+        writer.finish()
+    _report_truncated(truncated, model.max_length, task.done)
+
+
+def _answered(model: Model, task: Task, lines: Sequence[str], first: int, places: Sequence[str]) -> list[Row]:
+    """Ask about lines that are not blank, and keep the places of those that are."""
+    wanted = [i for i, line in enumerate(lines) if task.blank or line.strip()]
+    rows = [Row(first + i, line, None, None) for i, line in enumerate(lines)]
+    if wanted:
+        extents: dict[int, Extent] = {}
+        items = [task.read(model, lines[i], places[i]) for i in wanted]
+        answers = task.ask(model, items, extents.__setitem__)
+        for index, (i, answer) in enumerate(zip(wanted, answers, strict=True)):
+            rows[i] = rows[i]._replace(answer=answer, extent=extents[index])
+    return rows
+
+
+def _write(writer: Writer, rows: Sequence[Row]) -> int:
+    """Write rows; return how many texts were truncated."""
+    writer.write(rows)
+    return sum(row.extent is not None and row.extent.truncated for row in rows)
+
+
+def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
+    """Read a line as two texts with a tab between them.
+
+    Raises
+    ------
+    InputError
+    """
+    texts = line.split("\t")
+    if len(texts) != 2:
+        tabs = {1: "no tab"}.get(len(texts), f"{len(texts) - 1} tabs")
+        raise InputError(f"{place} has {tabs}, expected two texts with one tab between them")
+    return texts[0], texts[1]
+
+
+def form_writer(options: LineOptions, form: Form | Callable[[Model], Form]) -> MakeWriter:
+    """Return what makes the writer of a command's rows, in the layout that the user wants."""
+    terminal = Terminal.at_stdout() if options.output in (None, "-") else None
+    name = options.format or ("table" if terminal else _of_suffix(options.output))
+    encoding = sys.stdout.encoding if terminal else "utf-8"
+
+    def make(model: Model, destination: Destination) -> Writer:
+        layout = layout_of(form if isinstance(form, Form) else form(model), name, terminal or Terminal())
+        return _FormWriter(destination, layout.header, layout.render, encoding)
+
+    return make
+
+
+def _of_suffix(output: str | None) -> str:
+    suffix = PurePath(output or "").suffix.lower().removeprefix(".")
+    return suffix if suffix in FORMATS and suffix != "table" else "tsv"
+
+
+class _FormWriter:
+    """Lines of text, written as soon as they are there."""
+
+    def __init__(self, destination: Destination, header: str, render: Callable[[Row], str], encoding: str) -> None:
+        self._destination, self._render, self._encoding = destination, render, encoding
+        destination.write(header.encode())
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._destination.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+def _report_truncated(count: int, max_length: int, done: str) -> None:
+    if count:
+        texts, were = ("text", "was") if count == 1 else ("texts", "were")
+        fact = f"{count} {texts} {were} longer than {max_length} tokens and {were} {done} from what fits"
+        click.echo(f"edgebert: {fact}", err=True)

@@ -1,0 +1,42 @@
+"""``edgebert next-sentence``: does the second text of a line follow the first?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.classify import best_label
+from edgebert.cli.lines import Task, answer_lines, form_writer, pair_of
+from edgebert.cli.options import LineOptions, line_options
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["next_sentence"]
+
+
+@click.command(short_help="Tell of pairs of texts whether one follows the other.")
+@line_options(windows=False)
+def next_sentence(options: LineOptions) -> None:
+    """Tell of every pair of texts whether the second follows the first: IsNext or NotNext.
+
+    Pairs come from FILE, from standard input (-), or from --text; one a line, in UTF-8, two texts with a tab
+    between them. A blank line keeps its place, with no label and no score.
+    Of texts that are too long the beginning is looked at.
+
+    \b
+    tsv    label, score, text, text_pair; no header; tab, newline, return and
+           backslash in a text are \\t \\n \\r \\\\
+    csv    text, text_pair, label, score, tokens, windows, truncated;
+           with a header
+    jsonl  the same as objects; null for what a blank line has not
+    table  for people: aligned, texts cut to the width of the terminal
+    """
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        return model.next_sentence(items, on_extent=on_extent)
+
+    form = best_label(("IsNext", "NotNext"), pairs=True)
+    answer_lines(options, Task(ask, "judged", read=pair_of), form_writer(options, form))

@@ -1,0 +1,82 @@
+"""``edgebert rank``: the lines that fit a query, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, form_writer
+from edgebert.cli.options import Count, LineOptions, line_options
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["rank"]
+
+_AT_ONCE = 64
+
+
+@click.command(short_help="Order documents by how well they fit a query.")
+@click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
+@click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
+@line_options(windows=True)
+def rank(options: LineOptions, query: str, top_k: int | str) -> None:
+    """Order documents by how well they fit a query, the best first.
+
+    Documents come from FILE, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
+    and left out. The model is a cross-encoder: a classifier with one label, or two of which the second is relevant.
+    A long document is worth what its best window is.
+
+    \b
+    tsv    score, line (from 1), text; no header; tab, newline, return and
+           backslash in a text are \\t \\n \\r \\\\
+    csv    rank, line, score, text, tokens, windows, truncated; with a header
+    jsonl  an object for each document: text, index (from 0), score, tokens,
+           windows, truncated
+    table  for people: aligned, texts cut to the width of the terminal
+    """
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        scores = [0.0] * len(items)
+        for found in model.rank(query, items, **options.cut, on_extent=on_extent):
+            scores[found["index"]] = found["score"]
+        return scores
+
+    form = Form(
+        records=lambda row: [row.answer],
+        document=lambda row: {"index": row.number - 1, "score": row.answer["score"]},
+        columns=("score", "line", "text"),
+        sheet=("rank", "line", "score", "text"),
+        widths={"score": 6, "line": 4},
+    )
+    writer = _best_first(form_writer(options, form), None if isinstance(top_k, str) else top_k)
+    answer_lines(options, Task(ask, "ranked", at_once=_AT_ONCE), writer)
+
+
+def _best_first(make_writer: MakeWriter, count: int | None) -> MakeWriter:
+    return lambda model, destination: _BestFirst(make_writer(model, destination), count)
+
+
+class _BestFirst:
+    """Keep the best rows, whose answers are scores, and write them at the end; of the same score the earlier first."""
+
+    def __init__(self, writer: Writer, count: int | None) -> None:
+        self._writer, self._count = writer, count
+        self._best: list[Row] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._best += [row for row in rows if row.answer is not None]
+        if self._count is not None:  # no more than these are kept
+            self._best = self._sorted()[: self._count]
+
+    def finish(self) -> None:
+        ranked = enumerate(self._sorted(), start=1)
+        self._writer.write([row._replace(answer={"rank": i, "score": row.answer}) for i, row in ranked])
+        self._writer.finish()
+
+    def _sorted(self) -> list[Row]:
+        return sorted(self._best, key=lambda row: -row.answer)

@@ -1,0 +1,54 @@
+"""``edgebert score``: how natural is every line?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.options import LineOptions, line_options
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["score"]
+
+_AT_ONCE = 16
+"""Lines that are scored together: each is read once for every token."""
+
+
+@click.command(short_help="Tell how natural texts are.")
+@line_options(windows=True)
+def score(options: LineOptions) -> None:
+    """Tell how natural every text is to a model for masked words, which masks each token in turn.
+
+    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    A blank line keeps its place, with no score. The score is the sum of the natural logarithms of the tokens'
+    probabilities, the perplexity exp(-score / tokens): of texts of different lengths compare that. Tokens are counted
+    without special ones.
+
+    \b
+    tsv    score, tokens, perplexity, text; no header; tab, newline, return
+           and backslash in a text are \\t \\n \\r \\\\
+    csv    text, score, tokens, perplexity, windows, truncated; with a header
+    jsonl  the same as objects; null for what a blank line has not
+    table  for people: aligned, texts cut to the width of the terminal
+    """
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        return model.score(items, **options.cut, on_extent=on_extent)
+
+    def document(row: Row) -> dict[str, Any]:
+        return row.answer or {"score": None, "tokens": None, "perplexity": None}
+
+    form = Form(
+        records=lambda row: [document(row)],
+        document=document,
+        columns=("score", "tokens", "perplexity", "text"),
+        sheet=("text", "score", "tokens", "perplexity"),
+        widths={"score": 10, "tokens": 4, "perplexity": 10},
+    )
+    answer_lines(options, Task(ask, "scored", at_once=_AT_ONCE), form_writer(options, form))

@@ -1,0 +1,79 @@
+"""``edgebert tag``: names and other spans in every line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebert.cli.highlight import Span, highlight, kinds_of
+from edgebert.cli.layouts import Form, Row
+from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.options import LineOptions, line_options
+from edgebert.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from edgebert.model import Model
+    from edgebert.runner import OnExtent
+
+__all__ = ["tag"]
+
+_COLUMNS = ("line", "start", "end", "label", "score", "word")
+
+
+@click.command(short_help="Find names, and other spans, in texts.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["none", "simple", "first", "average", "max"]),
+    default="first",
+    show_default=True,
+    help="What a span is: words, tagged as their first token is, by the average of their tokens or by the surest"
+    " (max); neighbouring tokens of one kind (simple); each token (none).",
+)
+@line_options(windows=True)
+def tag(options: LineOptions, strategy: str) -> None:
+    """Find names, and whatever else the model tags, in every text.
+
+    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    A long text is read in windows that overlap; spans cross from one to the next.
+
+    \b
+    tsv    line (from 1), start, end, label, score, word; a line for each span;
+           no header; tab, newline, return and backslash are \\t \\n \\r \\\\
+    csv    the same, and tokens, windows, truncated (of the text);
+           with a header
+    jsonl  an object for each text: text, entities, tokens, windows,
+           truncated; entities are as Model.tag gives them
+    table  for people: the text with its spans in colour, or as
+           [word](LABEL) where there is none
+
+    start and end count the characters of the text from 0; the word is what stands there.
+    """
+
+    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+        return model.tag(items, strategy, **options.cut, on_extent=on_extent)
+
+    def form(model: Model) -> Form:
+        return Form(
+            records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer or []],
+            document=lambda row: {"entities": row.answer or []},
+            columns=_COLUMNS,
+            sheet=_COLUMNS,
+            draw=lambda terminal: _drawing(kinds_of(model.labels), terminal),
+        )
+
+    answer_lines(options, Task(ask, "tagged"), form_writer(options, form))
+
+
+def _kind(entity: dict[str, Any]) -> str:
+    """Return the kind of a span; of a token, the label that it has."""
+    return entity["entity_group"] if "entity_group" in entity else entity["entity"]
+
+
+def _drawing(kinds: Sequence[str], terminal: Terminal) -> Callable[[Row], str]:
+    def draw(row: Row) -> str:
+        spans = [Span(entity["start"], entity["end"], _kind(entity)) for entity in row.answer or []]
+        return highlight(row.text, spans, kinds, terminal)
+
+    return draw
