@@ -16,6 +16,7 @@ from tests.golden import GOLDEN, NAMES
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from fetch_material import MaterialError, fetch
+from prepare_models import prepared as prepare
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,16 +60,27 @@ def run_python(cache_home):
     return run
 
 
-@pytest.fixture(scope="session")
-def material(cache_home):
-    """Return `fetch`; a machine without the packages skips the test, CI fails it."""
+def _or_skip(function):
+    """Return a function of a name that skips the test where a model cannot be had; CI fails it."""
 
-    def fetch_or_skip(name):
+    def get(name):
         try:
-            return fetch(name)
+            return function(name)
         except MaterialError as error:
             if os.environ.get("CI") == "true":
                 raise
             pytest.skip(str(error))
 
-    return fetch_or_skip
+    return get
+
+
+@pytest.fixture(scope="session")
+def material(cache_home):
+    """Return `fetch`; a machine without the packages skips the test, CI fails it."""
+    return _or_skip(fetch)
+
+
+@pytest.fixture(scope="session")
+def prepared(cache_home):
+    """Return `prepare_models.prepared`; a machine without what makes these models skips the test, CI fails it."""
+    return _or_skip(prepare)
