@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgebert.engine.processor import describe_machine
     from edgebert.errors import (
+        AccuracyError,
         ArtifactError,
         CheckpointError,
         DownloadError,
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     )
     from edgebert.model import Model, load
     from edgebert.quantize import convert
+    from edgebert.runner import Extent
 
 __all__ = [
+    "AccuracyError",
     "ArtifactError",
     "CheckpointError",
     "DownloadError",
     "EdgebertError",
+    "Extent",
     "InputError",
     "Model",
     "OutputError",
@@ -46,6 +50,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Extent": "edgebert.runner",
     "Model": "edgebert.model",
     "convert": "edgebert.quantize",
     "describe_machine": "edgebert.engine.processor",

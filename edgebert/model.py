@@ -21,7 +21,7 @@ from edgebert.heads.pooling import Embedding, unit
 from edgebert.runner import Cut, Extent, OnExtent, Runner, Text, listed_pairs, listed_texts, token_budget
 from edgebert.tasks import answer, classify, embed, fill_mask, tag, zero_shot
 
-__all__ = ["DEFAULT_MODEL", "Extent", "Model", "load"]
+__all__ = ["DEFAULT_MODEL", "Model", "load"]
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
 """The sentiment classifier that comes with the package."""

@@ -26,10 +26,12 @@ def encoder(golden_files):
 
 def test_public_names():
     assert set(edgebert.__all__) == {
+        "AccuracyError",
         "ArtifactError",
         "CheckpointError",
         "DownloadError",
         "EdgebertError",
+        "Extent",
         "InputError",
         "Model",
         "OutputError",
