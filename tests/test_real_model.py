@@ -22,9 +22,7 @@ ANTIBODY = (
     "NDGFDIWGQGTMVTVS"
 )
 """That of the protein BERT's: 122 residues, of which it restores 113 in fp32."""
-ADDRESS = (
-    "My name is Alice Johnson, call me at 415-555-0132 or write to 742 Evergreen Terrace, Springfield, IL 62704."
-)
+ADDRESS = "My name is Alice Johnson, call me at 415-555-0132 or write to 742 Evergreen Terrace, Springfield, IL 62704."
 
 
 def restored(model, text):
