@@ -103,18 +103,26 @@ class Description:
             artifact.metadata.get(name, "")
             for name in ("problem_type", "pooling", "embeddings", "mask_token", "default_prompt", "model_card")
         )
-        self.heads: tuple[str, ...] = tuple(artifact.json("heads"))
-        self.normalize: bool = artifact.json("normalize")
-        self.include_prompt: bool = artifact.json("include_prompt")
-        self.labels: tuple[str, ...] = tuple(artifact.json("labels"))
-        self.dense: list[list[Any]] = artifact.json("dense")
-        self.prompts: dict[str, str] = artifact.json("prompts")
-        self.max_length: int = artifact.json("max_length")
+        self.heads: tuple[str, ...] = tuple(self._json("heads", list, str))
+        self.normalize: bool = self._json("normalize", bool)
+        self.include_prompt: bool = self._json("include_prompt", bool)
+        self.labels: tuple[str, ...] = tuple(self._json("labels", list, str))
+        self.dense: list[list[Any]] = self._json("dense", list, list)
+        self.prompts: dict[str, str] = self._json("prompts", dict, str)
+        self.max_length: int = self._json("max_length", int)
         self._check()
         try:
             self.tokenizer = unpack_tokenizer(self.tensors[TOKENIZER])
         except ValueError as error:
             raise damaged(artifact.path, str(error)) from error
+
+    def _json(self, key: str, kind: type, inner: type = object) -> Any:
+        """Return a value that was stored as JSON, of a type; a list or a dict of values of another."""
+        value = self._artifact.json(key)
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if type(value) is not kind or not all(isinstance(each, inner) for each in inside):
+            raise damaged(self.path, f"its {key} is {value!r}, expected a {kind.__name__}")
+        return value
 
     def _check(self) -> None:
         """Compare the file with the table of what it must hold."""
@@ -122,11 +130,13 @@ class Description:
         faults = [f"there is no head {head!r}, expected {', '.join(HEADS)}" for head in self.heads if head not in HEADS]
         if self.pooling not in POOLINGS:
             faults.append(f"pooling is {self.pooling!r}, expected one of {', '.join(POOLINGS)}")
+        if self.default_prompt and self.default_prompt not in self.prompts:
+            faults.append(f"default_prompt is {self.default_prompt!r}, expected one of {', '.join(self.prompts)}")
         if self.embeddings not in EMBEDDINGS:
             faults.append(f"embeddings is {self.embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
         if "sequence_classification" in self.heads and self.problem_type not in FUNCTIONS:
             faults.append(f"problem_type is {self.problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
-        if type(self.max_length) is not int or not 3 <= self.max_length <= longest:
+        if not 3 <= self.max_length <= longest:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
         activations = ("", "tanh", "relu", *ACTIVATIONS)
         try:

@@ -172,6 +172,7 @@ class Model(TextTasks, TokenTasks):
         InputError
             When an id is outside of the vocabulary, or a sequence is too long or no list of whole numbers.
         """
+        token_ids = list(token_ids)
         results: list[np.ndarray] = [np.empty(0, np.float32)] * len(token_ids)
         for indices, hidden in self._runner.encode_ids(token_ids):
             for index, rows in zip(indices, hidden, strict=True):

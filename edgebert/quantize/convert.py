@@ -18,7 +18,7 @@ from edgebert.engine.processor import default_threads
 from edgebert.errors import AccuracyError, InputError, OutputError
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend
-from edgebert.heads import head_parts
+from edgebert.heads import HEADS, head_parts
 from edgebert.heads.masked_lm import Transform
 from edgebert.heads.pooling import dense_name
 from edgebert.kernels import reference
@@ -171,11 +171,14 @@ def _quantize(
     weights, config = checkpoint.tensors, checkpoint.config
     batch = calibration_batch(tokenizer, texts, checkpoint.mask_token if "masked_lm" in checkpoint.heads else "")
     encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
+    mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
     for part in head_parts(checkpoint.heads, config, len(checkpoint.labels)).values():
         weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
         if part.kind == "int8":
-            x = Transform(weights, config, Float32Backend(config, {}))(hidden)
+            # It reads masked words alone.
+            read = HEADS["masked_lm"].reads(batch, mask)
+            x = Transform(weights, config, Float32Backend(config, {}))(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
             continue
         tensors[f"{part.name}.weight"] = half(part.name, weight) if part.kind == "float16" else weight

@@ -25,6 +25,7 @@ OnProgress = Callable[[int, int], object]
 FINER_ABOVE = 8e-5
 """Error of a linear layer's outputs, as a share of their energy, from which on its inputs get finer groups."""
 
+_OUTPUTS = 1 << 13
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -220,24 +221,34 @@ def quantize_linear(
     """
     K = padded(weight.shape[1])
     weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
-    exact = rows @ weight.T
     for group in finer_groups(K):
         # What the layer will read: the values that the integers stand for.
         quantized = reference.quantize_rows(rows, group)
-        q, scale = round_weight(weight, reference.dequantize_rows(*quantized, group), group)
-        assert not breaks_rule_of_pairs(q)
-        panels = pack_panels(q)
-        # The rule of pairs keeps them within 16 bits.
-        sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
-        y = reference.matmul(*quantized, panels, scale, bias, group)
-        error = float(np.square(y - bias - exact).sum() / max(np.square(exact).sum(), 1e-30))
-        report.errors[name] = error
+        seen = reference.dequantize_rows(*quantized, group)
+        parts, lost, energy = [], 0.0, 0.0
+        # Outputs do not depend on each other: of a whole vocabulary, some at a time.
+        for begin in range(0, N, _OUTPUTS):
+            own = slice(begin, min(begin + _OUTPUTS, N))
+            q, scale = round_weight(weight[own], seen, group)
+            assert not breaks_rule_of_pairs(q)
+            panels = pack_panels(q)
+            # The rule of pairs keeps them within 16 bits.
+            sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
+            y = reference.matmul(*quantized, panels, scale, bias[own], group)
+            exact = rows @ weight[own].T
+            lost += float(np.square(y - bias[own] - exact).sum())
+            energy += float(np.square(exact).sum())
+            parts.append((panels, scale, sums, y))
+        report.errors[name] = error = lost / max(energy, 1e-30)
         if group != group_size(K):
             report.finer[name] = group
         if error <= FINER_ABOVE:
             break
-    parts = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias}
-    return {f"{name}.{part}": array for part, array in parts.items()}, y
+    panels, scale, sums, y = (
+        np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
+    )
+    tensors = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias}
+    return {f"{name}.{part}": array for part, array in tensors.items()}, y
 
 
 def half(name: str, array: np.ndarray) -> np.ndarray:
