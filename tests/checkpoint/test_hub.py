@@ -243,3 +243,36 @@ def test_a_model_in_another_format(hub, fetch):
     answer = fetch("org/name")
     assert answer["error"] == "CheckpointError"
     assert "has no weights, edgebert needs model.safetensors" in answer["message"]
+
+
+def test_the_command_converts_a_name(hub, tmp_path, cache_home):
+    """From a mirror, with a connection that breaks at first; then offline, from what is in the cache."""
+    output = tmp_path / "m.edgebert"
+
+    def convert(**settings):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        home = {
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_ENDPOINT": hub.url,
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+        command = [sys.executable, "-m", "edgebert", "convert", "org/name@v1", str(output)]
+        environment = {**kept, **home, "PYTHONPATH": str(ROOT), **settings}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+
+    hub.cut = "model.safetensors"
+    broken = convert()
+    assert broken.returncode == 1
+    assert "edgebert: error: 'org/name@v1' is no folder here, and could not be had from" in broken.stderr
+    assert not output.exists()
+    hub.cut = ""
+    done = convert()
+    assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
+    first = output.read_bytes()
+    assert b"org/name@v1" in first
+    output.unlink()
+    asked = len(hub.requests)
+    assert convert(HF_HUB_OFFLINE="1").returncode == 0
+    assert len(hub.requests) == asked
+    assert output.exists()
