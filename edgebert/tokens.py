@@ -138,7 +138,8 @@ class TextTokenizer:
         ids = np.array(encoding.ids, np.int32)
         places = np.array(encoding.offsets if offsets else [], np.int32).reshape(-1, 2) + np.int32(begin)
         words = [-1 if word is None else word for word in encoding.word_ids] if offsets else []
-        return Content(ids, places[:, 0], places[:, 1], np.array(words, np.int32))
+        # A special token that the text spells out is in no word: it goes with the one before.
+        return Content(ids, places[:, 0], places[:, 1], np.maximum.accumulate(np.array(words, np.int32)))
 
     def single(self, text: str) -> Window:
         """Tokenize one text; one that is too long keeps the tokens that fit."""
