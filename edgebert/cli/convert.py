@@ -28,9 +28,8 @@ __all__ = ["convert"]
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
-    default=0.99,
-    show_default=True,
-    help="Write nothing if a head decides less alike (without a head: if the mean cosine is less).",
+    help="Write nothing if a head decides less alike (without a head: if the mean cosine is less)."
+    "  [default: 0.99, give or take what so few decisions can tell]",
 )
 @click.option(
     "--embeddings",
@@ -45,7 +44,7 @@ def convert(
     output: str,
     calibrate: str | None,
     evaluate: str | None,
-    min_agreement: float,
+    min_agreement: float | None,
     embeddings: str,
     force: bool,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -95,6 +96,23 @@ class Comparison:
         return min(self.head_agreement.values(), default=float(self.pooled_cosines.mean()))
 
     @property
+    def agreement_at_best(self) -> float:
+        """The agreement that so many decisions leave possible: of the worst head, two standard deviations more."""
+        shares = [
+            share + 2 * math.sqrt(share * (1 - share) / max(self.decisions[head][0].size, 1))
+            for head, share in self.head_agreement.items()
+        ]
+        return min(shares, default=self.agreement)
+
+    @property
+    def judged_by(self) -> str:
+        """What `agreement` is of, for messages: the head and the number of its decisions."""
+        if not self.decisions:
+            return ""
+        head, _ = min(self.head_agreement.items(), key=lambda pair: pair[1])
+        return f" ({head}, {self.decisions[head][0].size} decisions)"
+
+    @property
     def figures(self) -> dict[str, Any]:
         """The comparison in numbers, for a receipt."""
         return {
@@ -157,6 +175,11 @@ def evaluate(
         raise InputError(
             f"{description.path} was not made from {checkpoint.name}: their sizes, heads or labels differ; name its"
             " source"
+        )
+    if description.info["source_sha256"] != checkpoint.sha256:
+        raise InputError(
+            f"{description.path} was not made from the weights of {checkpoint.name}: it keeps the hash of others; name"
+            " its source"
         )
     backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
     return compare(checkpoint, Side(backend, description.tensors), texts, on_progress)

@@ -32,6 +32,7 @@ from edgebert.tokens import TextTokenizer
 __all__ = ["SUFFIX", "convert"]
 
 SUFFIX = ".edgebert"
+DEFAULT_AGREEMENT = 0.99
 _WORST_LAYERS = 5
 
 
@@ -41,7 +42,7 @@ def convert(
     *,
     calibrate: Sequence[str] | None = None,
     evaluate: Sequence[str] | None = None,
-    min_agreement: float = 0.99,
+    min_agreement: float | None = None,
     force: bool = False,
     embeddings: str = "int8",
     on_progress: OnProgress | None = None,
@@ -59,9 +60,10 @@ def convert(
         the model's own vocabulary.
     evaluate : sequence of str, optional
         Texts to measure the result on, others than those; by default another small general text.
-    min_agreement : float
-        Refuse to write a model that agrees less with fp32: as the share of texts that keep their label or, without
-        a classifier, the mean cosine of the texts' vectors.
+    min_agreement : float, optional
+        Refuse to write a model that agrees less with fp32: as the share of decisions that stay the same (labels, tags,
+        words) or, without a head, the mean cosine of the texts' vectors. By default 0.99, give or take two standard
+        deviations of what so many decisions can tell.
     force : bool
         Write it all the same; its receipt says so.
     embeddings : str
@@ -100,7 +102,9 @@ def convert(
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
-    accepted = comparison.agreement >= min_agreement
+    reached = comparison.agreement if min_agreement is not None else comparison.agreement_at_best
+    min_agreement = DEFAULT_AGREEMENT if min_agreement is None else min_agreement
+    accepted = reached >= min_agreement
     receipt = {
         "calibration": {"texts": len(calibrate), "sha256": text_hash(calibrate)},
         "evaluation": comparison.figures,
@@ -117,9 +121,10 @@ def convert(
     if not accepted and not force:
         worst = next(iter(receipt["worst_layers"].items()))  # type: ignore[attr-defined]
         raise AccuracyError(
-            f"{checkpoint.name} in int8 agrees {comparison.agreement:.6f} with fp32, expected at least {min_agreement};"
-            f" the worst layer is {worst[0]} with an error of {worst[1]:.1e}; nothing was written. Calibrate on texts"
-            " like those that it will meet, ask for less, or force it"
+            f"{checkpoint.name} in int8 agrees {comparison.agreement:.6f} with fp32{comparison.judged_by}, expected at"
+            f" least {min_agreement}; the worst layer is {worst[0]} with an error of {worst[1]:.1e}; nothing was"
+            " written. Measure it on texts like those that it will meet (--evaluate), calibrate it on others of them"
+            " (--calibrate), ask for less (--min-agreement), or --force it"
         )
     write_artifact(output, tensors, {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt})
     return Path(output)

@@ -17,7 +17,6 @@ __all__ = ["POOLS", "classify", "next_sentence", "pair_logits", "pooled_scores",
 
 POOLS = ("mean", "max", "first")
 """What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
-_MOST_LABELS = 2
 
 
 def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Extent]]:
@@ -87,10 +86,13 @@ def rank(
     cut: Cut,
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
     """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
-    if num_labels > _MOST_LABELS:
-        raise InputError(f"the model has {num_labels} labels, expected one, or two of which the second is relevant")
+    if num_labels != 1:
+        raise InputError(
+            f"the model has {num_labels} labels, expected one: a cross-encoder, which was trained to score a query and"
+            " a document together"
+        )
     each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
     function = FUNCTIONS[problem_type]
-    values = [float(pooled_scores(logits, function, "max")[-1]) for logits in each]
+    values = [float(pooled_scores(logits, function, "max")[0]) for logits in each]
     order = np.argsort(-np.array(values), kind="stable")[:top_k].tolist()
     return [{"index": i, "score": values[i], "text": documents[i]} for i in order], extents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from pathlib import Path
@@ -17,11 +18,12 @@ from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate import evaluate
-from edgebert.evaluate.compare import Side, compare
+from edgebert.evaluate.compare import Comparison, Side, compare
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.evaluate.quality import accuracy_and_f1
 from edgebert.quantize import encoder as quantize_encoder
 from edgebert.quantize.calibrate import default_texts, evaluation_texts
+from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN
 
 REVIEWS = Path(__file__).parent.parent / "data" / "reviews.txt"
@@ -122,6 +124,37 @@ def test_below_the_asked_for_agreement_nothing_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
     edgebert.convert(GOLDEN / "encoder", output, min_agreement=1.0, force=True)
     assert Description(output).info["receipt"]["below_min_agreement"] is True
+
+
+def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
+    """One flipped label of 46 is 0.978, and says nothing; without an explicit limit it is written."""
+    found = Comparison(
+        texts=("a",),
+        tokens=1,
+        pooled_cosines=np.ones(1),
+        token_cosines=np.ones(1),
+        decisions={"masked_lm": (np.arange(46), np.arange(46) + (np.arange(46) == 3))},
+        largest_difference={"masked_lm": 0.1},
+        logits=None,
+        exact_logits=None,
+        labels=(),
+    )
+    assert found.agreement == pytest.approx(45 / 46)
+    assert found.agreement_at_best == pytest.approx(45 / 46 + 2 * np.sqrt(45 / 46 / 46 / 46))
+    assert found.judged_by == " (masked_lm, 46 decisions)"
+    many = dataclasses.replace(
+        found, decisions={"masked_lm": (np.arange(4600), np.arange(4600) + (np.arange(4600) % 46 == 3))}
+    )
+    assert many.agreement_at_best < 0.99
+
+
+def test_other_weights_of_the_same_shape_are_no_source(golden_files, tmp_path):
+    folder = copy_model("classifier", tmp_path / "classifier")
+    arrays = arrays_of("classifier")
+    arrays["classifier.bias"] = arrays["classifier.bias"] + 1
+    write_safetensors(folder / "model.safetensors", arrays)
+    with pytest.raises(InputError, match="was not made from the weights of classifier: it keeps the hash of others"):
+        evaluate(golden_files["classifier"], folder, TEXTS)
 
 
 @pytest.mark.parametrize("limit", [0, 2e-5])

@@ -115,7 +115,7 @@ def test_ranks(model_of):
     assert [each["score"] for each in found] == sorted((each["score"] for each in found), reverse=True)
     assert model.rank("good film", documents, top_k=2) == found[:2]
     assert model.rank("good film", []) == []
-    with pytest.raises(InputError, match="the model has 3 labels, expected one, or two"):
+    with pytest.raises(InputError, match="the model has 3 labels, expected one: a cross-encoder"):
         model_of("electra-classifier").rank("a", [])
 
 
