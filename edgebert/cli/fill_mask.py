@@ -33,8 +33,9 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     [MASK] is understood by every model, whatever its own mask is. A blank line keeps its place.
 
     \b
-    tsv    score, token_str, sequence; a line for each word, the best first;
-           no header; tab, newline, return and backslash are \\t \\n \\r \\\\
+    tsv    line, mask (both from 1), score, token_str, sequence; a line for
+           each word, the best first; no header; tab, newline, return and
+           backslash are \\t \\n \\r \\\\
     csv    text, mask, rank, score, token, token_str, sequence, tokens, windows,
            truncated; with a header; masks and ranks count from 1
     jsonl  an object for each text: text, masks (a list of {"score", "token",
@@ -49,7 +50,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     form = Form(
         records=_records,
         document=lambda row: {"masks": row.answer or []},
-        columns=("score", "token_str", "sequence"),
+        columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
     )

@@ -20,7 +20,10 @@ LINES = b"a [MASK] b\n\nc <mask>\n"
 def test_from_argument_file_and_pipe(model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_bytes(LINES)
     given = [f"--text={line}" for line in LINES.decode().splitlines()]
-    expected = "0.5000\tone\ta one b\n0.2500\ttwo\ta two b\n\t\t\n0.5000\tone\tc one\n0.2500\ttwo\tc two\n"
+    expected = (
+        "1\t1\t0.5000\tone\ta one b\n1\t1\t0.2500\ttwo\ta two b\n"
+        "2\t\t\t\t\n3\t1\t0.5000\tone\tc one\n3\t1\t0.2500\ttwo\tc two\n"
+    )
     for arguments, stdin in [([tmp_path / "in.txt"], b""), (["-"], LINES), ([], LINES), (given, b"")]:
         result = invoke("fill-mask", "--top-k", "2", *arguments, stdin=stdin)
         assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
@@ -53,12 +56,15 @@ def test_fill_mask_in_csv_counts_masks_and_ranks(model: FakeModel) -> None:
 
 def test_fill_mask_in_a_table_is_aligned(model: FakeModel) -> None:
     result = invoke("fill-mask", "--format", "table", "--text", "\x1b[MASK]")
-    expected = ["0.5000  one    \\x1bone", "0.2500  two    \\x1btwo", "0.1667  three  \\x1bthree"]
+    expected = ["1  1  0.5000  one    \\x1bone", "1  1  0.2500  two    \\x1btwo", "1  1  0.1667  three  \\x1bthree"]
     assert result.stdout.splitlines() == expected
 
 
 def test_targets(model: FakeModel) -> None:
-    assert invoke("fill-mask", "--targets", "x, y", "--text", "[MASK]").stdout == "0.5000\tx\tx\n0.2500\ty\ty\n"
+    assert (
+        invoke("fill-mask", "--targets", "x, y", "--text", "[MASK]").stdout
+        == "1\t1\t0.5000\tx\tx\n1\t1\t0.2500\ty\ty\n"
+    )
     assert invoke("fill-mask", "--targets", ",", "--text", "[MASK]").exit_code == 2
 
 
