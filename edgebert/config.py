@@ -30,7 +30,7 @@ _LARGEST = {
 }
 """Field -> largest value: token ids are int32, and a damaged config must not ask for a billion layers."""
 
-_LARGEST_BUCKETS = 2**16
+_BUCKETS = (0, *range(4, 511, 2))
 HEAD_ACTIVATIONS = ("tanh", "relu", *ACTIVATIONS)
 """What may stand behind the dense layer of a head."""
 
@@ -108,9 +108,11 @@ class BertConfig:
         for name, allowed in (("pooler_act", HEAD_ACTIVATIONS), ("transform_act", ("", *ACTIVATIONS))):
             if merged[name] not in allowed:
                 faults.append(f"{name} is {merged[name]!r}, expected one of {', '.join(filter(None, allowed))}")
-        for name, largest in (("embedding_size", 2**16), ("relative_attention_num_buckets", _LARGEST_BUCKETS)):
-            if type(merged[name]) is not int or not 0 <= merged[name] <= largest:
-                faults.append(f"{name} is {merged[name]!r}, expected a whole number from 0 to {largest}")
+        if type(merged["embedding_size"]) is not int or not 0 <= merged["embedding_size"] <= 2**16:
+            faults.append(f"embedding_size is {merged['embedding_size']!r}, expected a whole number from 0 to 65536")
+        if merged["relative_attention_num_buckets"] not in _BUCKETS:
+            buckets = merged["relative_attention_num_buckets"]
+            faults.append(f"relative_attention_num_buckets is {buckets!r}, expected 0, or an even number from 4 to 510")
         if not isinstance(merged["model_type"], str):
             faults.append(f"model_type is {merged['model_type']!r}, expected a name")
         if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:

@@ -140,7 +140,10 @@ class Description:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
         activations = ("", "tanh", "relu", *ACTIVATIONS)
         try:
-            sizes = [(int(N), int(K)) for N, K, _ in self.dense]
+            sizes = [(N, K) for N, K, _ in self.dense]
+            widths = [self.config.hidden_size, *(N for N, _ in sizes)]
+            if any(type(n) is not int for pair in sizes for n in pair) or [K for _, K in sizes] != widths[:-1]:
+                raise ValueError(self.dense)
             if any(activation not in activations for *_, activation in self.dense):
                 raise ValueError(self.dense)
         except (TypeError, ValueError):

@@ -184,6 +184,8 @@ def listed_pairs(texts: Iterable[Text | Mapping[str, str]], *, only: bool = Fals
 
 
 def _listed(texts: Iterable, name: str) -> list:
+    if isinstance(texts, Mapping):
+        raise InputError(f"{name} is one {type(texts).__name__}, expected a list; write [text]")
     if isinstance(texts, (str, bytes)):
         raise InputError(f"{name} is one string, expected a list of them; write [text]")
     try:

@@ -41,6 +41,10 @@ class Content:
     ends: np.ndarray
     words: np.ndarray
 
+    def part(self, first: int, last: int) -> Content:
+        """Return the tokens from `first` to before `last`."""
+        return Content(*(each[first:last] for each in (self.ids, self.starts, self.ends, self.words)))
+
 
 class Window(NamedTuple):
     """A sequence of ids that a model takes: a whole text or pair, or as much of one as fits.
@@ -163,18 +167,20 @@ class TextTokenizer:
         """
         template = self._single if before is None else self._pair
         room = self.max_length - template.size
+        if overlap is not None and (type(overlap) is not int or not 0 <= overlap < room):
+            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
         head = []
         if before is not None:
-            ids = before.ids[: min(room - 1, max(room // 2, room - len(text.ids)))]
+            ids = before.ids[: max(room // 2, room - len(text.ids))]
+            if len(text.ids):
+                ids = ids[: room - 1]
             room -= len(ids)
             head.append(ids)
-        if room < 1:
+        if room < 1 and len(text.ids):
             raise InputError(
                 f"the model takes {self.max_length} tokens, and has no room for a text beside special ones"
             )
-        overlap = room // 4 if overlap is None else overlap
-        if not 0 <= overlap < room:
-            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
+        overlap = room // 4 if overlap is None else min(overlap, room - 1)
         first = 0
         while True:
             last = min(first + room, len(text.ids))

@@ -170,7 +170,7 @@ def test_a_file_with_other_tensors_than_the_table_is_refused(golden_files, tmp_p
         ("normalize", "1", "its normalize is 1, expected a bool"),
         ("dense", "[3]", r"its dense is \[3\], expected a list"),
         ("dense", '[[3, 4, "sin"]]', "dense is"),
-        ("dense", '[[3, 4, "tanh"]]', "sentence_dense.0.weight is missing"),
+        ("dense", '[[3, 48, "tanh"]]', "sentence_dense.0.weight is missing"),
         ("embeddings", "int2", "embeddings is 'int2'"),
     ],
 )

@@ -114,10 +114,14 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     files = weight_files(folder)
     found, faults = renamed(stored_tensors(files), family)
     heads = heads_of(values, heads_among(found), source=place.name)
+    if (folder / "modules.json").is_file():
+        # sentence-transformers keeps the name of the class that an encoder was trained in, and not its head.
+        heads = tuple(head for head in heads if head != "masked_lm" or head in heads_among(found))
     unused = family.first_position(values)
     tensors = match(found, config, heads, family, unused, source=place.name, faults=faults)
     labels = labels_of(values, num_labels(found, heads))
     zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}
+    _check_dense(sentence, config.hidden_size)
     for i, module in enumerate(sentence.dense):
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
@@ -137,6 +141,14 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         size_bytes=sum(path.stat().st_size for path in files),
         tensors=Tensors(tensors, {"embeddings.position_embeddings.weight": unused}, zeros),
     )
+
+
+def _check_dense(sentence: SentenceSettings, width: int) -> None:
+    """Refuse Dense modules that do not fit the vectors that they get."""
+    for module in sentence.dense:
+        if width != module.K:
+            raise CheckpointError(f"{module.folder} has in_features {module.K}, expected {width}: what comes before it")
+        width = module.N
 
 
 def _optional_json(path: Path) -> dict[str, Any]:

@@ -91,6 +91,8 @@ def problem_type_of(values: Mapping[str, Any], num_labels: int) -> str:
         raise CheckpointError(
             f"config.json has problem_type {problem_type!r}, expected one of {', '.join(_PROBLEM_TYPES)}"
         )
+    if num_labels == 1 and problem_type == "single_label_classification":
+        return "multi_label_classification"  # the softmax of one logit says nothing; transformers looks at this first
     return str(problem_type)
 
 

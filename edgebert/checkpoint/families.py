@@ -22,6 +22,7 @@ _BERT: Renames = (
     (r"^cls\.predictions\.bias$", "cls.predictions.decoder.bias"),
 )
 _ROBERTA: Renames = (
+    (r"^pooler\.", "unused.pooler."),  # left from the encoder: the classifier has a dense layer of its own
     (r"^classifier\.dense\.", "pooler.dense."),
     (r"^classifier\.out_proj\.", "classifier."),
     (r"^lm_head\.dense\.", "cls.predictions.transform.dense."),
@@ -135,7 +136,7 @@ FAMILIES = {
         token_types=False,
     ),
     "roberta": _roberta("Roberta"),
-    "xlm-roberta": _roberta("XLMRoberta"),
+    "xlm-roberta": _roberta("XLMRoberta", vocab_size=30522),
     "camembert": _roberta("Camembert", vocab_size=30522),
     "electra": Family(
         "Electra",

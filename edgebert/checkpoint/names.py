@@ -20,7 +20,7 @@ _DECODER = "cls.predictions.decoder.weight"
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants that old versions saved
 _MAY_BE_TWICE = "cls.predictions.decoder."  # stored both as the head's and as its decoder's
-_OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.", "pooler.", "discriminator_predictions.")
+_OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.", "pooler.", "unused.", "discriminator_predictions.")
 
 
 def renamed(stored: Mapping[str, StoredTensor], family: Family) -> tuple[dict[str, StoredTensor], list[str]]:

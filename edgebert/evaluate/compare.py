@@ -262,7 +262,12 @@ class _Answers:
     def decided(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return all decisions of a head; those of a classifier of texts in the order of the texts."""
         if name == "sequence_classification":
-            return self.in_order(0).argmax(axis=1), self.in_order(1).argmax(axis=1)
+            found, exact = self.in_order(0), self.in_order(1)
+            if exact.shape[1] == 1:
+                # One label is a score: a text stays in the better half of the texts, or in the other.
+                middle = np.median(exact)
+                return (found[:, 0] > middle).astype(int), (exact[:, 0] > middle).astype(int)
+            return found.argmax(axis=1), exact.argmax(axis=1)
         columns = zip(*self._decisions[name], strict=True) if self._decisions[name] else ((np.zeros(0, int),),) * 2
         found, exact = (np.concatenate(column) for column in columns)
         return found, exact

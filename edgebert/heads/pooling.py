@@ -35,9 +35,9 @@ def pool(hidden: np.ndarray, pooling: str) -> np.ndarray:
     ndarray [shape=(H,), dtype=float32]
     """
     if pooling == "cls":
-        return hidden[0]
+        return hidden[0].copy()  # a view would keep the whole batch
     if pooling == "lasttoken":
-        return hidden[-1]
+        return hidden[-1].copy()
     if pooling == "max":
         return hidden.max(axis=0)
     if pooling == "weightedmean":

@@ -86,6 +86,8 @@ def rank(
     cut: Cut,
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
     """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
+    if top_k is not None and (type(top_k) is not int or top_k < 1):
+        raise InputError(f"top_k is {top_k!r}, expected a number of documents from 1 on, or None for all")
     if num_labels != 1:
         raise InputError(
             f"the model has {num_labels} labels, expected one: a cross-encoder, which was trained to score a query and"

@@ -42,6 +42,7 @@ def tag(
     """Do what `edgebert.Model.tag` says."""
     if strategy not in STRATEGIES:
         raise InputError(f"aggregation_strategy is {strategy!r}, expected one of {', '.join(STRATEGIES)}")
+    left_out = set(ignored)
     contents = runner.contents(texts, offsets=True)
     windows, owners, extents = runner.cut(contents, cut)
     own: list[tuple[int, int]] = []
@@ -60,8 +61,6 @@ def tag(
     for text, content, values, count in zip(texts, contents, scores, seen, strict=True):
         continues = runner.tokenizer.continues(text, content)[:count]
         results.append(
-            entities(
-                text, values, content.starts[:count], content.ends[:count], continues, labels, strategy, set(ignored)
-            )
+            entities(text, values, content.starts[:count], content.ends[:count], continues, labels, strategy, left_out)
         )
     return results, extents

@@ -10,8 +10,7 @@ import numpy as np
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.classification import pool_windows, softmax
-from edgebert.runner import Cut, Extent, Runner, Text
-from edgebert.tasks.classify import pair_logits
+from edgebert.runner import Cut, Extent, Runner
 
 __all__ = ["HYPOTHESIS", "by_entailment", "by_similarity", "descriptions_of", "entailment_of"]
 
@@ -55,20 +54,22 @@ def by_entailment(
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
     """Score each label by whether a sentence about it follows from the text, as transformers' pipeline does.
 
-    Windows are cut from the text, which is the first of each pair: so it is the text that is tokenized anew for each.
+    Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest sentence.
     """
     try:
         hypotheses = [template.format(description) for description in labels.values()]
-    except (IndexError, KeyError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, ValueError) as error:
         raise InputError(f"hypothesis_template is {template!r}, expected a text with {{}} in it") from error
     if len(set(hypotheses)) < len(hypotheses):
         raise InputError(f"hypothesis_template is {template!r}, expected a text with {{}} in it")
+    described = runner.contents(hypotheses)
+    longest = max(described, key=lambda content: len(content.ids))
     results, extents = [], []
-    for text in texts:
-        pieces, extent = _pieces(runner, text, hypotheses, cut)
-        pairs: list[Text] = [(piece, hypothesis) for piece in pieces for hypothesis in hypotheses]
-        each, _ = pair_logits(runner, head, pairs, Cut(truncate=True))
-        logits = np.stack([rows[0] for rows in each]).reshape(len(pieces), len(hypotheses), -1)
+    for text, content in zip(texts, runner.contents(texts), strict=True):
+        cuts, _, (extent,) = runner.cut([content], cut, [longest])
+        pieces = [content.part(window.first, window.last) for window in cuts]
+        pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in described]
+        logits = runner.first_logits(pairs, head.logits).reshape(len(pieces), len(hypotheses), -1)
         if multi_label or len(hypotheses) == 1:
             other = -1 if entailment == 0 else 0
             values = softmax(logits[..., [other, entailment]])[..., 1]
@@ -77,16 +78,6 @@ def by_entailment(
         results.append(_ranked(text, list(labels), pool_windows(values, pool)))
         extents.append(extent)
     return results, extents
-
-
-def _pieces(runner: Runner, text: str, hypotheses: Sequence[str], cut: Cut) -> tuple[list[str], Extent]:
-    """Cut a text where it does not fit beside the longest hypothesis."""
-    longest = max(runner.contents(hypotheses), key=lambda content: len(content.ids))
-    content = runner.tokenizer.content(text, offsets=True)
-    windows, _, (extent,) = runner.cut([content], cut, [longest])
-    if len(windows) == 1 and not extent.truncated:
-        return [text], extent
-    return [text[content.starts[w.first] : content.ends[w.last - 1]] for w in windows], extent
 
 
 def by_similarity(

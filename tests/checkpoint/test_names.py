@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.families import FAMILIES
@@ -173,3 +176,18 @@ def test_heads_of_pretraining_beside_a_classifier_are_left_out(classifier):
     folder, write = classifier
     write(arrays_of("classifier") | {"cls.predictions.bias": np.zeros(199, np.float32)})
     assert open_checkpoint(folder).heads == ("sequence_classification",)
+
+
+def test_a_pooler_left_beside_a_classifier_with_a_dense_layer_of_its_own(tmp_path):
+    """As many RoBERTa classifiers have it: transformers does not use it either."""
+    folder = tmp_path / "roberta"
+    shutil.copytree(GOLDEN / "families" / "roberta-classifier", folder)
+    arrays = load_file(folder / "model.safetensors")
+    stale = {f"roberta.pooler.dense.{part}": np.full(shape, 7, np.float16) for part, shape in SHAPES.items()}
+    write_safetensors(folder / "model.safetensors", arrays | stale)
+    checkpoint = open_checkpoint(folder)
+    assert checkpoint.heads == ("sequence_classification",)
+    assert (checkpoint.tensors["pooler.dense.weight"] == arrays["classifier.dense.weight"]).all()
+
+
+SHAPES = {"weight": (24, 24), "bias": (24,)}

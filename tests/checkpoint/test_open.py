@@ -130,7 +130,7 @@ def test_fifty_classes_with_two_names_are_numbered(classifier):
         (None, 2, "single_label_classification"),
         ("multi_label_classification", 3, "multi_label_classification"),
         ("regression", 3, "regression"),
-        ("single_label_classification", 1, "single_label_classification"),
+        ("single_label_classification", 1, "multi_label_classification"),
     ],
 )
 def test_problem_types(classifier, said, rows, problem_type):

@@ -230,3 +230,10 @@ def test_dense_modules_that_are_refused(folder):
     write_dense(folder, weight)
     (folder / "2_Dense" / "model.safetensors").unlink()
     assert "2_Dense has no weights" in open_refusal(folder)
+
+
+def test_a_dense_module_of_other_inputs_than_it_gets(folder):
+    """The kernel would read beyond its weight."""
+    write_modules(folder, "Transformer", "Pooling", "Dense")
+    write_dense(folder, np.zeros((20, 8), np.float32), in_features=8)
+    assert "in_features 8, expected 48: what comes before it" in open_refusal(folder)

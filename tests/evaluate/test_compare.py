@@ -235,3 +235,14 @@ def test_the_reference_gives_a_receipt_too(monkeypatch, golden_files):
     checkpoint = open_checkpoint(GOLDEN / "encoder")
     side = Side(open_backend(checkpoint.config, description.tensors, 1, 4096), description.tensors)
     assert compare(checkpoint, side, TEXTS).pooled_cosines.min() > 0.998
+
+
+def test_a_model_of_one_label_is_judged_too():
+    """The argmax of one logit never changes; which half of the texts a text is in does."""
+    checkpoint = open_checkpoint(GOLDEN / "families" / "roberta-classifier")
+    tensors = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
+    texts = evaluation_texts()
+    itself = Side(Float32Backend(checkpoint.config, tensors), tensors)
+    assert compare(checkpoint, itself, texts).agreement == 1
+    turned = tensors | {"classifier.weight": -tensors["classifier.weight"]}
+    assert compare(checkpoint, Side(itself.backend, turned), texts).agreement < 0.7

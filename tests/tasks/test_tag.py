@@ -143,3 +143,9 @@ def test_spans_cross_from_window_to_window(model_of, name):
 def test_what_is_no_strategy(model_of):
     with pytest.raises(InputError, match="aggregation_strategy is 'last', expected one of none, simple, first"):
         model_of("bert-token").tag(["a"], "last")
+
+
+def test_labels_to_ignore_may_come_from_a_generator(model_of):
+    model = model_of("bert-token")
+    texts = ["Alice and Bob", "the film"] * 2
+    assert model.tag(texts, ignore_labels=(label for label in LABELS)) == model.tag(texts, ignore_labels=LABELS)

@@ -133,3 +133,18 @@ def test_a_book_of_a_million_words_in_bounded_memory(model_of, run_python, name)
     assert windows > 10_000
     # The text itself, its ids, and where each token stands: some 30 bytes a token, whatever the model.
     assert peak - small < 250, f"{peak} MiB against {small} MiB for a fiftieth of it"
+
+
+def test_a_long_text_for_labels_that_nobody_trained_is_seen_whole(model_of):
+    """Of pieces of words too: a window keeps its tokens, whatever its text would be tokenized to."""
+    model = model_of("bert-classifier")
+    found, (extent,) = extents_of(model.classify, ["a " + "filming " * 200], labels=["good", "bad"])
+    assert not extent.truncated
+    assert extent.windows > 5
+    assert sum(found[0]["scores"]) == pytest.approx(1)
+
+
+def test_an_empty_second_text_takes_nothing_from_the_first(model_of):
+    model = model_of("bert-classifier")
+    _, (extent,) = extents_of(model.classify, [("a " * 93, "")])
+    assert (extent.tokens, extent.truncated) == (96, False)
