@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebert.errors import CheckpointError
 
-__all__ = ["ACTIVATIONS", "BertConfig"]
+__all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig"]
 
 ACTIVATIONS = {
     "gelu": "erf",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgebert.artifact import damaged, read_artifact
-from edgebert.config import ACTIVATIONS, BertConfig
+from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.classification import FUNCTIONS
@@ -138,7 +138,7 @@ class Description:
             faults.append(f"problem_type is {self.problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
         if not 3 <= self.max_length <= longest:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
-        activations = ("", "tanh", "relu", *ACTIVATIONS)
+        activations = ("", *HEAD_ACTIVATIONS)
         try:
             sizes = [(N, K) for N, K, _ in self.dense]
             widths = [self.config.hidden_size, *(N for N, _ in sizes)]

@@ -42,6 +42,11 @@ def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
     return pool_windows(scores(logits, function), pool)
 
 
+def _check_top_k(top_k: int | None, things: str) -> None:
+    if top_k is not None and (type(top_k) is not int or top_k < 1):
+        raise InputError(f"top_k is {top_k!r}, expected a number of {things} from 1 on, or None for all")
+
+
 def classify(
     runner: Runner,
     head: Head,
@@ -54,8 +59,7 @@ def classify(
     cut: Cut,
 ) -> tuple[list[Any], list[Extent]]:
     """Do what `edgebert.Model.classify` says."""
-    if top_k is not None and (type(top_k) is not int or top_k < 1):
-        raise InputError(f"top_k is {top_k!r}, expected a number of labels from 1 on, or None for all")
+    _check_top_k(top_k, "labels")
     if function is not None and function not in FUNCTIONS.values():
         raise InputError(f"function_to_apply is {function!r}, expected one of {', '.join(FUNCTIONS.values())}")
     if pool not in POOLS:
@@ -86,8 +90,7 @@ def rank(
     cut: Cut,
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
     """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
-    if top_k is not None and (type(top_k) is not int or top_k < 1):
-        raise InputError(f"top_k is {top_k!r}, expected a number of documents from 1 on, or None for all")
+    _check_top_k(top_k, "documents")
     if num_labels != 1:
         raise InputError(
             f"the model has {num_labels} labels, expected one: a cross-encoder, which was trained to score a query and"
