@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.engines import ENGINES, thread_environment
+from benchmarks.hold import HOLDS, hold
 
 __all__ = ["Entry", "Worker", "WorkerError", "add_peer_options", "entries", "open_workers", "print_engines"]
 
@@ -153,6 +154,7 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has the peers")
     peers = [name for name in ENGINES if name != "edgebert"]
     parser.add_argument("--engines", default=",".join(peers), help=f"peers to measure, of {', '.join(peers)}")
+    parser.add_argument("--hold", choices=HOLDS, help="let every engine use no newer instructions than these")
 
 
 def entries(args: argparse.Namespace, families: list[str] | None = None) -> list[Entry]:
@@ -164,10 +166,12 @@ def entries(args: argparse.Namespace, families: list[str] | None = None) -> list
     families : list of str, optional
         Instruction families to force, an entry each, after edgebert's own choice.
     """
-    found = [Entry("edgebert", "edgebert", args.model, sys.executable, {})]
+    held = {"EDGEBERT_FAMILY": args.hold} if args.hold else {}
+    found = [Entry("edgebert", "edgebert", args.model, sys.executable, held)]
     for family in families or []:
-        variables = {"EDGEBERT_FAMILY": family}
-        found.append(Entry(f"edgebert {family}", "edgebert", args.model, sys.executable, variables))
+        forced = {"EDGEBERT_FAMILY": family}
+        found.append(Entry(f"edgebert {family}", "edgebert", args.model, sys.executable, forced))
+    variables = hold(args.hold, args.peer_python, args.peers / "held") if args.hold and args.peers else {}
     for name in args.engines.split(",") if args.peers else []:
         if name not in ENGINES:
             raise SystemExit(f"error: --engines names {name!r}, expected some of {', '.join(ENGINES)}")
@@ -175,5 +179,5 @@ def entries(args: argparse.Namespace, families: list[str] | None = None) -> list
         if not model.exists():
             print(f"left out: {name}: {model} does not exist; run benchmarks.prepare")
             continue
-        found.append(Entry(name, name, model, args.peer_python, {}))
+        found.append(Entry(name, name, model, args.peer_python, variables))
     return found
