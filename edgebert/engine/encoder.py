@@ -123,7 +123,9 @@ class Encoder:
             self.encode(batch)
         finally:
             plan["clock"] = 0
-        records = self._stages.reshape(-1, STAGE_BYTES)[:, TIME_OFFSET : TIME_OFFSET + 16].copy().view(np.int64)
+        records = (
+            self._stages.reshape(len(self._stage_names), -1)[:, TIME_OFFSET : TIME_OFFSET + 16].copy().view(np.int64)
+        )
         ends = records[:, 0] + 1e-9 * records[:, 1]
         names = self._stage_names
         return list(zip(names, np.diff(ends, prepend=begin).tolist(), strict=True))
@@ -190,7 +192,7 @@ class Encoder:
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._reserve(scratch * self._team.size, np.uint8)
         plan["threads"] = self._team.size
-        self._stages = aligned_empty(len(self._stage_names) * STAGE_BYTES, np.uint8)
+        self._stages = aligned_empty(len(self._stage_names) * (1 + self._team.size) * STAGE_BYTES, np.uint8)
         plan["stages"] = self._address(self._stages)
         plan["yield_processor"] = _yield_address()
 

@@ -34,7 +34,7 @@ def encode(plan_address, epoch, thread):
     atomic_add(plan.active, 1)
     if atomic_load(plan.epoch) == epoch:
         configure_tiles()
-        forward(plan, plan.scratch + thread * plan.scratch_bytes)
+        forward(plan, thread)
         release_tiles()
     atomic_add(plan.active, -1)
     if thread == 0:
@@ -46,33 +46,36 @@ def encode(plan_address, epoch, thread):
 
 
 @kernel
-def forward(plan, scratch):
+def forward(plan, thread):
     """Embed; then in each layer project, attend, add and normalise, feed forward, add and normalise."""
+    scratch = plan.scratch + thread * plan.scratch_bytes
     first = layer_at(plan.layers).query_key_value
     if plan.embeddings_project == 0:
         stream = plan.embeddings_norm
-        stage = embed(plan, np.int64(0), plan.hidden, first)
+        stage = embed(plan, thread, np.int64(0), plan.hidden, first)
     else:
         stream = plan.projected_norm
         linear, hidden = plan.embeddings_project, plan.hidden
-        stage = embed(plan, np.int64(0), plan.narrow, linear)
-        stage = project(plan, stage, linear, plan.quantized, plan.row_scale, plan.row_zero, hidden, scratch)
-        stage = quantize_rows(plan, stage, hidden, plan.hidden_stride, plan.hidden_stride, first)
+        stage = embed(plan, thread, np.int64(0), plan.narrow, linear)
+        stage = project(plan, thread, stage, linear, plan.quantized, plan.row_scale, plan.row_zero, hidden, scratch)
+        stage = quantize_rows(plan, thread, stage, hidden, plan.hidden_stride, plan.hidden_stride, first)
     for i in range(plan.num_hidden_layers):
         layer = layer_at(plan.layers + i * LAYER_BYTES)
-        stage = project_query_key_value(plan, stage, layer.query_key_value, scratch)
-        stage = attend_within_sequences(plan, stage, scratch)
+        stage = project_query_key_value(plan, thread, stage, layer.query_key_value, scratch)
+        stage = attend_within_sequences(plan, thread, stage, scratch)
         width, narrow = plan.num_attention_heads * plan.head_dim, plan.narrow
-        stage = quantize_rows(plan, stage, narrow, width, plan.context_stride, layer.attention_output)
+        stage = quantize_rows(plan, thread, stage, narrow, width, plan.context_stride, layer.attention_output)
         stage = project(
-            plan, stage, layer.attention_output, plan.quantized, plan.row_scale, plan.row_zero, narrow, scratch
+            plan, thread, stage, layer.attention_output, plan.quantized, plan.row_scale, plan.row_zero, narrow, scratch
         )
-        stage = add_and_norm(plan, stage, stream, layer.attention_norm, layer.intermediate)
-        stage = feed_forward(plan, stage, layer, scratch)
-        stage = project(plan, stage, layer.output, plan.inner, plan.inner_scale, plan.inner_zero, narrow, scratch)
+        stage = add_and_norm(plan, thread, stage, stream, layer.attention_norm, layer.intermediate)
+        stage = feed_forward(plan, thread, stage, layer, scratch)
+        stage = project(
+            plan, thread, stage, layer.output, plan.inner, plan.inner_scale, plan.inner_zero, narrow, scratch
+        )
         # The last layer's output has no reader; it is quantized like the others, for its own.
         following = layer_at(plan.layers + min(i + 1, plan.num_hidden_layers - 1) * LAYER_BYTES)
-        stage = add_and_norm(plan, stage, layer.attention_norm, layer.output_norm, following.query_key_value)
+        stage = add_and_norm(plan, thread, stage, layer.attention_norm, layer.output_norm, following.query_key_value)
         stream = layer.output_norm
 
 
@@ -83,7 +86,7 @@ def row_tasks(plan):
 
 
 @kernel
-def embed(plan, stage, out, reader):
+def embed(plan, thread, stage, out, reader):
     """Embed and normalise every token into float32 rows `out`, and quantize it for the linear layer `reader`."""
     norm = norm_at(plan.embeddings_norm)
     stride = plan.embedding_stride
@@ -91,7 +94,7 @@ def embed(plan, stage, out, reader):
     if plan.word_groups != 0:
         word_bytes, word_scales = stride // 2, 4 * plan.word_groups
     tasks = row_tasks(plan)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
             word = load_index(plan.input_ids + 4 * t)
@@ -109,16 +112,16 @@ def embed(plan, stage, out, reader):
             )
             layer_norm(row, plan.embedding_size, stride, norm.weight, norm.bias, plan.layer_norm_eps)
             quantize(plan, row, stride, stride, reader, t)
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def project_query_key_value(plan, stage, linear, scratch):
+def project_query_key_value(plan, thread, stage, linear, scratch):
     """Multiply the quantized rows by the three projections of attention, and quantize every head."""
     heads = plan.num_attention_heads
     tasks = project_heads_tasks(plan.tokens, 3 * heads, plan.head_dim, plan.threads)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         project_heads(
             plan.quantized,
@@ -136,15 +139,15 @@ def project_query_key_value(plan, stage, linear, scratch):
             task,
             plan.threads,
         )
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def attend_within_sequences(plan, stage, scratch):
+def attend_within_sequences(plan, thread, stage, scratch):
     """Attend, from query, key and value to the context in the narrow buffer."""
     tasks = attend_tasks(plan.sequences, plan.num_attention_heads, plan.threads)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         attend(
             plan.heads,
@@ -165,27 +168,27 @@ def attend_within_sequences(plan, stage, scratch):
             task,
             plan.threads,
         )
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def quantize_rows(plan, stage, x, size, stride, reader):
+def quantize_rows(plan, thread, stage, x, size, stride, reader):
     """Quantize float32 rows of `size` values, `stride` apart, for the linear layer `reader`."""
     tasks = row_tasks(plan)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
             quantize(plan, x + 4 * t * stride, size, stride, reader, t)
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def project(plan, stage, linear, x, x_scale, x_zero, out, scratch):
+def project(plan, thread, stage, linear, x, x_scale, x_zero, out, scratch):
     """Multiply quantized rows by a linear layer of as many outputs as the hidden size into `out`."""
     tasks = matmul_tasks(plan.tokens, plan.hidden_stride, plan.threads)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         matmul(
             x,
@@ -199,17 +202,17 @@ def project(plan, stage, linear, x, x_scale, x_zero, out, scratch):
             task,
             plan.threads,
         )
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def feed_forward(plan, stage, layer, scratch):
+def feed_forward(plan, thread, stage, layer, scratch):
     """Multiply the quantized rows by the intermediate layer, activate, and quantize for the output layer."""
     output = linear_at(layer.output)
     groups = output.groups
     tasks = expand_tasks(plan.tokens, groups, plan.threads)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         expand(
             plan.quantized,
@@ -228,12 +231,12 @@ def feed_forward(plan, stage, layer, scratch):
             task,
             plan.threads,
         )
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 
 @kernel
-def add_and_norm(plan, stage, before, after, reader):
+def add_and_norm(plan, thread, stage, before, after, reader):
     """Add the narrow buffer to the residual stream, normalise, and quantize every row for the linear layer `reader`.
 
     `before` is the address of the LayerNorm that the stream comes from, `after` of the one it goes through.
@@ -242,14 +245,14 @@ def add_and_norm(plan, stage, before, after, reader):
     norm = norm_at(after)
     stride = plan.hidden_stride
     tasks = row_tasks(plan)
-    task = draw(plan.stages, stage)
+    task = draw(plan, stage, tasks, thread)
     while task < tasks:
         for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
             row = plan.hidden + 4 * t * stride
             add_row(row, smoothing, plan.narrow + 4 * t * stride, stride)
             layer_norm(row, plan.hidden_size, stride, norm.weight, norm.bias, plan.layer_norm_eps)
             quantize(plan, row, stride, stride, reader, t)
-        task = finish_and_draw(plan.stages, stage)
+        task = finish_and_draw(plan, stage, tasks, thread)
     return complete(plan, stage, tasks)
 
 

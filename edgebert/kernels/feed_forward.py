@@ -2,16 +2,25 @@
 
 from edgebert.kernels.activation import activate
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.matmul import TILE_BYTES, linear_at, matmul_block, row_blocks
+from edgebert.kernels.matmul import ROWS, TILE_BYTES, linear_at, matmul_block
 from edgebert.kernels.quantize_rows import quantize_range
-from edgebert.kernels.schedule import share
+from edgebert.kernels.schedule import row_blocks, share
 from edgebert.kernels.simd.families import LANES
+
+
+@kernel
+def expand_blocks(M, groups, parts):
+    """Return into how many blocks the rows are cut when each gives `groups` tasks, so that `parts` threads have some."""
+    blocks = row_blocks(M, parts)
+    if parts > 1 and blocks * groups < 2 * parts:
+        blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + groups - 1) // groups))
+    return blocks
 
 
 @kernel
 def expand_tasks(M, groups, parts):
     """Return the number of tasks of `expand` for a team of `parts` threads; `groups` are its outputs'."""
-    return row_blocks(M, groups, parts) * groups
+    return expand_blocks(M, groups, parts) * groups
 
 
 @kernel
@@ -27,8 +36,8 @@ def expand(
     `quantize_rows`.
     """
     linear = linear_at(linear_address)
-    blocks = row_blocks(M, groups, parts)
-    block, g = task % blocks, task // blocks
+    blocks = expand_blocks(M, groups, parts)
+    block, g = task // groups, task % groups
     m = share(M, block, blocks)
     rows = share(M, block + 1, blocks) - m
     first = g * group

@@ -4,9 +4,9 @@ import numpy as np
 
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import TILE_BYTES, linear_at, matmul_block
-from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST
+from edgebert.kernels.plan import GROUP_LARGEST
 from edgebert.kernels.quantize_rows import ROUND, ROUND_BITS, SMALLEST
-from edgebert.kernels.schedule import TASKS_PER_THREAD, share
+from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     absolute,
@@ -84,7 +84,7 @@ def quantize_heads(x, x_row, rows, head_dim, slot, heads, out, out_row, scale, o
 @kernel
 def slot_ranges(M, slots, head_dim, parts):
     """Return into how many ranges the heads of query, key and value are cut for each block of rows."""
-    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    blocks = row_blocks(M, parts)
     ranges = (slots * head_dim + GROUP_LARGEST - 1) // GROUP_LARGEST
     if parts > 1:
         ranges = max(ranges, (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
@@ -94,7 +94,7 @@ def slot_ranges(M, slots, head_dim, parts):
 @kernel
 def project_heads_tasks(M, slots, head_dim, parts):
     """Return the number of tasks of `project_heads` for a team of `parts` threads."""
-    return (M + BLOCK_ROWS - 1) // BLOCK_ROWS * slot_ranges(M, slots, head_dim, parts)
+    return row_blocks(M, parts) * slot_ranges(M, slots, head_dim, parts)
 
 
 @kernel
@@ -110,8 +110,8 @@ def project_heads(
     linear = linear_at(linear_address)
     slots = 3 * heads
     ranges = slot_ranges(M, slots, head_dim, parts)
-    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
-    block, part = task % blocks, task // blocks
+    blocks = row_blocks(M, parts)
+    block, part = task // ranges, task % ranges
     m = share(M, block, blocks)
     rows = share(M, block + 1, blocks) - m
     first = share(slots, part, ranges)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import BLOCK_ROWS, LINEAR
-from edgebert.kernels.schedule import TASKS_PER_THREAD, share
+from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
 from edgebert.kernels.simd.families import LANES, current
 from edgebert.kernels.simd.ops import record
 from edgebert.kernels.simd.tile import PANEL_BYTES, linear_tile
@@ -66,18 +66,9 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
 
 
 @kernel
-def row_blocks(M, columns, parts):
-    """Return into how many blocks M rows are cut when each gives `columns` tasks, so that `parts` threads have some."""
-    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
-    if parts > 1 and blocks * columns < 2 * parts:
-        blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + columns - 1) // columns))
-    return blocks
-
-
-@kernel
 def column_ranges(M, N, parts):
     """Return into how many ranges of columns each block of rows is cut, so that `parts` threads have tasks."""
-    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
+    blocks = row_blocks(M, parts)
     groups = (N // LANES + PANELS - 1) // PANELS
     if parts == 1:
         return np.int64(1)
@@ -87,7 +78,7 @@ def column_ranges(M, N, parts):
 @kernel
 def matmul_tasks(M, N, parts):
     """Return the number of tasks of a matmul for a team of `parts` threads."""
-    return (M + BLOCK_ROWS - 1) // BLOCK_ROWS * column_ranges(M, N, parts)
+    return row_blocks(M, parts) * column_ranges(M, N, parts)
 
 
 @kernel
@@ -102,9 +93,8 @@ def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task
     panels = linear.N // LANES
     ranges = column_ranges(M, linear.N, parts)
     groups = (panels + PANELS - 1) // PANELS
-    blocks = (M + BLOCK_ROWS - 1) // BLOCK_ROWS
-    # Tasks that follow each other share their columns, and so the weights in the cache.
-    block, columns = task % blocks, task // blocks
+    blocks = row_blocks(M, parts)
+    block, columns = task // ranges, task % ranges
     first = share(groups, columns, ranges) * PANELS
     last = min(share(groups, columns + 1, ranges) * PANELS, panels)
     m = share(M, block, blocks)

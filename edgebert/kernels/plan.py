@@ -19,7 +19,6 @@ __all__ = [
     "CODE_TANH",
     "DEPTH",
     "EMBED_STAGES",
-    "FINISHED_OFFSET",
     "GROUP_LARGEST",
     "INT4_GROUP",
     "LANES",
@@ -68,8 +67,9 @@ STAGES = (
 EMBED_STAGES = ("embed",)
 PROJECTED_EMBED_STAGES = ("embed", "project_embeddings", "quantize_embeddings")
 """What comes before the first layer, without and with a projection of the embeddings."""
-STAGE_BYTES, FINISHED_OFFSET, TIME_OFFSET = 128, 64, 96
-"""Two counters for each stage, int64, on a cache line each; and when it was finished: int64 seconds, nanoseconds."""
+STAGE_BYTES, TIME_OFFSET = 64, 32
+"""A record for each stage: the tasks finished, int64; and when all were: int64 seconds, nanoseconds. Behind it follows
+a record of the same size for each thread: the tasks drawn of its share. Each is a cache line."""
 
 ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH}
 """Name of an activation -> what `PLAN["activation"]` holds."""
@@ -157,7 +157,7 @@ PLAN = np.dtype(
         ("scratch_bytes", np.int64),  # size of a piece
         # the team
         ("threads", np.int64),
-        ("stages", _ADDRESS),  # a record of STAGE_BYTES for each stage: tasks drawn, tasks finished
+        ("stages", _ADDRESS),  # records of STAGE_BYTES, 1 + threads for each stage
         ("epoch", _ADDRESS),  # int64: which forward pass is on
         ("active", _ADDRESS),  # int64: how many threads are in it
         ("yield_processor", _ADDRESS),  # a C function

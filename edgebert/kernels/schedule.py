@@ -1,16 +1,19 @@
 """How the threads of a team share a forward pass: by stages, and in a stage by tasks that they draw.
 
-No thread is waited for, only tasks: one that the operating system holds up (another program has its core, it has
+Each thread begins with its own share, which lies in its cache, and helps the others then. No thread is waited for, only tasks: one that the operating system holds up (another program has its core, it has
 not woken yet) costs no more than the task that it may be at, and one that comes late runs through what is over.
 """
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import FINISHED_OFFSET, STAGE_BYTES, TIME_OFFSET
+from edgebert.kernels.plan import BLOCK_ROWS, STAGE_BYTES, TIME_OFFSET
 from edgebert.kernels.simd.ops import atomic_add, atomic_load, call, pause, read_clock
 
 SPINS_PER_YIELD = 256
 SPINS = 4096
 """Looks at a counter before the processor is offered to other threads: about 0.1 ms."""
+
+FEWEST_ROWS = 16
+"""Rows of a block at least: with fewer, reading the weights for each block costs more than sharing their columns."""
 
 TASKS_PER_THREAD = 4
 """At least so many tasks for each thread, where the work can be cut: a slow one does not hold up the rest."""
@@ -23,23 +26,49 @@ def share(count, part, parts):
 
 
 @kernel
-def draw(stages, stage):
-    """Draw the next task of a stage; at or beyond the number of its tasks there are none left."""
-    return atomic_add(stages + stage * STAGE_BYTES, 1)
+def row_blocks(M, parts):
+    """Return into how many blocks M rows are cut: as many for each of `parts` threads, which keeps them in its cache."""
+    for_each = (M + BLOCK_ROWS * parts - 1) // (BLOCK_ROWS * parts)
+    return max(min(for_each * parts, M // FEWEST_ROWS), 1)
 
 
 @kernel
-def finish_and_draw(stages, stage):
+def stage_record(plan, stage):
+    """Return the address of what is counted of a stage."""
+    return plan.stages + stage * STAGE_BYTES * (1 + plan.threads)
+
+
+@kernel
+def draw(plan, stage, tasks, thread):
+    """Draw the next task of a stage, one of the thread's own share while there are any; `tasks` when none are left.
+
+    Tasks are numbered along the rows of a batch: so a thread meets the rows that it has in its cache again.
+    """
+    for i in range(plan.threads):
+        owner = (thread + i) % plan.threads
+        begin = share(tasks, owner, plan.threads)
+        count = share(tasks, owner + 1, plan.threads) - begin
+        drawn = stage_record(plan, stage) + STAGE_BYTES * (1 + owner)
+        # Looked at before it is written: the others need not fetch the line again for nothing.
+        if atomic_load(drawn) < count:
+            task = atomic_add(drawn, 1)
+            if task < count:
+                return begin + task
+    return tasks
+
+
+@kernel
+def finish_and_draw(plan, stage, tasks, thread):
     """Say that a task is finished and its results can be read; draw the next."""
-    atomic_add(stages + stage * STAGE_BYTES + FINISHED_OFFSET, 1)
-    return draw(stages, stage)
+    atomic_add(stage_record(plan, stage), 1)
+    return draw(plan, stage, tasks, thread)
 
 
 @kernel
 def complete(plan, stage, tasks):
     """Wait until all tasks of a stage are finished; return the number of the next stage."""
-    record = plan.stages + stage * STAGE_BYTES
-    wait_for(record + FINISHED_OFFSET, tasks, plan.yield_processor)
+    record = stage_record(plan, stage)
+    wait_for(record, tasks, plan.yield_processor)
     if plan.clock != 0:
         read_clock(plan.clock, record + TIME_OFFSET)
     return stage + 1

@@ -22,7 +22,7 @@ __all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"
 
 OnProgress = Callable[[int, int], object]
 
-FINER_ABOVE = 8e-5
+FINER_ABOVE = 9.5e-5
 """Error of a linear layer's outputs, as a share of their energy, from which on its inputs get finer groups."""
 
 _OUTPUTS = 1 << 13

@@ -71,22 +71,21 @@ def test_the_first_thread_waits_until_the_others_have_left(encoder):
 def test_a_stage_waits_for_tasks_that_another_thread_has_drawn(encoder):
     """And goes on when they are finished: a task drawn, and not finished yet, is counted by hand."""
     epoch = int(encoder._team.epoch[0])
-    stages = encoder._stages.view(np.int64).reshape(-1, STAGE_BYTES // 8)
+    threads = encoder._team.size
+    stages = encoder._stages.view(np.int64).reshape(-1, 1 + threads, STAGE_BYTES // 8)[..., 0]
     encoder._stages[:] = 0
     call(encoder, epoch, 1)
-    counters = stages[0].copy()
-    drawn, finished = (int(i) for i in np.flatnonzero(counters))
-    tasks = counters[finished]
-    assert counters[drawn] == tasks + 1, "the draw that found none left"
+    tasks, *drawn = stages[0]
+    assert sum(drawn) == tasks, "its own share, and then the other's"
 
     encoder._stages[:] = 0
-    stages[0, drawn] = 1  # task 0 is taken
+    stages[0, 1] = 1  # the first task of the first thread's share is taken
     second = threading.Thread(target=call, args=(encoder, epoch, 1), daemon=True)
     second.start()
     second.join(0.3)
     assert second.is_alive()
-    assert stages[0, finished] == tasks - 1
+    assert stages[0, 0] == tasks - 1
     assert not stages[1].any(), "the next stage reads what is not there yet"
-    stages[0, finished] += 1
+    stages[0, 0] += 1
     second.join(PATIENCE)
     assert not second.is_alive()
