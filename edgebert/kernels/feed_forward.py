@@ -10,7 +10,7 @@ from edgebert.kernels.simd.families import LANES
 
 @kernel
 def expand_blocks(M, groups, parts):
-    """Return into how many blocks the rows are cut when each gives `groups` tasks, so that `parts` threads have some."""
+    """Return into how many blocks rows are cut when each gives `groups` tasks, so that `parts` threads have some."""
     blocks = row_blocks(M, parts)
     if parts > 1 and blocks * groups < 2 * parts:
         blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + groups - 1) // groups))

@@ -1,7 +1,8 @@
 """How the threads of a team share a forward pass: by stages, and in a stage by tasks that they draw.
 
-Each thread begins with its own share, which lies in its cache, and helps the others then. No thread is waited for, only tasks: one that the operating system holds up (another program has its core, it has
-not woken yet) costs no more than the task that it may be at, and one that comes late runs through what is over.
+Each thread begins with its own share, which lies in its cache, and helps the others then. No thread is waited for, only
+tasks: one that the operating system holds up (another program has its core, it has not woken yet) costs no more than
+the task that it may be at, and one that comes late runs through what is over.
 """
 
 from edgebert.kernels.jit import kernel
@@ -27,7 +28,7 @@ def share(count, part, parts):
 
 @kernel
 def row_blocks(M, parts):
-    """Return into how many blocks M rows are cut: as many for each of `parts` threads, which keeps them in its cache."""
+    """Return into how many blocks M rows are cut: as many for each of `parts` threads, whose cache they stay in."""
     for_each = (M + BLOCK_ROWS * parts - 1) // (BLOCK_ROWS * parts)
     return max(min(for_each * parts, M // FEWEST_ROWS), 1)
 
