@@ -4,21 +4,28 @@
 
     python -m benchmarks.profile --model M.edgebert
 
-A figure is the median of the passes that took least, half of them all, summed over the layers. Beside the matmuls and
-attention stand the multiplications that they do in a second.
+A figure is the median of the passes that took least, half of them all, summed over the layers. Beside the matmuls,
+attention and the whole pass stand the multiplications that they do in a second, and which share that is of the peak:
+of a loop of dot products on registers (`benchmarks.peak`), measured between the passes, times the threads. Attention
+counts each product once, though its softmax's numerators take two.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.environment import print_environment
-from benchmarks.latency import numbers
+from benchmarks.kernels import PEAK_ROUNDS
+from benchmarks.latency import figure, numbers
+from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
 from edgebert.batch import pack
 from edgebert.config import BertConfig
@@ -28,6 +35,9 @@ from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
 
 __all__ = ["macs_of", "stage_seconds"]
+
+BETWEEN = 10
+"""Passes between two measurements of the peak."""
 
 
 def macs_of(config: BertConfig, tokens: int) -> dict[str, int]:
@@ -43,11 +53,13 @@ def macs_of(config: BertConfig, tokens: int) -> dict[str, int]:
     return {name: config.num_hidden_layers * tokens * macs for name, macs in layer.items()}
 
 
-def stage_seconds(encoder: Encoder, ids: list[int], passes: int) -> dict[str, float]:
-    """Return the seconds of each stage, summed over the layers."""
+def stage_seconds(encoder: Encoder, ids: list[int], passes: int, between: Callable[[], object]) -> dict[str, float]:
+    """Return the seconds of each stage, summed over the layers; `between` is called from time to time."""
     batch = pack([ids])
     profiles = []
-    for _ in range(passes + 3):
+    for i in range(passes + 3):
+        if i % BETWEEN == 0:
+            between()
         stages: dict[str, float] = defaultdict(float)
         for name, seconds in encoder.profile(batch):
             stages[name] += seconds
@@ -72,24 +84,50 @@ def main() -> None:
     description = Description(args.model)
     config, family = description.config, choose_family()
     library = load_library(family)
+    peak = Peak(family)
     results = []
     for threads in args.threads:
         encoder = Encoder(config, description.tensors, library, threads, max(args.lengths))
-        columns = {n: stage_seconds(encoder, [1 + i % 900 for i in range(n)], args.passes) for n in args.lengths}
+        columns: dict[int, dict[str, float]] = {}
+        peaks: dict[int, float] = {}
+        for n in args.lengths:
+            bursts: list[float] = []
+            measure_peak = partial(_time_peak, peak, bursts)
+            columns[n] = stage_seconds(encoder, [1 + i % 900 for i in range(n)], args.passes, measure_peak)
+            peaks[n] = threads * peak.macs(PEAK_ROUNDS) / figure(bursts) / 1e9
         rows = []
         for name in next(iter(columns.values())):
             cells = []
             for tokens, stages in columns.items():
                 seconds, macs = stages[name], macs_of(config, tokens).get(name, 0)
-                share = 100 * seconds / sum(stages.values())
-                rate = f", {macs / seconds / 1e9:.0f} GMAC/s" if macs else ""
-                cells.append(f"{1e6 * seconds:.0f} ({share:.0f} %{rate})")
+                cells.append(_cell(seconds, macs, peaks[tokens], seconds / sum(stages.values())))
                 results.append({"threads": threads, "tokens": tokens, "stage": name, "s": seconds, "macs": macs})
             rows.append([name, *cells])
-        rows.append(["all", *(f"{1e6 * sum(stages.values()):.0f}" for stages in columns.values())])
-        print(f"microseconds, threads={threads}, family={family}\n")
+        whole = [
+            _cell(sum(stages.values()), sum(macs_of(config, tokens).values()), peaks[tokens])
+            for tokens, stages in columns.items()
+        ]
+        rows.append(["all", *whole])
+        rows.append(["peak, GMAC/s", *(f"{peak:.0f}" for peak in peaks.values())])
+        results += [{"threads": threads, "tokens": n, "peak_gmac_per_s": each} for n, each in peaks.items()]
+        print(f"microseconds (share of all, GMAC/s, share of peak), threads={threads}, family={family}\n")
         print_table(["stage", *(f"{tokens} tokens" for tokens in columns)], rows)
     write_json(args.json, environment, profile=results)
+
+
+def _time_peak(peak: Peak, bursts: list[float]) -> None:
+    begin = time.perf_counter()
+    peak(PEAK_ROUNDS)
+    bursts.append(time.perf_counter() - begin)
+
+
+def _cell(seconds: float, macs: int, peak: float, share: float | None = None) -> str:
+    """Write the time of a stage, and what is to be known of it."""
+    notes = [] if share is None else [f"{100 * share:.0f} %"]
+    if macs:
+        rate = macs / seconds / 1e9
+        notes.append(f"{rate:.0f} GMAC/s, {100 * rate / peak:.0f} %")
+    return f"{1e6 * seconds:.0f} ({', '.join(notes)})"
 
 
 if __name__ == "__main__":

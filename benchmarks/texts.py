@@ -1,4 +1,4 @@
-"""Texts to measure on: one a line, or pairs with a human score."""
+"""Texts to measure on: one a line, pairs with a human score, or a table of Orange's with a class and a text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Texts", "read_texts"]
+
+_ORANGE_HEADER = 3
 
 
 class Texts(NamedTuple):
@@ -30,14 +32,17 @@ def read_texts(path: Path) -> Texts:
     Parameters
     ----------
     path : Path
-        A ``.csv`` of ``sentence1,sentence2,score`` without a header, or any other file with one text a line, of
-        which blank lines are dropped.
+        A ``.csv`` of ``sentence1,sentence2,score`` without a header, a ``.tab`` of ``class<TAB>text`` behind the three
+        lines of Orange's header, or any other file with one text a line, of which blank lines are dropped.
 
     Raises
     ------
     ValueError
         When a row of a csv is not two sentences and a number.
     """
+    if path.suffix == ".tab":
+        rows = path.read_text("utf-8").splitlines()[_ORANGE_HEADER:]
+        return Texts([row.partition("\t")[2].strip() for row in rows if row.partition("\t")[2].strip()], [])
     if path.suffix != ".csv":
         return Texts([line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()], [])
     texts, scores = [], []

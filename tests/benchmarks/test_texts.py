@@ -36,3 +36,9 @@ def test_a_random_folder_is_a_model_of_its_shape(folder, model):
     # Random weights, but no model that says the same of everything.
     first, second = loaded.embed(["a good film", "the battery died"])
     assert abs(first - second).max() > 0.01
+
+
+def test_a_table_of_oranges(tmp_path):
+    path = tmp_path / "posts.tab"
+    path.write_text("Category\tText\nd\tstring\nclass\t\nsci.space\tone post\nsci.med\t\nsci.med\tanother\n", "utf-8")
+    assert read_texts(path) == (["one post", "another"], [])

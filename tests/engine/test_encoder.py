@@ -1,9 +1,12 @@
 """The whole forward pass on the golden models: close to transformers' fp32, and to the NumPy reference."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import edgebert
+from edgebert.batch import pack
 from edgebert.engine.processor import REFERENCE, available_families
 from edgebert.runner import TOKEN_BUDGET
 from tests.golden import NAMES, load_inputs, load_outputs
@@ -80,3 +83,21 @@ def test_classes_do_not_depend_on_the_backend(golden_files, monkeypatch, family)
     np.testing.assert_allclose(
         [result["score"] for result in results], [result["score"] for result in expected], atol=0.01
     )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_forward_pass_allocates_nothing_but_its_result(golden_files, threads):
+    """The kernels call no allocator (`test_the_object_stands_alone`); what is left is what Python does around them."""
+    encode = edgebert.load(golden_files["encoder"], threads=threads)._runner.backend.encode
+    batch = pack([[1 + i % 100 for i in range(64)]] * 4)
+    encode(batch)
+    tracemalloc.start()
+    try:
+        encode(batch)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        hidden = encode(batch)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before <= hidden.nbytes + 4096

@@ -3,7 +3,9 @@
 import ctypes
 import json
 import re
+import shutil
 import struct
+import subprocess
 
 import pytest
 
@@ -64,6 +66,41 @@ def test_no_instruction_needs_more_than_the_family_has(emitted):
         widest = next(size for size in ("%tmm", "%zmm", "%ymm", "%xmm") if size in CASES[emitted[0]])
         wider = BIGGER_REGISTERS.get(widest)
         assert wider is None or not re.search(wider, assembly)
+
+
+PREDICTIONS = {
+    "avx512_vnni": ("cascadelake", "icelake-server"),
+    "avx_vnni": ("alderlake",),
+    "avx2": ("haswell", "znver2", "znver3"),
+}
+"""Family -> processors whose ports llvm-mca knows well enough."""
+DOTS = r"^.*\b(?:vpdpbusd|vpmaddubsw|vpmaddwd|vpaddw|vpaddd)\s.*$"
+ITERATIONS = 200
+
+
+def predict(code, cpu):
+    """Let llvm-mca predict a loop's body: (cycles of an iteration, the limit of its ports)."""
+    command = ["llvm-mca", f"-mcpu={cpu}", f"-iterations={ITERATIONS}"]
+    said = subprocess.run(command, input=code, capture_output=True, text=True, check=True).stdout
+    cycles = int(re.search(r"Total Cycles:\s+(\d+)", said)[1]) / ITERATIONS
+    return cycles, float(re.search(r"Block RThroughput:\s+([\d.]+)", said)[1])
+
+
+@pytest.mark.skipif(shutil.which("llvm-mca") is None, reason="llvm-mca is not installed")
+def test_the_loop_of_the_largest_tile_is_as_fast_as_its_products(emitted):
+    """Loads, broadcasts, prefetches and the loop itself hide behind the dot products, to 85 % at least."""
+    (family, _), assembly, _ = emitted
+    if family not in PREDICTIONS:
+        pytest.skip(f"llvm-mca does not model {family}")
+    tiles = {name: text for name, text in functions(assembly).items() if name.startswith("linear_tile_")}
+    largest = max(tiles, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+    loops = [body for _, body in re.findall(r"^(\.LBB\w+):(.*?^\s+j\w+\s+\1$)", tiles[largest], re.M | re.S)]
+    (loop,) = [body for body in loops if re.search(CASES[family, LINUX], body)]
+    assert "(%rsp" not in loop, f"{largest} of {family} spills registers:\n{loop}"
+    for cpu in PREDICTIONS[family]:
+        _, limit = predict("\n".join(re.findall(DOTS, loop, re.M)), cpu)
+        cycles, _ = predict(loop, cpu)
+        assert limit >= 0.85 * cycles, f"{largest} of {family} on {cpu}: {cycles} cycles, {limit} without the rest"
 
 
 def symbols(data):

@@ -318,6 +318,6 @@ def fma_tile():
     """
 
     def step(builder, acc, a, b):
-        return multiply_add(builder, *a, *b, acc)
+        return multiply_add(builder, a[0], b[0], acc)
 
     return _tile("fma", current().fma_rows, 1, LANES, F32, 1, step)
