@@ -76,16 +76,20 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
         array = np.asarray(ids)
         if array.size == 0:
             array = array.astype(np.int32).reshape(-1)
-        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        if array.ndim != 1 or array.dtype.kind not in "iu":
             raise InputError(f"{name}[{i}] is no sequence of whole numbers; expected one list of ids for each text")
         if len(array) > longest:
             raise InputError(f"{name}[{i}] has {len(array)} tokens, the model takes at most {longest}")
-        outside = (array < 0) | (array >= count)
-        if outside.any():
-            at = int(outside.argmax())
-            raise InputError(f"{name}[{i}][{at}] is {array[at]}, expected 0 to {count - 1}")
-        checked.append(array.astype(np.int32))
-    return checked
+        checked.append(array)
+    # All at once, which for many short texts takes a fraction of the time; one by one only to name the first.
+    together = np.concatenate([np.zeros(1, np.int32), *checked])
+    if together.min() < 0 or together.max() >= count:
+        for i, array in enumerate(checked):
+            outside = (array < 0) | (array >= count)
+            if outside.any():
+                at = int(outside.argmax())
+                raise InputError(f"{name}[{i}][{at}] is {array[at]}, expected 0 to {count - 1}")
+    return [array.astype(np.int32, copy=False) for array in checked]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
