@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of each engine; default 2")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
-    environment = print_environment()
+    environment = print_environment(args.hold)
     texts, scores = read_texts(args.texts)
     if args.limit:
         texts, scores = texts[: args.limit * (2 if scores else 1)], scores[: args.limit]

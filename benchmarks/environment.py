@@ -48,9 +48,11 @@ def _commit() -> str:
     return done.stdout.strip()
 
 
-def print_environment() -> dict[str, str]:
-    """Print the environment and return it."""
+def print_environment(hold: str | None = None) -> dict[str, str]:
+    """Print the environment and return it; `hold` is what edgebert and the peers are held to."""
     facts = describe_environment()
+    if hold:
+        facts["all held to"] = hold
     for name, value in facts.items():
         print(f"{name:<20}{value}")
     print(flush=True)

@@ -30,7 +30,9 @@ static void answer(int number, siginfo_t *info, void *context)
     unsigned leaf = (unsigned)registers[REG_RAX], subleaf = (unsigned)registers[REG_RCX];
     unsigned a, b, c, d;
     (void)info;
-    if (instruction[0] != 0x0f || instruction[1] != 0x0b) { /* a real illegal instruction: die of it */
+    /* A real illegal instruction: die of it. A compiler's own ud2, for what must not happen, cannot be told apart and
+     * would go on with wrong registers: an engine that gets there crashes later instead. */
+    if (instruction[0] != 0x0f || instruction[1] != 0x0b) {
         signal(number, SIG_DFL);
         return;
     }

@@ -11,6 +11,7 @@ Linux on x86-64, with a C compiler and ``objdump``.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -25,9 +26,17 @@ _PACKAGES = ("onnxruntime", "openvino", "ctranslate2")
 _CPUID, _INVALID = b"\x0f\xa2", b"\x0f\x0b"
 _HANDLER = Path(__file__).with_name("held_cpuid.c")
 _WHERE = """
-import importlib.util, json, sys
+import importlib.metadata, importlib.util, json, sys
 found = {name: importlib.util.find_spec(name) for name in sys.argv[1:]}
-print(json.dumps({name: spec.submodule_search_locations[0] for name, spec in found.items() if spec}))
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+print(json.dumps({
+    name: [spec.submodule_search_locations[0], f"{version(name)}-{sys.implementation.cache_tag}"]
+    for name, spec in found.items() if spec
+}))
 """
 
 
@@ -40,17 +49,23 @@ def hold(family: str, python: str, folder: Path) -> dict[str, str]:
         One of `HOLDS`.
     python : str
     folder : Path
-        Gets copies of the peers' libraries; those of their packages that it has already are kept.
+        Gets copies of the peers' packages, a folder for each version, which are kept.
+
+    Raises
+    ------
+    ValueError
+        When a peer's libraries never ask the processor: then it cannot be held so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handler = folder.absolute() / "held_cpuid.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(handler), str(_HANDLER)], check=True)
     found = subprocess.run([python, "-c", _WHERE, *_PACKAGES], capture_output=True, text=True, check=True).stdout
-    for name, location in json.loads(found).items():
-        package = Path(location)
-        for source in (package, package.with_name(f"{name}.libs")):
-            if source.exists() and not (folder / source.name).exists():
-                _copy(source, folder / source.name)
+    places = []
+    for name, (location, version) in json.loads(found).items():
+        package, place = Path(location), folder.absolute() / f"{name}-{version}"
+        if not place.exists():
+            _copy([package, package.with_name(f"{name}.libs")], place)
+        places.append(str(place))
     older = "AVX512" if family == "avx512bw" else "AVX2"
     # torch's and MKL's own words for it; their libraries are too large to read through.
     words = {
@@ -58,17 +73,22 @@ def hold(family: str, python: str, folder: Path) -> dict[str, str]:
         "MKL_ENABLE_INSTRUCTIONS": older,
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE" if family == "avx512bw" else "AVX2",
     }
-    return {"PYTHONPATH": str(folder.absolute()), "LD_PRELOAD": str(handler), "HELD_TO": family, **words}
+    return {"PYTHONPATH": os.pathsep.join(places), "LD_PRELOAD": str(handler), "HELD_TO": family, **words}
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder, whole or not at all, and change its libraries."""
-    unfinished = target.with_suffix(".unfinished")
+def _copy(sources: list[Path], target: Path) -> None:
+    """Copy those of a package's folders that exist, all or nothing, and change their libraries."""
+    unfinished = target.with_name(target.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, unfinished)
+    for source in filter(Path.exists, sources):
+        shutil.copytree(source, unfinished / source.name)
+    changed = 0
     for library in sorted(unfinished.rglob("*.so*")):
         if not library.is_symlink() and (count := _change(library)):
             print(f"held back: {library.relative_to(unfinished)}, {count} cpuid", flush=True)
+            changed += count
+    if not changed:
+        raise ValueError(f"{target.name} has no cpuid in its libraries, so it cannot be held back")
     unfinished.rename(target)
 
 

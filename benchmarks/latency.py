@@ -114,7 +114,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.1, help="of a burst, at least; default 0.1")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
-    environment = print_environment()
+    if args.hold and args.families:
+        parser.error("--hold chooses edgebert's family too, it cannot be combined with --families")
+    environment = print_environment(args.hold)
     chosen = entries(args, [name for name in args.families.split(",") if name])
     vocab_size = read_artifact(args.model).json("config")["vocab_size"]
     results = []

@@ -1,10 +1,11 @@
-"""Memory: peak resident memory of ``edgebert classify`` on files of growing length.
+"""Memory: what a loaded model keeps resident, and the peak of ``edgebert classify`` on files of growing length.
 
 ::
 
     python -m benchmarks.memory
 
-The lines are generated: words of a fixed list in lengths from 3 to 40, as sentences have them.
+A model is loaded with two threads and used on one text as long as it takes. The lines are generated: words of a fixed
+list in lengths from 3 to 40, as sentences have them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from pathlib import Path
 from benchmarks.environment import print_environment
 from benchmarks.latency import numbers
 from benchmarks.tables import print_table, show_progress, write_json
+from edgebert.model import DEFAULT_MODEL
 
-__all__ = ["peak_memory", "write_lines"]
+__all__ = ["peak_memory", "resident_memory", "write_lines"]
 
 WORDS = (
     "the a this that it was is and but with for of in on at we they film phone meal story service room battery price"
@@ -38,6 +40,30 @@ with open(sys.argv[1], "wb") as complaints:
     _, status, usage = os.wait4(process.pid, 0)
 print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
 """
+
+# Pages of the mapped file count as the process's own once they were read.
+_LOADED = """
+import re, sys, time
+import click, llvmlite.binding, numpy, safetensors, tokenizers
+import edgebert, edgebert.model
+def resident():
+    time.sleep(0.1)
+    with open("/proc/self/status") as file:
+        return int(re.search(r"VmRSS:\\s+(\\d+) kB", file.read())[1]) * 1024
+imports = resident()
+model = edgebert.load(sys.argv[1], threads=2) if sys.argv[1] else edgebert.load(threads=2)
+loaded = resident()
+model.hidden_states([[5] * model.max_length])
+print(imports, loaded, resident())
+"""
+
+
+def resident_memory(model: Path | None) -> tuple[int, int, int]:
+    """Return the resident bytes of a process: with the imports alone, the model loaded, and the model used."""
+    command = [sys.executable, "-c", _LOADED, str(model or "")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    imports, loaded, used = map(int, done.stdout.split())
+    return imports, loaded, used
 
 
 def write_lines(path: Path, count: int) -> None:
@@ -75,6 +101,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
     environment = print_environment()
+    resident: dict[str, int] = {}
+    if sys.platform == "linux":
+        size = args.model.stat().st_size if args.model else DEFAULT_MODEL.stat().st_size
+        imports, loaded, used = resident_memory(args.model)
+        resident = {"file": size, "imports": imports, "loaded": loaded, "used": used}
+        print_table(["resident MB", *resident], [["", *(f"{each / 1e6:.1f}" for each in resident.values())]])
     rows, results = [], []
     with tempfile.TemporaryDirectory() as folder:
         for count in args.lines:
@@ -90,7 +122,7 @@ def main() -> None:
             rows.append([count, f"{path.stat().st_size / 2**20:.1f}", f"{peak / 2**20:.0f}", f"{seconds:.1f}"])
             results.append({"lines": count, "peak_bytes": peak, "seconds": seconds})
     print_table(["lines", "file MiB", "peak MiB", "seconds"], rows)
-    write_json(args.json, environment, memory=results)
+    write_json(args.json, environment, resident=resident, memory=results)
 
 
 if __name__ == "__main__":

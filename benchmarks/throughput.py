@@ -49,6 +49,14 @@ def passes(
     return seconds
 
 
+def positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 on")
+    return number
+
+
 def main() -> None:
     """Measure and print a table for each number of threads."""
     parser = argparse.ArgumentParser(description="Texts to vectors per second, tokenization included.")
@@ -56,13 +64,13 @@ def main() -> None:
     parser.set_defaults(engines="ort_int8,ort_int8_full")
     parser.add_argument("--source", type=Path, required=True, help="the Hugging Face folder of the same model")
     parser.add_argument("--texts", type=Path, required=True, help="one a line, a csv of pairs with scores, or a tab")
-    parser.add_argument("--limit", type=int, help="take so many texts, the first ones; default all")
+    parser.add_argument("--limit", type=positive, help="take so many texts, the first ones; default all")
     parser.add_argument("--batches", type=numbers, default=[1, 8, 32], help="of the peers; default 1,8,32")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default 1,2")
     parser.add_argument("--rounds", type=int, default=3, help="passes over the corpus; default 3")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
-    environment = print_environment()
+    environment = print_environment(args.hold)
     texts = read_texts(args.texts).texts[: args.limit]
     results = []
     for threads in args.threads:

@@ -154,7 +154,7 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has the peers")
     peers = [name for name in ENGINES if name != "edgebert"]
     parser.add_argument("--engines", default=",".join(peers), help=f"peers to measure, of {', '.join(peers)}")
-    parser.add_argument("--hold", choices=HOLDS, help="let every engine use no newer instructions than these")
+    parser.add_argument("--hold", choices=HOLDS, help="let edgebert and the peers use no newer instructions than these")
 
 
 def entries(args: argparse.Namespace, families: list[str] | None = None) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -68,7 +69,8 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
     Raises
     ------
     InputError
-        Naming the first sequence that is no list of whole numbers, too long, or has an id outside of that.
+        Naming the first sequence that is no list of whole numbers or too long, or else the first with an id outside of
+        that.
         `name` is what they are called there.
     """
     checked = []
@@ -89,7 +91,10 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
             if outside.any():
                 at = int(outside.argmax())
                 raise InputError(f"{name}[{i}][{at}] is {array[at]}, expected 0 to {count - 1}")
-    return [array.astype(np.int32, copy=False) for array in checked]
+    # Copies: what was checked is what is used, whatever the caller does with his own arrays meanwhile.
+    ends = list(itertools.accumulate(map(len, checked), initial=1))
+    whole = together.astype(np.int32, copy=False)
+    return [whole[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

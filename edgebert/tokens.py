@@ -198,7 +198,7 @@ class TextTokenizer:
         return self._pair.size + len(before.ids) + len(text.ids)
 
     def _window(self, template: _Template, texts: list[np.ndarray], first: int, last: int) -> Window:
-        if not template.has_types and len(texts) == 1:  # most texts: a third of the time
+        if not template.has_types and len(texts) == 1:  # most texts; it takes a third of the time
             (before, _), (behind, _) = template.pieces
             whole = np.concatenate([before, texts[0], behind])
             return Window(whole, np.zeros_like(whole), len(before), first, last)

@@ -95,7 +95,8 @@ def _with_version(path, version):
 
 def test_a_newer_format_says_to_upgrade(path):
     _with_version(path, str(FORMAT_VERSION + 1))
-    with pytest.raises(ArtifactError, match=r"has format version 4, this edgebert reads 3; upgrade edgebert"):
+    found = rf"has format version {FORMAT_VERSION + 1}, this edgebert reads {FORMAT_VERSION}; upgrade edgebert"
+    with pytest.raises(ArtifactError, match=found):
         read_artifact(path)
 
 

@@ -60,3 +60,11 @@ def test_ids_of_every_kind_of_sequence():
     checked = check_ids([[1, 2], (3,), np.array([4, 5], np.uint16), []], 10, 8)
     assert [ids.tolist() for ids in checked] == [[1, 2], [3], [4, 5], []]
     assert all(ids.dtype == np.int32 for ids in checked)
+
+
+def test_checked_ids_are_copies():
+    """A caller who changes his arrays while the kernels run must not bring in ids that nobody has checked."""
+    ids = [np.arange(5, dtype=np.int32), np.arange(3, dtype=np.int32)]
+    checked = check_ids(ids, 10, 8)
+    assert not any(np.shares_memory(own, copy) for own in ids for copy in checked)
+    assert [array.tolist() for array in checked] == [array.tolist() for array in ids]

@@ -43,7 +43,8 @@ def stage_record(plan, stage):
 def draw(plan, stage, tasks, thread):
     """Draw the next task of a stage, one of the thread's own share while there are any; `tasks` when none are left.
 
-    Tasks are numbered along the rows of a batch: so a thread meets the rows that it has in its cache again.
+    Tasks are numbered along the rows of a batch (attention's along its sequences): so a thread meets the rows that it
+    has in its cache again.
     """
     for i in range(plan.threads):
         owner = (thread + i) % plan.threads

@@ -83,7 +83,11 @@ def _round_next(before: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _shorten(values: np.ndarray, limit: np.ndarray | int, axis: int) -> np.ndarray:
-    """Take as much off those values that are above zero, each the same, as their sum along `axis` exceeds a limit."""
+    """Take about as much off the values above zero, each the same, as their sum along `axis` exceeds a limit.
+
+    Values below that amount become zero, and leave the sum above the limit: enough to compare scales by, and to find
+    a start for what rounding clips.
+    """
     excess = np.maximum(values.sum(axis=axis, keepdims=True) - limit, 0)
     return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=axis, keepdims=True), 1), 0)
 

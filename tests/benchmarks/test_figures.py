@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.accuracy import cosines, pair_correlation, spearman
 from benchmarks.kernels import Matmul
-from benchmarks.memory import peak_memory, write_lines
+from benchmarks.memory import peak_memory, resident_memory, write_lines
 from benchmarks.peak import Peak
 from benchmarks.sentiment import compare
 from benchmarks.tables import print_table
@@ -15,6 +15,7 @@ from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
 from edgebert.kernels.simd.dot import LOWERINGS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
+from edgebert.model import DEFAULT_MODEL
 
 MIB = 2**20
 
@@ -51,6 +52,14 @@ def test_a_table_is_aligned(capsys):
         "| edgebert |   1.5 |",
         "| x        | 12.25 |",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_loaded_model_takes_little_more_than_its_file():
+    """What a MiniLM keeps resident beyond its imports: its file, and at most 40 MB for everything else."""
+    imports, loaded, used = resident_memory(None)
+    assert imports < loaded <= used
+    assert used - imports <= DEFAULT_MODEL.stat().st_size + 40e6
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")

@@ -45,6 +45,7 @@ def peer(tmp_path, monkeypatch):
     (package / "probe.c").write_text(PROBE)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", package / "probe.so", package / "probe.c"], check=True)
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    monkeypatch.setattr("benchmarks.hold._PACKAGES", ("onnxruntime",))
     return package
 
 
@@ -74,4 +75,12 @@ def test_the_peers_own_library_stays_as_it_is(peer, tmp_path):
     before = (peer / "probe.so").read_bytes()
     hold("avx2", sys.executable, tmp_path / "held")
     assert (peer / "probe.so").read_bytes() == before
-    assert (tmp_path / "held" / "onnxruntime" / "probe.so").read_bytes() != before
+    (copy,) = tmp_path.glob("held/*/onnxruntime/probe.so")
+    assert copy.read_bytes() != before
+
+
+def test_a_peer_that_never_asks_cannot_be_held(peer, tmp_path):
+    (peer / "probe.so").unlink()
+    with pytest.raises(ValueError, match="cannot be held back"):
+        hold("avx2", sys.executable, tmp_path / "held")
+    assert not list(tmp_path.glob("held/onnxruntime*[!d]"))

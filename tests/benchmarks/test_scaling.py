@@ -28,7 +28,9 @@ def test_a_profile_has_every_stage_and_adds_up(golden_files):
     """The stages' times are those of the whole pass, none below zero; times are taken only when asked for."""
     description = Description(golden_files["encoder"])
     encoder = Encoder(description.config, description.tensors, load_library(available_families()[0]), 2, 64)
-    stages = stage_seconds(encoder, list(range(1, 60)), passes=20)
+    between = []
+    stages = stage_seconds(encoder, list(range(1, 60)), passes=20, between=lambda: between.append(1))
+    assert len(between) >= 2
     names = {"embed", "query_key_value", "attend", "quantize_context", "attention_output", "add_and_norm"}
     assert stages.keys() == names | {"feed_forward", "output"}
     assert all(seconds >= 0 for seconds in stages.values())

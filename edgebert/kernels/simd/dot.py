@@ -108,5 +108,6 @@ LOWERINGS = {
     "vpmaddubsw_256": _vpmaddubsw(256),
     "portable": _portable(),
 }
+"""Name, as in `Family.dot` -> lowering."""
 
 assert all(LANES % dot.lanes == 0 for dot in LOWERINGS.values())
