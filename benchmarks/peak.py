@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import re
+from collections.abc import Callable
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from edgebert.engine.processor import available_families
-from edgebert.kernels.simd.dot import LOWERINGS, Dot
+from edgebert.kernels.simd.dot import LOWERINGS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.kernels.simd.ops import load_tile_shapes, tile_call
 
@@ -24,8 +24,8 @@ _SUMS = {MATRIX: 4, "vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 7,
 class Peak:
     """A compiled loop of dot products whose operands stay in registers.
 
-    Of vectors, the weights alone are read again in each round, always the same: were they constant, the compiler would
-    take the products out of the loop.
+    Of vectors, the weights alone are read again in each round, from one cache line: were they constant, the compiler
+    would take the products out of the loop.
 
     Parameters
     ----------
@@ -36,8 +36,7 @@ class Peak:
     def __init__(self, family: str) -> None:
         chosen = FAMILIES[family]
         self.sums = _SUMS[chosen.dot]
-        dot = LOWERINGS.get(chosen.dot)
-        self.macs_of_one = 4 * dot.depth * dot.lanes if dot else 16 * 16 * 64
+        self.macs_of_one = 16 * 16 * 64 if chosen.dot == MATRIX else 4 * LOWERINGS[chosen.dot][0]
         if chosen.name not in available_families():  # which also asks for what the operating system grants on request
             raise ValueError(f"this processor cannot run {chosen.name}")
         llvm.initialize_native_target()
@@ -47,8 +46,8 @@ class Peak:
             cpu=chosen.cpu, features=features, opt=3, codemodel="jitdefault"
         )
         # llvmlite has no word for a load that must happen each time.
-        loop = _loop(dot, self.sums) if dot else _matrix_loop()
-        text = re.sub(r'("weights[.\d]*" = load)', r"\1 volatile", str(loop))
+        loop = _matrix_loop() if chosen.dot == MATRIX else _loop(*LOWERINGS[chosen.dot], self.sums)
+        text = str(loop).replace('"weights" = load', '"weights" = load volatile')
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         self.assembly: str = machine.emit_assembly(module)
@@ -98,16 +97,16 @@ def _matrix_loop() -> ir.Module:
     return module
 
 
-def _loop(dot: Dot, sums: int) -> ir.Module:
+def _loop(lanes: int, step: Callable, sums: int) -> ir.Module:
     """Write void peak(rounds, activations, weights, out)."""
     module = ir.Module("peak")
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")
     rounds, a_address, w_address, out_address = function.args
-    vector = ir.VectorType(_I32, dot.lanes)
+    vector = ir.VectorType(_I32, lanes)
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
 
     def at(builder: ir.IRBuilder, address: ir.Value, i: int) -> ir.Value:
-        return builder.inttoptr(builder.add(address, _I64(4 * dot.lanes * i)), vector.as_pointer())
+        return builder.inttoptr(builder.add(address, _I64(4 * lanes * i)), vector.as_pointer())
 
     builder = ir.IRBuilder(entry)
     # An operand for each sum: with one for all, the products would be the same and computed once.
@@ -117,10 +116,8 @@ def _loop(dot: Dot, sums: int) -> ir.Module:
     builder = ir.IRBuilder(loop)
     count = builder.phi(_I64)
     acc = [builder.phi(vector) for _ in range(sums)]
-    weights = [builder.load(at(builder, w_address, s), name="weights", align=4) for s in range(dot.depth)]
-    following = [
-        dot.multiply_add(builder, acc[i], [operands[i - s] for s in range(dot.depth)], weights) for i in range(sums)
-    ]
+    weights = builder.load(at(builder, w_address, 0), name="weights", align=4)
+    following = [step(builder, acc[i], operands[i], weights) for i in range(sums)]
     next_count = builder.add(count, _I64(1))
     for phi, start, later in zip([count, *acc], [_I64(0), *operands], [next_count, *following], strict=True):
         phi.add_incoming(start, entry)

@@ -14,7 +14,7 @@ from edgebert.errors import CheckpointError
 from edgebert.kernels import reference
 from edgebert.kernels.plan import finer_groups, group_size, padded, whole_vectors
 from edgebert.positions import bias_of_distances
-from edgebert.quantize.law import breaks_rule_of_fours, pack_panels, quantize_embeddings, quantize_embeddings_int4
+from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings, quantize_embeddings_int4
 from edgebert.quantize.rounding import round_weight
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
@@ -22,7 +22,7 @@ __all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"
 
 OnProgress = Callable[[int, int], object]
 
-FINER_ABOVE = 9.5e-5
+FINER_ABOVE = 8e-5
 """Error of a linear layer's outputs, as a share of their energy, from which on its inputs get finer groups."""
 
 _OUTPUTS = 1 << 13
@@ -230,9 +230,9 @@ def quantize_linear(
         for begin in range(0, N, _OUTPUTS):
             own = slice(begin, min(begin + _OUTPUTS, N))
             q, scale = round_weight(weight[own], seen, group)
-            assert not breaks_rule_of_fours(q)
+            assert not breaks_rule_of_pairs(q)
             panels = pack_panels(q)
-            # The rule of fours keeps them within 16 bits.
+            # The rule of pairs keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
             y = reference.matmul(*quantized, panels, scale, bias[own], group)
             exact = rows @ weight[own].T

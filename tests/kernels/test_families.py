@@ -30,12 +30,12 @@ def run_quantize_rows(library, rng):
 
 
 def draw_linear(rng, M, N, K, group):
-    """Draw a linear layer and its rows; weights of up to 32 cannot break the rule of fours."""
+    """Draw a linear layer and its rows; weights of up to 64 cannot break the rule of pairs."""
     groups = -(-K // group)
     q = rng.integers(0, 256, (M, K), np.uint8)
     row_scale = rng.uniform(0.001, 0.1, (M, groups)).astype(np.float32)
     zero = rng.integers(0, 256, (M, groups)).astype(np.float32)
-    panels = pack(rng.integers(-32, 33, (K, N), np.int8))
+    panels = pack(rng.integers(-64, 65, (K, N), np.int8))
     scale = rng.uniform(1e-4, 1e-2, (groups, N)).astype(np.float32)
     return q, row_scale, zero, panels, scale, rng.normal(size=N).astype(np.float32)
 

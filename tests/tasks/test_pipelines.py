@@ -70,11 +70,11 @@ def test_fp32_answers_as_transformers_does(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_int8_is_close_and_mostly_decides_the_same(name, tmp_path):
-    """These models are random: what they say often hangs by a hair. Measured: a cosine of 0.99939 at the least."""
+    """These models are random: what they say often hangs by a hair."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", min_agreement=0.9)
     model = edgebert.load(path, threads=2)
     evaluation = model.info["receipt"]["evaluation"]
-    assert evaluation["token_cosine_mean"] >= 0.9992
+    assert evaluation["token_cosine_mean"] >= 0.9995
     assert set(evaluation["heads"]) == set(model.info["heads"])
     for case in family_cases(name):
         found = ask(model, case)

@@ -59,9 +59,9 @@ FAMILIES = {
     for family in (
         Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8),
         Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8),
-        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 2, 8),
+        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8),
         Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
-        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 3, 1, 5),
+        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5),
         Family("portable", "", "", (), "portable", 4, 1, 4),
     )
 }

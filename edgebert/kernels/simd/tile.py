@@ -23,6 +23,7 @@ __all__ = ["PANEL_BYTES", "dot_tile", "fma_tile", "linear_tile"]
 
 PANEL_BYTES = LANES * 4
 """Bytes of one step of a weight panel: 16 columns by 4 int8 (or by one float32)."""
+
 PREFETCH_BYTES = 1024
 """How far ahead of its use a weight is asked for: with few rows it comes from the third-level cache, or from memory."""
 
@@ -54,12 +55,12 @@ def _prefetch(builder, address):
     builder.call(function, [builder.inttoptr(address, I8.as_pointer()), read, all_levels, data])
 
 
-def _emit(module, name, rows, vectors, lanes, element, depth, step, finish, extra):
+def _emit(module, name, rows, vectors, lanes, element, step, finish, extra):
     """Add the function of one tile shape to the module, unless it is there.
 
-    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, [a], [b])`` is the multiply-add of `depth`
-    steps, ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes
-    into it. With `extra`, b is a weight, which is asked for ahead of its use.
+    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, a, b)`` is the multiply-add,
+    ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes into it.
+    With `extra`, b is a weight, which is asked for ahead of its use.
     """
     if name in module.globals:
         return module.globals[name]
@@ -78,32 +79,23 @@ def _emit(module, name, rows, vectors, lanes, element, depth, step, finish, extr
     builder = ir.IRBuilder(loop)
     count, a_offset, b_offset = (builder.phi(I64) for _ in range(3))
     acc = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
-    a_offsets = [_at(builder, a_offset, given.a_step, s) for s in range(depth)]
-    b_offsets = [_at(builder, b_offset, given.b_step, s) for s in range(depth)]
-
-    def weights_of(v):
-        panel, offset = panel_addresses[v // per_panel], I64(v % per_panel * lanes * 4)
-        addresses = [builder.add(builder.add(panel, each), offset) for each in b_offsets]
+    weights = []
+    for v in range(vectors):
+        panel = builder.add(panel_addresses[v // per_panel], b_offset)
         if extra and v % per_panel == 0:
-            for address in addresses:
-                _prefetch(builder, builder.add(address, I64(PREFETCH_BYTES)))
-        return [builder.load(pointer(builder, address, vector), align=4) for address in addresses]
-
-    def activations_of(r):
-        addresses = [builder.add(row_addresses[r], each) for each in a_offsets]
-        scalars = [builder.load(pointer(builder, address, element), align=1) for address in addresses]
-        return [broadcast_value(builder, scalar, lanes) for scalar in scalars]
-
-    weights = [weights_of(v) for v in range(vectors)]
+            _prefetch(builder, builder.add(panel, I64(PREFETCH_BYTES)))
+        address = builder.add(panel, I64(v % per_panel * lanes * 4))
+        weights.append(builder.load(pointer(builder, address, vector), align=4))
     following = []
     for r in range(rows):
-        values = activations_of(r)
-        following.append([step(builder, acc[r][v], values, weights[v]) for v in range(vectors)])
-    next_count = builder.add(count, I64(depth))
+        scalar = builder.load(pointer(builder, builder.add(row_addresses[r], a_offset), element), align=1)
+        value = broadcast_value(builder, scalar, lanes)
+        following.append([step(builder, acc[r][v], value, weights[v]) for v in range(vectors)])
+    next_count = builder.add(count, I64(1))
     for phi, start, later in (
         (count, I64(0), next_count),
-        (a_offset, I64(0), _at(builder, a_offset, given.a_step, depth)),
-        (b_offset, I64(0), _at(builder, b_offset, given.b_step, depth)),
+        (a_offset, I64(0), builder.add(a_offset, given.a_step)),
+        (b_offset, I64(0), builder.add(b_offset, given.b_step)),
     ):
         phi.add_incoming(start, entry)
         phi.add_incoming(later, loop)
@@ -154,7 +146,7 @@ def _store_outputs(builder, given, r, offset, sums):
     _store_sums(builder, given, r, offset, y)
 
 
-def _tile(kind, rows, panels, lanes, element, depth, step, finish=_store_sums, extra=()):
+def _tile(kind, rows, panels, lanes, element, step, finish=_store_sums, extra=()):
     """Make the intrinsic that switches over the tiles of 1..rows rows and 1..panels panels."""
 
     def emit(builder, row_count, panel_count, args):
@@ -165,8 +157,7 @@ def _tile(kind, rows, panels, lanes, element, depth, step, finish=_store_sums, e
             block = builder.append_basic_block(f"tile.{r}.{p}")
             switch.add_case(I64(r + 64 * p), block)
             vectors = p * LANES // lanes
-            name = f"{kind}_tile_{r}x{p}"
-            function = _emit(builder.module, name, r, vectors, lanes, element, depth, step, finish, extra)
+            function = _emit(builder.module, f"{kind}_tile_{r}x{p}", r, vectors, lanes, element, step, finish, extra)
             with builder.goto_block(block):
                 builder.call(function, [row_count, *args])
                 builder.branch(done)
@@ -292,8 +283,7 @@ def dot_tile():
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("dot", family.tile_panels)
-    dot = LOWERINGS[family.dot]
-    return _tile("dot", family.tile_rows, family.tile_panels, dot.lanes, I32, 1, dot.multiply_add)
+    return _tile("dot", family.tile_rows, family.tile_panels, LOWERINGS[family.dot][0], I32, LOWERINGS[family.dot][1])
 
 
 def linear_tile():
@@ -302,13 +292,13 @@ def linear_tile():
     Called as ``tile(<as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch)``:
     addresses of the float32 zero point and scale of each row, bytes from row to row of these; of a float32 for each
     column; of the float32 outputs so far, bytes from row to row of them (0 for the bias); of room for a tile of sums.
-    `out` is float32. Steps are a multiple of the lowering's depth.
+    `out` is float32.
     """
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("linear", family.tile_panels, _EPILOGUE)
-    dot, shape = LOWERINGS[family.dot], (family.tile_rows, family.tile_panels)
-    return _tile("linear", *shape, dot.lanes, I32, dot.depth, dot.multiply_add, _store_outputs, _EPILOGUE)
+    lanes, step = LOWERINGS[family.dot]
+    return _tile("linear", family.tile_rows, family.tile_panels, lanes, I32, step, _store_outputs, _EPILOGUE)
 
 
 def fma_tile():
@@ -318,6 +308,6 @@ def fma_tile():
     """
 
     def step(builder, acc, a, b):
-        return multiply_add(builder, a[0], b[0], acc)
+        return multiply_add(builder, a, b, acc)
 
-    return _tile("fma", current().fma_rows, 1, LANES, F32, 1, step)
+    return _tile("fma", current().fma_rows, 1, LANES, F32, step)
