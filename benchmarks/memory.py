@@ -51,16 +51,16 @@ def resident():
     with open("/proc/self/status") as file:
         return int(re.search(r"VmRSS:\\s+(\\d+) kB", file.read())[1]) * 1024
 imports = resident()
-model = edgebert.load(sys.argv[1], threads=2) if sys.argv[1] else edgebert.load(threads=2)
+model = edgebert.load(sys.argv[1], threads=2)
 loaded = resident()
 model.hidden_states([[5] * model.max_length])
 print(imports, loaded, resident())
 """
 
 
-def resident_memory(model: Path | None) -> tuple[int, int, int]:
+def resident_memory(model: Path) -> tuple[int, int, int]:
     """Return the resident bytes of a process: with the imports alone, the model loaded, and the model used."""
-    command = [sys.executable, "-c", _LOADED, str(model or "")]
+    command = [sys.executable, "-c", _LOADED, str(model)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     imports, loaded, used = map(int, done.stdout.split())
     return imports, loaded, used
@@ -103,9 +103,9 @@ def main() -> None:
     environment = print_environment()
     resident: dict[str, int] = {}
     if sys.platform == "linux":
-        size = args.model.stat().st_size if args.model else DEFAULT_MODEL.stat().st_size
-        imports, loaded, used = resident_memory(args.model)
-        resident = {"file": size, "imports": imports, "loaded": loaded, "used": used}
+        model = args.model or DEFAULT_MODEL
+        imports, loaded, used = resident_memory(model)
+        resident = {"file": model.stat().st_size, "imports": imports, "loaded": loaded, "used": used}
         print_table(["resident MB", *resident], [["", *(f"{each / 1e6:.1f}" for each in resident.values())]])
     rows, results = [], []
     with tempfile.TemporaryDirectory() as folder:

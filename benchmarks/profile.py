@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import print_environment
-from benchmarks.kernels import PEAK_ROUNDS
+from benchmarks.kernels import PEAK_ROUNDS, burst
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
@@ -116,9 +115,7 @@ def main() -> None:
 
 
 def _time_peak(peak: Peak, bursts: list[float]) -> None:
-    begin = time.perf_counter()
-    peak(PEAK_ROUNDS)
-    bursts.append(time.perf_counter() - begin)
+    bursts.append(burst(partial(peak, PEAK_ROUNDS), 0))
 
 
 def _cell(seconds: float, macs: int, peak: float, share: float | None = None) -> str:

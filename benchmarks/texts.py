@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,9 +43,9 @@ def read_texts(path: Path) -> Texts:
     """
     if path.suffix == ".tab":
         rows = path.read_text("utf-8").splitlines()[_ORANGE_HEADER:]
-        return Texts([row.partition("\t")[2].strip() for row in rows if row.partition("\t")[2].strip()], [])
+        return Texts(_not_blank(row.partition("\t")[2] for row in rows), [])
     if path.suffix != ".csv":
-        return Texts([line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()], [])
+        return Texts(_not_blank(path.read_text("utf-8").splitlines()), [])
     texts, scores = [], []
     with path.open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.reader(file), start=1):
@@ -55,3 +56,7 @@ def read_texts(path: Path) -> Texts:
                 raise ValueError(f"{path} row {number} is not 'sentence1,sentence2,score': {row}") from error
             texts += [first, second]
     return Texts(texts, scores)
+
+
+def _not_blank(lines: Iterable[str]) -> list[str]:
+    return [line.strip() for line in lines if line.strip()]

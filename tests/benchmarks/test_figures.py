@@ -56,7 +56,7 @@ def test_a_table_is_aligned(capsys):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_loaded_model_takes_little_more_than_its_file():
     """What a MiniLM keeps resident beyond its imports: its file, and at most 40 MB for everything else."""
-    imports, loaded, used = resident_memory(None)
+    imports, loaded, used = resident_memory(DEFAULT_MODEL)
     assert imports < loaded <= used
     assert used - imports <= DEFAULT_MODEL.stat().st_size + 40e6
 

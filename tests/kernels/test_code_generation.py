@@ -77,7 +77,7 @@ PREDICTIONS = {
     "avx2": ("haswell", "znver2", "znver3"),
 }
 """Family -> processors whose ports llvm-mca knows well enough."""
-DOTS = r"^.*\b(?:vpdpbusd|vpmaddubsw|vpmaddwd|vpaddw|vpaddd)\s.*$"
+DOTS = r"^.*\b(?:vpdpbusd|vpmaddubsw|vpmaddwd|vpaddd)\s.*$"
 ITERATIONS = 200
 
 
