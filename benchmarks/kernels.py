@@ -25,7 +25,7 @@ from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import LINEAR, group_size
+from edgebert.kernels.plan import DEPTHS, LINEAR, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
 __all__ = ["Matmul", "burst"]
@@ -53,16 +53,17 @@ class Matmul:
     library : KernelLibrary
     M, K, N : int
         K is a multiple of 64, N of 16.
+    depth : int
     """
 
-    def __init__(self, library: KernelLibrary, M: int, K: int, N: int) -> None:
+    def __init__(self, library: KernelLibrary, M: int, K: int, N: int, depth: int = 1) -> None:
         rng = np.random.default_rng(0)
         family = FAMILIES[library.family]
         self._library, self.macs = library, M * K * N
         self.x = aligned_empty((M + SLACK_ROWS) * K, np.uint8).reshape(-1, K)
         self.x[:] = rng.integers(0, 256, self.x.shape, np.uint8)
         self.weight = aligned_empty(N * K, np.int8).reshape(N // LANES, K // 4, LANES, 4)
-        self.weight[:] = rng.integers(-64, 65, self.weight.shape, np.int8)
+        self.weight[:] = rng.integers(-32, 33, self.weight.shape, np.int8)  # which fit either depth
         self.out = np.empty((M, N), np.float32)
         self._scratch = aligned_empty(scratch_bytes(family, LANES, 1), np.uint8)
         G = -(-K // group_size(K))
@@ -72,7 +73,7 @@ class Matmul:
         self._columns = columns
         linear = np.zeros(1, LINEAR)
         linear["N"], linear["K"], linear["weight"] = N, K, self.weight.ctypes.data
-        linear["group"], linear["groups"] = group_size(K), G
+        linear["group"], linear["groups"], linear["depth"] = group_size(K), G, depth
         for name, array in columns.items():
             linear[name] = array.ctypes.data
         self._linear = linear
@@ -111,30 +112,30 @@ def main() -> None:
     if unknown := [family for family in families if family not in available_families()]:
         parser.error(f"{', '.join(unknown)} cannot run here, expected some of {', '.join(available_families())}")
     libraries = {family: load_library(family) for family in families}
-    peaks = {family: Peak(family) for family in families}
+    forms = [(family, depth) for family in families for depth in (DEPTHS if FAMILIES[family].deep_tile else (1,))]
+    peaks = {form: Peak(*form) for form in forms}
     results = []
     for M in args.rows:
         rows = []
         for name, (K, N) in SHAPES.items():
             show_progress(f"{M} rows, {name}")
-            matmuls = {family: Matmul(library, M, K, N) for family, library in libraries.items()}
-            matmul_times: dict[str, list[float]] = {family: [] for family in families}
-            peak_times: dict[str, list[float]] = {family: [] for family in families}
+            matmuls = {form: Matmul(libraries[form[0]], M, K, N, form[1]) for form in forms}
+            matmul_times: dict[tuple[str, int], list[float]] = {form: [] for form in forms}
+            peak_times: dict[tuple[str, int], list[float]] = {form: [] for form in forms}
             for _ in range(args.rounds):
-                for family in families:
-                    matmul_times[family].append(burst(matmuls[family], args.seconds))
-                    peak_times[family].append(burst(partial(peaks[family], PEAK_ROUNDS), args.seconds / 2))
+                for form in forms:
+                    matmul_times[form].append(burst(matmuls[form], args.seconds))
+                    peak_times[form].append(burst(partial(peaks[form], PEAK_ROUNDS), args.seconds / 2))
             cells = []
-            for family in families:
-                rate = matmuls[family].macs / figure(matmul_times[family]) / 1e9
-                peak = peaks[family].macs(PEAK_ROUNDS) / figure(peak_times[family]) / 1e9
+            for form in forms:
+                rate = matmuls[form].macs / figure(matmul_times[form]) / 1e9
+                peak = peaks[form].macs(PEAK_ROUNDS) / figure(peak_times[form]) / 1e9
                 cells.append(f"{rate:.0f} of {peak:.0f} ({100 * rate / peak:.0f} %)")
-                results.append(
-                    {"family": family, "layer": name, "M": M, "K": K, "N": N, "gmac_per_s": rate, "peak": peak}
-                )
+                about = {"family": form[0], "depth": form[1], "layer": name, "M": M, "K": K, "N": N}
+                results.append({**about, "gmac_per_s": rate, "peak": peak})
             rows.append([f"{name} {K}x{N}", *cells])
         print(f"GMAC/s of its peak, {M} rows, 1 thread\n")
-        print_table(["layer KxN", *families], rows)
+        print_table(["layer KxN", *(f"{family}, depth {depth}" for family, depth in forms)], rows)
     write_json(args.json, environment, kernels=results)
 
 

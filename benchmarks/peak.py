@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import re
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from edgebert.engine.processor import available_families
-from edgebert.kernels.simd.dot import LOWERINGS
+from edgebert.kernels.simd.dot import LOWERINGS, Dot
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.kernels.simd.ops import load_tile_shapes, tile_call
 
@@ -31,12 +31,16 @@ class Peak:
     ----------
     family : str
         A name in `edgebert.kernels.simd.families.FAMILIES`.
+    depth : int
+        Steps of four inputs that are added in 16 bits, where the family does that.
     """
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, depth: int = 1) -> None:
         chosen = FAMILIES[family]
         self.sums = _SUMS[chosen.dot]
-        self.macs_of_one = 16 * 16 * 64 if chosen.dot == MATRIX else 4 * LOWERINGS[chosen.dot][0]
+        dot = LOWERINGS.get(chosen.dot)
+        self.depth = depth if chosen.deep_tile else 1
+        self.macs_of_one = 4 * self.depth * dot.lanes if dot else 16 * 16 * 64
         if chosen.name not in available_families():  # which also asks for what the operating system grants on request
             raise ValueError(f"this processor cannot run {chosen.name}")
         llvm.initialize_native_target()
@@ -46,8 +50,8 @@ class Peak:
             cpu=chosen.cpu, features=features, opt=3, codemodel="jitdefault"
         )
         # llvmlite has no word for a load that must happen each time.
-        loop = _matrix_loop() if chosen.dot == MATRIX else _loop(*LOWERINGS[chosen.dot], self.sums)
-        text = str(loop).replace('"weights" = load', '"weights" = load volatile')
+        loop = _loop(dot, self.depth, self.sums) if dot else _matrix_loop()
+        text = re.sub(r'("weights[.\d]*" = load)', r"\1 volatile", str(loop))
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         self.assembly: str = machine.emit_assembly(module)
@@ -97,16 +101,16 @@ def _matrix_loop() -> ir.Module:
     return module
 
 
-def _loop(lanes: int, step: Callable, sums: int) -> ir.Module:
+def _loop(dot: Dot, depth: int, sums: int) -> ir.Module:
     """Write void peak(rounds, activations, weights, out)."""
     module = ir.Module("peak")
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")
     rounds, a_address, w_address, out_address = function.args
-    vector = ir.VectorType(_I32, lanes)
+    vector = ir.VectorType(_I32, dot.lanes)
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
 
     def at(builder: ir.IRBuilder, address: ir.Value, i: int) -> ir.Value:
-        return builder.inttoptr(builder.add(address, _I64(4 * lanes * i)), vector.as_pointer())
+        return builder.inttoptr(builder.add(address, _I64(4 * dot.lanes * i)), vector.as_pointer())
 
     builder = ir.IRBuilder(entry)
     # An operand for each sum: with one for all, the products would be the same and computed once.
@@ -116,8 +120,10 @@ def _loop(lanes: int, step: Callable, sums: int) -> ir.Module:
     builder = ir.IRBuilder(loop)
     count = builder.phi(_I64)
     acc = [builder.phi(vector) for _ in range(sums)]
-    weights = builder.load(at(builder, w_address, 0), name="weights", align=4)
-    following = [step(builder, acc[i], operands[i], weights) for i in range(sums)]
+    weights = [builder.load(at(builder, w_address, s), name="weights", align=4) for s in range(depth)]
+    following = [
+        dot.multiply_add(builder, acc[i], [operands[i - s] for s in range(depth)], weights) for i in range(sums)
+    ]
     next_count = builder.add(count, _I64(1))
     for phi, start, later in zip([count, *acc], [_I64(0), *operands], [next_count, *following], strict=True):
         phi.add_incoming(start, entry)

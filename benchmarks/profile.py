@@ -6,8 +6,8 @@
 
 A figure is the median of the passes that took least, half of them all, summed over the layers. Beside the matmuls,
 attention and the whole pass stand the multiplications that they do in a second, and which share that is of the peak:
-of a loop of dot products on registers (`benchmarks.peak`), measured between the passes, times the threads. Attention
-counts each product once, though its softmax's numerators take two.
+of a loop of dot products on registers (`benchmarks.peak`), measured between the passes, times the threads. Layers of
+depth 2 have their own peak. Attention counts each product once, though its softmax's numerators take two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,8 +32,9 @@ from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
+from edgebert.kernels.plan import DEPTHS
 
-__all__ = ["macs_of", "stage_seconds"]
+__all__ = ["deep_shares", "macs_of", "stage_seconds"]
 
 BETWEEN = 10
 """Passes between two measurements of the peak."""
@@ -50,6 +51,24 @@ def macs_of(config: BertConfig, tokens: int) -> dict[str, int]:
         "output": I * H,
     }
     return {name: config.num_hidden_layers * tokens * macs for name, macs in layer.items()}
+
+
+_LINEAR_OF = {
+    "query_key_value": "attention.self.query_key_value",
+    "attention_output": "attention.output.dense",
+    "feed_forward": "intermediate.dense",
+    "output": "output.dense",
+}
+"""Stage -> the linear layer that it multiplies by."""
+
+
+def deep_shares(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return which share of each stage's multiplications is done by layers of depth 2."""
+    layers = range(config.num_hidden_layers)
+    return {
+        stage: float(np.mean([tensors[f"encoder.layer.{i}.{name}.depth"][0] == 2 for i in layers]))
+        for stage, name in _LINEAR_OF.items()
+    }
 
 
 def stage_seconds(encoder: Encoder, ids: list[int], passes: int, between: Callable[[], object]) -> dict[str, float]:
@@ -83,47 +102,61 @@ def main() -> None:
     description = Description(args.model)
     config, family = description.config, choose_family()
     library = load_library(family)
-    peak = Peak(family)
+    peaks = [Peak(family, depth) for depth in DEPTHS]
+    shares = deep_shares(config, description.tensors)
     results = []
     for threads in args.threads:
         encoder = Encoder(config, description.tensors, library, threads, max(args.lengths))
         columns: dict[int, dict[str, float]] = {}
-        peaks: dict[int, float] = {}
+        rates: dict[int, list[float]] = {}
         for n in args.lengths:
-            bursts: list[float] = []
-            measure_peak = partial(_time_peak, peak, bursts)
-            columns[n] = stage_seconds(encoder, [1 + i % 900 for i in range(n)], args.passes, measure_peak)
-            peaks[n] = threads * peak.macs(PEAK_ROUNDS) / figure(bursts) / 1e9
+            bursts: list[list[float]] = [[] for _ in peaks]
+            measure_peaks = partial(_time_peaks, peaks, bursts)
+            columns[n] = stage_seconds(encoder, [1 + i % 900 for i in range(n)], args.passes, measure_peaks)
+            rates[n] = [
+                threads * peak.macs(PEAK_ROUNDS) / figure(own) / 1e9 for peak, own in zip(peaks, bursts, strict=True)
+            ]
         rows = []
         for name in next(iter(columns.values())):
             cells = []
             for tokens, stages in columns.items():
                 seconds, macs = stages[name], macs_of(config, tokens).get(name, 0)
-                cells.append(_cell(seconds, macs, peaks[tokens], seconds / sum(stages.values())))
+                least = _least_seconds(macs, shares.get(name, 0), rates[tokens])
+                cells.append(_cell(seconds, macs, least, seconds / sum(stages.values())))
                 results.append({"threads": threads, "tokens": tokens, "stage": name, "s": seconds, "macs": macs})
             rows.append([name, *cells])
-        whole = [
-            _cell(sum(stages.values()), sum(macs_of(config, tokens).values()), peaks[tokens])
-            for tokens, stages in columns.items()
-        ]
+        whole = []
+        for tokens, stages in columns.items():
+            macs_by_stage = macs_of(config, tokens)
+            least = sum(
+                _least_seconds(macs, shares.get(name, 0), rates[tokens]) for name, macs in macs_by_stage.items()
+            )
+            whole.append(_cell(sum(stages.values()), sum(macs_by_stage.values()), least))
         rows.append(["all", *whole])
-        rows.append(["peak, GMAC/s", *(f"{peak:.0f}" for peak in peaks.values())])
-        results += [{"threads": threads, "tokens": n, "peak_gmac_per_s": each} for n, each in peaks.items()]
+        for i, depth in enumerate(DEPTHS):
+            rows.append([f"peak of depth {depth}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())])
+        results += [{"threads": threads, "tokens": n, "peaks_gmac_per_s": own} for n, own in rates.items()]
         print(f"microseconds (share of all, GMAC/s, share of peak), threads={threads}, family={family}\n")
         print_table(["stage", *(f"{tokens} tokens" for tokens in columns)], rows)
     write_json(args.json, environment, profile=results)
 
 
-def _time_peak(peak: Peak, bursts: list[float]) -> None:
-    bursts.append(burst(partial(peak, PEAK_ROUNDS), 0))
+def _time_peaks(peaks: Sequence[Peak], bursts: Sequence[list[float]]) -> None:
+    for peak, own in zip(peaks, bursts, strict=True):
+        own.append(burst(partial(peak, PEAK_ROUNDS), 0))
 
 
-def _cell(seconds: float, macs: int, peak: float, share: float | None = None) -> str:
+def _least_seconds(macs: int, deep: float, rates: Sequence[float]) -> float:
+    """Return what multiplications would take at their peaks, a share `deep` of them at that of depth 2."""
+    return macs * ((1 - deep) / rates[0] + deep / rates[1]) / 1e9
+
+
+def _cell(seconds: float, macs: int, least: float, share: float | None = None) -> str:
     """Write the time of a stage, and what is to be known of it."""
     notes = [] if share is None else [f"{100 * share:.0f} %"]
     if macs:
         rate = macs / seconds / 1e9
-        notes.append(f"{rate:.0f} GMAC/s, {100 * rate / peak:.0f} %")
+        notes.append(f"{rate:.0f} GMAC/s, {100 * least / seconds:.0f} %")
     return f"{1e6 * seconds:.0f} ({', '.join(notes)})"
 
 

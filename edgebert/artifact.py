@@ -23,7 +23,7 @@ from edgebert.errors import ArtifactError
 
 __all__ = ["FORMAT_VERSION", "Artifact", "damaged", "read_artifact", "write_artifact"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _ALIGNMENT = 64
 _LARGEST_HEADER = 100_000_000
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}

@@ -10,7 +10,7 @@ import numpy as np
 from edgebert.config import BertConfig
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
-from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
+from edgebert.kernels.plan import DEPTHS, INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
 
 __all__ = ["EMBEDDINGS", "TOKENIZER", "check_tensors", "expected_tensors", "pack_tokenizer", "unpack_tokenizer"]
 
@@ -35,9 +35,9 @@ def expected_tensors(
     """Return the shape and dtype of every tensor, by name.
 
     E, H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of
-    16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output) and
-    ``x.bias``; a LayerNorm has ``smoothing`` beside its weight and bias; the intermediate activations are multiplied
-    by a factor.
+    16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output), ``x.bias``
+    and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits); a LayerNorm has ``smoothing`` beside its
+    weight and bias; the intermediate activations are multiplied by a factor.
 
     Parameters
     ----------
@@ -68,6 +68,7 @@ def expected_tensors(
         table[f"{name}.scale"] = ((None, N), np.float32)
         table[f"{name}.column_sums"] = ((None, N), np.int16)
         table[f"{name}.bias"] = ((N,), np.float32)
+        table[f"{name}.depth"] = ((1,), np.uint8)
 
     norm("embeddings.LayerNorm", E)
     if config.projects_embeddings:
@@ -122,19 +123,21 @@ def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tupl
             faults.append(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
         elif array.dtype.kind == "f" and not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
-    return faults or _group_faults(tensors)
+    return faults or _linear_faults(tensors)
 
 
-def _group_faults(tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """Return the faults of groups: how many there are, two tensors of each linear layer say, and its inputs allow."""
+def _linear_faults(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Return what does not fit together in a linear layer: its groups (two tensors say how many), and its depth."""
     faults = []
     for name, sums in tensors.items():
         if name.endswith(".column_sums"):
             layer = name.removesuffix(".column_sums")
-            steps, depth = tensors[f"{layer}.weight"].shape[1], tensors[f"{layer}.weight"].shape[3]
-            groups = len(tensors[f"{layer}.scale"])
+            steps, inputs = tensors[f"{layer}.weight"].shape[1], tensors[f"{layer}.weight"].shape[3]
+            groups, depth = len(tensors[f"{layer}.scale"]), tensors[f"{layer}.depth"][0]
+            if depth not in DEPTHS:
+                faults.append(f"{layer}.depth is {depth}, expected {' or '.join(map(str, DEPTHS))}")
             try:
-                group_of_count(steps * depth, groups)
+                group_of_count(steps * inputs, groups)
             except ValueError as error:
                 faults.append(f"{layer}.scale: {error}")
             if len(sums) != groups:

@@ -27,6 +27,8 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
         f" {_cosines(words['cosine_mean'], words['cosine_worst'])}"
     )
     lines.append(f"worst layers      {'; '.join(worst)}")
+    depths = list(receipt["depths"].values())
+    lines.append(f"depth 2           {depths.count(2)} of {len(depths)} linear layers")
     if finer:
         lines.append(f"finer groups      {'; '.join(finer)}")
     if receipt["below_min_agreement"]:

@@ -20,10 +20,11 @@ _MOST_ROWS = 64
 def linear_record(tensors: Mapping[str, np.ndarray], name: str, keep: list[object]) -> np.ndarray:
     """Return the LINEAR record of a layer; what its addresses point to is put into `keep`."""
     record = np.zeros(1, LINEAR)
-    outer, steps, columns, depth = tensors[f"{name}.weight"].shape
-    record["N"], record["K"] = outer * columns, steps * depth
+    outer, steps, columns, inputs = tensors[f"{name}.weight"].shape
+    record["N"], record["K"] = outer * columns, steps * inputs
     groups = len(tensors[f"{name}.scale"])
-    record["group"], record["groups"] = group_of_count(steps * depth, groups), groups
+    record["group"], record["groups"] = group_of_count(steps * inputs, groups), groups
+    record["depth"] = tensors[f"{name}.depth"][0]
     arrays = {part: tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias")}
     arrays["column_sums"] = tensors[f"{name}.column_sums"].astype(np.float32)
     for part, array in arrays.items():

@@ -187,7 +187,7 @@ def quantize_rows(plan, thread, stage, x, size, stride, reader):
 @kernel
 def project(plan, thread, stage, linear, x, x_scale, x_zero, out, scratch):
     """Multiply quantized rows by a linear layer of as many outputs as the hidden size into `out`."""
-    tasks = matmul_tasks(plan.tokens, plan.hidden_stride, plan.threads)
+    tasks = matmul_tasks(plan.tokens, linear_at(linear), plan.threads)
     task = draw(plan, stage, tasks, thread)
     while task < tasks:
         matmul(

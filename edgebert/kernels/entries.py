@@ -48,7 +48,7 @@ def activate_all(x, factor, count, code):
 def multiply(x, x_scale, x_zero, M, linear, out, out_stride, scratch, part, parts):
     """Compute the tasks of an int8 matmul that fall to one of `parts` threads when each takes every so many-th."""
     configure_tiles()
-    for task in range(part, matmul_tasks(M, linear_at(linear).N, parts), parts):
+    for task in range(part, matmul_tasks(M, linear_at(linear), parts), parts):
         matmul(x, x_scale, x_zero, M, linear, out, out_stride, scratch, task, parts)
     release_tiles()
     return 0

@@ -16,7 +16,22 @@ PANELS = current().tile_panels
 TILE_BYTES = 4 * LANES * ROWS * PANELS
 """Scratch for the int32 sums of one tile."""
 
+# Layers of depth 2 have tiles of their own where that pays.
+DEEP_ROWS, DEEP_PANELS = current().deep_tile or (ROWS, PANELS)
+
 tile = linear_tile()
+
+
+@kernel
+def rows_of_tile(linear):
+    """Return the rows of the largest tile of a linear layer."""
+    return np.int64(DEEP_ROWS if linear.depth == 2 else ROWS)
+
+
+@kernel
+def panels_of_tile(linear):
+    """Return the panels of the largest tile of a linear layer."""
+    return np.int64(DEEP_PANELS if linear.depth == 2 else PANELS)
 
 
 @kernel
@@ -27,10 +42,11 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
     x_scale += 4 * begin * groups
     x_zero += 4 * begin * groups
     panel_stride = K // 4 * PANEL_BYTES
-    tiles = (M + ROWS - 1) // ROWS
+    most_rows, most_panels = rows_of_tile(linear), panels_of_tile(linear)
+    tiles = (M + most_rows - 1) // most_rows
     panel = first
     while panel < last:
-        panels = min(last - panel, PANELS)
+        panels = min(last - panel, most_panels)
         before, before_row = linear.bias + PANEL_BYTES * panel, np.int64(0)
         # Groups outside, rows inside: a group of the weights and of the activations fit the first-level cache.
         for g in range(groups):
@@ -41,6 +57,7 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
                 m = share(M, i, tiles)
                 rows = share(M, i + 1, tiles) - m
                 tile(
+                    linear.depth,
                     rows,
                     panels,
                     min(group, K - k) // 4,
@@ -66,19 +83,25 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
 
 
 @kernel
-def column_ranges(M, N, parts):
-    """Return into how many ranges of columns each block of rows is cut, so that `parts` threads have tasks."""
-    blocks = row_blocks(M, parts)
-    groups = (N // LANES + PANELS - 1) // PANELS
-    if parts == 1:
-        return np.int64(1)
-    return min(groups, (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
+def column_groups(linear):
+    """Return how many groups of panels, each as wide as a tile, the columns of a linear layer are."""
+    panels = panels_of_tile(linear)
+    return (linear.N // LANES + panels - 1) // panels
 
 
 @kernel
-def matmul_tasks(M, N, parts):
+def column_ranges(M, linear, parts):
+    """Return into how many ranges of columns each block of rows is cut, so that `parts` threads have tasks."""
+    blocks = row_blocks(M, parts)
+    if parts == 1:
+        return np.int64(1)
+    return min(column_groups(linear), (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
+
+
+@kernel
+def matmul_tasks(M, linear, parts):
     """Return the number of tasks of a matmul for a team of `parts` threads."""
-    return row_blocks(M, parts) * column_ranges(M, N, parts)
+    return row_blocks(M, parts) * column_ranges(M, linear, parts)
 
 
 @kernel
@@ -86,17 +109,15 @@ def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task
     """Multiply quantized rows by one linear layer; exact in int32, then the same float operations everywhere.
 
     `x` uint8 [M, K] with `x_scale` and `x_zero` float32 [M, groups], readable for 16 rows more; `out` float32
-    [M, out_stride]; `scratch` TILE_BYTES. Computes task `task` of `matmul_tasks(M, N, parts)`: a block of rows, a
+    [M, out_stride]; `scratch` TILE_BYTES. Computes task `task` of `matmul_tasks(M, linear, parts)`: a block of rows, a
     range of columns. Twin: `reference.matmul`.
     """
     linear = linear_at(linear_address)
-    panels = linear.N // LANES
-    ranges = column_ranges(M, linear.N, parts)
-    groups = (panels + PANELS - 1) // PANELS
+    groups, ranges, width = column_groups(linear), column_ranges(M, linear, parts), panels_of_tile(linear)
     blocks = row_blocks(M, parts)
     block, columns = task // ranges, task % ranges
-    first = share(groups, columns, ranges) * PANELS
-    last = min(share(groups, columns + 1, ranges) * PANELS, panels)
+    first = share(groups, columns, ranges) * width
+    last = min(share(groups, columns + 1, ranges) * width, linear.N // LANES)
     m = share(M, block, blocks)
     rows = share(M, block + 1, blocks) - m
     matmul_block(

@@ -18,6 +18,7 @@ __all__ = [
     "CODE_ERF",
     "CODE_TANH",
     "DEPTH",
+    "DEPTHS",
     "EMBED_STAGES",
     "GROUP_LARGEST",
     "INT4_GROUP",
@@ -45,6 +46,8 @@ PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
 
 DEPTH = 64
 """Inputs that the deepest instruction multiplies at a time: linear layers are padded to it."""
+DEPTHS = (1, 2)
+"""Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`)."""
 GROUP_LARGEST = 384
 """Most inputs of a linear layer that share a scale."""
 INT4_GROUP = 64
@@ -82,6 +85,7 @@ LINEAR = np.dtype(
         ("K", np.int64),  # inputs, padded
         ("group", np.int64),  # inputs that share a scale
         ("groups", np.int64),  # G
+        ("depth", np.int64),  # one of DEPTHS
         ("weight", _ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
         ("scale", _ADDRESS),  # float32 [G, N]
         ("column_sums", _ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group

@@ -12,9 +12,9 @@ from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.kernels import reference
-from edgebert.kernels.plan import finer_groups, group_size, padded, whole_vectors
+from edgebert.kernels.plan import finer_groups, padded, whole_vectors
 from edgebert.positions import bias_of_distances
-from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, quantize_embeddings, quantize_embeddings_int4
+from edgebert.quantize.law import exceeds_limit, pack_panels, quantize_embeddings, quantize_embeddings_int4
 from edgebert.quantize.rounding import round_weight
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
@@ -22,8 +22,8 @@ __all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"
 
 OnProgress = Callable[[int, int], object]
 
-FINER_ABOVE = 8e-5
-"""Error of a linear layer's outputs, as a share of their energy, from which on its inputs get finer groups."""
+LARGEST_ERROR = 7e-5
+"""What a linear layer may lose, as a share of its outputs' energy, in a form that is faster than others."""
 
 _OUTPUTS = 1 << 13
 _HALF_LARGEST = float(np.finfo(np.float16).max)
@@ -39,10 +39,13 @@ class Report:
         Error of its outputs for the calibration text, as a share of their energy.
     finer : dict of str to int
         How many inputs share a scale, of the layers that needed finer groups than usual.
+    depths : dict of str to int
+        Over how many steps of four inputs its products may be added in 16 bits (`edgebert.quantize.law`).
     """
 
     errors: dict[str, float] = dataclasses.field(default_factory=dict)
     finer: dict[str, int] = dataclasses.field(default_factory=dict)
+    depths: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def quantize_encoder(
@@ -199,7 +202,7 @@ class _Quantizer:
 def quantize_linear(
     name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int, report: Report
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Quantize a linear layer for its inputs, with finer groups if it loses too much.
+    """Quantize a linear layer for its inputs, in the fastest form that does not lose too much.
 
     Parameters
     ----------
@@ -221,7 +224,8 @@ def quantize_linear(
     """
     K = padded(weight.shape[1])
     weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
-    for group in finer_groups(K):
+    usual, *finer = finer_groups(K)
+    for group, depth in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
         # What the layer will read: the values that the integers stand for.
         quantized = reference.quantize_rows(rows, group)
         seen = reference.dequantize_rows(*quantized, group)
@@ -229,25 +233,32 @@ def quantize_linear(
         # Outputs do not depend on each other: of a whole vocabulary, some at a time.
         for begin in range(0, N, _OUTPUTS):
             own = slice(begin, min(begin + _OUTPUTS, N))
-            q, scale = round_weight(weight[own], seen, group)
-            assert not breaks_rule_of_pairs(q)
+            q, scale = round_weight(weight[own], seen, group, depth)
+            assert not exceeds_limit(q, depth)
             panels = pack_panels(q)
-            # The rule of pairs keeps them within 16 bits.
+            # The limit on weights that meet keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
             y = reference.matmul(*quantized, panels, scale, bias[own], group)
             exact = rows @ weight[own].T
             lost += float(np.square(y - bias[own] - exact).sum())
             energy += float(np.square(exact).sum())
             parts.append((panels, scale, sums, y))
-        report.errors[name] = error = lost / max(energy, 1e-30)
-        if group != group_size(K):
-            report.finer[name] = group
-        if error <= FINER_ABOVE:
+        error = lost / max(energy, 1e-30)
+        if error <= LARGEST_ERROR:
             break
+    report.errors[name], report.depths[name] = error, depth
+    if group != usual:
+        report.finer[name] = group
     panels, scale, sums, y = (
         np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
     )
-    tensors = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias}
+    tensors = {
+        "weight": panels,
+        "scale": scale,
+        "column_sums": sums,
+        "bias": bias,
+        "depth": np.array([depth], np.uint8),
+    }
     return {f"{name}.{part}": array for part, array in tensors.items()}, y
 
 

@@ -10,10 +10,12 @@ group, in 0..255: ``x = scale * (q - zero)``, so that nothing depends on a text'
 
 with the sums over k exact in int32, and below 2**24, so that float32 holds them too.
 
-**The rule of pairs.** Processors without a dot-product instruction add the products of two neighbouring inputs (2j,
+**Weights that meet.** Processors without a dot-product instruction add the products of two neighbouring inputs (2j,
 2j + 1) in 16 bits, saturating. So in each such pair of one channel the positive weights sum to at most 128, and the
-negative ones to at least -128: 255 * 128 = 32640 fits. Rounding obeys it (`edgebert.quantize.rounding`), so that every
-instruction family computes the same integers, though hardly any weight is shortened.
+negative ones to at least -128: 255 * 128 = 32640 fits. It pays there to add the products of two steps of four inputs
+in 16 bits too: a layer of depth 2 obeys the same rule in fours (`meeting`), if it loses little by that, one of depth 1
+in pairs. Rounding sees to it (`edgebert.quantize.rounding`), so that every instruction family computes the same
+integers.
 
 Rounding is half to even, here and in the kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per
 row, in -127..127; or in -8..7, a scale for every 64 values of a row.
@@ -27,10 +29,11 @@ from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
 
 __all__ = [
     "LEVELS",
-    "PAIR_LIMIT",
+    "MEETING_LIMIT",
     "SCHEME",
-    "breaks_rule_of_pairs",
     "channel_scale",
+    "exceeds_limit",
+    "meeting",
     "pack_panels",
     "quantize_embeddings",
     "quantize_embeddings_int4",
@@ -39,14 +42,31 @@ __all__ = [
 
 SCHEME = "w8a8"
 LEVELS = 127
-PAIR_LIMIT = 128
+MEETING_LIMIT = 128
 
 
-def breaks_rule_of_pairs(q: np.ndarray) -> bool:
-    """Say whether a weight, int8 (N, K), has a pair that would saturate."""
-    pairs = q.astype(np.int32).reshape(len(q), -1, 2)
-    positive, negative = np.maximum(pairs, 0).sum(axis=2), np.minimum(pairs, 0).sum(axis=2)
-    return bool((positive > PAIR_LIMIT).any() or (negative < -PAIR_LIMIT).any())
+def meeting(K: int, depth: int) -> np.ndarray:
+    """Return which inputs of a layer meet in 16 bits: neighbours, at the same place of `depth` steps of four.
+
+    Parameters
+    ----------
+    K : int
+        A multiple of 4 * depth.
+    depth : int
+
+    Returns
+    -------
+    ndarray [shape=(K / 2 / depth, 2 * depth), dtype=int64]
+        0 1, 2 3, 4 5, ... for depth 1; 0 1 4 5, 2 3 6 7, 8 9 12 13, ... for depth 2.
+    """
+    return np.arange(K).reshape(-1, depth, 2, 2).transpose(0, 2, 1, 3).reshape(-1, 2 * depth)
+
+
+def exceeds_limit(q: np.ndarray, depth: int) -> bool:
+    """Say whether a weight, int8 (N, K), has inputs that meet and whose products could exceed 16 bits."""
+    met = q.astype(np.int32)[:, meeting(q.shape[1], depth)]
+    positive, negative = np.maximum(met, 0).sum(axis=2), np.minimum(met, 0).sum(axis=2)
+    return bool((positive > MEETING_LIMIT).any() or (negative < -MEETING_LIMIT).any())
 
 
 def channel_scale(rows: np.ndarray, levels: int) -> np.ndarray:

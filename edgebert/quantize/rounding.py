@@ -1,24 +1,23 @@
-"""Error-compensating rounding of a weight: GPTQ (arXiv 2210.17323, section 3), under the rule of pairs."""
+"""Error-compensating rounding of a weight: GPTQ (arXiv 2210.17323, section 3), within what 16 bits hold."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgebert.quantize.law import LEVELS, PAIR_LIMIT, channel_scale
+from edgebert.quantize.law import LEVELS, MEETING_LIMIT, channel_scale, meeting
 
 __all__ = ["round_weight"]
 
 _BLOCK = 128
 _DAMPING = 0.01
-_FIRST_LEVELS, _LEVELS_STEP = PAIR_LIMIT // 2 - 1, 4
-"""Levels tried for a channel's largest weight: up to the first, no pair of weights can break the rule."""
+_LEVELS_STEP = 4
 
 
-def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
+def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Quantize the weight of a linear layer so that its outputs for some inputs change least.
 
-    Pairs of columns are rounded one after the other, those with the largest inputs first; the error of each column is
-    made up for, as far as that is possible, by those that are still to come.
+    Columns that meet (`edgebert.quantize.law`) are rounded together, one after the other, those with the largest inputs
+    first; the error of each column is made up for, as far as that is possible, by those that are still to come.
 
     Parameters
     ----------
@@ -27,19 +26,22 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int) -> tuple[np
         What the layer reads when the calibration text passes through the model.
     group : int
         Columns that share a scale.
+    depth : int
+        Steps of K that are added in 16 bits.
 
     Returns
     -------
     q : ndarray [shape=(N, K), dtype=int8]
-        In -127..127, each pair within its limit.
+        In -127..127, those that meet within their limit.
     scale : ndarray [shape=(G, N), dtype=float32]
     """
     hessian = (inputs.T @ inputs).astype(np.float64)
     energy = np.diagonal(hessian).copy()
     bounds = range(0, weight.shape[1], group)
-    scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group]) for k in bounds])
-    pairs = np.argsort(-energy.reshape(-1, 2).sum(axis=1), kind="stable")
-    order = np.stack([2 * pairs, 2 * pairs + 1], axis=1).reshape(-1)
+    scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group], depth) for k in bounds])
+    order = meeting(weight.shape[1], depth)
+    met = order.shape[1]
+    order = order[np.argsort(-energy[order].sum(axis=1), kind="stable")].reshape(-1)
     hessian = hessian[np.ix_(order, order)]
     # Inputs that the text never uses, and more columns than tokens, would leave it singular.
     hessian[np.diag_indices_from(hessian)] += _DAMPING * max(float(energy.mean()), 1e-12)
@@ -51,11 +53,8 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int) -> tuple[np
         end = min(begin + _BLOCK, len(rest))
         errors = np.empty((end - begin, len(weight)))
         for k in range(begin, end):
-            low, high = -LEVELS, LEVELS
-            if k % 2:
-                low = np.maximum(low, -PAIR_LIMIT - np.minimum(q[k - 1], 0))
-                high = np.minimum(high, PAIR_LIMIT - np.maximum(q[k - 1], 0))
-            q[k] = np.clip(np.rint(rest[k] / scales[k]), low, high)
+            first = k - k % met
+            q[k] = _round_next(q[first:k], rest[k : first + met] / scales[k])
             errors[k - begin] = (rest[k] - q[k] * scales[k]) / upper[k, k]
             rest[k + 1 : end] -= upper[k, k + 1 : end, None] * errors[k - begin]
         rest[end:] -= upper[begin:end, end:].T @ errors
@@ -64,14 +63,41 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int) -> tuple[np
     return result, scale
 
 
-def _choose_scale(weight: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Choose the scale of each channel: fine levels, but few pairs that must be shortened.
+def _round_next(before: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Round the next of the columns that meet, leaving the others their part of the limit.
+
+    Parameters
+    ----------
+    before : ndarray [shape=(columns before it, N), dtype=float64]
+        What these have become.
+    wanted : ndarray [shape=(it and the columns after it, N), dtype=float64]
+        What they would be without a limit.
+
+    Returns
+    -------
+    ndarray [shape=(N,), dtype=float64]
+    """
+    above = MEETING_LIMIT - np.maximum(before, 0).sum(axis=0)
+    below = MEETING_LIMIT + np.minimum(before, 0).sum(axis=0)
+    value = _shorten(np.maximum(wanted, 0), above, 0)[0] - _shorten(np.maximum(-wanted, 0), below, 0)[0]
+    return np.clip(np.rint(value), -np.minimum(below, LEVELS), np.minimum(above, LEVELS))
+
+
+def _shorten(values: np.ndarray, limit: np.ndarray | int, axis: int) -> np.ndarray:
+    """Take as much off those values that are above zero, each the same, as their sum along `axis` exceeds a limit."""
+    excess = np.maximum(values.sum(axis=axis, keepdims=True) - limit, 0)
+    return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=axis, keepdims=True), 1), 0)
+
+
+def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndarray:
+    """Choose the scale of each channel: fine levels, but few weights that must be shortened.
 
     Parameters
     ----------
     weight : ndarray [shape=(N, K), dtype=float32]
     energy : ndarray [shape=(K,), dtype=float64]
         Sum of the squares of each input.
+    depth : int
 
     Returns
     -------
@@ -79,22 +105,15 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray) -> np.ndarray:
     """
     best = np.full(len(weight), np.inf)
     chosen = np.ones(len(weight), np.float32)
-    importance = energy.astype(np.float32)
-    for levels in range(_FIRST_LEVELS, LEVELS + 1, _LEVELS_STEP):
+    columns = meeting(weight.shape[1], depth)
+    importance = energy[columns].reshape(-1).astype(np.float32)
+    weights = weight[:, columns]
+    # With the first number of levels no weights can exceed the limit.
+    for levels in range(MEETING_LIMIT // (2 * depth) - 1, LEVELS + 1, _LEVELS_STEP):
         scale = channel_scale(weight, levels)
-        q = _within_pairs(np.rint(weight / scale[:, None]))
-        error = np.square(q * scale[:, None] - weight) @ importance
+        met = weights / scale[:, None, None]
+        kept = _shorten(np.maximum(met, 0), MEETING_LIMIT, 2) - _shorten(np.maximum(-met, 0), MEETING_LIMIT, 2)
+        error = np.square((np.rint(kept) - met) * scale[:, None, None]).reshape(weight.shape) @ importance
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, scale, chosen)
     return chosen
-
-
-def _within_pairs(q: np.ndarray) -> np.ndarray:
-    """Shorten the larger weight of each pair that breaks the rule of pairs."""
-    first, second = q[:, 0::2], q[:, 1::2]
-    excess = np.where(first * second > 0, np.maximum(np.abs(first) + np.abs(second) - PAIR_LIMIT, 0), 0)
-    larger = np.abs(first) >= np.abs(second)
-    result = q.copy()
-    result[:, 0::2] -= np.where(larger, excess * np.sign(first), 0)
-    result[:, 1::2] -= np.where(larger, 0, excess * np.sign(second))
-    return result

@@ -13,6 +13,7 @@ from benchmarks.sentiment import compare
 from benchmarks.tables import print_table
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
+from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.model import DEFAULT_MODEL
 
@@ -86,23 +87,27 @@ def test_lines_are_as_many_as_asked_and_the_same_again(tmp_path):
     assert (tmp_path / "two").read_text().splitlines() == lines
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("family", available_families())
 @pytest.mark.parametrize("M", [1, 8, 65])
-def test_the_matmul_that_is_timed_is_right(M):
-    matmul = Matmul(load_library(available_families()[0]), M, 64, 48)
+def test_the_matmul_that_is_timed_is_right(cache_home, M, family, depth):
+    matmul = Matmul(load_library(family), M, 64, 48, depth)
     matmul()
     weight = matmul.weight.transpose(1, 3, 0, 2).reshape(64, 48)
     np.testing.assert_array_equal(matmul.out, matmul.x[:M].astype(np.int32) @ weight.astype(np.int32))
     assert matmul.macs == M * 64 * 48
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("family", [family for family in available_families() if family != "portable"])
-def test_a_peaks_products_are_computed_in_its_loop(family):
-    peak = Peak(family)
+def test_a_peaks_products_are_computed_in_its_loop(family, depth):
+    peak = Peak(family, depth)
+    assert peak.depth == (depth if FAMILIES[family].deep_tile else 1)
     assembly = peak.assembly
     loop = assembly[assembly.index(".LBB0_1:") : assembly.index("jl\t.LBB0_1")]
     instruction = FAMILIES[family].dot.partition("_")[0]
-    assert loop.count(f"{instruction}\t") == peak.sums
-    reads = 0 if FAMILIES[family].dot == MATRIX else 1
+    assert loop.count(f"{instruction}\t") == peak.depth * peak.sums
+    reads = 0 if FAMILIES[family].dot == MATRIX else peak.depth
     assert loop.count("(%") == reads, f"nothing but the weights may be read, no register spilled:\n{loop}"
     peak(1000)
     assert peak.macs(1000) == 1000 * peak.sums * peak.macs_of_one

@@ -51,6 +51,7 @@ class FakeModel:
                 "embeddings": {"kind": "int4", "bytes": 2345678, "cosine_mean": 0.99, "cosine_worst": 0.98},
                 "worst_layers": {"a\x1b": 0.01},
                 "finer_groups": {"a": 64},
+                "depths": {"a": 1, "b": 2},
                 "min_agreement": 0.99,
                 "below_min_agreement": True,
             },

@@ -89,6 +89,7 @@ def test_info(described: FakeModel) -> None:
         "same span         50.00 % of 6, logits at most 0.250 apart\n"
         "word embeddings   int4, 2.3 MB, cosine 0.99000 on the average, 0.98000 at worst\n"
         "worst layers      a\\x1b 1.0e-02\n"
+        "depth 2           1 of 2 linear layers\n"
         "finer groups      a 64\n"
         "forced            the agreement is below the 0.99 that was asked for\n"
         "\n# A card\n\nBeware \\x1b[31mof red.\n"

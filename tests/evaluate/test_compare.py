@@ -160,7 +160,7 @@ def test_other_weights_of_the_same_shape_are_no_source(golden_files, tmp_path):
 @pytest.mark.parametrize("limit", [0, 2e-5])
 def test_layers_that_lose_too_much_get_finer_groups(tmp_path, monkeypatch, golden_files, limit):
     """Each its own: neighbouring layers then differ in their groups, and the kernels must follow."""
-    monkeypatch.setattr(quantize_encoder, "FINER_ABOVE", limit)
+    monkeypatch.setattr(quantize_encoder, "LARGEST_ERROR", limit)
     path = edgebert.convert(GOLDEN / "classifier", tmp_path / "finer.edgebert")
     finer = Description(path).info["receipt"]["finer_groups"]
     assert finer

@@ -100,11 +100,12 @@ class Linear:
     bias : ndarray [shape=(N,), dtype=float32]
     group : int, optional
         All of K by default.
+    depth : int
     """
 
-    def __init__(self, q, row_scale, row_zero, panels, scale, bias, group=None) -> None:
-        outer, steps, columns, depth = panels.shape
-        self.M, self.N, self.K = len(q), outer * columns, steps * depth
+    def __init__(self, q, row_scale, row_zero, panels, scale, bias, group=None, depth=1) -> None:
+        outer, steps, columns, inputs = panels.shape
+        self.M, self.N, self.K = len(q), outer * columns, steps * inputs
         group = group or self.K
         sums = [
             panels[:, k // 4 : (k + group) // 4].astype(np.float32).sum(axis=(1, 3)).reshape(-1)
@@ -114,7 +115,7 @@ class Linear:
         assert scale.shape == (*row_scale.shape[1:], self.N) == (len(sums), self.N)
         self._record = np.zeros(1, LINEAR)
         self._record["N"], self._record["K"] = self.N, self.K
-        self._record["group"], self._record["groups"] = group, len(sums)
+        self._record["group"], self._record["groups"], self._record["depth"] = group, len(sums), depth
         for name, array in self._arrays.items():
             assert array.flags.c_contiguous
             self._record[name] = array.ctypes.data
@@ -130,12 +131,13 @@ def matmul(
     library: KernelLibrary,
     *operands: np.ndarray,
     group: int | None = None,
+    depth: int = 1,
     part: int = 0,
     parts: int = 1,
     out_stride: int | None = None,
 ) -> np.ndarray:
     """Compute one part of a product of `Linear`'s operands: float32 (M, out_stride), NaN where nothing was written."""
-    linear = Linear(*operands, group)
+    linear = Linear(*operands, group, depth)
     stride = out_stride or linear.N
     scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
     with guarded((linear.M, stride), np.float32, np.nan) as out, guarded((scratch_size,), np.uint8) as scratch:
@@ -148,13 +150,14 @@ def expand(
     *operands: np.ndarray,
     factor: np.ndarray,
     group: int | None = None,
+    depth: int = 1,
     form: str,
     out_group: int,
     part: int = 0,
     parts: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute one part of an intermediate layer: uint8 (M, N), float32 (M, G) twice; zero where nothing was written."""
-    linear = Linear(*operands, group)
+    linear = Linear(*operands, group, depth)
     groups = -(-linear.N // out_group)
     scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
     with (
@@ -171,10 +174,15 @@ def expand(
 
 
 def project_heads(
-    library: KernelLibrary, *operands: np.ndarray, heads: int, group: int | None = None, parts: int = 1
+    library: KernelLibrary,
+    *operands: np.ndarray,
+    heads: int,
+    group: int | None = None,
+    depth: int = 1,
+    parts: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
-    linear = Linear(*operands, group)
+    linear = Linear(*operands, group, depth)
     head_dim = linear.N // 3 // heads
     scratch_size = scratch_bytes(FAMILIES[library.family], head_dim, 16)
     with (

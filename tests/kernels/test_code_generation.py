@@ -57,7 +57,8 @@ def test_the_tile_multiplies_with_the_familys_instruction(emitted):
     tiles = {name: text for name, text in functions(assembly).items() if name.startswith(("dot_tile_", "linear_tile_"))}
     family = FAMILIES[case[0]]
     row_counts = 2 if family.dot == MATRIX else family.tile_rows
-    assert len(tiles) == 2 * row_counts * family.tile_panels
+    deep_rows, deep_panels = family.deep_tile or (0, 0)
+    assert len(tiles) == 2 * row_counts * family.tile_panels + deep_rows * deep_panels
     for name, text in tiles.items():
         assert re.search(CASES[case], text), f"{name} of {case} has no {CASES[case]}:\n{text[:2000]}"
 
@@ -96,8 +97,14 @@ def test_the_loop_of_the_largest_tile_is_as_fast_as_its_products(emitted):
     if family not in PREDICTIONS:
         pytest.skip(f"llvm-mca does not model {family}")
     tiles = {name: text for name, text in functions(assembly).items() if name.startswith("linear_tile_")}
-    largest = max(tiles, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
-    loops = [body for _, body in re.findall(r"^(\.LBB\w+):(.*?^\s+j\w+\s+\1$)", tiles[largest], re.M | re.S)]
+    for depth in (1, 2) if FAMILIES[family].deep_tile else (1,):
+        own = [name for name in tiles if name.startswith(f"linear_tile_{depth}x")]
+        largest = max(own, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+        check_loop(family, largest, tiles[largest])
+
+
+def check_loop(family, largest, text):
+    loops = [body for _, body in re.findall(r"^(\.LBB\w+):(.*?^\s+j\w+\s+\1$)", text, re.M | re.S)]
     (loop,) = [body for body in loops if re.search(CASES[family, LINUX], body)]
     assert "(%rsp" not in loop, f"{largest} of {family} spills registers:\n{loop}"
     for cpu in PREDICTIONS[family]:

@@ -6,6 +6,7 @@ import pytest
 import edgebert
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
+from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES
 from tests.golden import NAMES, load_inputs
 from tests.kernels.calls import (
@@ -30,18 +31,19 @@ def run_quantize_rows(library, rng):
 
 
 def draw_linear(rng, M, N, K, group):
-    """Draw a linear layer and its rows; weights of up to 64 cannot break the rule of pairs."""
+    """Draw a linear layer and its rows; weights of up to 32 fit either depth."""
     groups = -(-K // group)
     q = rng.integers(0, 256, (M, K), np.uint8)
     row_scale = rng.uniform(0.001, 0.1, (M, groups)).astype(np.float32)
     zero = rng.integers(0, 256, (M, groups)).astype(np.float32)
-    panels = pack(rng.integers(-64, 65, (K, N), np.int8))
+    panels = pack(rng.integers(-32, 33, (K, N), np.int8))
     scale = rng.uniform(1e-4, 1e-2, (groups, N)).astype(np.float32)
     return q, row_scale, zero, panels, scale, rng.normal(size=N).astype(np.float32)
 
 
 def run_matmul(library, rng):
-    return [matmul(library, *draw_linear(rng, 70, 80, 640, 384), group=384)]
+    operands = draw_linear(rng, 70, 80, 640, 384)
+    return [matmul(library, *operands, group=384, depth=depth) for depth in DEPTHS]
 
 
 def run_expand(library, rng):

@@ -4,32 +4,35 @@ import numpy as np
 import pytest
 
 from edgebert.kernels import reference
+from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES
-from edgebert.quantize.law import breaks_rule_of_pairs, pack_panels, unpack_panels
+from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
 from tests.kernels.calls import activate, assert_equal, expand, matmul, pack, project_heads, quantize_rows
 
 ROWS = (*range(1, 18), 63, 64, 65, 128, 130)
 COLUMNS = (16, 32, 48, 64, 80, 384)
-DEPTHS = (64, 128, 320, 384)
+INPUTS = (64, 128, 320, 384)
 PARTS = (1, 2, 3, 5, 7)
 
 
-def lawful(weight):
-    """Shorten the second weight of each pair along K that would saturate 16 bits; int8 (K, N)."""
-    first, second = weight[0::2].astype(int), weight[1::2].astype(int)
-    second = np.minimum(second, 128 - np.maximum(first, 0))
-    second = np.maximum(second, -128 - np.minimum(first, 0))
-    result = weight.copy()
-    result[1::2] = second
-    assert not breaks_rule_of_pairs(result.T)
+def lawful(weight, depth):
+    """Shorten the later ones of the weights that meet where their products could exceed 16 bits; int8 (K, N)."""
+    result, columns = weight.astype(int), meeting(len(weight), depth)
+    for place in range(1, columns.shape[1]):
+        before, own = columns[:, :place], columns[:, place]
+        highest = 128 - np.maximum(result[before], 0).sum(axis=1)
+        lowest = -128 - np.minimum(result[before], 0).sum(axis=1)
+        result[own] = np.clip(result[own], lowest, highest)
+    result = result.astype(np.int8)
+    assert not exceeds_limit(result.T, depth)
     return result
 
 
-def integers(rng, M, N, K):
+def integers(rng, M, N, K, depth=1):
     """Draw activations, zero points and weights from their whole range."""
     q = rng.integers(0, 256, (M, K), np.uint8)
     zero = rng.integers(0, 256, (M, 1)).astype(np.float32)
-    return q, zero, lawful(rng.integers(-127, 128, (K, N), np.int8))
+    return q, zero, lawful(rng.integers(-127, 128, (K, N), np.int8), depth)
 
 
 def exact(q, zero, weight):
@@ -44,50 +47,58 @@ def bare(library, q, zero, panels, **how):
     return matmul(library, q, ones[:M, None], zero, panels, ones[None, :N], np.zeros(N, np.float32), **how)
 
 
-@pytest.mark.parametrize("K", DEPTHS)
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("K", INPUTS)
 @pytest.mark.parametrize("N", COLUMNS)
-def test_integers_are_exact(library, N, K):
-    q, zero, weight = integers(np.random.default_rng(N * K), max(ROWS), N, K)
+def test_integers_are_exact(library, N, K, depth):
+    q, zero, weight = integers(np.random.default_rng(N * K), max(ROWS), N, K, depth)
     expected, panels = exact(q, zero, weight), pack(weight)
     for M in ROWS:
-        assert_equal(bare(library, q[:M], zero[:M], panels), expected[:M])
+        assert_equal(bare(library, q[:M], zero[:M], panels, depth=depth), expected[:M])
 
 
 def alternating(period, low, high, K):
     return np.where(np.arange(K) // period % 2, low, high)
 
 
-def extremes(K):
-    """Yield (activations of a row, weights of a column) that would saturate 16 bits if anything could."""
-    for w in (64, -64):
-        yield np.full(K, 255), np.full(K, w)
-    for high, low in ((1, 127), (-1, -127)):
-        yield np.full(K, 255), alternating(1, low, high, K)
-        yield alternating(1, 255, 0, K), alternating(1, high, low, K)
-    yield np.full(K, 255), alternating(1, -127, 127, K)
-    for period in (2, 4):
-        yield np.full(K, 255), alternating(period, -64, 64, K)
-        yield alternating(period, 255, 0, K), alternating(period, -64, 64, K)
-        yield alternating(period, 0, 255, K), np.full(K, -64)
+def extremes(K, depth):
+    """Yield (activations of a row, weights of a column) that would exceed 16 bits if anything could."""
+    columns = meeting(K, depth)
+    met = columns.shape[1]
+    for even in (128 // met, -128 // met):
+        yield np.full(K, 255), np.full(K, even)
+        for period in (1, 2, 4):
+            yield alternating(period, 0, 255, K), np.full(K, even)
+    for sign in (1, -1):
+        for place in range(met):
+            # One weight has all levels, those that it meets have what is left; or nothing; or the opposite.
+            for others in ((1,), (0,), (-127, 1, 0)):
+                weights = np.zeros(K, int)
+                weights[columns] = np.roll([127, *others, 0, 0][:met], place)
+                yield np.full(K, 255), sign * weights
+                yield np.where(sign * weights > 0, 255, 0), sign * weights
 
 
-@pytest.mark.parametrize("K", DEPTHS)
-def test_no_input_saturates(library, K):
-    for activations, weights in extremes(K):
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("K", INPUTS)
+def test_no_input_saturates(library, K, depth):
+    for activations, weights in extremes(K, depth):
         for M in (1, 5, 9):
             q = np.tile(activations.astype(np.uint8), (M, 1))
             weight = np.tile(weights.astype(np.int8)[:, None], (1, 48))
+            assert not exceeds_limit(weight.T, depth)
             for zero in (0, 128, 255):
                 zeros = np.full((M, 1), zero, np.float32)
-                assert_equal(bare(library, q, zeros, pack(weight)), exact(q, zeros, weight))
+                assert_equal(bare(library, q, zeros, pack(weight), depth=depth), exact(q, zeros, weight))
 
 
-def test_random_extremes(library):
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_random_extremes(library, depth):
     rng = np.random.default_rng(5)
     q = rng.choice(np.array([0, 255], np.uint8), (65, 384))
-    weight = lawful(rng.choice(np.array([-127, -64, 64, 127], np.int8), (384, 80)))
+    weight = lawful(rng.choice(np.array([-127, -64, 64, 127], np.int8), (384, 80)), depth)
     zero = rng.choice(np.array([0, 255], np.float32), (65, 1))
-    assert_equal(bare(library, q, zero, pack(weight)), exact(q, zero, weight))
+    assert_equal(bare(library, q, zero, pack(weight), depth=depth), exact(q, zero, weight))
 
 
 def test_padding_gives_zero(library):
@@ -97,8 +108,8 @@ def test_padding_gives_zero(library):
 
 
 def real(rng, M, N, K, group=None):
-    """Draw what a layer meets: scales, zero points and a bias of the usual sizes."""
-    q, _, weight = integers(rng, M, N, K)
+    """Draw what a layer of either depth meets: scales, zero points and a bias of the usual sizes."""
+    q, _, weight = integers(rng, M, N, K, max(DEPTHS))
     G = -(-K // (group or K))
     row_scale = rng.uniform(0.001, 0.1, (M, G)).astype(np.float32)
     zero = rng.integers(0, 256, (M, G)).astype(np.float32)
@@ -106,22 +117,24 @@ def real(rng, M, N, K, group=None):
     return q, row_scale, zero, pack(weight), scale, rng.normal(size=N).astype(np.float32)
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize(("N", "K", "group"), [(16, 64, 64), (48, 384, 384), (80, 320, 192), (384, 1536, 384)])
-def test_epilogue(library, N, K, group):
+def test_epilogue(library, N, K, group, depth):
     """The oracle's bits; without a fused multiply-add the product is rounded on its own first."""
     for M in (1, 17, 70):
         operands = real(np.random.default_rng(7), M, N, K, group)
-        got, expected = matmul(library, *operands, group=group), reference.matmul(*operands, group)
+        got, expected = matmul(library, *operands, group=group, depth=depth), reference.matmul(*operands, group)
         if FAMILIES[library.family].has_fma:
             assert_equal(got, expected)
         else:
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("parts", [1, 2, 7])
 @pytest.mark.parametrize("form", ["erf", "tanh"])
 @pytest.mark.parametrize(("M", "N", "group"), [(9, 128, 64), (70, 320, 192), (130, 384, 384)])
-def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts):
+def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, depth):
     """Matmul, activation and quantization in one go give the bits that they give one after the other."""
     operands = real(np.random.default_rng(8), M, N, 64)
     factor = np.random.default_rng(1).uniform(0.5, 2, N).astype(np.float32)
@@ -129,7 +142,9 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts):
     expected = quantize_rows(library, values, group)
     joined = [np.zeros_like(array) for array in expected]
     for part in range(parts):
-        own_arrays = expand(library, *operands, factor=factor, form=form, out_group=group, part=part, parts=parts)
+        own_arrays = expand(
+            library, *operands, factor=factor, form=form, depth=depth, out_group=group, part=part, parts=parts
+        )
         for whole, own in zip(joined, own_arrays, strict=True):
             assert not (whole.astype(bool) & own.astype(bool)).any(), "two parts wrote the same place"
             whole += own
@@ -137,13 +152,14 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts):
         assert_equal(got, wanted)
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 16), (3, 32), (12, 32), (4, 64), (1, 80)])
-def test_query_key_value_is_its_parts(library, heads, head_dim, parts):
+def test_query_key_value_is_its_parts(library, heads, head_dim, parts, depth):
     """Matmul and quantization of the heads in one go give the oracle's integers and scales."""
     for M in (1, 16, 37, 130):
         operands = real(np.random.default_rng(9), M, 3 * heads * head_dim, 64)
-        q, scale, offset = project_heads(library, *operands, heads=heads, parts=parts)
+        q, scale, offset = project_heads(library, *operands, heads=heads, depth=depth, parts=parts)
         expected, expected_scale = reference.quantize_heads(matmul(library, *operands), heads)
         offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
         expected[0] += 64
@@ -153,27 +169,29 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts):
         assert_equal(offset, offsets)
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("M", [1, 5, 64, 65, 130, 400, 1000])
-def test_parts_make_up_the_whole(library, M):
+def test_parts_make_up_the_whole(library, M, depth):
     """Every output is written by one part alone, and with the same bits however many parts there are."""
     arguments = real(np.random.default_rng(M), M, 144, 64)
-    whole = matmul(library, *arguments)
+    whole = matmul(library, *arguments, depth=depth)
     assert not np.isnan(whole).any()
     for parts in PARTS:
         joined = np.full_like(whole, np.nan)
         for part in range(parts):
-            own = matmul(library, *arguments, part=part, parts=parts)
+            own = matmul(library, *arguments, depth=depth, part=part, parts=parts)
             written = ~np.isnan(own)
             assert np.isnan(joined[written]).all(), f"part {part} of {parts} wrote what another has written"
             joined[written] = own[written]
         assert_equal(joined, whole)
 
 
-def test_columns_beyond_the_outputs_are_left_alone(library):
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_columns_beyond_the_outputs_are_left_alone(library, depth):
     arguments = real(np.random.default_rng(9), 70, 80, 64)
     for parts in (1, 3):
         for part in range(parts):
-            out = matmul(library, *arguments, part=part, parts=parts, out_stride=112)
+            out = matmul(library, *arguments, depth=depth, part=part, parts=parts, out_stride=112)
             assert np.isnan(out[:, 80:]).all()
 
 

@@ -10,7 +10,7 @@ from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
-from edgebert.quantize.law import breaks_rule_of_pairs, unpack_panels
+from edgebert.quantize.law import exceeds_limit, unpack_panels
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
 
@@ -48,13 +48,15 @@ def test_weights_and_smoothing_give_the_checkpoint_back(golden_files):
     assert (last == 1).all(), "the last hidden states must not be smoothed"
 
 
-def test_weights_obey_the_rule_of_pairs(golden_files):
-    """What saturates on some processors is in no file; eight bits are used."""
+def test_weights_fit_the_depth_of_their_layer(golden_files):
+    """What exceeds 16 bits on some processors is in no file; eight bits are used."""
     for path in golden_files.values():
-        weights = [array for array in read_artifact(path).tensors.values() if array.ndim == 4]
-        assert max(np.abs(array.astype(int)).max() for array in weights) > 100
-        for array in weights:
-            assert not breaks_rule_of_pairs(unpack_panels(array))
+        tensors = read_artifact(path).tensors
+        names = [name.removesuffix(".depth") for name in tensors if name.endswith(".depth")]
+        weights = {name: unpack_panels(tensors[f"{name}.weight"]) for name in names}
+        assert max(np.abs(weight.astype(int)).max() for weight in weights.values()) > 100
+        for name, weight in weights.items():
+            assert not exceeds_limit(weight, int(tensors[f"{name}.depth"][0]))
 
 
 def test_converting_twice_gives_the_same_model(golden_files, tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebert.kernels.plan import DEPTHS
 from edgebert.quantize.law import (
     LEVELS,
-    breaks_rule_of_pairs,
     channel_scale,
+    exceeds_limit,
+    meeting,
     pack_panels,
     quantize_embeddings,
     unpack_panels,
@@ -31,13 +33,13 @@ def test_embeddings_are_within_half_a_step():
 def test_a_channel_of_zeros_has_scale_one():
     weight = np.zeros((16, 64), np.float32)
     assert (channel_scale(weight, LEVELS) == 1).all()
-    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64)
+    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64, 1)
     assert not q.any()
     assert (scale == 1).all()
 
 
 @pytest.mark.parametrize(
-    ("pair", "breaks"),
+    ("met", "exceeds"),
     [
         ((64, 64), False),
         ((127, 1), False),
@@ -45,15 +47,37 @@ def test_a_channel_of_zeros_has_scale_one():
         ((65, 64), True),
         ((127, 2), True),
         ((-65, -64), True),
+        ((32, 32, 32, 32), False),
+        ((127, 1, 0, 0), False),
+        ((127, -127, 1, -1), False),
+        ((33, 32, 32, 32), True),
+        ((127, -127, 2, 0), True),
+        ((-65, 0, 0, -64), True),
     ],
 )
-def test_the_rule_of_pairs_is_that_of_sixteen_bits(pair, breaks):
-    """A pair breaks it exactly when 255 times the weights of one sign saturates."""
-    q = np.zeros((3, 8), np.int8)
-    q[1, 4:6] = pair
-    assert breaks_rule_of_pairs(q) is breaks
-    sums = [255 * sum(max(w, 0) for w in pair), 255 * sum(min(w, 0) for w in pair)]
-    assert breaks is not (sums[0] <= 32767 and sums[1] >= -32768)
+def test_the_limit_is_that_of_sixteen_bits(met, exceeds):
+    """Weights that meet exceed it exactly when 255 times those of one sign is more than 16 bits hold."""
+    q = np.zeros((3, 16), np.int8)
+    q[1, [10, 11] if len(met) == 2 else [10, 11, 14, 15]] = met
+    assert exceeds_limit(q, len(met) // 2) is exceeds
+    sums = [255 * sum(max(w, 0) for w in met), 255 * sum(min(w, 0) for w in met)]
+    assert exceeds is not (sums[0] <= 32767 and sums[1] >= -32768)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_every_input_meets_others_once(depth):
+    """By the kernels' own layout: bytes 2i and 2i + 1 of a column's four, in each of `depth` steps."""
+    columns = meeting(64, depth)
+    assert sorted(columns.reshape(-1)) == list(range(64))
+    for met in columns:
+        assert {k // 4 // depth for k in met} == {met[0] // 4 // depth}
+        assert {k % 4 // 2 for k in met} == {met[0] % 4 // 2}
+
+
+def test_inputs_that_do_not_meet_may_have_all_levels():
+    q = np.zeros((1, 16), np.int8)
+    q[0, [0, 2, 8, 10]] = 127
+    assert not exceeds_limit(q, 2)
 
 
 def test_panels_round_trip_and_lie_as_the_kernels_read_them():
@@ -73,29 +97,31 @@ def _output_error(weight, found, inputs):
     return np.square(inputs @ (found - weight).T).sum()
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("group", [64, 192])
-def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group):
+def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group, depth):
     rng = np.random.default_rng(3)
     weight = rng.normal(size=(32, 192)).astype(np.float32)
     inputs = (rng.normal(size=(400, 8)) @ rng.normal(size=(8, 192)) + 0.1 * rng.normal(size=(400, 192))).astype(
         np.float32
     )
-    q, scale = round_weight(weight, inputs, group)
+    q, scale = round_weight(weight, inputs, group, depth)
     assert (q.dtype, scale.shape) == (np.int8, (192 // group, 32))
-    assert not breaks_rule_of_pairs(q)
+    assert not exceeds_limit(q, depth)
     scales = np.repeat(scale.T, group, axis=1)
     plain = np.clip(np.rint(weight / scales), -LEVELS, LEVELS) * scales
     assert _output_error(weight, _values(q, scale, group), inputs) < 0.3 * _output_error(weight, plain, inputs)
 
 
-def test_large_pairs_are_shortened_and_made_up_for():
-    """Neighbours that are the largest of their channel cannot both keep all levels."""
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_large_neighbours_are_shortened_and_made_up_for(depth):
+    """Inputs that meet cannot all keep all levels when they are the largest of their channel."""
     rng = np.random.default_rng(6)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
     weight[:, :2] = 3 * np.abs(weight).max()
     inputs = rng.normal(size=(300, 64)).astype(np.float32)
-    q, scale = round_weight(weight, inputs, 64)
-    assert not breaks_rule_of_pairs(q)
+    q, scale = round_weight(weight, inputs, 64, depth)
+    assert not exceeds_limit(q, depth)
     assert (np.abs(q[:, 2:].astype(int)).max(axis=1) >= 8).all(), "the others keep their levels"
     assert _output_error(weight, _values(q, scale, 64), inputs) < 1e-3 * np.square(inputs @ weight.T).sum()
 
@@ -104,7 +130,7 @@ def test_large_pairs_are_shortened_and_made_up_for():
 def test_rounding_with_fewer_tokens_than_columns(tokens):
     rng = np.random.default_rng(4)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
-    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64)
+    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64, 2)
     # Little is known of the inputs: whatever is done must still be close to the weight.
     assert np.abs(_values(q, scale, 64) - weight).mean() < 2 * scale.mean()
 

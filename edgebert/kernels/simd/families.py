@@ -33,6 +33,9 @@ class Family:
         Largest register tile of the int8 matmul: rows by panels of 16 columns.
     fma_rows : int
         Rows of the float32 tile, of one panel.
+    deep_tile : tuple of (int, int), optional
+        Rows and panels, no more than those, for layers of depth 2 (`edgebert.quantize.law`); None where taking two
+        steps at a time saves nothing.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Family:
     tile_rows: int
     tile_panels: int
     fma_rows: int
+    deep_tile: tuple[int, int] | None = None
 
     @property
     def has_fma(self) -> bool:
@@ -59,9 +63,9 @@ FAMILIES = {
     for family in (
         Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8),
         Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8),
-        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8),
+        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, (8, 2)),
         Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
-        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5),
+        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, (3, 1)),
         Family("portable", "", "", (), "portable", 4, 1, 4),
     )
 }

@@ -55,12 +55,12 @@ def _prefetch(builder, address):
     builder.call(function, [builder.inttoptr(address, I8.as_pointer()), read, all_levels, data])
 
 
-def _emit(module, name, rows, vectors, lanes, element, step, finish, extra):
+def _emit(module, name, rows, vectors, lanes, element, depth, step, finish, extra):
     """Add the function of one tile shape to the module, unless it is there.
 
-    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, a, b)`` is the multiply-add,
-    ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes into it.
-    With `extra`, b is a weight, which is asked for ahead of its use.
+    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, [a], [b])`` is the multiply-add of `depth`
+    steps, ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes
+    into it. With `extra`, b is a weight, which is asked for ahead of its use.
     """
     if name in module.globals:
         return module.globals[name]
@@ -79,23 +79,32 @@ def _emit(module, name, rows, vectors, lanes, element, step, finish, extra):
     builder = ir.IRBuilder(loop)
     count, a_offset, b_offset = (builder.phi(I64) for _ in range(3))
     acc = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
-    weights = []
-    for v in range(vectors):
-        panel = builder.add(panel_addresses[v // per_panel], b_offset)
+    a_offsets = [_at(builder, a_offset, given.a_step, s) for s in range(depth)]
+    b_offsets = [_at(builder, b_offset, given.b_step, s) for s in range(depth)]
+
+    def weights_of(v):
+        panel, offset = panel_addresses[v // per_panel], I64(v % per_panel * lanes * 4)
+        addresses = [builder.add(builder.add(panel, each), offset) for each in b_offsets]
         if extra and v % per_panel == 0:
-            _prefetch(builder, builder.add(panel, I64(PREFETCH_BYTES)))
-        address = builder.add(panel, I64(v % per_panel * lanes * 4))
-        weights.append(builder.load(pointer(builder, address, vector), align=4))
+            for address in addresses:
+                _prefetch(builder, builder.add(address, I64(PREFETCH_BYTES)))
+        return [builder.load(pointer(builder, address, vector), align=4) for address in addresses]
+
+    def activations_of(r):
+        addresses = [builder.add(row_addresses[r], each) for each in a_offsets]
+        scalars = [builder.load(pointer(builder, address, element), align=1) for address in addresses]
+        return [broadcast_value(builder, scalar, lanes) for scalar in scalars]
+
+    weights = [weights_of(v) for v in range(vectors)]
     following = []
     for r in range(rows):
-        scalar = builder.load(pointer(builder, builder.add(row_addresses[r], a_offset), element), align=1)
-        value = broadcast_value(builder, scalar, lanes)
-        following.append([step(builder, acc[r][v], value, weights[v]) for v in range(vectors)])
-    next_count = builder.add(count, I64(1))
+        values = activations_of(r)
+        following.append([step(builder, acc[r][v], values, weights[v]) for v in range(vectors)])
+    next_count = builder.add(count, I64(depth))
     for phi, start, later in (
         (count, I64(0), next_count),
-        (a_offset, I64(0), builder.add(a_offset, given.a_step)),
-        (b_offset, I64(0), builder.add(b_offset, given.b_step)),
+        (a_offset, I64(0), _at(builder, a_offset, given.a_step, depth)),
+        (b_offset, I64(0), _at(builder, b_offset, given.b_step, depth)),
     ):
         phi.add_incoming(start, entry)
         phi.add_incoming(later, loop)
@@ -146,32 +155,45 @@ def _store_outputs(builder, given, r, offset, sums):
     _store_sums(builder, given, r, offset, y)
 
 
-def _tile(kind, rows, panels, lanes, element, step, finish=_store_sums, extra=()):
-    """Make the intrinsic that switches over the tiles of 1..rows rows and 1..panels panels."""
+def _tile(kind, shapes, lanes, element, step, finish=_store_sums, extra=()):
+    """Make the intrinsic that switches over the tiles of each depth: of 1..rows rows and 1..panels panels.
 
-    def emit(builder, row_count, panel_count, args):
+    `shapes` holds rows and panels by depth; with one depth alone, that of the call does not matter.
+    """
+
+    def emit(builder, depth, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
-        # Row counts are below 64.
-        switch = builder.switch(builder.add(row_count, builder.mul(panel_count, I64(64))), done)
-        for r, p in itertools.product(range(1, rows + 1), range(1, panels + 1)):
-            block = builder.append_basic_block(f"tile.{r}.{p}")
-            switch.add_case(I64(r + 64 * p), block)
-            vectors = p * LANES // lanes
-            function = _emit(builder.module, f"{kind}_tile_{r}x{p}", r, vectors, lanes, element, step, finish, extra)
-            with builder.goto_block(block):
-                builder.call(function, [row_count, *args])
-                builder.branch(done)
+
+        def case(d, r, p):
+            # Row counts are below 64, panel counts below 16.
+            return r + 64 * p + (1024 * d if len(shapes) > 1 else 0)
+
+        chosen = builder.add(row_count, builder.mul(panel_count, I64(64)))
+        if len(shapes) > 1:
+            chosen = builder.add(chosen, builder.mul(depth, I64(1024)))
+        switch = builder.switch(chosen, done)
+        for d, (rows, panels) in shapes.items():
+            for r, p in itertools.product(range(1, rows + 1), range(1, panels + 1)):
+                name = f"{kind}_tile_{d}x{r}x{p}"
+                block = builder.append_basic_block(name)
+                switch.add_case(I64(case(d, r, p)), block)
+                vectors = p * LANES // lanes
+                function = _emit(builder.module, name, r, vectors, lanes, element, d, step, finish, extra)
+                with builder.goto_block(block):
+                    builder.call(function, [row_count, *args])
+                    builder.branch(done)
         builder.position_at_end(done)
 
     return _intrinsic(emit, extra)
 
 
 def _intrinsic(emit, extra):
-    """Make an intrinsic without a result from a function (builder, rows, panels, other arguments)."""
-    signature = types.void(*[types.int64] * (11 + len(extra)))
+    """Make an intrinsic without a result from a function (builder, depth, rows, panels, other arguments)."""
+    signature = types.void(*[types.int64] * (12 + len(extra) if extra else 11))
 
     def codegen(context, builder, sig, args):
-        emit(builder, args[0], args[1], list(args[2:]))
+        depth, rows, panels, *others = args if extra else (I64(1), *args)
+        emit(builder, depth, rows, panels, others)
         return context.get_dummy_value()
 
     # An intrinsic's typing function must name its arguments: Numba reads the signature.
@@ -179,7 +201,7 @@ def _intrinsic(emit, extra):
 
         @intrinsic
         def linear(
-            context, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row,
+            context, depth, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row,
             x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch,
         ):  # fmt: skip
             return signature, codegen
@@ -253,7 +275,7 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
 def _matrix_tile(kind, panels, extra=()):
     """Make the intrinsic of `_emit_matrix` for up to 32 rows and `panels` panels."""
 
-    def emit(builder, row_count, panel_count, args):
+    def emit(builder, _depth, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
         row_tiles = builder.zext(builder.icmp_signed(">", row_count, I64(LANES)), I64)
         switch = builder.switch(builder.add(row_tiles, builder.mul(panel_count, I64(2))), done)
@@ -283,22 +305,26 @@ def dot_tile():
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("dot", family.tile_panels)
-    return _tile("dot", family.tile_rows, family.tile_panels, LOWERINGS[family.dot][0], I32, LOWERINGS[family.dot][1])
+    dot = LOWERINGS[family.dot]
+    return _tile("dot", {1: (family.tile_rows, family.tile_panels)}, dot.lanes, I32, dot.multiply_add)
 
 
 def linear_tile():
     """Make the tile of a linear layer: an int8 product, and its epilogue while the sums are in registers.
 
-    Called as ``tile(<as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch)``:
-    addresses of the float32 zero point and scale of each row, bytes from row to row of these; of a float32 for each
-    column; of the float32 outputs so far, bytes from row to row of them (0 for the bias); of room for a tile of sums.
-    `out` is float32.
+    Called as ``tile(depth, <as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row,
+    scratch)``: the layer's depth, of which `steps` is a multiple; addresses of the float32 zero point and scale of each
+    row, bytes from row to row of these; of a float32 for each column; of the float32 outputs so far, bytes from row to
+    row of them (0 for the bias); of room for a tile of sums. `out` is float32. The rows and panels are at most those
+    that the family has for the depth.
     """
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("linear", family.tile_panels, _EPILOGUE)
-    lanes, step = LOWERINGS[family.dot]
-    return _tile("linear", family.tile_rows, family.tile_panels, lanes, I32, step, _store_outputs, _EPILOGUE)
+    dot, shapes = LOWERINGS[family.dot], {1: (family.tile_rows, family.tile_panels)}
+    if family.deep_tile:
+        shapes[2] = family.deep_tile
+    return _tile("linear", shapes, dot.lanes, I32, dot.multiply_add, _store_outputs, _EPILOGUE)
 
 
 def fma_tile():
@@ -308,6 +334,6 @@ def fma_tile():
     """
 
     def step(builder, acc, a, b):
-        return multiply_add(builder, a, b, acc)
+        return multiply_add(builder, a[0], b[0], acc)
 
-    return _tile("fma", current().fma_rows, 1, LANES, F32, step)
+    return _tile("fma", {1: (current().fma_rows, 1)}, LANES, F32, step)
