@@ -28,7 +28,7 @@ from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import DEPTHS, LINEAR, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
-__all__ = ["Matmul", "burst"]
+__all__ = ["Matmul", "burst", "depths"]
 
 SHAPES = {
     "MiniLM query_key_value": (384, 1152),
@@ -85,6 +85,11 @@ class Matmul:
         self._library.matmul(*self._arguments)
 
 
+def depths(family: str) -> tuple[int, ...]:
+    """Return the depths that an instruction family has tiles of its own for."""
+    return DEPTHS if FAMILIES[family].deep_tile else (1,)
+
+
 def burst(run: Callable[[], object], seconds: float) -> float:
     """Return the median time of one call, in seconds, after one that is not counted."""
     run()
@@ -112,7 +117,7 @@ def main() -> None:
     if unknown := [family for family in families if family not in available_families()]:
         parser.error(f"{', '.join(unknown)} cannot run here, expected some of {', '.join(available_families())}")
     libraries = {family: load_library(family) for family in families}
-    forms = [(family, depth) for family in families for depth in (DEPTHS if FAMILIES[family].deep_tile else (1,))]
+    forms = [(family, depth) for family in families for depth in depths(family)]
     peaks = {form: Peak(*form) for form in forms}
     results = []
     for M in args.rows:

@@ -24,8 +24,8 @@ _SUMS = {MATRIX: 4, "vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 7,
 class Peak:
     """A compiled loop of dot products whose operands stay in registers.
 
-    Of vectors, the weights alone are read again in each round, from one cache line: were they constant, the compiler
-    would take the products out of the loop.
+    Of vectors, the weights alone are read again in each round, from the first-level cache: were they constant, the
+    compiler would take the products out of the loop.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import print_environment
-from benchmarks.kernels import PEAK_ROUNDS, burst
+from benchmarks.kernels import PEAK_ROUNDS, burst, depths
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
@@ -32,9 +32,8 @@ from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
-from edgebert.kernels.plan import DEPTHS
 
-__all__ = ["deep_shares", "macs_of", "stage_seconds"]
+__all__ = ["deep_shares", "least_seconds", "macs_of", "stage_seconds"]
 
 BETWEEN = 10
 """Passes between two measurements of the peak."""
@@ -102,7 +101,7 @@ def main() -> None:
     description = Description(args.model)
     config, family = description.config, choose_family()
     library = load_library(family)
-    peaks = [Peak(family, depth) for depth in DEPTHS]
+    peaks = [Peak(family, depth) for depth in depths(family)]
     shares = deep_shares(config, description.tensors)
     results = []
     for threads in args.threads:
@@ -121,19 +120,17 @@ def main() -> None:
             cells = []
             for tokens, stages in columns.items():
                 seconds, macs = stages[name], macs_of(config, tokens).get(name, 0)
-                least = _least_seconds(macs, shares.get(name, 0), rates[tokens])
+                least = least_seconds(macs, shares.get(name, 0), rates[tokens])
                 cells.append(_cell(seconds, macs, least, seconds / sum(stages.values())))
                 results.append({"threads": threads, "tokens": tokens, "stage": name, "s": seconds, "macs": macs})
             rows.append([name, *cells])
         whole = []
         for tokens, stages in columns.items():
             macs_by_stage = macs_of(config, tokens)
-            least = sum(
-                _least_seconds(macs, shares.get(name, 0), rates[tokens]) for name, macs in macs_by_stage.items()
-            )
+            least = sum(least_seconds(macs, shares.get(name, 0), rates[tokens]) for name, macs in macs_by_stage.items())
             whole.append(_cell(sum(stages.values()), sum(macs_by_stage.values()), least))
         rows.append(["all", *whole])
-        for i, depth in enumerate(DEPTHS):
+        for i, depth in enumerate(depths(family)):
             rows.append([f"peak of depth {depth}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())])
         results += [{"threads": threads, "tokens": n, "peaks_gmac_per_s": own} for n, own in rates.items()]
         print(f"microseconds (share of all, GMAC/s, share of peak), threads={threads}, family={family}\n")
@@ -146,9 +143,9 @@ def _time_peaks(peaks: Sequence[Peak], bursts: Sequence[list[float]]) -> None:
         own.append(burst(partial(peak, PEAK_ROUNDS), 0))
 
 
-def _least_seconds(macs: int, deep: float, rates: Sequence[float]) -> float:
+def least_seconds(macs: int, deep: float, rates: Sequence[float]) -> float:
     """Return what multiplications would take at their peaks, a share `deep` of them at that of depth 2."""
-    return macs * ((1 - deep) / rates[0] + deep / rates[1]) / 1e9
+    return macs * ((1 - deep) / rates[0] + deep / rates[-1]) / 1e9
 
 
 def _cell(seconds: float, macs: int, least: float, share: float | None = None) -> str:

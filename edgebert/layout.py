@@ -127,7 +127,10 @@ def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tupl
 
 
 def _linear_faults(tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """Return what does not fit together in a linear layer: its groups (two tensors say how many), and its depth."""
+    """Return what does not fit together in a linear layer: its groups (two tensors say how many), and its depth.
+
+    That the weights are within the limit of that depth is for the converter to see to, as are all of their values.
+    """
     faults = []
     for name, sums in tensors.items():
         if name.endswith(".column_sums"):

@@ -153,6 +153,25 @@ def test_a_file_with_other_tensors_than_the_table_is_refused(golden_files, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("part", "change", "complaint"),
+    [
+        ("depth", lambda a: np.zeros_like(a), "output.dense.depth is 0, expected 1 or 2"),
+        ("depth", lambda a: np.full_like(a, 3), "output.dense.depth is 3, expected 1 or 2"),
+        ("column_sums", lambda a: np.concatenate([a, a]), "output.dense.column_sums has 2 groups"),
+        ("scale", lambda a: np.concatenate([a] * 99), "output.dense.scale: .* inputs cannot fall into 99 groups"),
+    ],
+)
+def test_a_linear_layer_that_does_not_fit_together_is_refused(golden_files, tmp_path, part, change, complaint):
+    """An unknown depth has no tile: its outputs would never be written."""
+    artifact = read_artifact(golden_files["classifier"])
+    name = f"encoder.layer.0.output.dense.{part}"
+    tensors = dict(artifact.tensors) | {name: change(artifact.tensors[name])}
+    write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
+    with pytest.raises(ArtifactError, match=complaint):
+        edgebert.load(tmp_path / "m.edgebert")
+
+
+@pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
         ("config", "{}", "is missing|expected"),

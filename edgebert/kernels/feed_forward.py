@@ -12,6 +12,7 @@ from edgebert.kernels.simd.families import LANES
 def expand_blocks(M, groups, parts):
     """Return into how many blocks rows are cut when each gives `groups` tasks, so that `parts` threads have some."""
     blocks = row_blocks(M, parts)
+    # No block has less than about a tile of depth 1.
     if parts > 1 and blocks * groups < 2 * parts:
         blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + groups - 1) // groups))
     return blocks

@@ -17,9 +17,16 @@ TILE_BYTES = 4 * LANES * ROWS * PANELS
 """Scratch for the int32 sums of one tile."""
 
 # Layers of depth 2 have tiles of their own where that pays.
+HAS_DEEP_TILE = current().deep_tile is not None
 DEEP_ROWS, DEEP_PANELS = current().deep_tile or (ROWS, PANELS)
 
 tile = linear_tile()
+
+
+@kernel
+def depth_of_tile(linear):
+    """Return the steps of K that the tiles of a linear layer take at a time."""
+    return np.int64(linear.depth if HAS_DEEP_TILE else 1)
 
 
 @kernel
@@ -42,7 +49,7 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
     x_scale += 4 * begin * groups
     x_zero += 4 * begin * groups
     panel_stride = K // 4 * PANEL_BYTES
-    most_rows, most_panels = rows_of_tile(linear), panels_of_tile(linear)
+    depth, most_rows, most_panels = depth_of_tile(linear), rows_of_tile(linear), panels_of_tile(linear)
     tiles = (M + most_rows - 1) // most_rows
     panel = first
     while panel < last:
@@ -57,7 +64,7 @@ def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row
                 m = share(M, i, tiles)
                 rows = share(M, i + 1, tiles) - m
                 tile(
-                    linear.depth,
+                    depth,
                     rows,
                     panels,
                     min(group, K - k) // 4,

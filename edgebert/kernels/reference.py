@@ -113,8 +113,8 @@ def matmul(
     -------
     ndarray [shape=(M, N), dtype=float32]
     """
-    outer, steps, columns, depth = panels.shape
-    weight = panels.transpose(1, 3, 0, 2).reshape(steps * depth, outer * columns)
+    outer, steps, columns, inputs = panels.shape
+    weight = panels.transpose(1, 3, 0, 2).reshape(steps * inputs, outer * columns)
     y = np.broadcast_to(bias, (len(q), len(bias)))
     for g, factors in enumerate(scale):
         own = slice(g * group, (g + 1) * group) if group else slice(None)

@@ -163,5 +163,5 @@ def pack_panels(weight: np.ndarray) -> np.ndarray:
 
 def unpack_panels(panels: np.ndarray) -> np.ndarray:
     """Undo `pack_panels`: int8 (N / 16, K / 4, 16, 4) -> (N, K)."""
-    outer, steps, columns, depth = panels.shape
-    return panels.transpose(0, 2, 1, 3).reshape(outer * columns, steps * depth)
+    outer, steps, columns, inputs = panels.shape
+    return panels.transpose(0, 2, 1, 3).reshape(outer * columns, steps * inputs)

@@ -8,7 +8,7 @@ from edgebert.quantize.law import LEVELS, MEETING_LIMIT, channel_scale, meeting
 
 __all__ = ["round_weight"]
 
-_BLOCK = 128
+_BLOCK = 128  # holds whole groups of columns that meet
 _DAMPING = 0.01
 _LEVELS_STEP = 4
 
@@ -84,7 +84,10 @@ def _round_next(before: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _shorten(values: np.ndarray, limit: np.ndarray | int, axis: int) -> np.ndarray:
-    """Take as much off those values that are above zero, each the same, as their sum along `axis` exceeds a limit."""
+    """Take off those values that are above zero, each the same, what their sum along `axis` exceeds a limit by.
+
+    Small ones reach zero and give no more, so that the sum may stay above the limit: whoever rounds sees to it.
+    """
     excess = np.maximum(values.sum(axis=axis, keepdims=True) - limit, 0)
     return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=axis, keepdims=True), 1), 0)
 

@@ -10,6 +10,7 @@ from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
+from edgebert.quantize import encoder as quantize_encoder
 from edgebert.quantize.law import exceeds_limit, unpack_panels
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
@@ -57,6 +58,20 @@ def test_weights_fit_the_depth_of_their_layer(golden_files):
         assert max(np.abs(weight.astype(int)).max() for weight in weights.values()) > 100
         for name, weight in weights.items():
             assert not exceeds_limit(weight, int(tensors[f"{name}.depth"][0]))
+
+
+@pytest.mark.parametrize(("largest", "depths"), [(np.inf, {2}), (0, {1})])
+def test_depth_2_is_tried_first_and_finer_groups_last(tmp_path, monkeypatch, largest, depths):
+    monkeypatch.setattr(quantize_encoder, "LARGEST_ERROR", largest)
+    path = edgebert.convert(GOLDEN / "classifier", tmp_path / "m.edgebert", min_agreement=0)
+    receipt = read_artifact(path).json("receipt")
+    assert set(receipt["depths"].values()) == depths
+    assert bool(receipt["finer_groups"]) is (largest == 0)
+
+
+def test_both_depths_are_in_use(golden_files):
+    receipts = [read_artifact(path).json("receipt") for path in golden_files.values()]
+    assert {depth for receipt in receipts for depth in receipt["depths"].values()} == {1, 2}
 
 
 def test_converting_twice_gives_the_same_model(golden_files, tmp_path):

@@ -30,10 +30,11 @@ def test_embeddings_are_within_half_a_step():
     assert (np.abs(q * scale[:, None] - rows) <= scale[:, None] * 0.5001).all()
 
 
-def test_a_channel_of_zeros_has_scale_one():
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_channel_of_zeros_has_scale_one(depth):
     weight = np.zeros((16, 64), np.float32)
     assert (channel_scale(weight, LEVELS) == 1).all()
-    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64, 1)
+    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64, depth)
     assert not q.any()
     assert (scale == 1).all()
 
@@ -126,11 +127,12 @@ def test_large_neighbours_are_shortened_and_made_up_for(depth):
     assert _output_error(weight, _values(q, scale, 64), inputs) < 1e-3 * np.square(inputs @ weight.T).sum()
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("tokens", [0, 1, 5])
-def test_rounding_with_fewer_tokens_than_columns(tokens):
+def test_rounding_with_fewer_tokens_than_columns(tokens, depth):
     rng = np.random.default_rng(4)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
-    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64, 2)
+    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64, depth)
     # Little is known of the inputs: whatever is done must still be close to the weight.
     assert np.abs(_values(q, scale, 64) - weight).mean() < 2 * scale.mean()
 

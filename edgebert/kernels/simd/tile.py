@@ -158,25 +158,19 @@ def _store_outputs(builder, given, r, offset, sums):
 def _tile(kind, shapes, lanes, element, step, finish=_store_sums, extra=()):
     """Make the intrinsic that switches over the tiles of each depth: of 1..rows rows and 1..panels panels.
 
-    `shapes` holds rows and panels by depth; with one depth alone, that of the call does not matter.
+    `shapes` holds rows and panels by depth.
     """
 
     def emit(builder, depth, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
-
-        def case(d, r, p):
-            # Row counts are below 64, panel counts below 16.
-            return r + 64 * p + (1024 * d if len(shapes) > 1 else 0)
-
+        # Row counts are below 64, panel counts below 16.
         chosen = builder.add(row_count, builder.mul(panel_count, I64(64)))
-        if len(shapes) > 1:
-            chosen = builder.add(chosen, builder.mul(depth, I64(1024)))
-        switch = builder.switch(chosen, done)
+        switch = builder.switch(builder.add(chosen, builder.mul(depth, I64(1024))), done)
         for d, (rows, panels) in shapes.items():
             for r, p in itertools.product(range(1, rows + 1), range(1, panels + 1)):
                 name = f"{kind}_tile_{d}x{r}x{p}"
                 block = builder.append_basic_block(name)
-                switch.add_case(I64(case(d, r, p)), block)
+                switch.add_case(I64(r + 64 * p + 1024 * d), block)
                 vectors = p * LANES // lanes
                 function = _emit(builder.module, name, r, vectors, lanes, element, d, step, finish, extra)
                 with builder.goto_block(block):
@@ -189,7 +183,8 @@ def _tile(kind, shapes, lanes, element, step, finish=_store_sums, extra=()):
 
 def _intrinsic(emit, extra):
     """Make an intrinsic without a result from a function (builder, depth, rows, panels, other arguments)."""
-    signature = types.void(*[types.int64] * (12 + len(extra) if extra else 11))
+    # A product alone has no depth of its own: it takes a step at a time.
+    signature = types.void(*[types.int64] * (11 + (1 + len(extra) if extra else 0)))
 
     def codegen(context, builder, sig, args):
         depth, rows, panels, *others = args if extra else (I64(1), *args)
@@ -313,10 +308,10 @@ def linear_tile():
     """Make the tile of a linear layer: an int8 product, and its epilogue while the sums are in registers.
 
     Called as ``tile(depth, <as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row,
-    scratch)``: the layer's depth, of which `steps` is a multiple; addresses of the float32 zero point and scale of each
-    row, bytes from row to row of these; of a float32 for each column; of the float32 outputs so far, bytes from row to
-    row of them (0 for the bias); of room for a tile of sums. `out` is float32. The rows and panels are at most those
-    that the family has for the depth.
+    scratch)``: a depth that the family has tiles for, of which `steps` is a multiple; addresses of the float32 zero
+    point and scale of each row, bytes from row to row of these; of a float32 for each column; of the float32 outputs so
+    far, bytes from row to row of them (0 for the bias); of room for a tile of sums. `out` is float32. The rows and
+    panels are at most those that the family has for the depth.
     """
     family = current()
     if family.dot == MATRIX:
