@@ -23,12 +23,13 @@ from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.engine.library import KernelLibrary, load_library
+from edgebert.engine.linear import linear_record
 from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import DEPTHS, LINEAR, group_size
+from edgebert.kernels.plan import group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
-__all__ = ["Matmul", "burst", "depths"]
+__all__ = ["Matmul", "burst"]
 
 SHAPES = {
     "MiniLM query_key_value": (384, 1152),
@@ -68,26 +69,18 @@ class Matmul:
         self._scratch = aligned_empty(scratch_bytes(family, LANES, 1), np.uint8)
         G = -(-K // group_size(K))
         self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
-        factors = {name: np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
-        columns = {**factors, "bias": np.zeros(N, np.float32)}
-        self._columns = columns
-        linear = np.zeros(1, LINEAR)
-        linear["N"], linear["K"], linear["weight"] = N, K, self.weight.ctypes.data
-        linear["group"], linear["groups"], linear["depth"] = group_size(K), G, depth
-        for name, array in columns.items():
-            linear[name] = array.ctypes.data
-        self._linear = linear
+        tensors = {f"linear.{name}": np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
+        tensors |= {"linear.weight": self.weight, "linear.bias": np.zeros(N, np.float32)}
+        tensors["linear.depth"] = np.array([depth], np.uint8)
+        self._keep: list[object] = []
+        self._linear = linear_record(tensors, "linear", self._keep)
         addresses = [array.ctypes.data for array in (self.x, *self._rows)]
-        self._arguments = [*addresses, M, linear.ctypes.data, self.out.ctypes.data, N, self._scratch.ctypes.data, 0, 1]
+        linear, out, scratch = (array.ctypes.data for array in (self._linear, self.out, self._scratch))
+        self._arguments = [*addresses, M, linear, out, N, scratch, 0, 1]
 
     def __call__(self) -> None:
         """Compute `out`."""
         self._library.matmul(*self._arguments)
-
-
-def depths(family: str) -> tuple[int, ...]:
-    """Return the depths that an instruction family has tiles of its own for."""
-    return DEPTHS if FAMILIES[family].deep_tile else (1,)
 
 
 def burst(run: Callable[[], object], seconds: float) -> float:
@@ -117,7 +110,7 @@ def main() -> None:
     if unknown := [family for family in families if family not in available_families()]:
         parser.error(f"{', '.join(unknown)} cannot run here, expected some of {', '.join(available_families())}")
     libraries = {family: load_library(family) for family in families}
-    forms = [(family, depth) for family in families for depth in depths(family)]
+    forms = [(family, depth) for family in families for depth in FAMILIES[family].tiles]
     peaks = {form: Peak(*form) for form in forms}
     results = []
     for M in args.rows:

@@ -39,7 +39,7 @@ class Peak:
         chosen = FAMILIES[family]
         self.sums = _SUMS[chosen.dot]
         dot = LOWERINGS.get(chosen.dot)
-        self.depth = depth if chosen.deep_tile else 1
+        self.depth = depth if depth in chosen.tiles else 1
         self.macs_of_one = 4 * self.depth * dot.lanes if dot else 16 * 16 * 64
         if chosen.name not in available_families():  # which also asks for what the operating system grants on request
             raise ValueError(f"this processor cannot run {chosen.name}")

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import print_environment
-from benchmarks.kernels import PEAK_ROUNDS, burst, depths
+from benchmarks.kernels import PEAK_ROUNDS, burst
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
@@ -32,6 +32,7 @@ from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
+from edgebert.kernels.simd.families import FAMILIES
 
 __all__ = ["deep_shares", "least_seconds", "macs_of", "stage_seconds"]
 
@@ -101,7 +102,7 @@ def main() -> None:
     description = Description(args.model)
     config, family = description.config, choose_family()
     library = load_library(family)
-    peaks = [Peak(family, depth) for depth in depths(family)]
+    peaks = [Peak(family, depth) for depth in FAMILIES[family].tiles]
     shares = deep_shares(config, description.tensors)
     results = []
     for threads in args.threads:
@@ -130,8 +131,8 @@ def main() -> None:
             least = sum(least_seconds(macs, shares.get(name, 0), rates[tokens]) for name, macs in macs_by_stage.items())
             whole.append(_cell(sum(stages.values()), sum(macs_by_stage.values()), least))
         rows.append(["all", *whole])
-        for i, depth in enumerate(depths(family)):
-            rows.append([f"peak of depth {depth}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())])
+        for i, peak in enumerate(peaks):
+            rows.append([f"peak of depth {peak.depth}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())])
         results += [{"threads": threads, "tokens": n, "peaks_gmac_per_s": own} for n, own in rates.items()]
         print(f"microseconds (share of all, GMAC/s, share of peak), threads={threads}, family={family}\n")
         print_table(["stage", *(f"{tokens} tokens" for tokens in columns)], rows)

@@ -17,8 +17,8 @@ TILE_BYTES = 4 * LANES * ROWS * PANELS
 """Scratch for the int32 sums of one tile."""
 
 # Layers of depth 2 have tiles of their own where that pays.
-HAS_DEEP_TILE = current().deep_tile is not None
-DEEP_ROWS, DEEP_PANELS = current().deep_tile or (ROWS, PANELS)
+HAS_DEEP_TILE = 2 in current().tiles
+DEEP_ROWS, DEEP_PANELS = current().tiles.get(2, (ROWS, PANELS))
 
 tile = linear_tile()
 

@@ -93,7 +93,7 @@ def predict(code, cpu):
 def largest_loops(family, assembly):
     """Find the loop of the largest tile of each depth: name of the tile -> text."""
     result = {}
-    for depth in (1, 2) if FAMILIES[family].deep_tile else (1,):
+    for depth in FAMILIES[family].tiles:
         own = {name: text for name, text in functions(assembly).items() if name.startswith(f"linear_tile_{depth}x")}
         largest = max(own, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
         loops = [body for _, body in re.findall(r"^(\.LBB\w+):(.*?^\s+j\w+\s+\1$)", own[largest], re.M | re.S)]

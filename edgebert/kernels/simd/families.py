@@ -49,6 +49,11 @@ class Family:
     deep_tile: tuple[int, int] | None = None
 
     @property
+    def tiles(self) -> dict[int, tuple[int, int]]:
+        """Depth -> rows and panels of its largest register tile."""
+        return {1: (self.tile_rows, self.tile_panels)} | ({2: self.deep_tile} if self.deep_tile else {})
+
+    @property
     def has_fma(self) -> bool:
         """Whether a float multiply-add is one instruction with one rounding."""
         return bool(self.needs)

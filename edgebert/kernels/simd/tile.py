@@ -301,7 +301,7 @@ def dot_tile():
     if family.dot == MATRIX:
         return _matrix_tile("dot", family.tile_panels)
     dot = LOWERINGS[family.dot]
-    return _tile("dot", {1: (family.tile_rows, family.tile_panels)}, dot.lanes, I32, dot.multiply_add)
+    return _tile("dot", {1: family.tiles[1]}, dot.lanes, I32, dot.multiply_add)
 
 
 def linear_tile():
@@ -316,10 +316,8 @@ def linear_tile():
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("linear", family.tile_panels, _EPILOGUE)
-    dot, shapes = LOWERINGS[family.dot], {1: (family.tile_rows, family.tile_panels)}
-    if family.deep_tile:
-        shapes[2] = family.deep_tile
-    return _tile("linear", shapes, dot.lanes, I32, dot.multiply_add, _store_outputs, _EPILOGUE)
+    dot = LOWERINGS[family.dot]
+    return _tile("linear", family.tiles, dot.lanes, I32, dot.multiply_add, _store_outputs, _EPILOGUE)
 
 
 def fma_tile():
