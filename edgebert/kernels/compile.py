@@ -61,10 +61,6 @@ def compile_family(name: str, *, triple: str | None = None, report=None):
         Ready for ``emit_object`` or ``emit_assembly``.
     """
     family = select(name)
-    # Numba translates each linked kernel, though nobody asks it to: it must know the family's instructions, which the
-    # processor at hand may lack. It reads these when it is first imported, which is now.
-    os.environ["NUMBA_CPU_NAME"] = family.cpu or "generic"
-    os.environ["NUMBA_CPU_FEATURES"] = _features(family)
     from edgebert.kernels.entries import ENTRIES
     from edgebert.kernels.jit import export
 

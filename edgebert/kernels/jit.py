@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 __all__ = ["Kernel", "export", "kernel"]
+
+
+def _leave_untranslated(library: JITCodeLibrary) -> None:
+    """Do nothing where Numba would make machine code of a kernel that another one calls."""
+
+
+# Numba has no setting for it; this process compiles kernels and nothing else.
+JITCodeLibrary._finalize_specific = _leave_untranslated
 
 
 class _ToLLVM(CompilerBase):

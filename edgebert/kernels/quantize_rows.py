@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.simd.families import current
 from edgebert.kernels.simd.ops import (
     bits,
     broadcast,
@@ -24,13 +25,16 @@ SMALLEST = f32(1e-30)
 ROUND = f32(12582912.0)
 """1.5 * 2**23: adding it leaves no bits for a fraction, so it rounds half to even."""
 ROUND_BITS = 0x4B400000
+SHIFT = 128 if current().signed else 0
+"""What is taken off levels and zero points, for families that multiply activations as int8."""
 
 
 @kernel
 def quantize_range(x, size, low, high, q, scale, zero):
     """Quantize `size` float32 whose lowest and highest values are in the vectors `low` and `high`, with 0 among them.
 
-    q = rint((value - low) * 255 / (high - low)); value = scale * (q - zero). Rounds half to even.
+    q = rint((value - low) * 255 / (high - low)); value = scale * (q - zero). Rounds half to even. Of q and zero
+    `SHIFT` is taken off.
     """
     least = reduce_minimum(low)
     extent = reduce_maximum(high) - least
@@ -42,8 +46,8 @@ def quantize_range(x, size, low, high, q, scale, zero):
     inverses = broadcast(inverse)
     # Zero lies on a level: it is rounded first, and the values are rounded on top of it.
     offset = (f32(-least * inverse) + ROUND) - ROUND
-    store_scalar(zero, offset)
-    zeros = broadcast_i32(np.int64(offset) - ROUND_BITS)
+    store_scalar(zero, offset - f32(SHIFT))
+    zeros = broadcast_i32(np.int64(offset) - (ROUND_BITS + SHIFT))
     highest = broadcast(ROUND + (LEVELS - offset))
     for k in range(0, size, 16):
         shifted = load(x + 4 * k) * inverses + broadcast(ROUND)

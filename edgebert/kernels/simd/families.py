@@ -28,7 +28,7 @@ class Family:
     needs : tuple of str
         LLVM's names of the features that the code uses and a processor must have.
     dot : str
-        The lowering of the int8 dot product, a name in `edgebert.kernels.simd.dot`.
+        The lowering of the int8 dot product, a name in `edgebert.kernels.simd.tile.LOWERINGS`.
     tile_rows, tile_panels : int
         Largest register tile of the int8 matmul: rows by panels of 16 columns.
     fma_rows : int
@@ -36,6 +36,8 @@ class Family:
     deep_tile : tuple of (int, int), optional
         Rows and panels, no more than those, for layers of depth 2 (`edgebert.quantize.law`); None where taking two
         steps at a time saves nothing.
+    signed : bool
+        Whether activations are multiplied as int8: they are stored less by 128, and so is their zero point.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Family:
     tile_panels: int
     fma_rows: int
     deep_tile: tuple[int, int] | None = None
+    signed: bool = False
 
     @property
     def tiles(self) -> dict[int, tuple[int, int]]:
@@ -62,6 +65,7 @@ class Family:
 _AVX2 = ("sse4.2", "avx", "avx2", "fma", "bmi2", "popcnt")
 _AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
 _AMX = (*_AVX512, "avx512vnni", "amx-tile", "amx-int8")
+_DOTPROD = ("neon", "lse", "dotprod")
 
 FAMILIES = {
     family.name: family
@@ -71,6 +75,9 @@ FAMILIES = {
         Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, (8, 2)),
         Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
         Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, (3, 1)),
+        Family("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 6, 1, 4, signed=True),
+        Family("neon_dotprod", "aarch64", "cortex-a76", _DOTPROD, "sdot", 6, 1, 4, signed=True),
+        Family("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 3, 1, 4, signed=True),
         Family("portable", "", "", (), "portable", 4, 1, 4),
     )
 }

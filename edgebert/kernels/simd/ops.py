@@ -390,6 +390,12 @@ def pause(builder):
             builder.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"
         )
         builder.call(function, [])
+    elif current().machine == "aarch64":
+        # `yield` does nothing on most of them; a barrier for instructions takes about as long as a pause of x86.
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [I32]), "llvm.aarch64.isb"
+        )
+        builder.call(function, [I32(15)])
 
 
 @_operation(types.void, types.int64)

@@ -14,7 +14,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from edgebert.kernels.simd.dot import LOWERINGS
+from edgebert.kernels.simd import neon, portable, x86
+from edgebert.kernels.simd.dot import Dot, broadcast_steps
 from edgebert.kernels.simd.families import LANES, MATRIX, current
 from edgebert.kernels.simd.ops import I8, I64, broadcast_value, multiply_add, pointer, tile_call
 from edgebert.kernels.simd.vector import F32, I32
@@ -26,6 +27,11 @@ PANEL_BYTES = LANES * 4
 
 PREFETCH_BYTES = 1024
 """How far ahead of its use a weight is asked for: with few rows it comes from the third-level cache, or from memory."""
+
+LOWERINGS = {**x86.LOWERINGS, **neon.LOWERINGS, **portable.LOWERINGS}
+"""Name, as in `Family.dot` -> lowering."""
+
+assert all(LANES % dot.lanes == 0 for dot in LOWERINGS.values())
 
 _EPILOGUE = ("x_zero", "x_scale", "x_row", "column_sums", "scale", "before", "before_row", "scratch")
 """Arguments that the tile of a linear layer has beside those of a product; see `linear_tile`."""
@@ -55,19 +61,21 @@ def _prefetch(builder, address):
     builder.call(function, [builder.inttoptr(address, I8.as_pointer()), read, all_levels, data])
 
 
-def _emit(module, name, rows, vectors, lanes, element, depth, step, finish, extra):
+def _emit(module, name, rows, panels, element, depth, dot, finish, extra):
     """Add the function of one tile shape to the module, unless it is there.
 
-    `vectors` registers of `lanes` hold the columns. ``step(builder, acc, [a], [b])`` is the multiply-add of `depth`
-    steps, ``finish(builder, arguments, r, offset, sums)`` stores what a vector of row r has come to, `offset` bytes
-    into it. With `extra`, b is a weight, which is asked for ahead of its use.
+    It takes at least `depth` steps at a time through ``dot``. ``finish(builder, arguments, r, offset, sums)`` stores
+    what a vector of row r has come to, `offset` bytes into it. With `extra`, b is a weight, which is asked for ahead of
+    its use.
     """
     if name in module.globals:
         return module.globals[name]
     function, given = _function(module, name, extra)
-    vector = ir.VectorType(element, lanes)
-    panels = vectors * lanes // LANES
-    per_panel = LANES // lanes
+    vector = ir.VectorType(element, dot.lanes)
+    per_panel = LANES // dot.lanes
+    vectors, steps = panels * per_panel, max(depth, dot.steps)
+    # Rows that make one operand; where the last operand has too few, its last row stands in.
+    groups = [[min(r + i, rows - 1) for i in range(dot.rows)] for r in range(0, rows, dot.rows)]
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
 
     builder = ir.IRBuilder(entry)
@@ -78,50 +86,47 @@ def _emit(module, name, rows, vectors, lanes, element, depth, step, finish, extr
 
     builder = ir.IRBuilder(loop)
     count, a_offset, b_offset = (builder.phi(I64) for _ in range(3))
-    acc = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
-    a_offsets = [_at(builder, a_offset, given.a_step, s) for s in range(depth)]
-    b_offsets = [_at(builder, b_offset, given.b_step, s) for s in range(depth)]
+    acc = [[[builder.phi(vector) for _ in range(dot.parts)] for _ in range(vectors)] for _ in groups]
+    a_offsets = [_at(builder, a_offset, given.a_step, s) for s in range(steps)]
+    b_offsets = [_at(builder, b_offset, given.b_step, s) for s in range(steps)]
 
     def weights_of(v):
-        panel, offset = panel_addresses[v // per_panel], I64(v % per_panel * lanes * 4)
+        panel, offset = panel_addresses[v // per_panel], I64(v % per_panel * dot.lanes * 4)
         addresses = [builder.add(builder.add(panel, each), offset) for each in b_offsets]
         if extra and v % per_panel == 0:
             for address in addresses:
                 _prefetch(builder, builder.add(address, I64(PREFETCH_BYTES)))
         return [builder.load(pointer(builder, address, vector), align=4) for address in addresses]
 
-    def activations_of(r):
-        addresses = [builder.add(row_addresses[r], each) for each in a_offsets]
-        scalars = [builder.load(pointer(builder, address, element), align=1) for address in addresses]
-        return [broadcast_value(builder, scalar, lanes) for scalar in scalars]
-
     weights = [weights_of(v) for v in range(vectors)]
     following = []
-    for r in range(rows):
-        values = activations_of(r)
-        following.append([step(builder, acc[r][v], values, weights[v]) for v in range(vectors)])
-    next_count = builder.add(count, I64(depth))
+    for g, group in enumerate(groups):
+        addresses = [[builder.add(row_addresses[r], each) for each in a_offsets] for r in group]
+        a = dot.activations(builder, addresses)
+        following.append([dot.multiply_add(builder, acc[g][v], a, weights[v]) for v in range(vectors)])
+    next_count = builder.add(count, I64(steps))
     for phi, start, later in (
         (count, I64(0), next_count),
-        (a_offset, I64(0), _at(builder, a_offset, given.a_step, depth)),
-        (b_offset, I64(0), _at(builder, b_offset, given.b_step, depth)),
+        (a_offset, I64(0), _at(builder, a_offset, given.a_step, steps)),
+        (b_offset, I64(0), _at(builder, b_offset, given.b_step, steps)),
     ):
         phi.add_incoming(start, entry)
         phi.add_incoming(later, loop)
     builder.cbranch(builder.icmp_signed("<", next_count, given.steps), loop, done)
 
     builder = ir.IRBuilder(done)
-    for r in range(rows):
-        for v in range(vectors):
-            acc[r][v].add_incoming(zero, entry)
-            acc[r][v].add_incoming(following[r][v], loop)
-            result = builder.phi(vector)
-            result.add_incoming(zero, entry)
-            result.add_incoming(following[r][v], loop)
-            following[r][v] = result
-    for r in range(rows):
-        for v in range(vectors):
-            finish(builder, given, I64(r), v * lanes * 4, following[r][v])
+    for g, v, part in itertools.product(range(len(groups)), range(vectors), range(dot.parts)):
+        acc[g][v][part].add_incoming(zero, entry)
+        acc[g][v][part].add_incoming(following[g][v][part], loop)
+        result = builder.phi(vector)
+        result.add_incoming(zero, entry)
+        result.add_incoming(following[g][v][part], loop)
+        following[g][v][part] = result
+    for g, group in enumerate(groups):
+        folded = [dot.fold(builder, following[g][v]) for v in range(vectors)]
+        for i, r in enumerate(sorted(set(group))):
+            for v in range(vectors):
+                finish(builder, given, I64(r), v * dot.lanes * 4, folded[v][i])
     builder.ret_void()
     return function
 
@@ -155,7 +160,7 @@ def _store_outputs(builder, given, r, offset, sums):
     _store_sums(builder, given, r, offset, y)
 
 
-def _tile(kind, shapes, lanes, element, step, finish=_store_sums, extra=()):
+def _tile(kind, shapes, element, dot, finish=_store_sums, extra=()):
     """Make the intrinsic that switches over the tiles of each depth: of 1..rows rows and 1..panels panels.
 
     `shapes` holds rows and panels by depth.
@@ -171,8 +176,7 @@ def _tile(kind, shapes, lanes, element, step, finish=_store_sums, extra=()):
                 name = f"{kind}_tile_{d}x{r}x{p}"
                 block = builder.append_basic_block(name)
                 switch.add_case(I64(r + 64 * p + 1024 * d), block)
-                vectors = p * LANES // lanes
-                function = _emit(builder.module, name, r, vectors, lanes, element, d, step, finish, extra)
+                function = _emit(builder.module, name, r, p, element, d, dot, finish, extra)
                 with builder.goto_block(block):
                     builder.call(function, [row_count, *args])
                     builder.branch(done)
@@ -295,13 +299,12 @@ def dot_tile():
     (rows, panels * 16).
 
     Matrix instructions read and write rows up to a multiple of 16, and read steps up to one of 16, where either
-    operand must be zero.
+    operand must be zero; a vector family reads steps up to a multiple of its `Dot.steps`.
     """
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("dot", family.tile_panels)
-    dot = LOWERINGS[family.dot]
-    return _tile("dot", {1: family.tiles[1]}, dot.lanes, I32, dot.multiply_add)
+    return _tile("dot", {1: family.tiles[1]}, I32, LOWERINGS[family.dot])
 
 
 def linear_tile():
@@ -316,8 +319,7 @@ def linear_tile():
     family = current()
     if family.dot == MATRIX:
         return _matrix_tile("linear", family.tile_panels, _EPILOGUE)
-    dot = LOWERINGS[family.dot]
-    return _tile("linear", family.tiles, dot.lanes, I32, dot.multiply_add, _store_outputs, _EPILOGUE)
+    return _tile("linear", family.tiles, I32, LOWERINGS[family.dot], _store_outputs, _EPILOGUE)
 
 
 def fma_tile():
@@ -326,7 +328,10 @@ def fma_tile():
     Each product is added with one rounding, in the order of K.
     """
 
-    def step(builder, acc, a, b):
-        return multiply_add(builder, a[0], b[0], acc)
+    def activations(builder, addresses):
+        return broadcast_steps(builder, addresses, F32)
 
-    return _tile("fma", {1: (current().fma_rows, 1)}, LANES, F32, step)
+    def multiply(builder, parts, a, b):
+        return [multiply_add(builder, a[0], b[0], parts[0])]
+
+    return _tile("fma", {1: (current().fma_rows, 1)}, F32, Dot(LANES, activations, multiply))
