@@ -41,14 +41,17 @@ class Dot(NamedTuple):
     lanes : int
         Lanes of i32 in one operand of weights, and of the sums of its columns.
     activations : callable
-        ``(builder, [[address, ...], ...]) -> a``: the operand made of some rows, from the address of each step of each.
+        ``(builder, [[address, ...], ...]) -> [a, ...]``: the operand of each step made of some rows, from the address of
+        each step of each row.
     multiply_add : callable
-        ``(builder, [acc, ...], a, [w, ...]) -> [acc, ...]``, with an operand of weights for every step.
+        ``(builder, [acc, ...], [a, ...], [w, ...]) -> [acc, ...]``, with an operand of each kind for every step.
     fold : callable
         ``(builder, [acc, ...]) -> [sums, ...]``, for each row the sums of the columns.
-    rows, parts, steps : int
-        Rows that make one operand; accumulators that these need for each operand of weights; steps at a time, at least.
-        Steps up to a multiple of that are read, where either operand must be zero.
+    rows, parts : int
+        Rows that make one operand; accumulators that these need for each operand of weights.
+    steps, turn : int
+        Steps that activations are loaded for at a time, at least: steps up to a multiple of that are read, where either
+        operand must be zero. And those of them that are multiplied at a time; 0 for all.
     """
 
     lanes: int
@@ -58,6 +61,7 @@ class Dot(NamedTuple):
     rows: int = 1
     parts: int = 1
     steps: int = 1
+    turn: int = 0
 
 
 def intrinsic_call(builder, name, result, *operands):

@@ -75,9 +75,9 @@ FAMILIES = {
         Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, (8, 2)),
         Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
         Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, (3, 1)),
-        Family("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 6, 1, 4, signed=True),
+        Family("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 4, 1, 4, signed=True),
         Family("neon_dotprod", "aarch64", "cortex-a76", _DOTPROD, "sdot", 6, 1, 4, signed=True),
-        Family("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 3, 1, 4, signed=True),
+        Family("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 2, 1, 4, signed=True),
         Family("portable", "", "", (), "portable", 4, 1, 4),
     )
 }

@@ -52,7 +52,7 @@ def _sdot():
             acc = intrinsic_call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", _QUAD, acc, weights, activations)
         return [acc]
 
-    return Dot(4, _lanes, multiply_add, steps=_STEPS)
+    return Dot(4, _lanes, multiply_add, steps=_STEPS, turn=1)
 
 
 def _smlal():
@@ -66,22 +66,22 @@ def _smlal():
         return [_select(builder, vector, vector, range(begin, begin + 8)) for begin in (0, 8)]
 
     def multiply_add(builder, parts, a, w):
-        parts = list(parts)
-        products = [None, None]
-        for step in range(_STEPS):
-            operands = zip(halves(builder, _as_bytes(builder, w[step])), halves(builder, a[step]), strict=True)
-            for half, pair in enumerate(operands):
-                product = intrinsic_call(builder, "llvm.aarch64.neon.smull.v8i16", _WORDS, *pair)
-                products[half] = product if step % 2 == 0 else builder.add(products[half], product)
-                if step % 2:
-                    name = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
-                    parts[half] = builder.add(parts[half], intrinsic_call(builder, name, _QUAD, products[half]))
-        return parts
+        operands = [(halves(builder, _as_bytes(builder, w[step])), halves(builder, a[step])) for step in (0, 1)]
+        following = []
+        for half, acc in enumerate(parts):
+            first, second = (
+                intrinsic_call(builder, "llvm.aarch64.neon.smull.v8i16", _WORDS, weights[half], activations[half])
+                for weights, activations in operands
+            )
+            pairs = builder.add(first, second)
+            widened = intrinsic_call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", _QUAD, pairs)
+            following.append(builder.add(acc, widened))
+        return following
 
     def fold(builder, parts):
         return [intrinsic_call(builder, "llvm.aarch64.neon.addp.v4i32", _QUAD, *parts)]
 
-    return Dot(4, _lanes, multiply_add, fold, parts=2, steps=_STEPS)
+    return Dot(4, _lanes, multiply_add, fold, parts=2, steps=_STEPS, turn=2)
 
 
 def _smmla():
@@ -92,21 +92,20 @@ def _smmla():
 
     def activations(builder, addresses):
         above, below = _rows(builder, addresses)
-        return [_as_bytes(builder, _select(builder, above, below, lanes)) for lanes in (first, last)]
+        pairs = [_as_bytes(builder, _select(builder, above, below, lanes)) for lanes in (first, last)]
+        return [pair for pair in pairs for _ in (0, 1)]  # an operand serves two steps
 
     def multiply_add(builder, parts, a, w):
-        parts = list(parts)
-        for pair, rows in enumerate(a):
-            for half, lanes in enumerate((low, high)):
-                columns = _as_bytes(builder, _select(builder, w[2 * pair], w[2 * pair + 1], lanes))
-                name = "llvm.aarch64.neon.smmla.v4i32.v16i8"
-                parts[half] = intrinsic_call(builder, name, _QUAD, parts[half], rows, columns)
-        return parts
+        name, following = "llvm.aarch64.neon.smmla.v4i32.v16i8", []
+        for acc, lanes in zip(parts, (low, high), strict=True):
+            columns = _as_bytes(builder, _select(builder, *w, lanes))
+            following.append(intrinsic_call(builder, name, _QUAD, acc, a[0], columns))
+        return following
 
     def fold(builder, parts):
         return [_select(builder, *parts, lanes) for lanes in (first, last)]
 
-    return Dot(4, activations, multiply_add, fold, rows=2, parts=2, steps=_STEPS)
+    return Dot(4, activations, multiply_add, fold, rows=2, parts=2, steps=_STEPS, turn=2)
 
 
 LOWERINGS = {"sdot": _sdot(), "smlal": _smlal(), "smmla": _smmla()}

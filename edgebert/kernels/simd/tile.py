@@ -90,20 +90,32 @@ def _emit(module, name, rows, panels, element, depth, dot, finish, extra):
     a_offsets = [_at(builder, a_offset, given.a_step, s) for s in range(steps)]
     b_offsets = [_at(builder, b_offset, given.b_step, s) for s in range(steps)]
 
-    def weights_of(v):
+    def weights_of(v, turn=slice(None)):
         panel, offset = panel_addresses[v // per_panel], I64(v % per_panel * dot.lanes * 4)
-        addresses = [builder.add(builder.add(panel, each), offset) for each in b_offsets]
+        addresses = [builder.add(builder.add(panel, each), offset) for each in b_offsets[turn]]
         if extra and v % per_panel == 0:
             for address in addresses:
                 _prefetch(builder, builder.add(address, I64(PREFETCH_BYTES)))
         return [builder.load(pointer(builder, address, vector), align=4) for address in addresses]
 
-    weights = [weights_of(v) for v in range(vectors)]
-    following = []
-    for g, group in enumerate(groups):
+    def activations_of(group):
         addresses = [[builder.add(row_addresses[r], each) for each in a_offsets] for r in group]
-        a = dot.activations(builder, addresses)
-        following.append([dot.multiply_add(builder, acc[g][v], a, weights[v]) for v in range(vectors)])
+        return dot.activations(builder, addresses)
+
+    following = [list(sums) for sums in acc]
+    if dot.turn:
+        # All rows' activations stay in registers, and one vector's weights of a turn.
+        operands = [activations_of(group) for group in groups]
+        for turn in (slice(begin, begin + dot.turn) for begin in range(0, steps, dot.turn)):
+            for v in range(vectors):
+                weights = weights_of(v, turn)
+                for g, a in enumerate(operands):
+                    following[g][v] = dot.multiply_add(builder, following[g][v], a[turn], weights)
+    else:
+        every = [weights_of(v) for v in range(vectors)]
+        for g, group in enumerate(groups):
+            a = activations_of(group)
+            following[g] = [dot.multiply_add(builder, acc[g][v], a, every[v]) for v in range(vectors)]
     next_count = builder.add(count, I64(steps))
     for phi, start, later in (
         (count, I64(0), next_count),
