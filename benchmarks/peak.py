@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 
 import llvmlite.binding as llvm
@@ -10,15 +11,17 @@ import numpy as np
 from llvmlite import ir
 
 from edgebert.engine.processor import available_families
-from edgebert.kernels.simd.dot import LOWERINGS, Dot
+from edgebert.kernels.simd.dot import Dot
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.kernels.simd.ops import load_tile_shapes, tile_call
+from edgebert.kernels.simd.tile import LOWERINGS
 
 __all__ = ["Peak"]
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 # As many sums as hide the latency and fit the registers beside their operands: 32 registers, 16, or whatever there is.
 _SUMS = {MATRIX: 4, "vpdpbusd_512": 12, "vpmaddubsw_512": 10, "vpdpbusd_256": 7, "vpmaddubsw_256": 5, "portable": 4}
+_SUMS |= {"smmla": 8, "sdot": 16, "smlal": 8}
 
 
 class Peak:
@@ -40,7 +43,7 @@ class Peak:
         self.sums = _SUMS[chosen.dot]
         dot = LOWERINGS.get(chosen.dot)
         self.depth = depth if depth in chosen.tiles else 1
-        self.macs_of_one = 4 * self.depth * dot.lanes if dot else 16 * 16 * 64
+        self.macs_of_one = 4 * max(self.depth, dot.steps) * dot.lanes * dot.rows if dot else 16 * 16 * 64
         if chosen.name not in available_families():  # which also asks for what the operating system grants on request
             raise ValueError(f"this processor cannot run {chosen.name}")
         llvm.initialize_native_target()
@@ -112,26 +115,38 @@ def _loop(dot: Dot, depth: int, sums: int) -> ir.Module:
     def at(builder: ir.IRBuilder, address: ir.Value, i: int) -> ir.Value:
         return builder.inttoptr(builder.add(address, _I64(4 * dot.lanes * i)), vector.as_pointer())
 
+    def operand(i: int) -> list[ir.Value]:
+        starts = [4 * (i * dot.rows + r) for r in range(dot.rows)]
+        rows = [[builder.add(a_address, _I64(start + 4 * s)) for s in range(steps)] for start in starts]
+        return dot.activations(builder, rows)
+
+    steps = max(depth, dot.steps)
     builder = ir.IRBuilder(entry)
     # An operand for each sum: with one for all, the products would be the same and computed once.
-    operands = [builder.load(at(builder, a_address, i), align=4) for i in range(sums)]
+    operands = [operand(i) for i in range(sums)]
     builder.branch(loop)
 
     builder = ir.IRBuilder(loop)
     count = builder.phi(_I64)
-    acc = [builder.phi(vector) for _ in range(sums)]
-    weights = [builder.load(at(builder, w_address, s), name="weights", align=4) for s in range(depth)]
-    following = [
-        dot.multiply_add(builder, acc[i], [operands[i - s] for s in range(depth)], weights) for i in range(sums)
-    ]
+    acc = [[builder.phi(vector) for _ in range(dot.parts)] for _ in range(sums)]
+    weights = [builder.load(at(builder, w_address, s), name="weights", align=4) for s in range(steps)]
+    following = acc
+    for begin in range(0, steps, dot.turn or steps):
+        turn = slice(begin, begin + (dot.turn or steps))
+        following = [
+            dot.multiply_add(builder, parts, a[turn], weights[turn])
+            for parts, a in zip(following, operands, strict=True)
+        ]
     next_count = builder.add(count, _I64(1))
-    for phi, start, later in zip([count, *acc], [_I64(0), *operands], [next_count, *following], strict=True):
-        phi.add_incoming(start, entry)
+    count.add_incoming(_I64(0), entry)
+    count.add_incoming(next_count, loop)
+    for phi, later in zip(itertools.chain(*acc), itertools.chain(*following), strict=True):
+        phi.add_incoming(ir.Constant(vector, None), entry)
         phi.add_incoming(later, loop)
     builder.cbranch(builder.icmp_signed("<", next_count, rounds), loop, done)
 
     builder = ir.IRBuilder(done)
-    for i in range(sums):
-        builder.store(following[i], at(builder, out_address, i), align=4)
+    for i, result in enumerate(itertools.chain(*following)):
+        builder.store(result, at(builder, out_address, i), align=4)
     builder.ret_void()
     return module

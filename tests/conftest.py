@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import edgebert
+from edgebert.engine.library import load_library
+from tests.emulator import EMULATED, EmulatedLibrary, build_remote, emulator_or_skip
 from tests.golden import GOLDEN, NAMES
 
 # The scripts of tools/ are no package: this puts them where imports find them.
@@ -37,6 +39,24 @@ def golden_files(tmp_path_factory):
     """Convert the golden models: name -> path of the .edgebert file."""
     folder = tmp_path_factory.mktemp("golden")
     return {name: edgebert.convert(GOLDEN / name, folder / f"{name}.edgebert") for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def library_of(cache_home, tmp_path_factory):
+    """Return a function from the name of a family to its kernels, for this processor or for an emulated one."""
+    emulated = {}
+
+    def get(family):
+        if family not in EMULATED:
+            return load_library(family)
+        if family not in emulated:
+            emulator_or_skip()
+            emulated[family] = EmulatedLibrary(family, build_remote(family, tmp_path_factory.mktemp("emulated")))
+        return emulated[family]
+
+    yield get
+    for library in emulated.values():
+        library.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,9 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
+from edgebert.engine.encoder import Encoder
+from edgebert.engine.library import KernelLibrary, load_library
+from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
 from edgebert.kernels import reference
 
@@ -38,16 +41,16 @@ class CompiledBackend:
     """The kernels of one instruction family on a team of threads."""
 
     def __init__(
-        self, config: BertConfig, tensors: Mapping[str, np.ndarray], family: str, threads: int, token_budget: int
+        self,
+        config: BertConfig,
+        tensors: Mapping[str, np.ndarray],
+        library: KernelLibrary,
+        threads: int,
+        token_budget: int,
     ) -> None:
-        from edgebert.engine.encoder import Encoder
-        from edgebert.engine.library import load_library
-        from edgebert.engine.linear import CompiledLinear
-
-        self.family, self.threads = family, threads
-        self._linear = CompiledLinear
-        self._library = load_library(family)
-        self.encode = Encoder(config, tensors, self._library, threads, token_budget).encode
+        self.family, self.threads = library.family, threads
+        self._library = library
+        self.encode = Encoder(config, tensors, library, threads, token_budget).encode
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply in float32, along K in order."""
@@ -58,7 +61,7 @@ class CompiledBackend:
 
     def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
         """Return a linear layer of a head; it is computed on the caller's own thread."""
-        return self._linear(tensors, name, N, self._library)
+        return CompiledLinear(tensors, name, N, self._library)
 
 
 class ReferenceBackend:
@@ -87,4 +90,4 @@ def open_backend(config: BertConfig, tensors: Mapping[str, np.ndarray], threads:
     family = choose_family()
     if family == REFERENCE:
         return ReferenceBackend(config, tensors)
-    return CompiledBackend(config, tensors, family, threads, token_budget)
+    return CompiledBackend(config, tensors, load_library(family), threads, token_budget)

@@ -20,7 +20,7 @@ from edgebert.destination import open_destination
 from edgebert.engine.processor import available_families
 from edgebert.errors import EdgebertError, OutputError
 
-__all__ = ["KernelLibrary", "cache_folder", "load_library"]
+__all__ = ["SIGNATURES", "KernelLibrary", "cache_folder", "load_library"]
 
 _PACKAGE = Path(__file__).parent.parent
 _COMPILE = (
@@ -28,7 +28,7 @@ _COMPILE = (
 )
 _INT, _FLOAT = ctypes.c_int64, ctypes.c_float
 _Type = type[ctypes.c_int64] | type[ctypes.c_float]
-_SIGNATURES: dict[str, list[_Type]] = {
+SIGNATURES: dict[str, list[_Type]] = {
     "encode": [_INT] * 3,
     "dense": [_INT] * 6,
     "quantize_rows": [_INT] * 7,
@@ -69,7 +69,7 @@ class KernelLibrary:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self.family = family
-        for name, arguments in _SIGNATURES.items():
+        for name, arguments in SIGNATURES.items():
             address = self._engine.get_function_address(f"edgebert_{name}")
             setattr(self, name, ctypes.CFUNCTYPE(_INT, *arguments)(address))
 

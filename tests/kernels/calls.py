@@ -30,6 +30,7 @@ __all__ = [
     "pack",
     "project_heads",
     "quantize_rows",
+    "unsigned",
 ]
 
 _GUARD_BYTES = 256
@@ -70,7 +71,21 @@ def quantize_rows(
     G = -(-K // group)
     with guarded((M, K), np.uint8) as q, guarded((M, G), np.float32) as scale, guarded((M, G), np.float32) as zero:
         library.quantize_rows(x.ctypes.data, M, K, group, q.ctypes.data, scale.ctypes.data, zero.ctypes.data)
-    return q, scale, zero
+    return unsigned(library, q), scale, unsigned(library, zero)
+
+
+def unsigned(library: KernelLibrary, values: np.ndarray) -> np.ndarray:
+    """Return the activations or zero points that a family stores as the numeric law has them."""
+    if not FAMILIES[library.family].signed:
+        return values
+    return values ^ 128 if values.dtype == np.uint8 else values + np.float32(128)
+
+
+def stored(library: KernelLibrary, values: np.ndarray) -> np.ndarray:
+    """Return activations or zero points as a family stores them."""
+    if not FAMILIES[library.family].signed:
+        return values
+    return values ^ 128 if values.dtype == np.uint8 else values - np.float32(128)
 
 
 def pack(weight: np.ndarray) -> np.ndarray:
@@ -93,6 +108,7 @@ class Linear:
 
     Parameters
     ----------
+    library : KernelLibrary
     q : ndarray [shape=(M, K), dtype=uint8]
     row_scale, row_zero : ndarray [shape=(M, G), dtype=float32]
     panels : ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
@@ -103,7 +119,7 @@ class Linear:
     depth : int
     """
 
-    def __init__(self, q, row_scale, row_zero, panels, scale, bias, group=None, depth=1) -> None:
+    def __init__(self, library, q, row_scale, row_zero, panels, scale, bias, group=None, depth=1) -> None:
         outer, steps, columns, inputs = panels.shape
         self.M, self.N, self.K = len(q), outer * columns, steps * inputs
         group = group or self.K
@@ -119,7 +135,8 @@ class Linear:
         for name, array in self._arrays.items():
             assert array.flags.c_contiguous
             self._record[name] = array.ctypes.data
-        self._rows = [slack(q), *(np.ascontiguousarray(array) for array in (row_scale, row_zero))]
+        rows = slack(stored(library, q)), row_scale, stored(library, row_zero)
+        self._rows = [np.ascontiguousarray(array) for array in rows]
 
     @property
     def arguments(self) -> list[int]:
@@ -137,7 +154,7 @@ def matmul(
     out_stride: int | None = None,
 ) -> np.ndarray:
     """Compute one part of a product of `Linear`'s operands: float32 (M, out_stride), NaN where nothing was written."""
-    linear = Linear(*operands, group, depth)
+    linear = Linear(library, *operands, group, depth)
     stride = out_stride or linear.N
     scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
     with guarded((linear.M, stride), np.float32, np.nan) as out, guarded((scratch_size,), np.uint8) as scratch:
@@ -156,8 +173,11 @@ def expand(
     part: int = 0,
     parts: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute one part of an intermediate layer: uint8 (M, N), float32 (M, G) twice; zero where nothing was written."""
-    linear = Linear(*operands, group, depth)
+    """Compute one part of an intermediate layer: uint8 (M, N), float32 (M, G) twice, zero where nothing was written.
+
+    Activations and zero points are as the family stores them.
+    """
+    linear = Linear(library, *operands, group, depth)
     groups = -(-linear.N // out_group)
     scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
     with (
@@ -182,7 +202,7 @@ def project_heads(
     parts: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
-    linear = Linear(*operands, group, depth)
+    linear = Linear(library, *operands, group, depth)
     head_dim = linear.N // 3 // heads
     scratch_size = scratch_bytes(FAMILIES[library.family], head_dim, 16)
     with (

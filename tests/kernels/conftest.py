@@ -1,12 +1,12 @@
-"""Each test of a kernel runs once for every instruction family of this processor."""
+"""Each test of a kernel runs once for every instruction family: of this processor, and of those that are emulated."""
 
 import pytest
 
-from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
+from tests.emulator import EMULATED
 
 
-@pytest.fixture(scope="session", params=available_families())
-def library(request, cache_home):
+@pytest.fixture(scope="session", params=[*available_families(), *EMULATED])
+def library(request, library_of):
     """Return the compiled kernels of one family."""
-    return load_library(request.param)
+    return library_of(request.param)

@@ -1,13 +1,18 @@
 """One result whatever the processor: families with a fused multiply-add give the same bits."""
 
+import functools
+
 import numpy as np
 import pytest
 
-import edgebert
-from edgebert.engine.library import load_library
+from edgebert.description import Description
+from edgebert.engine.backend import CompiledBackend
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.model import Model
+from edgebert.runner import token_budget
+from tests.emulator import EMULATED
 from tests.golden import NAMES, load_inputs
 from tests.kernels.calls import (
     activate,
@@ -20,10 +25,12 @@ from tests.kernels.calls import (
     pack,
     project_heads,
     quantize_rows,
+    unsigned,
 )
 
 FUSED = [name for name in available_families() if FAMILIES[name].has_fma]
-fused_families = pytest.mark.skipif(len(FUSED) < 2, reason="this processor has one family with FMA at most")
+OTHERS = [*FUSED[1:], *(name for name in EMULATED if name not in FUSED)]
+needs_fused = pytest.mark.skipif(not FUSED, reason="this processor has no family with a fused multiply-add")
 
 
 def run_quantize_rows(library, rng):
@@ -49,7 +56,8 @@ def run_matmul(library, rng):
 def run_expand(library, rng):
     operands = draw_linear(rng, 70, 320, 64, 64)
     options = {"factor": rng.uniform(0.5, 2, 320).astype(np.float32), "out_group": 192}
-    return [array for form in ("erf", "tanh") for array in expand(library, *operands, form=form, **options)]
+    results = [expand(library, *operands, form=form, **options) for form in ("erf", "tanh")]
+    return [array for q, scale, zero in results for array in (unsigned(library, q), scale, unsigned(library, zero))]
 
 
 def run_project_heads(library, rng):
@@ -75,7 +83,8 @@ def run_dense(library, rng):
     return [dense(library, rng.normal(size=(9, 100)).astype(np.float32), rng.normal(size=(100, 48)).astype(np.float32))]
 
 
-@fused_families
+@needs_fused
+@pytest.mark.parametrize("family", OTHERS)
 @pytest.mark.parametrize(
     "run",
     [
@@ -89,32 +98,30 @@ def run_dense(library, rng):
         run_dense,
     ],
 )
-def test_kernels_give_the_same_bits(cache_home, run):
-    first, *others = (run(load_library(name), np.random.default_rng(0)) for name in FUSED)
-    for other in others:
-        for got, expected in zip(other, first, strict=True):
-            assert_equal(got, expected)
+def test_kernels_give_the_same_bits(library_of, run, family):
+    expected = run(library_of(FUSED[0]), np.random.default_rng(0))
+    for got, wanted in zip(run(library_of(family), np.random.default_rng(0)), expected, strict=True):
+        assert_equal(got, wanted)
 
 
-@pytest.fixture
-def hidden_states(golden_files, monkeypatch):
-    """Return a function from (golden model, family) to all of its hidden states, end to end."""
+@pytest.fixture(scope="module")
+def hidden_states(golden_files, library_of):
+    """Return a function from (golden model, family) to all of its hidden states."""
 
     def compute(model, family):
-        monkeypatch.setenv("EDGEBERT_FAMILY", family)
-        loaded = edgebert.load(golden_files[model], threads=1)
-        assert loaded._runner.backend.family == family
-        return np.concatenate(loaded.hidden_states(load_inputs(model)))
+        description = Description(golden_files[model])
+        config, tensors = description.config, description.tensors
+        backend = CompiledBackend(config, tensors, library_of(family), 1, token_budget(config))
+        return np.concatenate(Model(description, backend).hidden_states(load_inputs(model)))
 
-    return compute
+    return functools.cache(compute)
 
 
-@fused_families
+@needs_fused
+@pytest.mark.parametrize("family", OTHERS)
 @pytest.mark.parametrize("model", NAMES)
-def test_models_give_the_same_bits(hidden_states, model):
-    expected = hidden_states(model, FUSED[0])
-    for family in FUSED[1:]:
-        assert_equal(hidden_states(model, family), expected)
+def test_models_give_the_same_bits(hidden_states, model, family):
+    assert_equal(hidden_states(model, family), hidden_states(model, FUSED[0]))
 
 
 @pytest.mark.parametrize("model", NAMES)

@@ -7,7 +7,7 @@ from edgebert.kernels import reference
 from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES
 from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
-from tests.kernels.calls import activate, assert_equal, expand, matmul, pack, project_heads, quantize_rows
+from tests.kernels.calls import activate, assert_equal, expand, matmul, pack, project_heads, quantize_rows, unsigned
 
 ROWS = (*range(1, 18), 63, 64, 65, 128, 130)
 COLUMNS = (16, 32, 48, 64, 80, 384)
@@ -148,7 +148,8 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, dept
         for whole, own in zip(joined, own_arrays, strict=True):
             assert not (whole.astype(bool) & own.astype(bool)).any(), "two parts wrote the same place"
             whole += own
-    for got, wanted in zip(joined, expected, strict=True):
+    q, scale, zero = joined
+    for got, wanted in zip((unsigned(library, q), scale, unsigned(library, zero)), expected, strict=True):
         assert_equal(got, wanted)
 
 

@@ -1,12 +1,11 @@
 """The int8 dot product of four, over some steps of K: ``acc[i] += sum_s sum_j a[s][i][j] * w[s][i][j]``.
 
-``a`` is unsigned (activations, 0..255), ``w`` signed (weights, -127..127). Each instruction has a lowering
-(`x86`, `neon`, `portable`). The 16
-bits in which ``vpmaddubsw`` adds two products, and in which those of two steps are added, would overflow, but for the
-limit on weights that meet (`edgebert.quantize.law`), and in attention for operands of seven bits, a step at a time
-(127 * 127 * 2 = 32258). So every family gives the same integers; those with signed products (`Family.signed`) of
-activations that are stored less by 128, as is their zero point.
-Operands are LLVM vectors of i32, each lane holding four bytes.
+``a`` is unsigned (activations, 0..255), ``w`` signed (weights, -127..127). Each instruction has a lowering (in `x86`,
+`neon` or `portable`). The 16 bits in which ``vpmaddubsw`` adds two products, and in which those of two steps are added,
+would overflow, but for the limit on weights that meet (`edgebert.quantize.law`), and in attention for operands of seven
+bits, a step at a time (127 * 127 * 2 = 32258). So every family gives the same integers; those with signed products
+(`Family.signed`) of activations that are stored less by 128, as are their zero points. Operands are LLVM vectors of
+i32, each lane holding four bytes.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class Dot(NamedTuple):
     lanes : int
         Lanes of i32 in one operand of weights, and of the sums of its columns.
     activations : callable
-        ``(builder, [[address, ...], ...]) -> [a, ...]``: the operand of each step made of some rows, from the address of
-        each step of each row.
+        ``(builder, [[address, ...], ...]) -> [a, ...]``: the operand of each step, made of some rows, from the address
+        of each step of each row.
     multiply_add : callable
         ``(builder, [acc, ...], [a, ...], [w, ...]) -> [acc, ...]``, with an operand of each kind for every step.
     fold : callable
@@ -73,7 +72,7 @@ def intrinsic_call(builder, name, result, *operands):
 
 
 def step_by_step(lanes, dot):
-    """Make the lowering of ``dot(builder, acc, [a, ...], [w, ...]) -> acc``, whose operands are rows' broadcast steps."""
+    """Make the lowering of ``dot(builder, acc, [a, ...], [w, ...]) -> acc``, an `a` being a step of a row, broadcast."""
 
     def activations(builder, addresses):
         return broadcast_steps(builder, addresses, lanes=lanes)

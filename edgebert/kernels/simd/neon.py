@@ -32,8 +32,8 @@ def _as_bytes(builder, vector):
 
 
 def _rows(builder, addresses):
-    """Load the four steps of each row."""
-    return [builder.load(pointer(builder, steps[0], _QUAD), align=1) for steps in addresses]
+    """Load the steps of each row."""
+    return [builder.load(pointer(builder, steps[0], ir.VectorType(I32, len(steps))), align=1) for steps in addresses]
 
 
 def _lanes(builder, addresses):
@@ -92,8 +92,7 @@ def _smmla():
 
     def activations(builder, addresses):
         above, below = _rows(builder, addresses)
-        pairs = [_as_bytes(builder, _select(builder, above, below, lanes)) for lanes in (first, last)]
-        return [pair for pair in pairs for _ in (0, 1)]  # an operand serves two steps
+        return [_as_bytes(builder, _select(builder, above, below, range(4)))] * 2  # an operand serves two steps
 
     def multiply_add(builder, parts, a, w):
         name, following = "llvm.aarch64.neon.smmla.v4i32.v16i8", []
@@ -105,7 +104,7 @@ def _smmla():
     def fold(builder, parts):
         return [_select(builder, *parts, lanes) for lanes in (first, last)]
 
-    return Dot(4, activations, multiply_add, fold, rows=2, parts=2, steps=_STEPS, turn=2)
+    return Dot(4, activations, multiply_add, fold, rows=2, parts=2, steps=2, turn=2)
 
 
 LOWERINGS = {"sdot": _sdot(), "smlal": _smlal(), "smmla": _smmla()}

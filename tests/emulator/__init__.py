@@ -1,0 +1,97 @@
+"""Kernels of processors that are not at hand: compiled for these, run by qemu-user, called like any library."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from edgebert.engine.library import SIGNATURES
+from edgebert.kernels.simd.families import FAMILIES
+
+__all__ = ["EMULATED", "EmulatedLibrary", "build_remote", "emulator_or_skip"]
+
+COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+EMULATED = {"neon": "cortex-a72", "neon_dotprod": "cortex-a76", "neon_i8mm": "max"}
+"""Family -> the processor that it is run on: the oldest that has what it needs, of those that qemu knows."""
+
+_ARGUMENTS = 17
+_HERE = Path(__file__).parent
+
+
+def emulator_or_skip() -> None:
+    """Skip the test where there is no emulator or no cross compiler; CI fails it."""
+    missing = [name for name in (COMPILER, EMULATOR) if shutil.which(name) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not found (Debian: qemu-user and gcc-aarch64-linux-gnu)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def build_remote(family: str, folder: Path) -> Path:
+    """Compile a family's kernels for AArch64, and link them with ``remote.c``; return the program."""
+    command = [sys.executable, "-m", "edgebert.kernels.compile", family, "--triple", "aarch64-unknown-linux-gnu"]
+    code = subprocess.run(command, capture_output=True, check=True).stdout
+    kernels, program = folder / f"{family}.o", folder / f"remote-{family}"
+    kernels.write_bytes(code)
+    (folder / "kernels.h").write_text("".join(f"KERNEL({name})\n" for name in SIGNATURES))
+    flags = ["-static", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{folder}"]
+    subprocess.run([COMPILER, *flags, _HERE / "remote.c", kernels, "-o", program], check=True)
+    return program
+
+
+class EmulatedLibrary:
+    """What `edgebert.engine.library.KernelLibrary` is, for a processor that is emulated.
+
+    Parameters
+    ----------
+    family : str
+        A name in `EMULATED`.
+    program : Path
+        From `build_remote`.
+    """
+
+    def __init__(self, family: str, program: Path) -> None:
+        assert FAMILIES[family].machine == "aarch64"
+        self.family = family
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [EMULATOR, "-cpu", EMULATED[family], program, f"/proc/{os.getpid()}/mem"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for number, (name, kinds) in enumerate(SIGNATURES.items()):
+            setattr(self, name, partial(self._call, number, name, kinds))
+
+    def _call(self, number: int, name: str, kinds: list[type], *arguments: int | float) -> int:
+        assert len(arguments) == len(kinds)
+        pairs = list(zip(kinds, arguments, strict=True))
+        whole = [value for kind, value in pairs if kind is ctypes.c_int64]
+        real = [value for kind, value in pairs if kind is ctypes.c_float]
+        # AArch64 passes integers and floats in registers of their own, each in their order (AAPCS64, section 6.8).
+        whole += [0] * (_ARGUMENTS - len(whole))
+        with self._lock:
+            self._process.stdin.write(struct.pack(f"=qd{_ARGUMENTS}q", number, *(real or [0.0]), *whole))
+            self._process.stdin.flush()
+            answer = self._process.stdout.read(8)
+            if len(answer) != 8:
+                complaint = self._process.stderr.read().decode()
+                raise AssertionError(f"{name} of {self.family}: exit {self._process.wait()}: {complaint}")
+        return struct.unpack("=q", answer)[0]
+
+    def close(self) -> None:
+        """End the emulator."""
+        self._process.stdin.close()
+        assert self._process.wait(60) == 0
+        self._process.stdout.close()
+        self._process.stderr.close()
