@@ -15,6 +15,7 @@ import click
 
 from edgebert.cli.answer import answer
 from edgebert.cli.classify import classify
+from edgebert.cli.compile import compile_kernels
 from edgebert.cli.convert import convert
 from edgebert.cli.embed import embed
 from edgebert.cli.evaluate import evaluate
@@ -103,7 +104,7 @@ def cli(context: click.Context, version: bool) -> None:
 
 for _command in (
     *(classify, tag, fill_mask, next_sentence, score, answer, rank, embed),
-    *(convert, evaluate, info),
+    *(convert, evaluate, info, compile_kernels),
 ):
     cli.add_command(_command)
 

@@ -1,44 +1,20 @@
-"""The compiled kernels of one family: from the cache, or compiled now in another process, and loaded."""
+"""The compiled kernels of one family, loaded: found where they lie, or compiled now and kept."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import json
 import os
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
-from edgebert.destination import open_destination
-from edgebert.engine.processor import available_families
+from edgebert.engine.compiler import compile_kernels, tell
+from edgebert.engine.kernel_file import KernelFile, cached_path, find_kernels
+from edgebert.engine.processor import available_families, features
+from edgebert.engine.signatures import SIGNATURES
 from edgebert.errors import EdgebertError, OutputError
 
-__all__ = ["SIGNATURES", "KernelLibrary", "cache_folder", "load_library"]
-
-_PACKAGE = Path(__file__).parent.parent
-_COMPILE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from edgebert.kernels.compile import main; main()"
-)
-_INT, _FLOAT = ctypes.c_int64, ctypes.c_float
-_Type = type[ctypes.c_int64] | type[ctypes.c_float]
-SIGNATURES: dict[str, list[_Type]] = {
-    "encode": [_INT] * 3,
-    "dense": [_INT] * 6,
-    "quantize_rows": [_INT] * 7,
-    "add_layer_norm": [_INT] * 8 + [_FLOAT],
-    "activate": [_INT] * 4,
-    "matmul": [_INT] * 10,
-    "expand": [_INT] * 15,
-    "project_heads": [_INT] * 14,
-    "attend": [_INT] * 8 + [_FLOAT] + [_INT] * 8,
-}
+__all__ = ["KernelLibrary", "compile_and_keep", "load_library"]
 
 
 class KernelLibrary:
@@ -56,7 +32,28 @@ class KernelLibrary:
     matmul: Callable[..., int]
     attend: Callable[..., int]
 
-    def __init__(self, family: str, code: bytes) -> None:
+    def __init__(self, kernels: KernelFile) -> None:
+        self.family = kernels.family
+        self.path = kernels.path
+        if kernels.form == "shared":
+            address_of = self._open_shared(kernels)
+        else:
+            address_of = self._open_object(kernels.code)
+        for name, arguments in SIGNATURES.items():
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address_of(f"edgebert_{name}")))
+
+    def _open_shared(self, kernels: KernelFile) -> Callable[[str], int]:
+        path = kernels.path or _in_memory(kernels.code)
+        try:
+            self._library = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise EdgebertError(
+                f"the kernels in {path} cannot be loaded: {error}; if programs may not run from there, set"
+                " XDG_CACHE_HOME to another folder"
+            ) from error
+        return lambda name: ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
+
+    def _open_object(self, code: bytes) -> Callable[[str], int]:
         import llvmlite.binding as llvm
 
         if _needs_initialize():
@@ -68,26 +65,24 @@ class KernelLibrary:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self.family = family
-        for name, arguments in SIGNATURES.items():
-            address = self._engine.get_function_address(f"edgebert_{name}")
-            setattr(self, name, ctypes.CFUNCTYPE(_INT, *arguments)(address))
+        address: Callable[[str], int] = self._engine.get_function_address
+        return address
+
+
+def _in_memory(code: bytes) -> Path:
+    """Return a name for a file that is on no disk."""
+    descriptor = os.memfd_create("edgebert-kernels")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(code)
+    return Path(f"/proc/self/fd/{descriptor}")
 
 
 def _needs_initialize() -> bool:
     """Say whether this llvmlite wants its core initialised by hand (0.45 and later refuse)."""
+    from importlib.metadata import version
+
     release = tuple(int(part) for part in version("llvmlite").split(".")[:2])
     return release < (0, 45)
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: ``$XDG_CACHE_HOME/edgebert``, or the system's equivalent."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # which the specification says to disregard
-        base = ""
-    if not base and sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "")
-    return (Path(base) if base else Path.home() / ".cache") / "edgebert"
 
 
 _lock = threading.Lock()
@@ -107,8 +102,9 @@ if hasattr(os, "register_at_fork"):
 def load_library(family: str) -> KernelLibrary:
     """Return the library of a family, compiled if need be; one for the whole process.
 
-    The object file is kept in `cache_folder()`, named by a hash of everything that decides it. Where it cannot be
-    kept (a read-only home), it is compiled again by the next process.
+    Kernels that ``EDGEBERT_KERNELS`` names come first, then those of the package, then those of the cache, whose names
+    hold a hash of everything that decides them. Where none can be kept (a read-only home), they are compiled again by
+    the next process.
 
     Raises
     ------
@@ -121,125 +117,24 @@ def load_library(family: str) -> KernelLibrary:
         )
     with _lock:
         if family not in _loaded:
-            path = _cached_path(family)
-            code = _read_cached(path)
-            if code is None:
-                code = _compile(family)
-                _write_cached(path, code)
-            _loaded[family] = KernelLibrary(family, code)
+            kernels = find_kernels(family, features())
+            if kernels is None:
+                kernels = compile_and_keep(family)
+            _loaded[family] = KernelLibrary(kernels)
         return _loaded[family]
 
 
-@functools.cache
-def _source_hash() -> str:
-    """Hash the kernels' sources and the versions of their compilers."""
-    digest = hashlib.sha256()
-    for path in sorted((_PACKAGE / "kernels").rglob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(f"numba {version('numba')} llvmlite {version('llvmlite')} {sys.platform}".encode())
-    return digest.hexdigest()[:20]
-
-
-def _cached_path(family: str) -> Path | None:
-    try:
-        return cache_folder() / "kernels" / f"{family}-{_source_hash()}.o"
-    except RuntimeError:  # no home folder can be determined
-        return None
-
-
-def _read_cached(path: Path | None) -> bytes | None:
-    """Read a cached object file; None unless it is there and whole."""
-    if path is None:
-        return None
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = data[:32], data[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
-
-
-def _write_cached(path: Path | None, code: bytes) -> None:
-    """Keep an object file; where that is not possible, say what it means for the next process."""
+def compile_and_keep(family: str) -> KernelFile:
+    """Compile the kernels of a family and keep them in the cache; where that is not possible, say what it means."""
+    kernels = compile_kernels(family)
+    path = cached_path(family)
     fault = "there is no home folder"
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open_destination(str(path)) as file:
-                file.write(hashlib.sha256(code).digest() + code)
-            return
+            return kernels.write(path.with_name(path.name + kernels.suffix))
         except (OSError, OutputError) as error:
             fault = str(error)
     remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
-    _tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
-
-
-def _compile(family: str) -> bytes:
-    """Compile in a process of its own, saying so on stderr."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    start = time.perf_counter()
-    notice = _Notice(f"edgebert: compiling its kernels for {family}, once on this machine")
-    command = [sys.executable, "-c", _COMPILE, json.dumps(sys.path), family]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
-    with (
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-        ) as process,
-        ThreadPoolExecutor(1) as reader,
-    ):
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            # Both pipes at once, so that the compiler waits for neither; a file would need a disk to write on.
-            output = reader.submit(process.stdout.read)
-            complaint = list(notice.follow(line.decode("utf-8", "replace") for line in process.stderr))
-            code = output.result()
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
-        raise EdgebertError(
-            f"the kernels for {family} could not be compiled: {reason};"
-            " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
-        )
-    notice.done(time.perf_counter() - start)
-    return code
-
-
-def _tell(text: str) -> None:
-    if sys.stderr is not None:
-        with suppress(OSError):
-            sys.stderr.write(text)
-            sys.stderr.flush()
-
-
-class _Notice:
-    """A line on stderr that says what takes so long."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._terminal = sys.stderr is not None and sys.stderr.isatty()
-        _tell(text + (" ..." if self._terminal else "\n"))
-
-    def follow(self, lines: Iterable[str]) -> Iterator[str]:
-        """Show 'done total' lines as a percentage, and pass the others on."""
-        for line in lines:
-            words = line.split()
-            if len(words) == 2 and all(word.isdecimal() for word in words):
-                if self._terminal:
-                    _tell(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
-            elif words:
-                yield line.strip()
-
-    def done(self, seconds: float) -> None:
-        """Say that it is over, and how long it took."""
-        if self._terminal:
-            _tell(f"\r{self._text}: {seconds:.1f} s   \n")
-        else:
-            _tell(f"edgebert: compiled in {seconds:.1f} s\n")
+    tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
+    return kernels

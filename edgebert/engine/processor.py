@@ -11,30 +11,59 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgebert.engine.compiler import can_compile
+from edgebert.engine.kernel_file import KernelFile, find_kernels, given_kernels, this_platform
 from edgebert.errors import SettingError
 from edgebert.kernels.simd.families import FAMILIES
 
-__all__ = ["REFERENCE", "available_families", "choose_family", "default_threads", "describe_machine"]
+__all__ = ["REFERENCE", "available_families", "choose_family", "default_threads", "describe_machine", "features"]
 
 REFERENCE = "reference"
 """The name of the NumPy oracle where a family's is asked for: slow, and it compiles nothing."""
 
 _MOST_THREADS = 1024
-_MACHINES = {"amd64": "x86_64", "x64": "x86_64"}
+_FEATURES = {
+    **{name: name for name in ("avx", "avx2", "fma", "bmi2", "popcnt", "i8mm")},
+    **{name: name for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")},
+    "sse4_2": "sse4.2",
+    "avx512_vnni": "avx512vnni",
+    "avx_vnni": "avxvnni",
+    "amx_tile": "amx-tile",
+    "amx_int8": "amx-int8",
+    "asimd": "neon",
+    "atomics": "lse",
+    "asimddp": "dotprod",
+}
+"""Linux's name of a processor's feature -> LLVM's."""
+
+
+@functools.cache
+def features() -> frozenset[str]:
+    """Return LLVM's names of the features that families ask for and this processor has.
+
+    Of systems other than Linux llvmlite knows; without it, none.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        try:
+            import llvmlite.binding as llvm
+        except ImportError:
+            return frozenset()
+        return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    # Of a processor with cores of two kinds, Linux tells what all have.
+    flags = next((line for line in lines if line.partition(":")[0].strip() in ("flags", "Features")), "")
+    return frozenset(_FEATURES[flag] for flag in flags.partition(":")[2].split() if flag in _FEATURES)
 
 
 @functools.cache
 def available_families() -> tuple[str, ...]:
     """Return the names of the families that this processor can run, best first."""
-    import llvmlite.binding as llvm
-
-    machine = platform.machine().lower()
-    machine = _MACHINES.get(machine, machine)
-    features = llvm.get_host_cpu_features()
+    machine = this_platform().partition("-")[2]
     names = [
         family.name
         for family in FAMILIES.values()
-        if family.machine in ("", machine) and all(features.get(name) for name in family.needs)
+        if family.machine in ("", machine) and features().issuperset(family.needs)
     ]
     if "amx" in names and not _may_use_tiles():
         names.remove("amx")
@@ -52,18 +81,28 @@ def _may_use_tiles() -> bool:
 def choose_family(environment: Mapping[str, str] | None = None) -> str:
     """Return the name of the family to use: ``EDGEBERT_FAMILY``, else the best that the processor has.
 
-    With ``NUMBA_DISABLE_JIT`` set nothing is to be compiled, and the NumPy reference serves.
+    Of those, ``EDGEBERT_KERNELS`` leaves the families that it has kernels for, and a computer without Numba those whose
+    kernels are there. With ``NUMBA_DISABLE_JIT`` set nothing is to be compiled, and the NumPy reference serves.
 
     Raises
     ------
     SettingError
-        When the one asked for is unknown, or needs instructions that the processor lacks.
+        When the one asked for is unknown, or needs instructions that the processor lacks; when ``EDGEBERT_KERNELS`` has
+        nothing for this processor.
     """
     environment = os.environ if environment is None else environment
     asked = environment.get("EDGEBERT_FAMILY", "").strip()
     if not asked:
-        disabled = environment.get("NUMBA_DISABLE_JIT", "0").strip() not in ("", "0")
-        return REFERENCE if disabled else available_families()[0]
+        given = given_kernels(environment)
+        if given is not None:
+            return _best_of(given)
+        if environment.get("NUMBA_DISABLE_JIT", "0").strip() not in ("", "0"):
+            return REFERENCE
+        if not can_compile():
+            # The first is what an error will speak of.
+            at_hand = (name for name in available_families() if find_kernels(name, features()))
+            return next(at_hand, available_families()[0])
+        return available_families()[0]
     if asked == REFERENCE or asked in available_families():
         return asked
     if asked in FAMILIES:
@@ -71,6 +110,19 @@ def choose_family(environment: Mapping[str, str] | None = None) -> str:
             f"EDGEBERT_FAMILY is {asked}, which this processor cannot run; it can run {', '.join(available_families())}"
         )
     raise SettingError(f"EDGEBERT_FAMILY is {asked!r}, expected one of {', '.join([*available_families(), REFERENCE])}")
+
+
+def _best_of(given: list[KernelFile]) -> str:
+    """Return the best family among given kernels; raise SettingError where this processor can use none of them."""
+    names = {file.family for file in given if not file.misfit(features())}
+    for name in available_families():
+        if name in names:
+            return name
+    reasons = "; ".join(f"{file.path}: {file.misfit(features()) or 'the system does not allow them'}" for file in given)
+    raise SettingError(
+        f"EDGEBERT_KERNELS has no kernels that can be used here: {reasons}; this processor can run"
+        f" {', '.join(available_families())}"
+    )
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -25,25 +25,65 @@ def test_what_this_processor_has():
     assert names[-1] == "portable"
 
 
-def test_families_by_features(monkeypatch):
-    """A family needs all of its features, and its machine."""
-    import llvmlite.binding as llvm
+@pytest.fixture
+def with_features(monkeypatch):
+    """Return a function from a processor's features and machine to the families that it can run."""
 
-    def with_features(*features, machine="x86_64"):
-        monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: dict.fromkeys(features, True) | {"avx10": False})
-        monkeypatch.setattr(processor.platform, "machine", lambda: machine)
+    def compute(*names, machine="x86_64"):
+        monkeypatch.setattr(processor, "features", lambda: frozenset(names))
+        monkeypatch.setattr(processor, "this_platform", lambda: f"linux-{machine}")
         monkeypatch.setattr(processor, "_may_use_tiles", lambda: True)  # Linux grants them where they exist
         return available_families.__wrapped__()
 
+    return compute
+
+
+def test_families_by_features(with_features):
+    """A family needs all of its features, and its machine."""
     everything = {feature for family in FAMILIES.values() for feature in family.needs}
-    assert with_features(*everything) == tuple(FAMILIES)
-    assert with_features(*everything, machine="AMD64") == tuple(FAMILIES)
-    assert with_features(*everything, machine="aarch64") == ("portable",)
+    x86 = tuple(name for name, family in FAMILIES.items() if family.machine in ("", "x86_64"))
+    arm = tuple(name for name, family in FAMILIES.items() if family.machine in ("", "aarch64"))
+    assert with_features(*everything) == x86
+    assert with_features(*everything, machine="aarch64") == arm
     assert with_features(*everything - {"avx512vnni"}) == ("avx512bw", "avx_vnni", "avx2", "portable")
+    assert with_features(*everything - {"i8mm"}, machine="aarch64") == ("neon_dotprod", "neon", "portable")
+    assert with_features("neon", machine="aarch64") == ("neon", "portable")
     assert with_features(*FAMILIES["avx2"].needs) == ("avx2", "portable")
     for feature in FAMILIES["avx2"].needs:
         assert with_features(*set(FAMILIES["avx2"].needs) - {feature}) == ("portable",)
     assert with_features() == ("portable",)
+
+
+CPUINFO = {
+    # Raspberry Pi 4, Raspberry Pi 5, Graviton 3; Haswell, Cascade Lake, Sapphire Rapids: what Linux says of them
+    "neon": "Features\t: fp asimd evtstrm crc32 cpuid",
+    "neon_dotprod": "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc"
+    " dcpop asimddp",
+    "neon_i8mm": "Features\t: fp asimd evtstrm aes crc32 atomics fphp asimdhp asimdrdm jscvt fcma lrcpc asimddp sha512"
+    " sve svei8mm i8mm bf16",
+    "avx2": "flags\t\t: fpu sse4_2 movbe popcnt aes avx f16c rdrand fma bmi1 avx2 bmi2 erms",
+    "avx512_vnni": "flags\t\t: fpu sse4_2 popcnt avx f16c fma bmi1 avx2 bmi2 avx512f avx512dq avx512cd avx512bw"
+    " avx512vl avx512_vnni",
+    "amx": "flags\t\t: fpu sse4_2 popcnt avx fma avx2 bmi2 avx512f avx512dq avx512cd avx512bw avx512vl avx_vnni"
+    " avx512_vnni amx_bf16 amx_tile amx_int8",
+    "portable": "flags\t\t: fpu sse4_2 popcnt avx",
+}
+
+
+@pytest.mark.parametrize("best", CPUINFO)
+def test_what_linux_says_of_a_processor(monkeypatch, with_features, best):
+    text = f"processor\t: 0\nmodel name\t: some\n{CPUINFO[best]}\n\nprocessor\t: 1\n{CPUINFO[best]}\n"
+    monkeypatch.setattr(processor.Path, "read_text", lambda path: text)
+    found = processor.features.__wrapped__()
+    machine = "aarch64" if CPUINFO[best].startswith("Features") else "x86_64"
+    assert with_features(*found, machine=machine)[0] == best
+
+
+def test_linux_and_llvm_agree_on_this_processor():
+    llvm = pytest.importorskip("llvmlite.binding")
+    asked = {feature for family in FAMILIES.values() for feature in family.needs}
+    said = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    assert processor.features() == said & asked
 
 
 def test_the_best_is_chosen(available):

@@ -72,7 +72,7 @@ def intrinsic_call(builder, name, result, *operands):
 
 
 def step_by_step(lanes, dot):
-    """Make the lowering of ``dot(builder, acc, [a, ...], [w, ...]) -> acc``, an `a` being a step of a row, broadcast."""
+    """Make the lowering of ``dot(builder, acc, [a, ...], [w, ...]) -> acc``; an `a` is a row's step, broadcast."""
 
     def activations(builder, addresses):
         return broadcast_steps(builder, addresses, lanes=lanes)

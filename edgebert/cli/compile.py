@@ -1,0 +1,69 @@
+"""``edgebert compile``: kernels compiled ahead of time, for this processor or for another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebert.destination import check_folder, open_destination, print_text
+
+if TYPE_CHECKING:
+    from edgebert.engine.kernel_file import KernelFile
+
+__all__ = ["compile_kernels"]
+
+
+@click.command("compile")
+@click.option(
+    "--target",
+    "name",
+    default="native",
+    show_default=True,
+    metavar="TARGET",
+    help="raspberrypi4, raspberrypi5, x86-64-v3, x86-64-v4, a processor as LLVM calls it, a family, or native.",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="[default: the cache for this processor, else edgebert-TARGET.so here]"
+)
+def compile_kernels(name: str, output: str | None) -> None:
+    """Compile the kernels ahead of time, for this processor or for another one.
+
+    \b
+    edgebert compile                                      now rather than when they are first needed
+    edgebert compile --target raspberrypi5 -o pi5.so      on a laptop, for a Raspberry Pi
+
+    On the other computer, set EDGEBERT_KERNELS to the file, or to a folder of several, of which the best is chosen: then
+    neither Numba nor llvmlite is needed there. A file ending in .o becomes an object file, to be linked into a program;
+    a shared library needs a C compiler for the platform (cc, aarch64-linux-gnu-gcc, or the package ziglang).
+    """
+    from pathlib import Path
+
+    from edgebert.engine.compiler import compile_object
+    from edgebert.engine.kernel_file import KernelFile
+    from edgebert.engine.library import compile_and_keep
+    from edgebert.engine.linker import link_shared, require_compiler
+    from edgebert.engine.targets import find_target
+
+    family, platform = find_target(name)
+    if output is None and name == "native":
+        kernels = compile_and_keep(family)
+        print_text(f"{kernels.path or 'nowhere'}: {_described(kernels)}\n")
+        return
+    path = output or f"edgebert-{name}.so"
+    check_folder(path)
+    if path.endswith(".o"):
+        code = compile_object(family, platform)
+        with open_destination(path) as file:
+            file.write(code)
+        kernels = KernelFile.of(family, platform, "object", code)
+    else:
+        require_compiler(platform)  # before it takes long
+        code = link_shared(compile_object(family, platform), platform)
+        kernels = KernelFile.of(family, platform, "shared", code).write(Path(path))
+    print_text(f"{path}: {_described(kernels)}\n")
+
+
+def _described(kernels: KernelFile) -> str:
+    needs = f", needs {', '.join(kernels.needs)}" if kernels.needs else ""
+    return f"{kernels.form} kernels for {kernels.family} on {kernels.platform}{needs}, {len(kernels.code) // 1000} kB"

@@ -1,0 +1,149 @@
+"""Kernels compiled in another process, for this platform or another one, and linked where that can be done."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from edgebert.engine.kernel_file import KernelFile, this_platform
+from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
+from edgebert.errors import EdgebertError
+
+__all__ = ["can_compile", "compile_kernels", "compile_object", "tell"]
+
+_COMPILE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from edgebert.kernels.compile import main; main()"
+)
+
+
+def can_compile() -> bool:
+    """Say whether Numba is installed; it is not imported."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def compile_kernels(family: str) -> KernelFile:
+    """Compile the kernels of a family for this platform, saying so on stderr.
+
+    Returns
+    -------
+    KernelFile
+        A shared library; an object file where no C compiler is there to link it.
+
+    Raises
+    ------
+    EdgebertError
+        As `compile_object`.
+    """
+    platform = this_platform()
+    code = compile_object(family, once=True)
+    if find_compiler(platform):
+        try:
+            return KernelFile.of(family, platform, "shared", link_shared(code, platform))
+        except (EdgebertError, OSError) as error:
+            tell(f"edgebert: the kernels were not linked, which makes every start slower: {error}\n")
+    return KernelFile.of(family, platform, "object", code)
+
+
+def compile_object(family: str, platform: str | None = None, *, once: bool = False) -> bytes:
+    """Compile the kernels of a family into an object file, saying so on stderr.
+
+    Parameters
+    ----------
+    family : str
+    platform : str, optional
+        One of `edgebert.engine.linker.TRIPLES`; this one by default.
+    once : bool
+        Whether to add that it happens once on this machine.
+
+    Raises
+    ------
+    EdgebertError
+        When Numba is not installed, or fails.
+    """
+    if not can_compile():
+        raise EdgebertError(
+            f"there are no compiled kernels for {family} here, and Numba, which compiles them, is not installed:"
+            " pip install 'edgebert[jit]'; or on a computer that has it: edgebert compile --target"
+            f" {family} -o kernels.so, and set EDGEBERT_KERNELS to that file"
+        )
+    notice = _Notice(f"edgebert: compiling its kernels for {family}{', once on this machine' if once else ''}")
+    return _compile(family, None if platform in (None, this_platform()) else TRIPLES[platform], notice)
+
+
+def _compile(family: str, triple: str | None, notice: _Notice) -> bytes:
+    """Return an object file."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    start = time.perf_counter()
+    command = [sys.executable, "-c", _COMPILE, json.dumps(sys.path), family]
+    if triple:
+        command += ["--triple", triple]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    with (
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        ) as process,
+        ThreadPoolExecutor(1) as reader,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            # Both pipes at once, so that the compiler waits for neither; a file would need a disk to write on.
+            output = reader.submit(process.stdout.read)
+            complaint = list(notice.follow(line.decode("utf-8", "replace") for line in process.stderr))
+            code = output.result()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
+        raise EdgebertError(
+            f"the kernels for {family} could not be compiled: {reason};"
+            " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
+        )
+    notice.done(time.perf_counter() - start)
+    return code
+
+
+def tell(text: str) -> None:
+    """Write to stderr, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+class _Notice:
+    """A line on stderr that says what takes so long."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        tell(text + (" ..." if self._terminal else "\n"))
+
+    def follow(self, lines: Iterable[str]) -> Iterator[str]:
+        """Show 'done total' lines as a percentage, and pass the others on."""
+        for line in lines:
+            words = line.split()
+            if len(words) == 2 and all(word.isdecimal() for word in words):
+                if self._terminal:
+                    tell(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
+            elif words:
+                yield line.strip()
+
+    def done(self, seconds: float) -> None:
+        """Say that it is over, and how long it took."""
+        if self._terminal:
+            tell(f"\r{self._text}: {seconds:.1f} s   \n")
+        else:
+            tell(f"edgebert: compiled in {seconds:.1f} s\n")

@@ -1,0 +1,80 @@
+"""From an object file to a shared library, by whatever C compiler is there for the platform."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from edgebert.engine.kernel_file import this_platform
+from edgebert.errors import EdgebertError
+
+__all__ = ["TRIPLES", "find_compiler", "link_shared", "require_compiler", "run_compiler"]
+
+TRIPLES = {"linux-x86_64": "x86_64-linux-gnu", "linux-aarch64": "aarch64-linux-gnu"}
+"""Platforms that shared libraries are made for -> what their C compilers are called by."""
+
+
+def find_compiler(platform: str) -> list[str] | None:
+    """Return the command of a C compiler for a platform, None where there is none.
+
+    That is ``$CC`` or ``cc`` for this platform, a cross compiler such as ``aarch64-linux-gnu-gcc`` for another, or the
+    one that the package ziglang brings, which knows all platforms.
+    """
+    triple = TRIPLES.get(platform)
+    if triple is None:
+        return None
+    names = [f"{triple}-gcc"]
+    if platform == this_platform():
+        names = [*filter(None, [os.environ.get("CC", "")]), "cc", "gcc", "clang", *names]
+    for name in names:
+        if shutil.which(name):
+            return [name]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc", "-target", triple]
+    return None
+
+
+def require_compiler(platform: str) -> list[str]:
+    """Return the command of a C compiler for a platform.
+
+    Raises
+    ------
+    EdgebertError
+        When there is none.
+    """
+    compiler = find_compiler(platform)
+    if compiler is None:
+        triple = TRIPLES.get(platform)
+        remedy = f"install {triple}-gcc, or: pip install ziglang" if triple else f"expected {' or '.join(TRIPLES)}"
+        raise EdgebertError(f"there is no C compiler for {platform} here, which links shared libraries; {remedy}")
+    return compiler
+
+
+def link_shared(code: bytes, platform: str) -> bytes:
+    """Link an object file without undefined symbols into a shared library.
+
+    Raises
+    ------
+    EdgebertError
+        When there is no C compiler, or when it fails.
+    """
+    flags = ["-shared", "-nostdlib", "-Wl,-z,noexecstack", "-Wl,-s"]
+    with tempfile.TemporaryDirectory(prefix="edgebert-") as folder:
+        source, target = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
+        source.write_bytes(code)
+        run_compiler(platform, [*flags, str(source), "-o", str(target)])
+        return target.read_bytes()
+
+
+def run_compiler(platform: str, arguments: list[str]) -> None:
+    """Run a C compiler for a platform; raise EdgebertError with its last words when it fails."""
+    compiler = require_compiler(platform)
+    done = subprocess.run([*compiler, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
+        raise EdgebertError(f"{' '.join(compiler)} failed: {said[-1]}")
