@@ -33,9 +33,9 @@ def compile_kernels(name: str, output: str | None) -> None:
     edgebert compile                                      now rather than when they are first needed
     edgebert compile --target raspberrypi5 -o pi5.so      on a laptop, for a Raspberry Pi
 
-    On the other computer, set EDGEBERT_KERNELS to the file, or to a folder of several, of which the best is chosen: then
-    neither Numba nor llvmlite is needed there. A file ending in .o becomes an object file, to be linked into a program;
-    a shared library needs a C compiler for the platform (cc, aarch64-linux-gnu-gcc, or the package ziglang).
+    On the other computer, set EDGEBERT_KERNELS to the file, or to a folder of several, of which the best is chosen:
+    then neither Numba nor llvmlite is needed there. A FILE ending in .o becomes an object file; a shared library needs
+    a C compiler for the platform (cc, aarch64-linux-gnu-gcc, or the package ziglang).
     """
     from pathlib import Path
 

@@ -40,7 +40,7 @@ class KernelLibrary:
         else:
             address_of = self._open_object(kernels.code)
         for name, arguments in SIGNATURES.items():
-            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address_of(f"edgebert_{name}")))
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address_of(f"edgebert_kernel_{name}")))
 
     def _open_shared(self, kernels: KernelFile) -> Callable[[str], int]:
         path = kernels.path or _in_memory(kernels.code)

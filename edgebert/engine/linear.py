@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,8 +17,8 @@ _MOST_ROWS = 64
 """Rows that a head's layer computes at a time."""
 
 
-def linear_record(tensors: Mapping[str, np.ndarray], name: str, keep: list[object]) -> np.ndarray:
-    """Return the LINEAR record of a layer; what its addresses point to is put into `keep`."""
+def linear_record(tensors: Mapping[str, np.ndarray], name: str, place: Callable[[np.ndarray], int]) -> np.ndarray:
+    """Return the LINEAR record of a layer; `place` puts an array where the kernels find it, and returns its address."""
     record = np.zeros(1, LINEAR)
     outer, steps, columns, inputs = tensors[f"{name}.weight"].shape
     record["N"], record["K"] = outer * columns, steps * inputs
@@ -28,9 +28,7 @@ def linear_record(tensors: Mapping[str, np.ndarray], name: str, keep: list[objec
     arrays = {part: tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias")}
     arrays["column_sums"] = tensors[f"{name}.column_sums"].astype(np.float32)
     for part, array in arrays.items():
-        assert array.flags.c_contiguous
-        record[part] = array.ctypes.data
-        keep.append(array)
+        record[part] = place(array)
     return record
 
 
@@ -48,9 +46,14 @@ class CompiledLinear:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], name: str, N: int, library: KernelLibrary) -> None:
-        self._keep: list[object] = []
-        self._record, self._library, self._outputs = linear_record(tensors, name, self._keep), library, N
+        self._keep: list[np.ndarray] = []
+        self._record, self._library, self._outputs = linear_record(tensors, name, self._address), library, N
         self._scratch_bytes = scratch_bytes(FAMILIES[library.family], LANES, LANES)
+
+    def _address(self, array: np.ndarray) -> int:
+        assert array.flags.c_contiguous
+        self._keep.append(array)
+        return array.ctypes.data
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Quantize rows and multiply them: float32 (M, K) -> float32 (M, N)."""

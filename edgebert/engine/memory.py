@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST, LANES, padded, whole_vectors
 from edgebert.kernels.simd.families import Family
 
-__all__ = ["SLACK_ROWS", "aligned_empty", "scratch_bytes"]
+if TYPE_CHECKING:
+    from edgebert.engine.model_plan import ModelPlan
+
+__all__ = ["SLACK_ROWS", "aligned_empty", "row_bytes", "scratch_bytes"]
 
 _CACHE_LINE = 64
 SLACK_ROWS = 16
@@ -20,6 +25,27 @@ def aligned_empty(count: int, dtype: type) -> np.ndarray:
     raw = np.empty(size + _CACHE_LINE, np.uint8)
     offset = -raw.ctypes.data % _CACHE_LINE
     return raw[offset : offset + size].view(dtype)
+
+
+def row_bytes(model: ModelPlan) -> dict[str, int]:
+    """Return what the workspace takes for each token: name of a PLAN's field -> bytes."""
+    plan = model.record[0]
+    heads, width = int(plan["num_attention_heads"]), int(plan["num_attention_heads"] * plan["head_dim"])
+    inputs = int(max(plan["context_stride"], plan["hidden_stride"], plan["embedding_stride"]))
+    factors = 4 * model.most_groups
+    return {
+        "hidden": 4 * int(plan["hidden_stride"]),
+        "narrow": 4 * inputs,
+        "heads": 3 * width,
+        "head_scale": 4 * 3 * heads,
+        "key_offset": 4 * heads,
+        "quantized": inputs,
+        "row_scale": factors,
+        "row_zero": factors,
+        "inner": int(plan["intermediate_stride"]),
+        "inner_scale": factors,
+        "inner_zero": factors,
+    }
 
 
 def scratch_bytes(family: Family, head_dim: int, longest: int) -> int:

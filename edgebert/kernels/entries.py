@@ -127,14 +127,14 @@ def attend_all(
 _I, _F = types.int64, types.float32
 
 ENTRIES = {
-    "edgebert_encode": (encode, _I(_I, _I, _I)),
-    "edgebert_dense": (dense, _I(*[_I] * 6)),
-    "edgebert_quantize_rows": (quantize_rows, _I(*[_I] * 7)),
-    "edgebert_add_layer_norm": (add_layer_norm, _I(*[_I] * 8, _F)),
-    "edgebert_activate": (activate_all, _I(*[_I] * 4)),
-    "edgebert_matmul": (multiply, _I(*[_I] * 10)),
-    "edgebert_expand": (expand_all, _I(*[_I] * 15)),
-    "edgebert_project_heads": (project_all_heads, _I(*[_I] * 14)),
-    "edgebert_attend": (attend_all, _I(*[_I] * 8, _F, *[_I] * 8)),
+    "edgebert_kernel_encode": (encode, _I(_I, _I, _I)),
+    "edgebert_kernel_dense": (dense, _I(*[_I] * 6)),
+    "edgebert_kernel_quantize_rows": (quantize_rows, _I(*[_I] * 7)),
+    "edgebert_kernel_add_layer_norm": (add_layer_norm, _I(*[_I] * 8, _F)),
+    "edgebert_kernel_activate": (activate_all, _I(*[_I] * 4)),
+    "edgebert_kernel_matmul": (multiply, _I(*[_I] * 10)),
+    "edgebert_kernel_expand": (expand_all, _I(*[_I] * 15)),
+    "edgebert_kernel_project_heads": (project_all_heads, _I(*[_I] * 14)),
+    "edgebert_kernel_attend": (attend_all, _I(*[_I] * 8, _F, *[_I] * 8)),
 }
 """C name -> (kernel, signature)."""

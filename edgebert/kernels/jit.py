@@ -22,7 +22,7 @@ def _leave_untranslated(library: JITCodeLibrary) -> None:
 
 
 # Numba has no setting for it; this process compiles kernels and nothing else.
-JITCodeLibrary._finalize_specific = _leave_untranslated
+JITCodeLibrary._finalize_specific = _leave_untranslated  # type: ignore[method-assign]
 
 
 class _ToLLVM(CompilerBase):

@@ -33,6 +33,7 @@ __all__ = [
     "STAGES",
     "STAGE_BYTES",
     "TIME_OFFSET",
+    "addresses",
     "finer_groups",
     "group_of_count",
     "group_size",
@@ -77,7 +78,7 @@ a record of the same size for each thread: the tasks drawn of its share. Each is
 ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH}
 """Name of an activation -> what `PLAN["activation"]` holds."""
 
-_ADDRESS = np.int64
+_ADDRESS = np.dtype(np.int64, metadata={"address": True})
 
 LINEAR = np.dtype(
     [
@@ -170,6 +171,12 @@ PLAN = np.dtype(
     align=True,
 )
 """One forward pass."""
+
+
+def addresses(record: np.dtype) -> list[str]:
+    """Return the names of a record's fields that are addresses."""
+    assert record.names is not None
+    return [name for name in record.names if record[name].metadata]
 
 
 def padded(size: int) -> int:

@@ -21,10 +21,10 @@
 
 typedef int64_t kernel(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
                        int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, float);
-#define KERNEL(name) extern kernel edgebert_##name;
+#define KERNEL(name) extern kernel edgebert_kernel_##name;
 #include "kernels.h"
 #undef KERNEL
-#define KERNEL(name) edgebert_##name,
+#define KERNEL(name) edgebert_kernel_##name,
 static kernel *const kernels[] = {
 #include "kernels.h"
 };

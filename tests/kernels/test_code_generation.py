@@ -161,7 +161,7 @@ def test_the_object_stands_alone(emitted):
     assert data[:5] == b"\x7fELF\x02"
     assert struct.unpack_from("<H", data, 18)[0] == MACHINES[triple.split("-")[0]]
     defined, undefined = symbols(data)
-    assert defined == {f"edgebert_{name}" for name in SIGNATURES}
+    assert defined == {f"edgebert_kernel_{name}" for name in SIGNATURES}
     assert undefined <= {"_GLOBAL_OFFSET_TABLE_"}
 
 
@@ -180,5 +180,5 @@ print(json.dumps({
 def test_the_loaders_table_is_the_compilers(run_python):
     """A signature that differs would call a kernel with the wrong registers."""
     names = {ctypes.c_int64: "int64", ctypes.c_float: "float32"}
-    loader = {f"edgebert_{name}": ["int64", *map(names.get, kinds)] for name, kinds in SIGNATURES.items()}
+    loader = {f"edgebert_kernel_{name}": ["int64", *map(names.get, kinds)] for name, kinds in SIGNATURES.items()}
     assert json.loads(run_python(COMPILED).stdout) == loader

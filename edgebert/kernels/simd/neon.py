@@ -96,13 +96,15 @@ def _smmla():
 
     def multiply_add(builder, parts, a, w):
         name, following = "llvm.aarch64.neon.smmla.v4i32.v16i8", []
+        earlier, later = w
         for acc, lanes in zip(parts, (low, high), strict=True):
-            columns = _as_bytes(builder, _select(builder, *w, lanes))
+            columns = _as_bytes(builder, _select(builder, earlier, later, lanes))
             following.append(intrinsic_call(builder, name, _QUAD, acc, a[0], columns))
         return following
 
     def fold(builder, parts):
-        return [_select(builder, *parts, lanes) for lanes in (first, last)]
+        left, right = parts
+        return [_select(builder, left, right, lanes) for lanes in (first, last)]
 
     return Dot(4, activations, multiply_add, fold, rows=2, parts=2, steps=2, turn=2)
 
