@@ -19,6 +19,7 @@ from edgebert.cli.compile import compile_kernels
 from edgebert.cli.convert import convert
 from edgebert.cli.embed import embed
 from edgebert.cli.evaluate import evaluate
+from edgebert.cli.export import export
 from edgebert.cli.fill_mask import fill_mask
 from edgebert.cli.info import info
 from edgebert.cli.next_sentence import next_sentence
@@ -104,7 +105,7 @@ def cli(context: click.Context, version: bool) -> None:
 
 for _command in (
     *(classify, tag, fill_mask, next_sentence, score, answer, rank, embed),
-    *(convert, evaluate, info, compile_kernels),
+    *(convert, evaluate, info, compile_kernels, export),
 ):
     cli.add_command(_command)
 

@@ -13,10 +13,13 @@ from pathlib import Path
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import EdgebertError
 
-__all__ = ["TRIPLES", "find_compiler", "link_shared", "require_compiler", "run_compiler"]
+__all__ = ["TRIPLES", "archive", "find_compiler", "link_shared", "require_compiler", "run_compiler"]
 
 TRIPLES = {"linux-x86_64": "x86_64-linux-gnu", "linux-aarch64": "aarch64-linux-gnu"}
 """Platforms that shared libraries are made for -> what their C compilers are called by."""
+
+
+_ZIGLANG = [sys.executable, "-m", "ziglang"]
 
 
 def find_compiler(platform: str) -> list[str] | None:
@@ -35,7 +38,8 @@ def find_compiler(platform: str) -> list[str] | None:
         if shutil.which(name):
             return [name]
     if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "cc", "-target", triple]
+        # It links for whatever C library is named: this one is older than any system that NumPy's wheels run on.
+        return [*_ZIGLANG, "cc", "-target", f"{triple}.2.28"]
     return None
 
 
@@ -71,10 +75,31 @@ def link_shared(code: bytes, platform: str) -> bytes:
         return target.read_bytes()
 
 
+def archive(platform: str, member: Path) -> bytes:
+    """Return a static library with an object file in it.
+
+    Raises
+    ------
+    EdgebertError
+        When there is no archiver, or when it fails.
+    """
+    compiler = require_compiler(platform)
+    names = [f"{TRIPLES[platform]}-ar", *(["ar"] if platform == this_platform() else [])]
+    archiver = next(([name] for name in names if shutil.which(name)), [*_ZIGLANG, "ar"])
+    if archiver[0] == sys.executable and archiver[:3] != compiler[:3]:
+        raise EdgebertError(f"there is no archiver for {platform} here, expected {' or '.join(names)}")
+    library = member.with_suffix(".a")
+    _run([*archiver, "rcs", str(library), str(member)])
+    return library.read_bytes()
+
+
 def run_compiler(platform: str, arguments: list[str]) -> None:
     """Run a C compiler for a platform; raise EdgebertError with its last words when it fails."""
-    compiler = require_compiler(platform)
-    done = subprocess.run([*compiler, *arguments], capture_output=True, text=True, check=False)
+    _run([*require_compiler(platform), *arguments])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
-        raise EdgebertError(f"{' '.join(compiler)} failed: {said[-1]}")
+        raise EdgebertError(f"{command[0]} failed: {said[-1]}")

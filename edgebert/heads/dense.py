@@ -11,7 +11,7 @@ from edgebert.engine.backend import Backend
 from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 
-__all__ = ["Dense", "activate"]
+__all__ = ["Dense", "activate", "columns_of"]
 
 
 class Dense:
@@ -26,10 +26,7 @@ class Dense:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], name: str, backend: Backend) -> None:
-        weight = tensors[f"{name}.weight"]
-        N, K = weight.shape
-        self._columns = np.zeros((K, whole_vectors(N)), np.float32)
-        self._columns[:, :N] = weight.T
+        self._columns = columns_of(tensors[f"{name}.weight"])
         self._bias = tensors[f"{name}.bias"]
         self._backend = backend
 
@@ -37,6 +34,14 @@ class Dense:
         """Apply the layer: float32 (M, K) -> float32 (M, N)."""
         product = self._backend.dense(np.ascontiguousarray(x, np.float32), self._columns)
         return product[:, : len(self._bias)] + self._bias
+
+
+def columns_of(weight: np.ndarray) -> np.ndarray:
+    """Lay a weight out as the kernel reads it: (N, K) -> float32 (K, N padded to 16)."""
+    N, K = weight.shape
+    columns = np.zeros((K, whole_vectors(N)), np.float32)
+    columns[:, :N] = weight.T
+    return columns
 
 
 def activate(x: np.ndarray, name: str) -> np.ndarray:

@@ -56,6 +56,11 @@ class Head(ABC):
     def parts(config: BertConfig, num_labels: int) -> list[Part]:
         """Return its layers."""
 
+    @classmethod
+    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
+        """Return the names of its layers with the activation behind each, where it is nothing but float32 layers."""
+        raise NotImplementedError(f"{cls.name} is more than a chain of layers")
+
     @abstractmethod
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         """Return float32 (M, outputs) for the hidden states of M tokens, (M, H)."""

@@ -22,9 +22,12 @@ class PooledHead(Head):
     """The name of that layer."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:
-        self._pooler = Dense(tensors, "pooler.dense", backend)
-        self._output = Dense(tensors, self.output, backend)
-        self._activation = config.pooler_act
+        self._chain = [(Dense(tensors, name, backend), activation) for name, activation in self.chain(config)]
+
+    @classmethod
+    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
+        """Return the names of its layers with the activation behind each."""
+        return [("pooler.dense", config.pooler_act), (cls.output, "")]
 
     @classmethod
     def _parts(cls, config: BertConfig, outputs: int) -> list[Part]:
@@ -33,7 +36,11 @@ class PooledHead(Head):
 
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         """Return float32 (texts, outputs) for the hidden states of the texts' first tokens, (texts, H)."""
-        return self._output(activate(self._pooler(hidden), self._activation))
+        x = hidden
+        for dense, activation in self._chain:
+            x = dense(x)
+            x = activate(x, activation) if activation else x
+        return x
 
     @staticmethod
     def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004 (as every head)

@@ -39,6 +39,11 @@ class TokenClassification(Head):
         """Return its layers."""
         return [Part("classifier", num_labels, config.hidden_size)]
 
+    @classmethod
+    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:  # noqa: ARG003
+        """Return the name of its layer."""
+        return [("classifier", "")]
+
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         """Return float32 (T, labels) for the hidden states of T tokens, (T, H)."""
         return self._classifier(hidden)

@@ -14,6 +14,7 @@ from edgebert.kernels.simd.families import LANES
 
 __all__ = [
     "ACTIVATION_CODES",
+    "ADDRESS",
     "BLOCK_ROWS",
     "CODE_ERF",
     "CODE_TANH",
@@ -78,7 +79,8 @@ a record of the same size for each thread: the tasks drawn of its share. Each is
 ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH}
 """Name of an activation -> what `PLAN["activation"]` holds."""
 
-_ADDRESS = np.dtype(np.int64, metadata={"address": True})
+ADDRESS = np.dtype(np.int64, metadata={"address": True})
+"""An address in a record; with it `addresses` tells these fields from numbers."""
 
 LINEAR = np.dtype(
     [
@@ -87,26 +89,26 @@ LINEAR = np.dtype(
         ("group", np.int64),  # inputs that share a scale
         ("groups", np.int64),  # G
         ("depth", np.int64),  # one of DEPTHS
-        ("weight", _ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
-        ("scale", _ADDRESS),  # float32 [G, N]
-        ("column_sums", _ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group
-        ("bias", _ADDRESS),  # float32 [N]
+        ("weight", ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
+        ("scale", ADDRESS),  # float32 [G, N]
+        ("column_sums", ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group
+        ("bias", ADDRESS),  # float32 [N]
     ]
 )
 """One int8 linear layer."""
 
-NORM = np.dtype([("weight", _ADDRESS), ("bias", _ADDRESS), ("smoothing", _ADDRESS)])
+NORM = np.dtype([("weight", ADDRESS), ("bias", ADDRESS), ("smoothing", ADDRESS)])
 """One LayerNorm: float32 [H padded], all. Its output is divided by `smoothing`: weight and bias are so already."""
 
 LAYER = np.dtype(
     [
-        ("query_key_value", _ADDRESS),  # a LINEAR with N = 3 W
-        ("attention_output", _ADDRESS),  # a LINEAR
-        ("attention_norm", _ADDRESS),  # a NORM
-        ("intermediate", _ADDRESS),  # a LINEAR
-        ("intermediate_factor", _ADDRESS),  # float32 [I padded]: what the activations are multiplied by
-        ("output", _ADDRESS),  # a LINEAR
-        ("output_norm", _ADDRESS),  # a NORM
+        ("query_key_value", ADDRESS),  # a LINEAR with N = 3 W
+        ("attention_output", ADDRESS),  # a LINEAR
+        ("attention_norm", ADDRESS),  # a NORM
+        ("intermediate", ADDRESS),  # a LINEAR
+        ("intermediate_factor", ADDRESS),  # float32 [I padded]: what the activations are multiplied by
+        ("output", ADDRESS),  # a LINEAR
+        ("output_norm", ADDRESS),  # a NORM
     ]
 )
 """One encoder layer: addresses of its parts."""
@@ -122,18 +124,18 @@ PLAN = np.dtype(
         ("head_dim", np.int64),  # padded
         ("context_stride", np.int64),  # W padded to 64
         ("num_hidden_layers", np.int64),
-        ("layers", _ADDRESS),  # LAYER [num_hidden_layers]
+        ("layers", ADDRESS),  # LAYER [num_hidden_layers]
         ("embedding_size", np.int64),  # E: of the embeddings
         ("embedding_stride", np.int64),  # E padded
-        ("word_weight", _ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
-        ("word_scale", _ADDRESS),  # float32 [vocab_size, word_groups or 1]
+        ("word_weight", ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
+        ("word_scale", ADDRESS),  # float32 [vocab_size, word_groups or 1]
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
-        ("position_embeddings", _ADDRESS),  # float32 [max_position_embeddings, E padded]
-        ("token_type_embeddings", _ADDRESS),  # float32 [type_vocab_size, E padded]
-        ("embeddings_norm", _ADDRESS),  # a NORM over E values
-        ("embeddings_project", _ADDRESS),  # a LINEAR from E to H; 0 where they are the same
-        ("projected_norm", _ADDRESS),  # a NORM of which only `smoothing` is used; 0 without that
-        ("position_bias", _ADDRESS),  # float32 [heads, position_bias_row]: what a distance adds to log2 weights; or 0
+        ("position_embeddings", ADDRESS),  # float32 [max_position_embeddings, E padded]
+        ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]
+        ("embeddings_norm", ADDRESS),  # a NORM over E values
+        ("embeddings_project", ADDRESS),  # a LINEAR from E to H; 0 where they are the same
+        ("projected_norm", ADDRESS),  # a NORM of which only `smoothing` is used; 0 without that
+        ("position_bias", ADDRESS),  # float32 [heads, position_bias_row]: what a distance adds to log2 weights; or 0
         ("position_bias_row", np.int64),
         ("position_bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
         ("layer_norm_eps", np.float32),
@@ -141,32 +143,32 @@ PLAN = np.dtype(
         # the batch
         ("tokens", np.int64),  # T
         ("sequences", np.int64),  # B
-        ("input_ids", _ADDRESS),  # int32 [T]
-        ("token_type_ids", _ADDRESS),  # int32 [T]
-        ("position_ids", _ADDRESS),  # int32 [T]
-        ("cu_seqlens", _ADDRESS),  # int32 [B + 1]
+        ("input_ids", ADDRESS),  # int32 [T]
+        ("token_type_ids", ADDRESS),  # int32 [T]
+        ("position_ids", ADDRESS),  # int32 [T]
+        ("cu_seqlens", ADDRESS),  # int32 [B + 1]
         # the workspace
-        ("hidden", _ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
-        ("narrow", _ADDRESS),  # float32 [T, max(W, H) padded]: context; then each output projection
-        ("heads", _ADDRESS),  # bytes [T, 3 W]: query uint8, key and value int8
-        ("head_scale", _ADDRESS),  # float32 [3 heads, rows]: a scale for each token of each head
-        ("key_offset", _ADDRESS),  # float32 [heads, rows]: what the query's zero point adds to a score
+        ("hidden", ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
+        ("narrow", ADDRESS),  # float32 [T, max(W, H) padded]: context; then each output projection
+        ("heads", ADDRESS),  # bytes [T, 3 W]: query uint8, key and value int8
+        ("head_scale", ADDRESS),  # float32 [3 heads, rows]: a scale for each token of each head
+        ("key_offset", ADDRESS),  # float32 [heads, rows]: what the query's zero point adds to a score
         ("rows", np.int64),  # tokens that the workspace has room for
-        ("quantized", _ADDRESS),  # uint8 [T, max(H, W) padded]
-        ("row_scale", _ADDRESS),  # float32 [T, G]
-        ("row_zero", _ADDRESS),  # float32 [T, G], whole numbers
-        ("inner", _ADDRESS),  # uint8 [T, I padded]: the intermediate activations
-        ("inner_scale", _ADDRESS),  # float32 [T, G]
-        ("inner_zero", _ADDRESS),  # float32 [T, G], whole numbers
-        ("scratch", _ADDRESS),  # bytes, one piece for each thread
+        ("quantized", ADDRESS),  # uint8 [T, max(H, W) padded]
+        ("row_scale", ADDRESS),  # float32 [T, G]
+        ("row_zero", ADDRESS),  # float32 [T, G], whole numbers
+        ("inner", ADDRESS),  # uint8 [T, I padded]: the intermediate activations
+        ("inner_scale", ADDRESS),  # float32 [T, G]
+        ("inner_zero", ADDRESS),  # float32 [T, G], whole numbers
+        ("scratch", ADDRESS),  # bytes, one piece for each thread
         ("scratch_bytes", np.int64),  # size of a piece
         # the team
         ("threads", np.int64),
-        ("stages", _ADDRESS),  # records of STAGE_BYTES, 1 + threads for each stage
-        ("epoch", _ADDRESS),  # int64: which forward pass is on
-        ("active", _ADDRESS),  # int64: how many threads are in it
-        ("yield_processor", _ADDRESS),  # a C function
-        ("clock", _ADDRESS),  # clock_gettime, or 0 when no times are asked for
+        ("stages", ADDRESS),  # records of STAGE_BYTES, 1 + threads for each stage
+        ("epoch", ADDRESS),  # int64: which forward pass is on
+        ("active", ADDRESS),  # int64: how many threads are in it
+        ("yield_processor", ADDRESS),  # a C function
+        ("clock", ADDRESS),  # clock_gettime, or 0 when no times are asked for
     ],
     align=True,
 )

@@ -1,0 +1,33 @@
+"""``edgebert export``: a model as a C library, for programs without Python."""
+
+from __future__ import annotations
+
+import click
+
+from edgebert.destination import print_text
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--target",
+    default="native",
+    show_default=True,
+    metavar="TARGET",
+    help="raspberrypi4, raspberrypi5, x86-64-v3, x86-64-v4, a processor as LLVM calls it, a family, or native.",
+)
+@click.option("-o", "--output", required=True, metavar="DIR", help="The folder, made if it is not there.")
+@click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.")
+def export(model: str, target: str, output: str, static: bool) -> None:
+    """Write a folder with which a C program runs MODEL, an .edgebert file, without Python.
+
+    It holds the library (for Linux; it needs nothing but the C library), edgebert.h, which says how to use it, the
+    model as the library maps it, its tokenizer.json, and example.c. A C compiler for the target has to be there: cc,
+    aarch64-linux-gnu-gcc, or the package ziglang.
+    """
+    from edgebert.export import export as write
+
+    lines = [f"{path}: {path.stat().st_size:,} bytes" for path in write(model, target, output, static=static)]
+    print_text("\n".join(lines) + "\n")

@@ -1,0 +1,106 @@
+"""A model for programs without Python: a C library for one target, and the model as that library maps it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from edgebert.description import Description
+from edgebert.destination import open_destination
+from edgebert.engine.compiler import compile_object
+from edgebert.engine.linker import TRIPLES, archive, require_compiler, run_compiler
+from edgebert.engine.targets import find_target
+from edgebert.errors import OutputError, SettingError
+from edgebert.export.image import write_image
+from edgebert.export.records import records_h
+from edgebert.kernels.simd.families import FAMILIES, MATRIX
+
+__all__ = ["export"]
+
+_RUNTIME = Path(__file__).parent / "runtime"
+_EXAMPLE = Path(__file__).parent.parent / "examples" / "classify.c"
+# Without contraction a C compiler for AArch64 does what is written, as NumPy does: the results' bits depend on it.
+_FLAGS = ["-std=c11", "-O2", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-pthread"]
+
+
+def export(
+    model: str | os.PathLike[str], target: str, folder: str | os.PathLike[str], *, static: bool = False
+) -> list[Path]:
+    """Write a folder that a C program needs to run a model: library, header, model, tokenizer, an example.
+
+    Parameters
+    ----------
+    model : path
+        An .edgebert file.
+    target : str
+        As `edgebert.engine.targets.find_target` takes it, on Linux.
+    folder : path
+        Made if it is not there; files of the same names are replaced, each whole or not at all.
+    static : bool
+        Whether to write ``libedgebert.a`` rather than ``libedgebert.so``.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    ArtifactError
+        When the model cannot be read.
+    SettingError
+        When nothing can be exported for the target.
+    EdgebertError
+        When there is no C compiler for it, or when one fails.
+    OutputError
+        When the folder cannot be written.
+    """
+    family, platform = find_target(target)
+    if platform not in TRIPLES or FAMILIES[family].dot == MATRIX:
+        remedy = "take avx512_vnni" if platform in TRIPLES else f"expected one for {' or '.join(TRIPLES)}"
+        raise SettingError(f"kernels for {family} on {platform} are not exported; {remedy}")
+    description = Description(model)
+    require_compiler(platform)  # before the kernels are compiled, which takes longer
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    library = folder / ("libedgebert.a" if static else "libedgebert.so")
+    files = {
+        library: _library(family, platform, static=static),
+        folder / "edgebert.h": (_RUNTIME / "edgebert.h").read_bytes(),
+        folder / "tokenizer.json": description.tokenizer.encode(),
+        folder / "example.c": _EXAMPLE.read_bytes(),
+    }
+    for path, data in files.items():
+        with open_destination(str(path)) as file:
+            file.write(data)
+    image = folder / "model.image"
+    write_image(description, image)
+    return [*files, image]
+
+
+def _library(family: str, platform: str, *, static: bool) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="edgebert-") as name:
+        work = Path(name)
+        (work / "records.h").write_text(records_h(FAMILIES[family]))
+        (work / "kernels.o").write_bytes(compile_object(family, platform))
+        parts = [*map(str, sorted(_RUNTIME.glob("*.c"))), str(work / "kernels.o")]
+        flags = [*_FLAGS, f"-I{work}", f"-I{_RUNTIME}", *parts]
+        if static:
+            run_compiler(platform, [*flags, "-r", "-nostdlib", "-o", str(work / "edgebert.o")])
+            return archive(platform, work / "edgebert.o")
+        (work / "exports").write_text(f"{{ global: {' '.join(f'{name};' for name in _functions())} local: *; }};\n")
+        link = ["-shared", "-Wl,-soname,libedgebert.so", "-Wl,-z,noexecstack", "-Wl,-z,defs", "-Wl,-s"]
+        target = work / "libedgebert.so"
+        run_compiler(platform, [*flags, *link, f"-Wl,--version-script={work / 'exports'}", "-o", str(target)])
+        return target.read_bytes()
+
+
+def _functions() -> list[str]:
+    """Return the names of the functions that the header declares."""
+    header = re.sub(r"/\*.*?\*/", "", (_RUNTIME / "edgebert.h").read_text(), flags=re.S)
+    return re.findall(r"\b(edgebert_\w+)\(", header)
