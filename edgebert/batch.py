@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ __all__ = ["Ids", "PackedBatch", "batches", "check_ids", "pack"]
 Ids = Sequence[int] | np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class PackedBatch:
+class PackedBatch(NamedTuple):
     """Sequences end to end; where they end is the attention mask.
 
     Attributes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -91,7 +90,7 @@ def open_destination(path: str | None) -> Iterator[Destination]:
 
 @contextmanager
 def _whole_file(target: Path, mode: int | None, name: str) -> Iterator[BinaryIO]:
-    part = target.with_name(f".edgebert-{secrets.token_hex(8)}.part")
+    part = target.with_name(f".edgebert-{os.urandom(8).hex()}.part")
     try:
         with _reported(name):
             stream = open(part, "xb")  # noqa: SIM115 (closed below; only these errors are about writing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -23,8 +22,7 @@ _CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f
 _PROBES = ("a", "A", "1", ".")
 
 
-@dataclasses.dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """The tokens of a text, without special ones.
 
     Attributes
@@ -43,7 +41,7 @@ class Content:
 
     def part(self, first: int, last: int) -> Content:
         """Return the tokens from `first` to before `last`."""
-        return Content(*(each[first:last] for each in (self.ids, self.starts, self.ends, self.words)))
+        return Content(*(each[first:last] for each in self))
 
 
 _NONE = np.zeros(0, np.int32)

@@ -8,24 +8,16 @@ Commands import NumPy and the engine when they run, so that ``edgebert --help`` 
 from __future__ import annotations
 
 import errno
+import gc
+import importlib
+import os
 import signal
+import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
-from edgebert.cli.answer import answer
-from edgebert.cli.classify import classify
-from edgebert.cli.compile import compile_kernels
-from edgebert.cli.convert import convert
-from edgebert.cli.embed import embed
-from edgebert.cli.evaluate import evaluate
-from edgebert.cli.export import export
-from edgebert.cli.fill_mask import fill_mask
-from edgebert.cli.info import info
-from edgebert.cli.next_sentence import next_sentence
-from edgebert.cli.rank import rank
-from edgebert.cli.score import score
-from edgebert.cli.tag import tag
 from edgebert.cli.terminal import escape
 from edgebert.destination import abandon_stdout, print_text
 from edgebert.errors import EdgebertError, OutputError
@@ -46,8 +38,32 @@ class _Stopped(BaseException):
     """A signal asks the process to end; raised so that temporary files are removed on the way out."""
 
 
+_COMMANDS = {
+    **{name: name.replace("-", "_") for name in ("classify", "tag", "fill-mask", "next-sentence", "score")},
+    **{name: name for name in ("answer", "rank", "embed", "convert", "evaluate", "info", "compile", "export")},
+}
+"""Name -> module of this package, which has a command of the same name."""
+
+
+_NEED_BLAS = ("convert", "evaluate")
+"""Commands that multiply in float32 by NumPy."""
+
+
 class _Commands(click.Group):
-    """The group that decides how a command ends."""
+    """The group that decides how a command ends. A command's module is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context | None) -> list[str]:  # noqa: ARG002 (click's own argument)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        if cmd_name not in _NEED_BLAS:
+            # NumPy's matrix products come with threads that wait for work by looking for it, on our cores.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        module = importlib.import_module(f"edgebert.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, _COMMANDS[cmd_name])
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -103,13 +119,6 @@ def cli(context: click.Context, version: bool) -> None:
         context.exit()
 
 
-for _command in (
-    *(classify, tag, fill_mask, next_sentence, score, answer, rank, embed),
-    *(convert, evaluate, info, compile_kernels, export),
-):
-    cli.add_command(_command)
-
-
 def _stop(number: int, *_: object) -> NoReturn:
     raise _Stopped(number)
 
@@ -120,4 +129,19 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _stop)
-    cli.main(prog_name="edgebert")
+    # What is imported stays: looking through it for garbage takes longer than there is garbage to find.
+    gc.freeze()
+    gc.set_threshold(50_000)
+    try:
+        cli.main(prog_name="edgebert")
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(code: object) -> NoReturn:
+    """End the process at once: to take the interpreter down piece by piece takes longer than to label a text."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -11,7 +11,7 @@ from edgebert.destination import check_folder, open_destination, print_text
 if TYPE_CHECKING:
     from edgebert.engine.kernel_file import KernelFile
 
-__all__ = ["compile_kernels"]
+__all__ = ["compile"]
 
 
 @click.command("compile")
@@ -26,7 +26,7 @@ __all__ = ["compile_kernels"]
 @click.option(
     "-o", "--output", metavar="FILE", help="[default: the cache for this processor, else edgebert-TARGET.so here]"
 )
-def compile_kernels(name: str, output: str | None) -> None:
+def compile(name: str, output: str | None) -> None:
     """Compile the kernels ahead of time, for this processor or for another one.
 
     \b
@@ -39,9 +39,8 @@ def compile_kernels(name: str, output: str | None) -> None:
     """
     from pathlib import Path
 
-    from edgebert.engine.compiler import compile_object
+    from edgebert.engine.compiler import compile_and_keep, compile_object
     from edgebert.engine.kernel_file import KernelFile
-    from edgebert.engine.library import compile_and_keep
     from edgebert.engine.linker import link_shared, require_compiler
     from edgebert.engine.targets import find_target
 

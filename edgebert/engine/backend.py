@@ -13,7 +13,6 @@ from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
-from edgebert.kernels import reference
 
 __all__ = ["Backend", "Linear", "open_backend"]
 
@@ -70,19 +69,21 @@ class ReferenceBackend:
     family, threads = REFERENCE, 1
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
-        self._config, self._tensors = config, tensors
+        from edgebert.kernels import reference
+
+        self._config, self._tensors, self._reference = config, tensors, reference
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
         """Run the forward pass of `edgebert.kernels.reference`."""
-        return reference.encode(self._config, self._tensors, batch)
+        return self._reference.encode(self._config, self._tensors, batch)
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply row by row."""
-        return reference.dense(x, weight)
+        return self._reference.dense(x, weight)
 
     def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
         """Return a linear layer of a head."""
-        return lambda x: reference.linear(tensors, x, name)[:, :N]
+        return lambda x: self._reference.linear(tensors, x, name)[:, :N]
 
 
 def open_backend(config: BertConfig, tensors: Mapping[str, np.ndarray], threads: int, token_budget: int) -> Backend:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,20 +10,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from edgebert.engine.kernel_file import KernelFile, this_platform
+from edgebert.engine.kernel_file import KernelFile, cached_path, can_compile, this_platform
 from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
-from edgebert.errors import EdgebertError
+from edgebert.errors import EdgebertError, OutputError
 
-__all__ = ["can_compile", "compile_kernels", "compile_object", "tell"]
+__all__ = ["compile_and_keep", "compile_kernels", "compile_object"]
 
 _COMPILE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from edgebert.kernels.compile import main; main()"
 )
-
-
-def can_compile() -> bool:
-    """Say whether Numba is installed; it is not imported."""
-    return importlib.util.find_spec("numba") is not None
 
 
 def compile_kernels(family: str) -> KernelFile:
@@ -46,8 +40,24 @@ def compile_kernels(family: str) -> KernelFile:
         try:
             return KernelFile.of(family, platform, "shared", link_shared(code, platform))
         except (EdgebertError, OSError) as error:
-            tell(f"edgebert: the kernels were not linked, which makes every start slower: {error}\n")
+            _tell(f"edgebert: the kernels were not linked, which makes every start slower: {error}\n")
     return KernelFile.of(family, platform, "object", code)
+
+
+def compile_and_keep(family: str) -> KernelFile:
+    """Compile the kernels of a family and keep them in the cache; where that is not possible, say what it means."""
+    kernels = compile_kernels(family)
+    path = cached_path(family)
+    fault = "there is no home folder"
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return kernels.write(path.with_name(path.name + kernels.suffix))
+        except (OSError, OutputError) as error:
+            fault = str(error)
+    remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
+    _tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
+    return kernels
 
 
 def compile_object(family: str, platform: str | None = None, *, once: bool = False) -> bytes:
@@ -115,7 +125,7 @@ def _compile(family: str, triple: str | None, notice: _Notice) -> bytes:
     return code
 
 
-def tell(text: str) -> None:
+def _tell(text: str) -> None:
     """Write to stderr, where there is one."""
     if sys.stderr is not None:
         with suppress(OSError):
@@ -129,7 +139,7 @@ class _Notice:
     def __init__(self, text: str) -> None:
         self._text = text
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
-        tell(text + (" ..." if self._terminal else "\n"))
+        _tell(text + (" ..." if self._terminal else "\n"))
 
     def follow(self, lines: Iterable[str]) -> Iterator[str]:
         """Show 'done total' lines as a percentage, and pass the others on."""
@@ -137,13 +147,13 @@ class _Notice:
             words = line.split()
             if len(words) == 2 and all(word.isdecimal() for word in words):
                 if self._terminal:
-                    tell(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
+                    _tell(f"\r{self._text} ... {100 * int(words[0]) // int(words[1])} %")
             elif words:
                 yield line.strip()
 
     def done(self, seconds: float) -> None:
         """Say that it is over, and how long it took."""
         if self._terminal:
-            tell(f"\r{self._text}: {seconds:.1f} s   \n")
+            _tell(f"\r{self._text}: {seconds:.1f} s   \n")
         else:
-            tell(f"edgebert: compiled in {seconds:.1f} s\n")
+            _tell(f"edgebert: compiled in {seconds:.1f} s\n")

@@ -6,23 +6,31 @@ do not look at: so that what a library needs is known before a line of it has ru
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
 import json
 import os
-import platform
 import struct
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edgebert.destination import open_destination
 from edgebert.engine.signatures import interface_hash
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.simd.families import FAMILIES
 
-__all__ = ["KernelFile", "cache_folder", "cached_path", "find_kernels", "given_kernels", "source_hash", "this_platform"]
+__all__ = [
+    "KernelFile",
+    "cache_folder",
+    "cached_path",
+    "can_compile",
+    "find_kernels",
+    "given_kernels",
+    "source_hash",
+    "this_platform",
+]
 
 _PACKAGE = Path(__file__).parent.parent
 _BUNDLED = _PACKAGE / "compiled"
@@ -36,7 +44,12 @@ _MACHINES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 @functools.cache
 def this_platform() -> str:
     """Return the operating system and the kind of processor, like ``linux-aarch64``."""
-    machine = platform.machine().lower()
+    if hasattr(os, "uname"):
+        machine = os.uname().machine.lower()
+    else:
+        import platform  # takes longer than the kernels' loading
+
+        machine = platform.machine().lower()
     return f"{sys.platform}-{_MACHINES.get(machine, machine)}"
 
 
@@ -44,14 +57,14 @@ def this_platform() -> str:
 def source_hash() -> str:
     """Hash the kernels' sources; empty where they are not there to read, as in a frozen program."""
     sources = sorted((_PACKAGE / "kernels").rglob("*.py"))
-    digest = hashlib.sha256()
+    checksum = size = 0
     for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:20] if sources else ""
+        text = path.name.encode() + b"\0" + path.read_bytes() + b"\0"
+        checksum, size = zlib.crc32(text, checksum), size + len(text)
+    return f"{checksum:08x}{size:x}" if sources else ""
 
 
-@dataclasses.dataclass(frozen=True)
-class KernelFile:
+class KernelFile(NamedTuple):
     """Compiled kernels and their description.
 
     Attributes
@@ -82,7 +95,7 @@ class KernelFile:
     needs: tuple[str, ...]
     source: str
     interface: str
-    code: bytes = dataclasses.field(repr=False)
+    code: bytes
     path: Path | None = None
 
     @classmethod
@@ -98,12 +111,12 @@ class KernelFile:
 
     def write(self, path: Path) -> KernelFile:
         """Write the file, whole or not at all; raise OutputError when that cannot be done."""
-        about = {name: value for name, value in vars(self).items() if name not in ("code", "path")}
-        about["sha256"] = hashlib.sha256(self.code).hexdigest()
+        about = {name: value for name, value in self._asdict().items() if name not in ("code", "path")}
+        about["crc32"] = zlib.crc32(self.code)
         text = json.dumps(about).encode()
         with open_destination(str(path)) as file:
             file.write(self.code + text + struct.pack("<I", len(text)) + _MAGIC)
-        return dataclasses.replace(self, path=path)
+        return self._replace(path=path)
 
     @classmethod
     def read(cls, path: Path) -> KernelFile:
@@ -124,11 +137,11 @@ class KernelFile:
         begin = tail - int(struct.unpack_from("<I", data, tail)[0])
         try:
             about = json.loads(data[begin:tail])
-            digest = about.pop("sha256")
+            checksum = about.pop("crc32")
             file = cls(**{**about, "needs": tuple(about["needs"])}, code=data[:begin], path=path)
         except (ValueError, TypeError, KeyError) as error:
             raise EdgebertError(f"the kernels in {path} are damaged; compile them again") from error
-        if hashlib.sha256(file.code).hexdigest() != digest:
+        if zlib.crc32(file.code) != checksum:
             raise EdgebertError(f"the kernels in {path} are damaged: their checksum is wrong; compile them again")
         return file
 
@@ -144,6 +157,13 @@ class KernelFile:
         return ""
 
 
+def can_compile() -> bool:
+    """Say whether Numba is installed; it is not imported."""
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
+
+
 def cache_folder() -> Path:
     """Return the folder for what can be made again: ``$XDG_CACHE_HOME/edgebert``, or the system's equivalent."""
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -156,7 +176,7 @@ def cache_folder() -> Path:
 
 def cached_path(family: str) -> Path | None:
     """Return where the kernels of a family are kept, without the suffix; None without a home folder."""
-    needs = hashlib.sha256(" ".join([FAMILIES[family].cpu, *FAMILIES[family].needs]).encode()).hexdigest()[:8]
+    needs = f"{zlib.crc32(' '.join([FAMILIES[family].cpu, *FAMILIES[family].needs]).encode()):08x}"
     try:
         return cache_folder() / "kernels" / f"{family}-{source_hash() or interface_hash()}-{needs}"
     except RuntimeError:  # no home folder can be determined

@@ -8,13 +8,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from edgebert.engine.compiler import compile_kernels, tell
-from edgebert.engine.kernel_file import KernelFile, cached_path, find_kernels
+from edgebert.engine.kernel_file import KernelFile, find_kernels
 from edgebert.engine.processor import available_families, features
 from edgebert.engine.signatures import SIGNATURES
-from edgebert.errors import EdgebertError, OutputError
+from edgebert.errors import EdgebertError
 
-__all__ = ["KernelLibrary", "compile_and_keep", "load_library"]
+__all__ = ["KernelLibrary", "load_library"]
 
 
 class KernelLibrary:
@@ -119,22 +118,9 @@ def load_library(family: str) -> KernelLibrary:
         if family not in _loaded:
             kernels = find_kernels(family, features())
             if kernels is None:
+                # Imported when it is needed: what runs other programs takes time to import.
+                from edgebert.engine.compiler import compile_and_keep
+
                 kernels = compile_and_keep(family)
             _loaded[family] = KernelLibrary(kernels)
         return _loaded[family]
-
-
-def compile_and_keep(family: str) -> KernelFile:
-    """Compile the kernels of a family and keep them in the cache; where that is not possible, say what it means."""
-    kernels = compile_kernels(family)
-    path = cached_path(family)
-    fault = "there is no home folder"
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return kernels.write(path.with_name(path.name + kernels.suffix))
-        except (OSError, OutputError) as error:
-            fault = str(error)
-    remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
-    tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
-    return kernels

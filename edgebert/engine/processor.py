@@ -6,13 +6,11 @@ import ctypes
 import functools
 import math
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebert.engine.compiler import can_compile
-from edgebert.engine.kernel_file import KernelFile, find_kernels, given_kernels, this_platform
+from edgebert.engine.kernel_file import KernelFile, can_compile, find_kernels, given_kernels, this_platform
 from edgebert.errors import SettingError
 from edgebert.kernels.simd.families import FAMILIES
 
@@ -98,11 +96,11 @@ def choose_family(environment: Mapping[str, str] | None = None) -> str:
             return _best_of(given)
         if environment.get("NUMBA_DISABLE_JIT", "0").strip() not in ("", "0"):
             return REFERENCE
-        if not can_compile():
-            # The first is what an error will speak of.
-            at_hand = (name for name in available_families() if find_kernels(name, features()))
-            return next(at_hand, available_families()[0])
-        return available_families()[0]
+        best = available_families()[0]
+        if find_kernels(best, features()) or can_compile():
+            return best
+        # The best is what an error will speak of, where there are none at all.
+        return next((name for name in available_families() if find_kernels(name, features())), best)
     if asked == REFERENCE or asked in available_families():
         return asked
     if asked in FAMILIES:
@@ -144,6 +142,8 @@ def _processor_name() -> str:
                 return line.partition(":")[2].strip()
     except OSError:
         pass
+    import platform
+
     return platform.processor() or platform.machine() or "unknown processor"
 
 

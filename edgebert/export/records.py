@@ -84,7 +84,7 @@ DENSE = np.dtype(
 
 def interface() -> int:
     """Return what an exported model and a library must agree on, as an int64."""
-    return int(interface_hash()[:15], 16) * 16 + _VERSION
+    return int(interface_hash(), 16) * 16 + _VERSION
 
 
 def records_h(family: Family) -> str:

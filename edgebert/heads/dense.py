@@ -8,7 +8,6 @@ import numpy as np
 
 from edgebert.config import ACTIVATIONS
 from edgebert.engine.backend import Backend
-from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 
 __all__ = ["Dense", "activate", "columns_of"]
@@ -50,4 +49,6 @@ def activate(x: np.ndarray, name: str) -> np.ndarray:
         return np.tanh(x, dtype=np.float64).astype(np.float32)
     if name == "relu":
         return np.maximum(x, np.float32(0))
+    from edgebert.kernels import reference
+
     return reference.gelu(x, ACTIVATIONS[name])

@@ -11,7 +11,6 @@ from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense, activate
 from edgebert.heads.head import Head, Part
-from edgebert.kernels import reference
 
 __all__ = ["MaskedLM"]
 
@@ -66,4 +65,6 @@ class Transform:
     def __call__(self, hidden: np.ndarray) -> np.ndarray:
         """Transform the hidden states of M tokens: float32 (M, H) -> (M, embedding size)."""
         x = activate(self._dense(hidden), self._activation)
+        from edgebert.kernels import reference
+
         return reference.layer_norm(x, self._weight, self._bias, self._eps)

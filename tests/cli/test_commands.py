@@ -34,12 +34,12 @@ LINE_COMMANDS = {
 """Commands that go over texts line by line, with what they need besides."""
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in cli.commands)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.list_commands(None))])
 def test_help_imports_no_numpy_and_no_engine(command: tuple[str, ...]) -> None:
     code = (
         "import sys; sys.argv = ['edgebert', *sys.argv[1:], '--help']\n"
-        "from edgebert.cli import main\n"
-        "try: main()\n"
+        "from edgebert.cli import cli\n"
+        "try: cli(prog_name='edgebert')\n"
         "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
@@ -50,7 +50,8 @@ def test_help_imports_no_numpy_and_no_engine(command: tuple[str, ...]) -> None:
 
 
 def test_every_command_explains_its_options() -> None:
-    for name, command in cli.commands.items():
+    for name in cli.list_commands(None):
+        command = cli.get_command(None, name)
         assert command.help, name
         for parameter in command.params:
             if isinstance(parameter, click.Option):
@@ -59,7 +60,7 @@ def test_every_command_explains_its_options() -> None:
 
 @pytest.mark.parametrize("command", [*LINE_COMMANDS, "answer"])
 def test_help_says_where_texts_come_from_and_what_is_written(command: str) -> None:
-    told = " ".join((cli.commands[command].help or "").split())
+    told = " ".join((cli.get_command(None, command).help or "").split())
     assert "FILE, " in told
     assert "of standard input (-)" in told or "from standard input (-)" in told
     assert "--text" in told
@@ -69,7 +70,7 @@ def test_help_says_where_texts_come_from_and_what_is_written(command: str) -> No
 
 def test_choices_are_those_of_the_library() -> None:
     def choices(command: str, option: str) -> set[str]:
-        (found,) = (each for each in cli.commands[command].params if f"--{option}" in each.opts)
+        (found,) = (each for each in cli.get_command(None, command).params if f"--{option}" in each.opts)
         assert isinstance(found.type, click.Choice)
         return set(found.type.choices)
 

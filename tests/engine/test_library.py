@@ -44,7 +44,7 @@ def compiler(monkeypatch, cache_home, tmp_path):
         calls.append(family)
         return KernelFile.of(family, code.platform, code.form, code.code)
 
-    monkeypatch.setattr(library, "compile_kernels", compile_at_once)
+    monkeypatch.setattr(compiler_module, "compile_kernels", compile_at_once)
     monkeypatch.setattr(library, "_loaded", {})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return calls

@@ -81,7 +81,7 @@ print("agreed")
 """
 
 FORK_WHILE_LOADING = """
-from edgebert.engine import library
+from edgebert.engine import compiler, library
 from edgebert.kernels.simd.families import FAMILIES
 
 loading, go_on = threading.Event(), threading.Event()
@@ -101,7 +101,7 @@ families = (*library.available_families(), "another family")
 library.available_families = lambda: families
 find_kernels = library.find_kernels
 library.find_kernels = lambda family, features: find_kernels(family, features) if family in FAMILIES else None
-library.compile_kernels = compile_slowly
+compiler.compile_kernels = compile_slowly
 thread = threading.Thread(target=load, daemon=True)
 thread.start()
 loading.wait()

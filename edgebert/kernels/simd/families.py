@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 __all__ = ["FAMILIES", "LANES", "MATRIX", "Family", "current", "select"]
 
@@ -13,8 +13,7 @@ MATRIX = "tdpbusd"
 """The dot product that works on tile registers rather than vectors."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """One way to multiply int8 matrices, and the processors that can.
 
     Attributes
