@@ -12,7 +12,7 @@ import numpy as np
 from edgebert.batch import Ids
 from edgebert.description import Described, Description
 from edgebert.engine.backend import Backend, open_backend
-from edgebert.engine.processor import default_threads
+from edgebert.engine.threads import default_threads
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.pooling import Embedding
 from edgebert.runner import OnExtent, Runner, listed_texts, token_budget

@@ -104,3 +104,9 @@ def material(cache_home):
 def prepared(cache_home):
     """Return `prepare_models.prepared`; a machine without what makes these models skips the test, CI fails it."""
     return _or_skip(prepare)
+
+
+@pytest.fixture(scope="session")
+def minilm(material, tmp_path_factory):
+    """Convert all-MiniLM-L6-v2; return the path of the .edgebert file."""
+    return edgebert.convert(material("minilm-l6"), tmp_path_factory.mktemp("minilm") / "minilm.edgebert")

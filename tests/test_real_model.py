@@ -37,11 +37,6 @@ def restored(model, text):
     return int((found == window.ids[window.begin : window.begin + window.last]).sum()), len(places)
 
 
-@pytest.fixture(scope="module")
-def minilm(material, tmp_path_factory):
-    return edgebert.convert(material("minilm-l6"), tmp_path_factory.mktemp("minilm") / "minilm.edgebert")
-
-
 def test_vectors_are_close_to_fp32(minilm):
     model = edgebert.load(minilm)
     vectors = model.embed((DATA / "reviews.txt").read_text(encoding="utf-8").splitlines())

@@ -19,6 +19,8 @@ TRIPLES = {"linux-x86_64": "x86_64-linux-gnu", "linux-aarch64": "aarch64-linux-g
 """Platforms that shared libraries are made for -> what their C compilers are called by."""
 
 
+_LAST_WORDS = 3
+"""Lines of a compiler's complaint that are passed on."""
 _ZIGLANG = [sys.executable, "-m", "ziglang"]
 
 
@@ -102,4 +104,4 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
-        raise EdgebertError(f"{command[0]} failed: {said[-1]}")
+        raise EdgebertError(f"{command[0]} failed: {' / '.join(said[-_LAST_WORDS:])}")

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import math
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgebert.engine.kernel_file import KernelFile, can_compile, find_kernels, given_kernels, this_platform
+from edgebert.engine.threads import default_threads
 from edgebert.errors import SettingError
 from edgebert.kernels.simd.families import FAMILIES
 
-__all__ = ["REFERENCE", "available_families", "choose_family", "default_threads", "describe_machine", "features"]
+__all__ = ["REFERENCE", "available_families", "choose_family", "describe_machine", "features", "processor_name"]
 
 REFERENCE = "reference"
 """The name of the NumPy oracle where a family's is asked for: slow, and it compiles nothing."""
 
-_MOST_THREADS = 1024
 _FEATURES = {
     **{name: name for name in ("avx", "avx2", "fma", "bmi2", "popcnt", "i8mm")},
     **{name: name for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")},
@@ -131,10 +130,10 @@ def describe_machine() -> dict[str, str | int]:
     SettingError
         When a setting of the environment cannot be used.
     """
-    return {"processor": _processor_name(), "family": choose_family(), "threads": default_threads()}
+    return {"processor": processor_name(), "family": choose_family(), "threads": default_threads()}
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
     """Return the processor's name as the operating system gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -145,75 +144,3 @@ def _processor_name() -> str:
     import platform
 
     return platform.processor() or platform.machine() or "unknown processor"
-
-
-def default_threads(asked: int | None = None, environment: Mapping[str, str] | None = None) -> int:
-    """Return the number of threads to use.
-
-    `asked` if given, else ``EDGEBERT_NUM_THREADS``, else the processors that this process may use: those of its
-    affinity mask, and no more than its control groups' quota, rounded up.
-
-    Raises
-    ------
-    SettingError
-        When a number is not a whole one between 1 and 1024.
-    """
-    environment = os.environ if environment is None else environment
-    if asked is not None:
-        return _checked("threads", asked)
-    setting = environment.get("EDGEBERT_NUM_THREADS", "").strip()
-    if setting:
-        return _checked("EDGEBERT_NUM_THREADS", setting)
-    if hasattr(os, "sched_getaffinity"):
-        processors = len(os.sched_getaffinity(0))
-    else:
-        processors = os.cpu_count() or 1
-    return max(1, min(processors, _MOST_THREADS, *_quotas(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
-
-
-def _checked(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isdecimal():
-        number = 0
-    else:
-        number = int(value)
-    if not 1 <= number <= _MOST_THREADS:
-        raise SettingError(f"{name} is {value!r}, expected a whole number from 1 to {_MOST_THREADS}")
-    return number
-
-
-def _quotas(membership: Path, root: Path) -> list[int]:
-    """Return the processors granted by each control group that this process is in, versions 1 and 2."""
-    quotas = []
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            base = root
-        elif "cpu" in controllers.split(","):
-            base = root / "cpu"
-        else:
-            continue
-        group = base / path.lstrip("/")
-        # A quota of any group above counts too; in a container the path may lie outside of what is mounted.
-        for folder in [group, *group.parents]:
-            quotas += _quota(folder)
-            if folder == base:
-                break
-    return quotas
-
-
-def _quota(folder: Path) -> list[int]:
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
-        else:
-            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
-            period = (folder / "cpu.cfs_period_us").read_text().strip()
-        if quota in ("max", "-1"):
-            return []
-        return [max(1, math.ceil(int(quota) / int(period)))]
-    except (OSError, ValueError, ZeroDivisionError):
-        return []

@@ -16,7 +16,7 @@ from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.description import Description
 from edgebert.engine.backend import Backend, open_backend
-from edgebert.engine.processor import default_threads
+from edgebert.engine.threads import default_threads
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.heads import HEADS

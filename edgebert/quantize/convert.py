@@ -14,7 +14,7 @@ from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
-from edgebert.engine.processor import default_threads
+from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, InputError, OutputError
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend

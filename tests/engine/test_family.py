@@ -4,7 +4,8 @@ import pytest
 
 import edgebert
 from edgebert.engine import processor
-from edgebert.engine.processor import REFERENCE, available_families, choose_family, default_threads
+from edgebert.engine.processor import REFERENCE, available_families, choose_family
+from edgebert.engine.threads import default_threads
 from edgebert.errors import SettingError
 from edgebert.kernels.simd.families import FAMILIES
 

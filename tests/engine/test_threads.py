@@ -5,13 +5,13 @@ import os
 import numpy as np
 import pytest
 
-from edgebert.engine import processor
-from edgebert.engine.processor import default_threads
+from edgebert.engine import threads
+from edgebert.engine.threads import default_threads, explain_threads
 from edgebert.errors import SettingError
 
 AFFINITY = """
 import os
-from edgebert.engine.processor import default_threads
+from edgebert.engine.threads import default_threads
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 print(default_threads(environment={}))
 """
@@ -23,7 +23,7 @@ def processors(monkeypatch):
 
     def give(count, *quotas):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(count)), raising=False)
-        monkeypatch.setattr(processor, "_quotas", lambda membership, root: list(quotas))
+        monkeypatch.setattr(threads, "_quotas", lambda membership, root: list(quotas))
 
     return give
 
@@ -76,7 +76,7 @@ def quotas(tmp_path, membership, files):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "membership").write_text(membership)
-    return sorted(processor._quotas(tmp_path / "membership", root))
+    return sorted(threads._quotas(tmp_path / "membership", root))
 
 
 def cfs(folder, quota, period="100000"):
@@ -121,4 +121,20 @@ def test_control_groups(tmp_path, membership, files, expected):
 
 
 def test_without_control_groups(tmp_path):
-    assert processor._quotas(tmp_path / "missing", tmp_path / "missing") == []
+    assert threads._quotas(tmp_path / "missing", tmp_path / "missing") == []
+
+
+@pytest.mark.parametrize(
+    ("count", "quotas", "why"),
+    [
+        (4, [], "all processors"),
+        (2, [], "the processors that this process may use, of 4"),
+        (4, [2], "the quota of a control group, on 4 processors"),
+    ],
+)
+def test_why_that_many(processors, monkeypatch, count, quotas, why):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    processors(count, *quotas)
+    assert explain_threads(environment={}) == (min([count, *quotas]), why)
+    assert explain_threads(3, {}) == (3, "as asked for")
+    assert explain_threads(environment={"EDGEBERT_NUM_THREADS": "5"}) == (5, "as EDGEBERT_NUM_THREADS says")

@@ -1,0 +1,137 @@
+"""What kernels can be compiled for, and what links them."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from edgebert.engine import compiler, linker
+from edgebert.engine.kernel_file import KernelFile, this_platform
+from edgebert.engine.library import KernelLibrary
+from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
+from edgebert.engine.processor import available_families
+from edgebert.engine.targets import NAMES, find_target
+from edgebert.errors import EdgebertError, SettingError
+from edgebert.kernels.simd.families import FAMILIES
+from tests.cli.command import run
+
+KNOWN = """
+import llvmlite.binding as llvm, os, sys
+llvm.initialize_all_targets()
+for name in sys.argv[2:]:
+    llvm.Target.from_triple(sys.argv[1]).create_target_machine(cpu=name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "platform"),
+    [
+        ("raspberrypi4", "neon", "linux-aarch64"),
+        ("raspberrypi5", "neon_dotprod", "linux-aarch64"),
+        ("cortex-a72", "neon", "linux-aarch64"),
+        ("neoverse-n2", "neon_i8mm", "linux-aarch64"),
+        ("x86-64-v3", "avx2", "linux-x86_64"),
+        ("x86-64-v4", "avx512bw", "linux-x86_64"),
+        ("znver4", "avx512_vnni", "linux-x86_64"),
+        ("avx_vnni", "avx_vnni", "linux-x86_64"),
+        ("portable", "portable", this_platform()),
+        ("native", available_families()[0], this_platform()),
+    ],
+)
+def test_names(name, family, platform):
+    assert find_target(name) == (family, platform)
+
+
+@pytest.mark.parametrize("name", ["", "pentium", "RASPBERRYPI4", "reference"])
+def test_a_name_that_is_not_known(name):
+    with pytest.raises(SettingError, match=f"there is no target '{name}', expected native, a family .*raspberrypi4"):
+        find_target(name)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_llvm_knows_these_processors(run_python, machine):
+    """A name of LLVM's that it does not know would be a word of our own."""
+    own = ("raspberrypi", "x86-64-v")
+    names = [name for name, family in NAMES.items() if FAMILIES[family].machine == machine and not name.startswith(own)]
+    assert len(names) > 10
+    assert run_python(KNOWN, f"{machine}-unknown-linux-gnu", *names).stderr == ""
+    assert "not a recognized processor" in run_python(KNOWN, f"{machine}-unknown-linux-gnu", "pentium9").stderr
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """Return a function that says which commands there are."""
+
+    def give(*names, ziglang=False):
+        monkeypatch.setattr(linker.shutil, "which", lambda name: name if name in names else None)
+        monkeypatch.setattr(linker.importlib.util, "find_spec", lambda name: "a spec" if ziglang else None)
+        monkeypatch.delenv("CC", raising=False)
+
+    return give
+
+
+def test_which_compiler(commands, monkeypatch):
+    other = next(platform for platform in TRIPLES if platform != this_platform())
+    commands("cc", f"{TRIPLES[other]}-gcc", "my-cc")
+    assert find_compiler(this_platform()) == ["cc"]
+    assert find_compiler(other) == [f"{TRIPLES[other]}-gcc"]
+    monkeypatch.setenv("CC", "my-cc")
+    assert find_compiler(this_platform()) == ["my-cc"]
+    commands("cc")
+    assert find_compiler(other) is None
+    commands(ziglang=True)
+    assert find_compiler(other)[1:] == ["-m", "ziglang", "cc", "-target", f"{TRIPLES[other]}.2.28"]
+    assert find_compiler("darwin-aarch64") is None
+
+
+def test_without_a_compiler(commands):
+    commands()
+    with pytest.raises(EdgebertError, match=r"no C compiler for linux-aarch64 here.*aarch64-linux-gnu-gcc, or: pip"):
+        link_shared(b"", "linux-aarch64")
+    with pytest.raises(EdgebertError, match=r"win32-x86_64 here.*expected linux-x86_64 or linux-aarch"):
+        link_shared(b"", "win32-x86_64")
+
+
+def test_a_compiler_that_fails_says_why():
+    if find_compiler(this_platform()) is None:
+        pytest.skip("there is no C compiler")
+    with pytest.raises(EdgebertError, match=r"failed: .*kernels\.o"):
+        link_shared(b"no object file", this_platform())
+
+
+@pytest.fixture
+def object_code(cache_home, monkeypatch):
+    """Compile the portable kernels once; `compile_object` gives them from then on."""
+    code = compiler.compile_object("portable")
+    monkeypatch.setattr(compiler, "compile_object", lambda *_, **__: code)
+    return code
+
+
+def test_kernels_without_a_linker_are_an_object_file(object_code, commands):
+    commands()
+    kernels = compiler.compile_kernels("portable")
+    assert (kernels.form, kernels.code) == ("object", object_code)
+    assert KernelLibrary(kernels).quantize_rows(0, 0, 16, 16, 0, 0, 0) == 0
+
+
+def test_a_linker_that_fails_costs_the_shared_library_only(object_code, monkeypatch, capsys):
+    def fail(*_):
+        raise EdgebertError("cc failed: no space")
+
+    monkeypatch.setattr(compiler, "find_compiler", lambda platform: ["cc"])
+    monkeypatch.setattr(compiler, "link_shared", fail)
+    assert compiler.compile_kernels("portable").form == "object"
+    assert "not linked, which makes every start slower: cc failed: no space" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="there is no cross compiler")
+def test_a_shared_library_for_another_platform(tmp_path):
+    path = tmp_path / "pi4.so"
+    done = run("compile", "--target", "raspberrypi4", "-o", str(path))
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith(f"{path}: shared kernels for neon on linux-aarch64, needs neon, ")
+    kernels = KernelFile.read(path)
+    assert kernels.misfit(frozenset({"neon"})) == f"they are for linux-aarch64, this is {this_platform()}"
+    said = subprocess.run(["readelf", "-hd", path], capture_output=True, text=True, check=True).stdout
+    assert "AArch64" in said
+    assert "NEEDED" not in said

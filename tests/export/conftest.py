@@ -1,0 +1,43 @@
+"""Libraries and images, each made once."""
+
+import pytest
+
+import edgebert
+from edgebert.description import Description
+from edgebert.engine.kernel_file import this_platform
+from edgebert.engine.linker import find_compiler
+from edgebert.engine.processor import available_families
+from edgebert.export import _library
+from edgebert.export.image import write_image
+from tests.golden import GOLDEN
+
+# Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
+FAMILY = next(name for name in available_families() if name != "amx")
+
+
+@pytest.fixture(scope="session")
+def native_library(cache_home, tmp_path_factory):
+    """Return the path of the shared library for this processor."""
+    if find_compiler(this_platform()) is None:
+        pytest.skip("there is no C compiler")
+    path = tmp_path_factory.mktemp("native") / "libedgebert.so"
+    path.write_bytes(_library(FAMILY, this_platform(), static=False))
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(golden_files, tmp_path_factory):
+    """Return a function from the name of a golden model to its .edgebert file and its image."""
+    folder = tmp_path_factory.mktemp("images")
+
+    def make(name):
+        model, image = folder / f"{name}.edgebert", folder / f"{name}.image"
+        if name in golden_files:
+            model = golden_files[name]
+        elif not model.exists():
+            edgebert.convert(GOLDEN / "families" / name, model, min_agreement=0)
+        if not image.exists():
+            write_image(Description(model), image)
+        return model, image
+
+    return make

@@ -1,0 +1,189 @@
+"""The exported library gives Python's bits, and refuses what Python refuses."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import edgebert
+from edgebert.engine.kernel_file import this_platform
+from edgebert.heads.classification import FUNCTIONS, scores
+from edgebert.heads.pooling import pool, unit
+from edgebert.tokens import Window
+from tests.export.c_model import CModel, Refused, Status
+from tests.export.conftest import FAMILY
+from tests.golden import FAMILIES, NAMES, family_outputs, load_inputs
+from tests.kernels.calls import assert_equal
+
+pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
+
+
+@pytest.fixture
+def open_both(native_library, exported, monkeypatch):
+    """Return a function from the name of a golden model to the C library's and Python's, on the same kernels."""
+    monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
+    opened = []
+
+    def both(name, threads=1):
+        model, image = exported(name)
+        opened.append(CModel(native_library, image, threads))
+        return opened[-1], edgebert.load(model, threads=1)
+
+    yield both
+    for model in opened:
+        model.close()
+
+
+def inputs_of(name):
+    if name in NAMES:
+        ids = load_inputs(name)
+        return ids, [[0] * len(each) for each in ids]
+    outputs = family_outputs(name)
+    return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
+
+
+def hidden_of(python, ids, types):
+    """Return the hidden states of each text, of the same ids and types."""
+    windows = [
+        Window(np.array(a, np.int32), np.array(b, np.int32), 0, 0, len(a)) for a, b in zip(ids, types, strict=True)
+    ]
+    states = [np.empty(0)] * len(ids)
+    for indices, hidden in python._runner.encode(windows):
+        for i, rows in zip(indices, hidden, strict=True):
+            states[i] = rows
+    return states
+
+
+@pytest.mark.parametrize("name", [*NAMES, *FAMILIES])
+def test_it_gives_pythons_bits(open_both, name):
+    c, python = open_both(name)
+    ids, types = inputs_of(name)
+    states = hidden_of(python, ids, types)
+    assert (c.hidden_size, c.max_length) == (python.hidden_size, python.max_length)
+    assert_equal(c.encode(ids, types), np.concatenate(states))
+    description = python._description
+    vectors = np.stack([pool(rows, description.pooling) for rows in states])
+    if description.normalize:
+        vectors = np.stack([unit(vector) for vector in vectors])
+    assert c.vector_size == python.dimensions
+    assert_equal(c.embed(ids, types), vectors)
+    first = np.stack([rows[0] for rows in states])
+    heads = python._heads
+    if "sequence_classification" in heads:
+        assert c.labels == list(python.labels)
+        logits = heads["sequence_classification"].logits(first)
+        expected = scores(logits, FUNCTIONS[description.problem_type])
+        assert_equal(c.classify(ids, types), expected.astype(np.float32))
+    elif "next_sentence" in heads:
+        assert c.labels == ["IsNext", "NotNext"]
+        assert_equal(c.classify(ids, types), scores(heads["next_sentence"].logits(first), "softmax").astype(np.float32))
+    else:
+        with pytest.raises(Refused, match="the model has no classifier of texts"):
+            c.classify(ids, types)
+    if "token_classification" in heads:
+        assert c.labels == list(python.labels)
+        logits = heads["token_classification"].logits(np.concatenate(states))
+        assert_equal(c.tag(ids, types), scores(logits, "softmax").astype(np.float32))
+    else:
+        with pytest.raises(Refused, match="the model has no classifier of tokens") as caught:
+            c.tag(ids, types)
+        assert caught.value.status == Status.TASK
+
+
+def test_threads_batches_and_neighbours_change_nothing(open_both):
+    """More texts than a forward pass takes, on some threads, alone, and with types that are all zero."""
+    rng = np.random.default_rng(0)
+    one, python = open_both("classifier", 1)
+    vocabulary, longest = python._runner.config.vocab_size, python._runner.config.max_position_embeddings
+    ids = [rng.integers(vocabulary, size=rng.integers(1, longest + 1)).tolist() for _ in range(100)]
+    expected = one.encode(ids)
+    assert_equal(expected, np.concatenate(python.hidden_states(ids)))
+    for threads in (2, 3, 0):
+        several, _ = open_both("classifier", threads)
+        for _ in range(10):
+            assert_equal(several.encode(ids, [[0] * len(each) for each in ids]), expected)
+    assert_equal(np.concatenate([one.classify([each]) for each in ids]), several.classify(ids))
+    assert several.threads >= 1
+
+
+def test_several_threads_call_one_model(open_both):
+    c, _ = open_both("encoder", 2)
+    ids, _ = inputs_of("encoder")
+    expected = c.encode(ids)
+    with ThreadPoolExecutor(4) as workers:
+        for got in workers.map(lambda _: c.encode(ids), range(200)):
+            assert_equal(got, expected)
+
+
+def test_no_text_at_all(open_both):
+    c, _ = open_both("classifier")
+    assert c.classify([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("ids", "types", "message"),
+    [
+        ([[1, 2], [3, -1]], None, "token 1 of text 1 is -1, expected 0 to "),
+        ([[1, 2**31 - 1]], None, "token 1 of text 0 is 2147483647, expected 0 to "),
+        ([[1, 2]], [[0, 2]], "type 1 of text 0 is 2, expected 0 to 1"),
+        ([[1], []], None, "text 1 has 0 tokens, the model takes 1 to 50"),
+        ([[1], [5] * 51], None, "text 1 has 51 tokens, the model takes 1 to 50"),
+    ],
+)
+def test_input_out_of_range_is_refused(open_both, ids, types, message):
+    c, _ = open_both("classifier")
+    with pytest.raises(Refused, match=message) as caught:
+        c.encode(ids, types)
+    assert caught.value.status == Status.INPUT
+    assert c.encode([[1, 2]]).shape == (2, 36)
+
+
+def flipped(data):
+    return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        (lambda data: data[:-1], Status.DAMAGED, r"has \d+ bytes, expected \d+; copy it anew"),
+        (lambda data: data + b"x", Status.DAMAGED, r"has \d+ bytes, expected \d+; copy it anew"),
+        (flipped, Status.DAMAGED, "is damaged: its checksum is wrong; copy it anew"),
+        (lambda data: data[:100], Status.DAMAGED, "is no model that edgebert exported"),
+        (lambda data: b"EDGEBIRD" + data[8:], Status.DAMAGED, "is no model that edgebert exported"),
+        (lambda data: data[:8] + b"x" + data[9:], Status.VERSION, "was exported by another version of edgebert"),
+        (lambda data: b"", Status.FILE, "cannot be mapped: Invalid argument"),
+    ],
+)
+def test_a_damaged_model_is_refused(native_library, exported, tmp_path, change, status, message):
+    path = tmp_path / "model.image"
+    path.write_bytes(change(exported("classifier")[1].read_bytes()))
+    with pytest.raises(Refused, match=message) as caught:
+        CModel(native_library, path)
+    assert caught.value.status == status
+
+
+def test_what_cannot_be_opened(native_library, exported, tmp_path):
+    with pytest.raises(Refused, match="cannot be read: No such file or directory") as caught:
+        CModel(native_library, tmp_path / "nothing")
+    assert caught.value.status == Status.FILE
+    image = exported("classifier")[1]
+    for threads in (-1, 1025):
+        with pytest.raises(Refused, match=f"{threads} threads, expected 1 to 1024, or 0 for all processors") as caught:
+            CModel(native_library, image, threads)
+        assert caught.value.status == Status.THREADS
+
+
+def test_a_model_can_be_opened_again_and_again(native_library, exported):
+    """Threads and memory are given back."""
+    image = exported("classifier")[1]
+    before = resident()
+    for _ in range(200):
+        model = CModel(native_library, image, 4)
+        model.encode([[1, 2, 3]])
+        model.close()
+    assert resident() - before < 20e6
+
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
