@@ -44,9 +44,8 @@ def inputs_of(name):
 
 def hidden_of(python, ids, types):
     """Return the hidden states of each text, of the same ids and types."""
-    windows = [
-        Window(np.array(a, np.int32), np.array(b, np.int32), 0, 0, len(a)) for a, b in zip(ids, types, strict=True)
-    ]
+    pairs = [[np.array(each, np.int32) for each in pair] for pair in zip(ids, types, strict=True)]
+    windows = [Window(own, kinds, 0, 0, len(own)) for own, kinds in pairs]
     states = [np.empty(0)] * len(ids)
     for indices, hidden in python._runner.encode(windows):
         for i, rows in zip(indices, hidden, strict=True):

@@ -11,11 +11,13 @@ import pytest
 import edgebert
 from edgebert.description import Description
 from edgebert.engine import linker
+from edgebert.engine.compiler import compile_object
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
-from edgebert.export import _RUNTIME, export
+from edgebert.export import _EXAMPLE, _RUNTIME, export
 from edgebert.export.records import records_h
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.model import DEFAULT_MODEL
 from edgebert.tokens import TextTokenizer
 from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
@@ -56,7 +58,7 @@ def ids_of(model, texts):
 @needs_compiler
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 def test_the_example_labels_texts(tmp_path, static):
-    model = edgebert.model.DEFAULT_MODEL
+    model = DEFAULT_MODEL
     options = ["--static"] if static else []
     done = run("export", model, "--target", FAMILY, "-o", tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
@@ -87,36 +89,28 @@ def test_the_example_says_what_is_wrong(exported, tmp_path):
 
     assert complain() == "example: usage: example model.image [threads] < token ids\n"
     assert complain("nothing") == "example: nothing cannot be read: No such file or directory\n"
-    assert complain("model.image", text=b"1 99999\n") == "example: token 1 of text 0 is 99999, expected 0 to 159\n"
+    assert complain("model.image", text=b"1 99999\n") == "example: token 1 of text 0 is 99999, expected 0 to 198\n"
     assert complain("model.image", text=b"\n") == "example: text 0 has 0 tokens, the model takes 1 to 50\n"
     assert complain("model.image", text=b"1 " * 40_000 + b"\n") == "example: a line is too long\n"
     assert complain("model.image", "2000") == "example: 2000 threads, expected 1 to 1024, or 0 for all processors\n"
 
 
 @needs_compiler
-def test_sanitizers_find_nothing(exported, tmp_path):
-    """Every line of C, under gcc's checks for addresses and undefined behaviour; then for races between threads."""
+@pytest.mark.parametrize(("sanitizer", "threads"), [("address,undefined", 3), ("thread", 2)])
+def test_sanitizers_find_nothing(exported, tmp_path, sanitizer, threads):
+    """Every line of C under gcc's checks for addresses and undefined behaviour, and for races between threads."""
     model, image = exported("classifier")
-    folder = tmp_path / "out"
-    export(model, FAMILY, folder, static=True)
-    (folder / "records.h").write_text(records_h(FAMILIES[FAMILY]))
-    kernels = folder / "kernels.o"
-    archiver = [*NATIVE_COMPILER, "-r", "-nostdlib"]
-    subprocess.run([*archiver, "-o", kernels, "-Wl,--whole-archive", "libedgebert.a"], cwd=folder, check=True)
-    localised = [f"--localize-symbol={path}" for path in ("edgebert_message",)]
-    assert localised
-    sources = sorted(_RUNTIME.glob("*.c"))
+    (tmp_path / "records.h").write_text(records_h(FAMILIES[FAMILY]))
+    (tmp_path / "kernels.o").write_bytes(compile_object(FAMILY))
+    flags = ["-g", "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{_RUNTIME}", f"-I{tmp_path}"]
+    sources = [_EXAMPLE, *sorted(_RUNTIME.glob("*.c")), tmp_path / "kernels.o"]
+    command = [*NATIVE_COMPILER, *flags, *sources, "-pthread", "-o", tmp_path / "example"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and "cannot find" in done.stderr:
+        pytest.skip(f"the compiler has no library for {sanitizer}")
+    assert done.returncode == 0, done.stderr
     ids = ids_of(model, ["a b", "c d e f", "g"] * 20)
-    for sanitizer in ("address,undefined", "thread"):
-        program = folder / f"example-{sanitizer}"
-        flags = ["-g", "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{_RUNTIME}", "-I."]
-        command = [*NATIVE_COMPILER, *flags, "example.c", *sources, kernels, "-pthread", "-o", program]
-        # The kernels alone are wanted of the archive's one member: what is compiled here comes first.
-        done = subprocess.run([*command, "-Wl,--allow-multiple-definition"], cwd=folder, capture_output=True, text=True)
-        if done.returncode and "cannot find" in done.stderr:
-            pytest.skip(f"gcc has no library for {sanitizer}")
-        assert done.returncode == 0, done.stderr
-        assert len(answers([program, image, 1 if sanitizer == "thread" else 3], ids)) == 60
+    assert len(answers([tmp_path / "example", image, threads], ids)) == 60
 
 
 @pytest.fixture(scope="module", params=TARGETS)
