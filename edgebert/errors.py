@@ -23,6 +23,7 @@ __all__ = [
     "DownloadError",
     "EdgebertError",
     "InputError",
+    "MemoryWarning",
     "OutputError",
     "SettingError",
     "TruncationWarning",
@@ -68,3 +69,7 @@ class SettingError(EdgebertError, ValueError):
 
 class TruncationWarning(UserWarning):
     """Texts were longer than the model takes, and what did not fit was not seen."""
+
+
+class MemoryWarning(UserWarning):
+    """The process has more memory resident than ``max_memory`` allows, because of what it holds besides the model."""

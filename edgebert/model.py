@@ -15,6 +15,7 @@ from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.threads import default_threads
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.pooling import Embedding
+from edgebert.memory import memory_limit
 from edgebert.runner import OnExtent, Runner, listed_texts, token_budget
 from edgebert.tasks import embed
 from edgebert.tasks.of_texts import TextTasks
@@ -26,7 +27,9 @@ DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
 """The sentiment classifier that comes with the package."""
 
 
-def load(path: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
+def load(
+    path: str | os.PathLike[str] | None = None, threads: int | None = None, max_memory: str | int | None = None
+) -> Model:
     """Load a model.
 
     Parameters
@@ -35,18 +38,27 @@ def load(path: str | os.PathLike[str] | None = None, threads: int | None = None)
         An .edgebert file; the sentiment classifier that comes with edgebert by default.
     threads : int, optional
         Threads to compute with; by default ``EDGEBERT_NUM_THREADS``, else the processors that this process may use.
+    max_memory : str or int, optional
+        Most resident memory of this process: ``"200MB"``, ``"1.5GB"``, ``"512MiB"``, or a number of bytes; by default
+        ``EDGEBERT_MAX_MEMORY``, else no limit. What the process has already counts. Fewer tokens are then computed at a
+        time, with the same results. What the caller gives and gets (very long texts, many vectors) is not bounded by
+        that: where it takes the process over the limit, there is one `MemoryWarning`.
 
     Raises
     ------
     ArtifactError
         When the file is missing, damaged, or of a newer format.
     SettingError
-        When a setting of the environment cannot be used.
+        When a setting of the environment cannot be used, or when `max_memory` is too little, with what would do.
     """
+    limit = memory_limit(max_memory)
     description = Description(DEFAULT_MODEL if path is None else path)
     config = description.config
     backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
-    return Model(description, backend)
+    model = Model(description, backend)
+    if limit is not None:
+        model._runner.limit_memory(limit)
+    return model
 
 
 class Model(TextTasks, TokenTasks):

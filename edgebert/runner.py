@@ -12,7 +12,8 @@ from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
 from edgebert.description import Described
 from edgebert.engine.backend import Backend
-from edgebert.errors import InputError
+from edgebert.errors import InputError, SettingError
+from edgebert.memory import MemoryLimit
 from edgebert.tokens import Content, TextTokenizer, Window
 
 __all__ = ["Cut", "Extent", "OnExtent", "Runner", "Text", "listed_pairs", "listed_texts", "token_budget"]
@@ -80,6 +81,20 @@ class Runner:
         self.config, self.backend = description.config, backend
         self.tokenizer = TextTokenizer(description.tokenizer, description.max_length, self.config.type_vocab_size)
         self._budget = token_budget(self.config)
+        self._memory: MemoryLimit | None = None
+
+    def limit_memory(self, limit: int) -> None:
+        """Keep this process under so much resident memory [bytes], as `edgebert.load` says.
+
+        Raises
+        ------
+        SettingError
+        """
+        if self.backend.memory is None:
+            raise SettingError(f"max_memory is not kept with EDGEBERT_FAMILY={self.backend.family}; unset one of both")
+        self._memory = MemoryLimit(limit, *self.backend.memory)
+        # The workspace is reserved whole: pages of it that no batch reaches are never taken.
+        self._budget = self._memory.token_budget(self.tokenizer.max_length, self._budget)
 
     def contents(self, texts: Iterable[str], *, offsets: bool = False) -> list[Content]:
         """Tokenize whole texts."""
@@ -133,6 +148,8 @@ class Runner:
             hidden = self.backend.encode(batch)
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
+            if self._memory:
+                self._memory.check()
 
     def first_logits(self, windows: Sequence[Window], logits: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return what a head says of the first token of each window: float32 (windows, outputs)."""

@@ -33,6 +33,7 @@ def test_public_names():
         "EdgebertError",
         "Extent",
         "InputError",
+        "MemoryWarning",
         "Model",
         "OutputError",
         "SettingError",

@@ -30,6 +30,7 @@ class LineOptions:
         Those of ``--text``.
     model : str or None
     threads : int or None
+    max_memory : str or None
     errors : str
     output : str or None
     format : str or None
@@ -41,6 +42,7 @@ class LineOptions:
     texts: tuple[str, ...]
     model: str | None
     threads: int | None
+    max_memory: str | None
     errors: str
     output: str | None
     format: str | None = None
@@ -85,6 +87,11 @@ threads_option = click.option(
     type=click.IntRange(min=1),
     help="Threads to compute with.  [default: EDGEBERT_NUM_THREADS, else the cores this process may use]",
 )
+_max_memory = click.option(
+    "--max-memory",
+    metavar="SIZE",
+    help="Most memory that the process may have resident, like 200MB.  [default: EDGEBERT_MAX_MEMORY, else no limit]",
+)
 _format = click.option(
     "--format", type=click.Choice(FORMATS), help="[default: table on a terminal, else the suffix of OUT, else tsv]"
 )
@@ -126,7 +133,10 @@ def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -
     several : bool
         Whether ``--text`` may be repeated.
     """
-    added: list[Callable[[_Command], _Command]] = [_file, _text(several=several), _model, _errors, threads_option]
+    added: list[Callable[[_Command], _Command]] = [
+        *(_file, _text(several=several), _model, _errors),
+        *(threads_option, _max_memory),
+    ]
     if layouts:
         added += [_format, output_option("Write to this file, whole or not at all.")]
     if windows:

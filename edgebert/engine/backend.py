@@ -25,6 +25,8 @@ class Backend(Protocol):
 
     family: str
     threads: int
+    memory: tuple[int, int] | None
+    """What a forward pass takes for each token, and besides [bytes]; None where that is not known."""
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
         """Return the last hidden states, float32 (T, hidden_size)."""
@@ -49,7 +51,9 @@ class CompiledBackend:
     ) -> None:
         self.family, self.threads = library.family, threads
         self._library = library
-        self.encode = Encoder(config, tensors, library, threads, token_budget).encode
+        encoder = Encoder(config, tensors, library, threads, token_budget)
+        self.encode = encoder.encode
+        self.memory: tuple[int, int] | None = encoder.memory
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply in float32, along K in order."""
@@ -67,6 +71,7 @@ class ReferenceBackend:
     """The NumPy oracle: slow, for machines and moments without a compiler."""
 
     family, threads = REFERENCE, 1
+    memory: tuple[int, int] | None = None
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
         from edgebert.kernels import reference

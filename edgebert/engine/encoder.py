@@ -116,10 +116,19 @@ class Encoder:
         names = self._stage_names
         return list(zip(names, np.diff(ends, prepend=begin).tolist(), strict=True))
 
+    @property
+    def memory(self) -> tuple[int, int]:
+        """What a forward pass takes for each token, the caller's hidden states included, and besides [bytes]."""
+        plan = self._plan[0]
+        fixed = int(plan["scratch_bytes"]) * self._team.size + self._stages.nbytes
+        return self._row_bytes + 4 * self.config.hidden_size, fixed + SLACK_ROWS * self._row_bytes
+
     def _reserve_workspace(self, model: ModelPlan, family: Family) -> None:
         config, plan, rows = self.config, self._plan[0], self.token_budget + SLACK_ROWS
         plan["rows"] = rows
-        for name, size in row_bytes(model).items():
+        sizes = row_bytes(model)
+        self._row_bytes = sum(sizes.values())
+        for name, size in sizes.items():
             array = aligned_empty(rows * size, np.uint8)
             plan[name] = self._address(array)
             if name == "hidden":

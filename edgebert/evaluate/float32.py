@@ -133,6 +133,7 @@ class Float32Backend:
     """A checkpoint that computes, in the place of the engine (`edgebert.engine.backend.Backend`)."""
 
     family, threads = "float32", 1
+    memory: tuple[int, int] | None = None
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
         self._config = config

@@ -1,0 +1,93 @@
+"""``edgebert doctor``: each finding with what to do about it, and a self-test that can fail."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgebert import doctor
+from edgebert.doctor import FAULT, GOOD, NOTE, examine
+from edgebert.engine import kernel_file, processor
+from edgebert.engine.processor import available_families
+from tests.cli.command import invoke
+
+NAMES = ["version", "processor", "family", "kernels", "threads", "cache", "memory", "self-test"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, cache_home):
+    """Take no time for a figure that no test looks at."""
+    monkeypatch.setattr(doctor, "_SELF_TEST_SECONDS", 0.01)
+
+
+def look(name):
+    """Return one finding."""
+    return doctor._LOOKS[name](name)
+
+
+def test_everything_is_looked_at():
+    findings = {finding.name: finding for finding in examine()}
+    assert list(findings) == NAMES
+    assert not [finding for finding in findings.values() if finding.state == FAULT]
+    assert available_families()[0] in findings["family"].text
+    assert "cosine to the reference 0.99" in findings["self-test"].text
+
+
+def test_the_command_prints_them():
+    said = invoke("doctor")
+    assert said.exit_code == 0
+    assert [line.split()[0] for line in said.stdout.splitlines() if not line.startswith(" ")] == NAMES
+    told = invoke("doctor", "--json")
+    assert [finding["name"] for finding in json.loads(told.stdout)] == NAMES
+
+
+def test_kernels_that_compute_something_else_are_a_fault(monkeypatch):
+    class Other(doctor.ReferenceBackend):
+        def encode(self, batch):
+            return np.roll(super().encode(batch), 1, axis=1)
+
+    monkeypatch.setattr(doctor, "ReferenceBackend", Other)
+    assert (look("self-test").state, look("self-test").advice[:35]) == (FAULT, "the kernels compute something else:")
+    assert invoke("doctor").exit_code == 1
+
+
+def test_a_slower_family_than_could_be(monkeypatch):
+    monkeypatch.setenv("EDGEBERT_FAMILY", "portable")
+    assert look("family").state == NOTE
+    assert look("family").advice == f"unset it: {available_families()[0]} is faster"
+    monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
+    assert "the reference is slow" in look("family").advice
+    assert look("kernels").text == "none: NumPy computes"
+
+
+def test_kernels_still_to_be_compiled(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernel_file, "_BUNDLED", tmp_path)
+    assert (look("kernels").state, look("kernels").advice) == (NOTE, "edgebert compile, now")
+    monkeypatch.setattr(doctor, "can_compile", lambda: False)
+    monkeypatch.setattr(processor, "can_compile", lambda: False)
+    assert look("kernels").state == FAULT
+    assert "edgebert[jit]" in look("kernels").advice
+
+
+def test_more_threads_than_processors(monkeypatch):
+    monkeypatch.setenv("EDGEBERT_NUM_THREADS", "1000")
+    assert (look("threads").state, look("threads").text) == (NOTE, "1000, as EDGEBERT_NUM_THREADS says")
+    monkeypatch.setenv("EDGEBERT_NUM_THREADS", "none")
+    assert invoke("doctor").exit_code == 1
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    assert look("cache").state == GOOD
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert look("cache").state == NOTE
+    assert "set XDG_CACHE_HOME to a folder that can be written" in look("cache").advice
+
+
+def test_a_setting_that_cannot_be_used_is_a_finding(monkeypatch):
+    monkeypatch.setenv("EDGEBERT_FAMILY", "sse9")
+    findings = {finding.name: finding for finding in examine()}
+    assert list(findings) == NAMES
+    assert findings["family"].state == findings["self-test"].state == FAULT
+    assert "EDGEBERT_FAMILY is 'sse9', expected one of" in findings["family"].text
