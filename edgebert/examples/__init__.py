@@ -1,0 +1,1 @@
+"""Programs to copy from: one in C, a desktop program, a service for a Raspberry Pi."""
