@@ -59,7 +59,7 @@ def build_wheel(platform: str, out: Path) -> Path:
         compiled = work / "edgebert" / "compiled"
         compiled.mkdir()
         for family in FAMILIES.values():
-            if family.machine == machine:
+            if family.machine in ("", machine):
                 code = link_shared(compile_object(family.name, platform), platform)
                 KernelFile.of(family.name, platform, "shared", code).write(compiled / f"{family.name}.so")
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(work), "-w", str(work / "wheel")]

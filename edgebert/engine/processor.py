@@ -20,18 +20,18 @@ REFERENCE = "reference"
 """The name of the NumPy oracle where a family's is asked for: slow, and it compiles nothing."""
 
 _FEATURES = {
-    **{name: name for name in ("avx", "avx2", "fma", "bmi2", "popcnt", "i8mm")},
+    **{name: name for name in ("avx", "avx2", "fma", "bmi2", "popcnt")},
     **{name: name for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")},
     "sse4_2": "sse4.2",
     "avx512_vnni": "avx512vnni",
     "avx_vnni": "avxvnni",
     "amx_tile": "amx-tile",
     "amx_int8": "amx-int8",
-    "asimd": "neon",
-    "atomics": "lse",
-    "asimddp": "dotprod",
 }
-"""Linux's name of a processor's feature -> LLVM's."""
+"""Linux's name of a feature of x86-64, in /proc/cpuinfo -> LLVM's."""
+_HWCAP, _HWCAP2 = 16, 26
+_CAPABILITIES = {"neon": (_HWCAP, 1), "lse": (_HWCAP, 8), "dotprod": (_HWCAP, 20), "i8mm": (_HWCAP2, 13)}
+"""LLVM's name of a feature of AArch64 -> which of Linux's hardware capabilities it is: the word, and the bit in it."""
 
 
 @functools.cache
@@ -40,6 +40,8 @@ def features() -> frozenset[str]:
 
     Of systems other than Linux llvmlite knows; without it, none.
     """
+    if this_platform() == "linux-aarch64":
+        return frozenset(name for name, (word, bit) in _CAPABILITIES.items() if _hardware_capabilities(word) >> bit & 1)
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -48,9 +50,15 @@ def features() -> frozenset[str]:
         except ImportError:
             return frozenset()
         return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
-    # Of a processor with cores of two kinds, Linux tells what all have.
-    flags = next((line for line in lines if line.partition(":")[0].strip() in ("flags", "Features")), "")
+    flags = next((line for line in lines if line.partition(":")[0].strip() == "flags"), "")
     return frozenset(_FEATURES[flag] for flag in flags.partition(":")[2].split() if flag in _FEATURES)
+
+
+def _hardware_capabilities(word: int) -> int:
+    """Ask Linux what an Arm processor can do; of one with cores of two kinds it tells what all can."""
+    getauxval = ctypes.CDLL(None).getauxval
+    getauxval.argtypes, getauxval.restype = [ctypes.c_ulong], ctypes.c_ulong
+    return int(getauxval(word))
 
 
 @functools.cache

@@ -56,12 +56,7 @@ def test_families_by_features(with_features):
 
 
 CPUINFO = {
-    # Raspberry Pi 4, Raspberry Pi 5, Graviton 3; Haswell, Cascade Lake, Sapphire Rapids: what Linux says of them
-    "neon": "Features\t: fp asimd evtstrm crc32 cpuid",
-    "neon_dotprod": "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc"
-    " dcpop asimddp",
-    "neon_i8mm": "Features\t: fp asimd evtstrm aes crc32 atomics fphp asimdhp asimdrdm jscvt fcma lrcpc asimddp sha512"
-    " sve svei8mm i8mm bf16",
+    # Haswell, Cascade Lake, Sapphire Rapids: what Linux says of them
     "avx2": "flags\t\t: fpu sse4_2 movbe popcnt aes avx f16c rdrand fma bmi1 avx2 bmi2 erms",
     "avx512_vnni": "flags\t\t: fpu sse4_2 popcnt avx f16c fma bmi1 avx2 bmi2 avx512f avx512dq avx512cd avx512bw"
     " avx512vl avx512_vnni",
@@ -75,9 +70,23 @@ CPUINFO = {
 def test_what_linux_says_of_a_processor(monkeypatch, with_features, best):
     text = f"processor\t: 0\nmodel name\t: some\n{CPUINFO[best]}\n\nprocessor\t: 1\n{CPUINFO[best]}\n"
     monkeypatch.setattr(processor.Path, "read_text", lambda path: text)
-    found = processor.features.__wrapped__()
-    machine = "aarch64" if CPUINFO[best].startswith("Features") else "x86_64"
-    assert with_features(*found, machine=machine)[0] == best
+    monkeypatch.setattr(processor, "this_platform", lambda: "linux-x86_64")
+    assert with_features(*processor.features.__wrapped__())[0] == best
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        # Raspberry Pi 4, Raspberry Pi 5, Graviton 3: their words AT_HWCAP and AT_HWCAP2
+        ("neon", {16: 0x887, 26: 0}),
+        ("neon_dotprod", {16: 0x119FFF, 26: 0}),
+        ("neon_i8mm", {16: 0x3FFFFF, 26: 0x2000}),
+    ],
+)
+def test_what_linux_says_of_an_arm_processor(monkeypatch, with_features, best, words):
+    monkeypatch.setattr(processor, "this_platform", lambda: "linux-aarch64")
+    monkeypatch.setattr(processor, "_hardware_capabilities", words.__getitem__)
+    assert with_features(*processor.features.__wrapped__(), machine="aarch64")[0] == best
 
 
 def test_linux_and_llvm_agree_on_this_processor():
