@@ -24,7 +24,7 @@ from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import linear_record
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, scratch_bytes
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
@@ -73,7 +73,7 @@ class Matmul:
         tensors |= {"linear.weight": self.weight, "linear.bias": np.zeros(N, np.float32)}
         tensors["linear.depth"] = np.array([depth], np.uint8)
         self._keep: list[object] = []
-        self._linear = linear_record(tensors, "linear", self._keep)
+        self._linear = linear_record(tensors, "linear", keeper(self._keep))
         addresses = [array.ctypes.data for array in (self.x, *self._rows)]
         linear, out, scratch = (array.ctypes.data for array in (self._linear, self.out, self._scratch))
         self._arguments = [*addresses, M, linear, out, N, scratch, 0, 1]

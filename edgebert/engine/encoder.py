@@ -13,7 +13,7 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, row_bytes, scratch_bytes
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, row_bytes, scratch_bytes
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.engine.team import ThreadTeam
 from edgebert.kernels.plan import STAGE_BYTES, TIME_OFFSET
@@ -57,6 +57,7 @@ class Encoder:
         self._library = library
         self._team = ThreadTeam(threads)
         self._keep: list[object] = [tensors, library]
+        self._address = keeper(self._keep)
         model = ModelPlan(config, tensors, self._address)
         self._plan, self._stage_names = model.record, model.stage_names
         self._keep.append(self._plan)
@@ -140,9 +141,3 @@ class Encoder:
         self._stages = aligned_empty(len(model.stage_names) * (1 + self._team.size) * STAGE_BYTES, np.uint8)
         plan["stages"] = self._address(self._stages)
         plan["yield_processor"] = _yield_address()
-
-    def _address(self, array: np.ndarray) -> int:
-        """Return an array's address, and keep the array for as long as the plan lives."""
-        assert array.flags.c_contiguous
-        self._keep.append(array)
-        return array.ctypes.data

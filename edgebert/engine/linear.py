@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, scratch_bytes
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, scratch_bytes
 from edgebert.kernels.plan import LANES, LINEAR, group_of_count
 from edgebert.kernels.simd.families import FAMILIES
 
@@ -46,14 +46,9 @@ class CompiledLinear:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], name: str, N: int, library: KernelLibrary) -> None:
-        self._keep: list[np.ndarray] = []
-        self._record, self._library, self._outputs = linear_record(tensors, name, self._address), library, N
+        self._keep: list[object] = []
+        self._record, self._library, self._outputs = linear_record(tensors, name, keeper(self._keep)), library, N
         self._scratch_bytes = scratch_bytes(FAMILIES[library.family], LANES, LANES)
-
-    def _address(self, array: np.ndarray) -> int:
-        assert array.flags.c_contiguous
-        self._keep.append(array)
-        return array.ctypes.data
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Quantize rows and multiply them: float32 (M, K) -> float32 (M, N)."""

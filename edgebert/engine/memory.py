@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgebert.kernels.simd.families import Family
 if TYPE_CHECKING:
     from edgebert.engine.model_plan import ModelPlan
 
-__all__ = ["SLACK_ROWS", "aligned_empty", "row_bytes", "scratch_bytes"]
+__all__ = ["SLACK_ROWS", "aligned_empty", "keeper", "row_bytes", "scratch_bytes"]
 
 _CACHE_LINE = 64
 SLACK_ROWS = 16
@@ -25,6 +26,17 @@ def aligned_empty(count: int, dtype: type) -> np.ndarray:
     raw = np.empty(size + _CACHE_LINE, np.uint8)
     offset = -raw.ctypes.data % _CACHE_LINE
     return raw[offset : offset + size].view(dtype)
+
+
+def keeper(keep: list[object]) -> Callable[[np.ndarray], int]:
+    """Return a function that returns an array's address, and puts the array into `keep`, to live as long as that."""
+
+    def place(array: np.ndarray) -> int:
+        assert array.flags.c_contiguous
+        keep.append(array)
+        return array.ctypes.data
+
+    return place
 
 
 def row_bytes(model: ModelPlan) -> dict[str, int]:
