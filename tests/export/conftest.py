@@ -1,8 +1,11 @@
 """Libraries and images, each made once."""
 
+import functools
+
 import pytest
 
 import edgebert
+from edgebert import export as export_package
 from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
 from edgebert.engine.linker import find_compiler
@@ -13,6 +16,14 @@ from tests.golden import GOLDEN
 
 # Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
 FAMILY = next(name for name in available_families() if name != "amx")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once():
+    """Compile each family for a platform once; what is made of it is what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_package, "compile_object", functools.cache(export_package.compile_object))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert import export as export_package
 from edgebert.description import Description
 from edgebert.engine import linker
-from edgebert.engine.compiler import compile_object
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
 from edgebert.export import _EXAMPLE, _RUNTIME, export
@@ -101,7 +101,7 @@ def test_sanitizers_find_nothing(exported, tmp_path, sanitizer, threads):
     """Every line of C under gcc's checks for addresses and undefined behaviour, and for races between threads."""
     model, image = exported("classifier")
     (tmp_path / "records.h").write_text(records_h(FAMILIES[FAMILY]))
-    (tmp_path / "kernels.o").write_bytes(compile_object(FAMILY))
+    (tmp_path / "kernels.o").write_bytes(export_package.compile_object(FAMILY, this_platform()))
     flags = ["-g", "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{_RUNTIME}", f"-I{tmp_path}"]
     sources = [_EXAMPLE, *sorted(_RUNTIME.glob("*.c")), tmp_path / "kernels.o"]
     command = [*NATIVE_COMPILER, *flags, *sources, "-pthread", "-o", tmp_path / "example"]
