@@ -7,10 +7,14 @@ import re
 import sys
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from edgebert.errors import MemoryWarning, SettingError
 
-__all__ = ["MemoryLimit", "memory_limit", "parse_size", "peak_memory", "resident_memory"]
+if TYPE_CHECKING:
+    import resource
+
+__all__ = ["MemoryLimit", "memory_limit", "parse_size", "peak_bytes", "peak_memory", "resident_memory"]
 
 _UNITS = {"": 1, "b": 1, **{f"{unit}b": 1000**i for i, unit in enumerate("kmgt", 1)}}
 _UNITS |= {f"{unit}ib": 1024**i for i, unit in enumerate("kmgt", 1)}
@@ -60,8 +64,13 @@ def peak_memory() -> int:
         import resource
     except ImportError:  # Windows
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """Return the most that a process had resident [bytes], by what the system says of it."""
+    # Linux counts in KiB, macOS in bytes.
+    return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
 
 
 class MemoryLimit:

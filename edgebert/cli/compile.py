@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebert.cli.options import target_option
 from edgebert.destination import check_folder, open_destination, print_text
 
 if TYPE_CHECKING:
@@ -15,18 +16,11 @@ __all__ = ["compile"]
 
 
 @click.command("compile")
-@click.option(
-    "--target",
-    "name",
-    default="native",
-    show_default=True,
-    metavar="TARGET",
-    help="raspberrypi4, raspberrypi5, x86-64-v3, x86-64-v4, a processor as LLVM calls it, a family, or native.",
-)
+@target_option
 @click.option(
     "-o", "--output", metavar="FILE", help="[default: the cache for this processor, else edgebert-TARGET.so here]"
 )
-def compile(name: str, output: str | None) -> None:
+def compile(target: str, output: str | None) -> None:
     """Compile the kernels ahead of time, for this processor or for another one.
 
     \b
@@ -44,12 +38,12 @@ def compile(name: str, output: str | None) -> None:
     from edgebert.engine.linker import link_shared, require_compiler
     from edgebert.engine.targets import find_target
 
-    family, platform = find_target(name)
-    if output is None and name == "native":
+    family, platform = find_target(target)
+    if output is None and target == "native":
         kernels = compile_and_keep(family)
         print_text(f"{kernels.path or 'nowhere'}: {_described(kernels)}\n")
         return
-    path = output or f"edgebert-{name}.so"
+    path = output or f"edgebert-{target}.so"
     check_folder(path)
     if path.endswith(".o"):
         code = compile_object(family, platform)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from edgebert.cli.options import target_option
 from edgebert.destination import print_text
 
 __all__ = ["export"]
@@ -11,13 +12,7 @@ __all__ = ["export"]
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--target",
-    default="native",
-    show_default=True,
-    metavar="TARGET",
-    help="raspberrypi4, raspberrypi5, x86-64-v3, x86-64-v4, a processor as LLVM calls it, a family, or native.",
-)
+@target_option
 @click.option("-o", "--output", required=True, metavar="DIR", help="The folder, made if it is not there.")
 @click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.")
 def export(model: str, target: str, output: str, static: bool) -> None:

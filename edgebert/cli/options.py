@@ -13,7 +13,16 @@ import click
 from edgebert.cli.layouts import FORMATS
 from edgebert.errors import OutputError
 
-__all__ = ["Count", "LineOptions", "check_apart", "line_options", "output_option", "split_list", "threads_option"]
+__all__ = [
+    "Count",
+    "LineOptions",
+    "check_apart",
+    "line_options",
+    "output_option",
+    "split_list",
+    "target_option",
+    "threads_option",
+]
 
 _Command = Callable[..., None]
 
@@ -86,6 +95,13 @@ threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
     help="Threads to compute with.  [default: EDGEBERT_NUM_THREADS, else the cores this process may use]",
+)
+target_option = click.option(
+    "--target",
+    default="native",
+    show_default=True,
+    metavar="TARGET",
+    help="raspberrypi4, raspberrypi5, x86-64-v3, x86-64-v4, a processor as LLVM calls it, a family, or native.",
 )
 _max_memory = click.option(
     "--max-memory",

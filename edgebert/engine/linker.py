@@ -85,11 +85,12 @@ def archive(platform: str, member: Path) -> bytes:
     EdgebertError
         When there is no archiver, or when it fails.
     """
-    compiler = require_compiler(platform)
     names = [f"{TRIPLES[platform]}-ar", *(["ar"] if platform == this_platform() else [])]
-    archiver = next(([name] for name in names if shutil.which(name)), [*_ZIGLANG, "ar"])
-    if archiver[0] == sys.executable and archiver[:3] != compiler[:3]:
-        raise EdgebertError(f"there is no archiver for {platform} here, expected {' or '.join(names)}")
+    archiver = [name for name in names if shutil.which(name)][:1]
+    if not archiver and importlib.util.find_spec("ziglang"):
+        archiver = [*_ZIGLANG, "ar"]
+    if not archiver:
+        raise EdgebertError(f"there is no archiver for {platform} here, expected {' or '.join(names)}, or ziglang")
     library = member.with_suffix(".a")
     _run([*archiver, "rcs", str(library), str(member)])
     return library.read_bytes()

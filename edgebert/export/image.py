@@ -136,7 +136,7 @@ def _place_head(image: _Image, description: Description, head: np.void) -> None:
         layer["K"], layer["N"] = columns.shape
         layer["outputs"] = len(bias)
         layer["weight"], layer["bias"] = image.place(columns), image.place(bias)
-        form = f"{GELU_FORMS[activation]} gelu" if activation in GELU_FORMS else activation
+        form = f"gelu_{GELU_FORMS[activation]}" if activation in GELU_FORMS else activation
         layer["activation"] = ACTIVATIONS[form]
     head["widest"] = layers["N"].max()
     head["dense"], head["dense_count"] = image.place(layers), len(layers)

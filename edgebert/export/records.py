@@ -31,7 +31,7 @@ _VERSION = 1
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
 POOLINGS = {"": 0, "mean": 1, "cls": 2}
-ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "erf gelu": 3, "tanh gelu": 4}
+ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "gelu_erf": 3, "gelu_tanh": 4}
 
 HEADER = np.dtype(
     [
@@ -100,7 +100,7 @@ def records_h(family: Family) -> str:
         **_numbered("HEAD", HEADS),
         **_numbered("POOL", POOLINGS),
         **_numbered("", FUNCTIONS),
-        **_numbered("", {"_".join(reversed(name.split())): code for name, code in ACTIVATIONS.items()}),
+        **_numbered("", ACTIVATIONS),
     }
     structs = {"header": HEADER, "workspace": WORKSPACE, "dense": DENSE, "plan": PLAN}
     lines = [f"#define EDGEBERT_{name} {value}" for name, value in constants.items()]
