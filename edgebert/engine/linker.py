@@ -18,7 +18,6 @@ __all__ = ["TRIPLES", "archive", "find_compiler", "link_shared", "require_compil
 TRIPLES = {"linux-x86_64": "x86_64-linux-gnu", "linux-aarch64": "aarch64-linux-gnu"}
 """Platforms that shared libraries are made for -> what their C compilers are called by."""
 
-
 _LAST_WORDS = 3
 """Lines of a compiler's complaint that are passed on."""
 _ZIGLANG = [sys.executable, "-m", "ziglang"]

@@ -14,13 +14,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from llvmlite import ir
-from numba.core import cgutils
 
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import broadcast_value, pointer
 from edgebert.kernels.simd.vector import I32
 
-__all__ = ["I8", "Dot", "broadcast_steps", "intrinsic_call", "step_by_step"]
+__all__ = ["I8", "Dot", "broadcast_steps", "step_by_step"]
 
 I8 = ir.IntType(8)
 
@@ -61,14 +60,6 @@ class Dot(NamedTuple):
     parts: int = 1
     steps: int = 1
     turn: int = 0
-
-
-def intrinsic_call(builder, name, result, *operands):
-    """Emit a call of one of LLVM's intrinsics."""
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(result, [operand.type for operand in operands]), name
-    )
-    return builder.call(function, operands)
 
 
 def step_by_step(lanes, dot):

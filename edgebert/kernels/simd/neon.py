@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from edgebert.kernels.simd.dot import I8, Dot, intrinsic_call
-from edgebert.kernels.simd.ops import pointer
+from edgebert.kernels.simd.dot import I8, Dot
+from edgebert.kernels.simd.ops import intrinsic_call, pointer
 from edgebert.kernels.simd.vector import I32
 
 __all__ = ["LOWERINGS"]
@@ -18,7 +18,6 @@ __all__ = ["LOWERINGS"]
 _STEPS = 4
 _QUAD = ir.VectorType(I32, 4)
 _BYTES = ir.VectorType(I8, 16)
-_HALF_BYTES = ir.VectorType(I8, 8)
 _WORDS = ir.VectorType(ir.IntType(16), 8)
 
 

@@ -39,15 +39,17 @@ def broadcast_value(builder, scalar, lanes=LANES):
     )
 
 
+def intrinsic_call(builder, name, result, *operands):
+    """Emit a call of one of LLVM's intrinsics."""
+    kind = ir.FunctionType(result, [operand.type for operand in operands])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
+
+
 def multiply_add(builder, a, b, c):
     """Emit a * b + c with one rounding where the family has that instruction, with two elsewhere."""
     if not current().has_fma:
         return builder.fadd(builder.fmul(a, b), c)
-    lanes = a.type.count
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(a.type, [a.type] * 3), f"llvm.fma.v{lanes}f32"
-    )
-    return builder.call(function, [a, b, c])
+    return intrinsic_call(builder, f"llvm.fma.v{a.type.count}f32", a.type, a, b, c)
 
 
 def _operation(result, *arguments):
@@ -268,8 +270,7 @@ def lower_seven_bits(builder, a):
 @_operation(types.float32, types.float32)
 def square_root(builder, a):
     """Return the square root of a float32, correctly rounded."""
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(F32, [F32]), "llvm.sqrt.f32")
-    return builder.call(function, [a])
+    return intrinsic_call(builder, "llvm.sqrt.f32", F32, a)
 
 
 # Reductions: always halves onto halves (lane i with i + 8, then i + 4, i + 2, i + 1)
@@ -363,8 +364,7 @@ def load_tile_shapes(builder):
 
 def tile_call(builder, instruction, *operands):
     """Emit an instruction on tile registers; these are named by their number, an i8."""
-    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{instruction}"), operands)
+    intrinsic_call(builder, f"llvm.x86.{instruction}", ir.VoidType(), *operands)
 
 
 # Threads
@@ -386,16 +386,10 @@ def atomic_load(builder, address):
 def pause(builder):
     """Tell the processor that this is a spin loop."""
     if current().machine == "x86_64":
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"
-        )
-        builder.call(function, [])
+        intrinsic_call(builder, "llvm.x86.sse2.pause", ir.VoidType())
     elif current().machine == "aarch64":
         # `yield` does nothing on most of them; a barrier for instructions takes about as long as a pause of x86.
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [I32]), "llvm.aarch64.isb"
-        )
-        builder.call(function, [I32(15)])
+        intrinsic_call(builder, "llvm.aarch64.isb", ir.VoidType(), I32(15))
 
 
 @_operation(types.void, types.int64)

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from edgebert.kernels.simd import neon, portable, x86
 from edgebert.kernels.simd.dot import Dot, broadcast_steps
 from edgebert.kernels.simd.families import LANES, MATRIX, current
-from edgebert.kernels.simd.ops import I8, I64, broadcast_value, multiply_add, pointer, tile_call
+from edgebert.kernels.simd.ops import I8, I64, broadcast_value, intrinsic_call, multiply_add, pointer, tile_call
 from edgebert.kernels.simd.vector import F32, I32
 
 __all__ = ["PANEL_BYTES", "dot_tile", "fma_tile", "linear_tile"]
@@ -55,10 +55,9 @@ def _at(builder, address, stride, count, offset=0):
 
 def _prefetch(builder, address):
     """Ask for a cache line; an address that is not mapped does no harm."""
-    signature = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
-    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
     read, all_levels, data = I32(0), I32(3), I32(1)
-    builder.call(function, [builder.inttoptr(address, I8.as_pointer()), read, all_levels, data])
+    line = builder.inttoptr(address, I8.as_pointer())
+    intrinsic_call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, all_levels, data)
 
 
 def _emit(module, name, rows, panels, element, depth, dot, finish, extra):
