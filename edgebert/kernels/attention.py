@@ -10,7 +10,7 @@ from edgebert.kernels.activation import exp2
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import PANELS, ROWS
 from edgebert.kernels.plan import DEPTH
-from edgebert.kernels.quantize_rows import ROUND
+from edgebert.kernels.polynomials import ROUND
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (

@@ -4,7 +4,7 @@ import numpy as np
 
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.plan import INT4_GROUP
-from edgebert.kernels.quantize_rows import ROUND
+from edgebert.kernels.polynomials import ROUND
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import broadcast, fma, load, load_i8, load_scalar, store, to_float
 

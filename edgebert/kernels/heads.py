@@ -5,7 +5,8 @@ import numpy as np
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import TILE_BYTES, linear_at, matmul_block
 from edgebert.kernels.plan import GROUP_LARGEST
-from edgebert.kernels.quantize_rows import ROUND, ROUND_BITS, SMALLEST
+from edgebert.kernels.polynomials import ROUND, ROUND_BITS
+from edgebert.kernels.quantize_rows import SMALLEST
 from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (

@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.polynomials import ROUND, ROUND_BITS
 from edgebert.kernels.simd.families import current
 from edgebert.kernels.simd.ops import (
     bits,
@@ -22,9 +23,6 @@ f32 = np.float32
 LEVELS = f32(255.0)
 SMALLEST = f32(1e-30)
 """A row whose range is below this is all zero."""
-ROUND = f32(12582912.0)
-"""1.5 * 2**23: adding it leaves no bits for a fraction, so it rounds half to even."""
-ROUND_BITS = 0x4B400000
 SHIFT = 128 if current().signed else 0
 """What is taken off levels and zero points, for families that multiply activations as int8."""
 
