@@ -18,6 +18,7 @@ from edgebert.batch import pack
 from edgebert.description import Description
 from edgebert.engine import processor
 from edgebert.engine.backend import ReferenceBackend, open_backend
+from edgebert.engine.devices import CPU, choose_device, cuda_driver
 from edgebert.engine.kernel_file import cache_folder, can_compile, find_kernels, this_platform
 from edgebert.engine.linker import find_compiler
 from edgebert.engine.threads import default_threads, explain_threads
@@ -124,6 +125,24 @@ def _threads(name: str) -> Finding:
     return Finding(name, NOTE if advice else GOOD, f"{threads}, {why}", advice)
 
 
+def _device(name: str) -> Finding:
+    asked = os.environ.get("EDGEBERT_DEVICE", "").strip() or CPU
+    device, missing = choose_device()
+    if missing:
+        return Finding(name, NOTE, f"{device}, though EDGEBERT_DEVICE is {asked}: {missing}")
+    if device == CPU:
+        return Finding(name, GOOD, "cpu; --device cuda, or EDGEBERT_DEVICE=cuda or auto, for an NVIDIA GPU")
+    from edgebert.cuda.device import Device
+
+    gpu = Device(cuda_driver())
+    try:
+        major, minor = gpu.capability
+        free = gpu.free_memory() / 1e9
+        return Finding(name, GOOD, f"{gpu.name}, compute capability {major}.{minor}, {free:.1f} GB free")
+    finally:
+        gpu.close()
+
+
 def _cache(name: str) -> Finding:
     try:
         folder = cache_folder()
@@ -157,12 +176,12 @@ def _memory(name: str) -> Finding:
 def _self_test(name: str) -> Finding:
     description = Description(DEFAULT_MODEL)
     config, threads = description.config, default_threads()
-    backend = open_backend(config, description.tensors, threads, token_budget(config))
+    backend = open_backend(config, description.tensors, threads, token_budget(config), choose_device()[0])
     model = Model(description, backend)
     (answer,) = model.classify([_TEXT])
     ids = TextTokenizer(description.tokenizer, description.max_length).single(_TEXT).ids
     batch = pack([ids])
-    got, expected = backend.encode(batch), ReferenceBackend(config, description.tensors).encode(batch)
+    got, expected = backend.encode(batch), ReferenceBackend(config, description.tensors, len(ids)).encode(batch)
     norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     cosine = float((np.sum(got * expected, axis=1) / norms).min())
     begin, count = time.perf_counter(), 0
@@ -186,6 +205,7 @@ _LOOKS: dict[str, Callable[[str], Finding]] = {
     "family": _family,
     "kernels": _kernels,
     "threads": _threads,
+    "device": _device,
     "cache": _cache,
     "memory": _memory,
     "self-test": _self_test,

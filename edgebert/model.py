@@ -12,6 +12,7 @@ import numpy as np
 from edgebert.batch import Ids
 from edgebert.description import Described, Description
 from edgebert.engine.backend import Backend, open_backend
+from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.pooling import Embedding
@@ -28,7 +29,10 @@ DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
 
 
 def load(
-    path: str | os.PathLike[str] | None = None, threads: int | None = None, max_memory: str | int | None = None
+    path: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    max_memory: str | int | None = None,
+    device: str | None = None,
 ) -> Model:
     """Load a model.
 
@@ -43,6 +47,9 @@ def load(
         ``EDGEBERT_MAX_MEMORY``, else no limit. What the process has already counts. Fewer tokens are then computed at a
         time, with the same results. What the caller gives and gets (very long texts, many vectors) is not bounded by
         that: where it takes the process over the limit, there is one `MemoryWarning`.
+    device : str, optional
+        ``"cpu"``; ``"cuda"``, an NVIDIA GPU (needs ``edgebert[cuda]``); ``"auto"``, a GPU where one can be used. By
+        default ``EDGEBERT_DEVICE``, else the processor.
 
     Raises
     ------
@@ -52,9 +59,10 @@ def load(
         When a setting of the environment cannot be used, or when `max_memory` is too little, with what would do.
     """
     limit = memory_limit(max_memory)
+    chosen, _ = choose_device(device)
     description = Description(DEFAULT_MODEL if path is None else path)
     config = description.config
-    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
+    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
     model = Model(description, backend)
     if limit is not None:
         model._runner.limit_memory(limit)
@@ -83,6 +91,8 @@ class Model(TextTasks, TokenTasks):
     dimensions : int
         Width of a text's vector.
     threads : int
+    device : str
+        ``"cpu"`` or ``"cuda"``.
     """
 
     def __init__(self, description: Described, backend: Backend) -> None:
@@ -91,7 +101,7 @@ class Model(TextTasks, TokenTasks):
         self.hidden_size = description.config.hidden_size
         self.dimensions: int = description.dense[-1][0] if description.dense else self.hidden_size
         self._runner = Runner(description, backend)
-        self.threads = backend.threads
+        self.threads, self.device = backend.threads, backend.device
         self._heads = {
             name: HEADS[name](description.tensors, description.config, backend) for name in description.heads
         }

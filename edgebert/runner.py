@@ -12,6 +12,7 @@ from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
 from edgebert.description import Described
 from edgebert.engine.backend import Backend
+from edgebert.engine.devices import CPU
 from edgebert.errors import InputError, SettingError
 from edgebert.memory import MemoryLimit
 from edgebert.tokens import Content, TextTokenizer, Window
@@ -74,13 +75,12 @@ class Runner:
     ----------
     description : Described
     backend : Backend
-        For batches of `token_budget` tokens.
     """
 
     def __init__(self, description: Described, backend: Backend) -> None:
         self.config, self.backend = description.config, backend
         self.tokenizer = TextTokenizer(description.tokenizer, description.max_length, self.config.type_vocab_size)
-        self._budget = token_budget(self.config)
+        self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
 
     def limit_memory(self, limit: int) -> None:
@@ -91,7 +91,8 @@ class Runner:
         SettingError
         """
         if self.backend.memory is None:
-            raise SettingError(f"max_memory is not kept with EDGEBERT_FAMILY={self.backend.family}; unset one of both")
+            where = f"EDGEBERT_FAMILY={self.backend.family}" if self.backend.device == CPU else "device cuda"
+            raise SettingError(f"max_memory is not kept with {where}; leave one of both out")
         self._memory = MemoryLimit(limit, *self.backend.memory)
         # The workspace is reserved whole: pages of it that no batch reaches are never taken.
         self._budget = self._memory.token_budget(self.tokenizer.max_length, self._budget)

@@ -112,11 +112,15 @@ def cli(context: click.Context, version: bool) -> None:
     """
     if version:
         import edgebert
+        from edgebert.engine.devices import CUDA, choose_device
 
         machine = edgebert.describe_machine()
         threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
         engine = f"({machine['family']}, {threads}) on {machine['processor']}"
-        print_text(f"edgebert {edgebert.__version__} {engine}\n")
+        device, missing = choose_device()
+        gpu = " and an NVIDIA GPU" if device == CUDA else ""
+        fallback = f"; on the processor alone: {missing}" if missing else ""
+        print_text(f"edgebert {edgebert.__version__} {engine}{gpu}{fallback}\n")
         context.exit()
 
 

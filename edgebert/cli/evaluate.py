@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.options import threads_option
+from edgebert.cli.options import device_option, threads_option
 from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import figure_lines
 from edgebert.cli.terminal import escape
@@ -40,6 +40,7 @@ _MOST_SHOWN = 10
 @click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs edgebert[plot]).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @threads_option
+@device_option
 def evaluate(
     model: str,
     against: str,
@@ -49,6 +50,7 @@ def evaluate(
     plot: str | None,
     as_json: bool,
     threads: int | None,
+    device: str | None,
 ) -> None:
     """Compare an .edgebert file with the trained model that it was made from.
 
@@ -65,7 +67,9 @@ def evaluate(
         raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
     with show_progress(total=None, visible=True) as advance:
-        comparison = compare_files(model, against, given, threads=threads, on_progress=lambda done, _: advance(0, done))
+        comparison = compare_files(
+            model, against, given, threads=threads, device=device, on_progress=lambda done, _: advance(0, done)
+        )
     facts: dict[str, Any] = comparison.figures
     if right is not None:
         facts |= _quality(comparison, right)

@@ -76,7 +76,9 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         open_texts(options.file, options.texts, options.errors) as source,
         open_destination(options.output) as destination,
     ):
-        model = edgebert.load(options.model, threads=options.threads, max_memory=options.max_memory)
+        model = edgebert.load(
+            options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
+        )
         # Asked about nothing, it refuses what it could not do: before a long file is read, or a pipe waited for.
         nothing: dict[int, Extent] = {}
         task.ask(model, [], nothing.__setitem__)

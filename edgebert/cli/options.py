@@ -17,6 +17,7 @@ __all__ = [
     "Count",
     "LineOptions",
     "check_apart",
+    "device_option",
     "line_options",
     "output_option",
     "split_list",
@@ -40,6 +41,7 @@ class LineOptions:
     model : str or None
     threads : int or None
     max_memory : str or None
+    device : str or None
     errors : str
     output : str or None
     format : str or None
@@ -52,6 +54,7 @@ class LineOptions:
     model: str | None
     threads: int | None
     max_memory: str | None
+    device: str | None
     errors: str
     output: str | None
     format: str | None = None
@@ -95,6 +98,11 @@ threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
     help="Threads to compute with.  [default: EDGEBERT_NUM_THREADS, else the cores this process may use]",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    help="Where to compute: auto is an NVIDIA GPU if one can be used.  [default: EDGEBERT_DEVICE, else cpu]",
 )
 target_option = click.option(
     "--target",
@@ -151,7 +159,7 @@ def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -
     """
     added: list[Callable[[_Command], _Command]] = [
         *(_file, _text(several=several), _model, _errors),
-        *(threads_option, _max_memory),
+        *(threads_option, _max_memory, device_option),
     ]
     if layouts:
         added += [_format, output_option("Write to this file, whole or not at all.")]

@@ -1,4 +1,4 @@
-"""The two ways to compute: compiled kernels, and the NumPy reference where nothing is to be compiled."""
+"""The ways to compute: compiled kernels, on the processor or a GPU, and the NumPy reference."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
+from edgebert.engine.devices import CPU, CUDA, cuda_driver
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
+from edgebert.errors import SettingError
 
 __all__ = ["Backend", "Linear", "open_backend"]
 
@@ -23,8 +25,11 @@ Linear = Callable[[np.ndarray], np.ndarray]
 class Backend(Protocol):
     """What a model needs of the engine."""
 
+    device: str
     family: str
     threads: int
+    token_budget: int
+    """Most tokens of a batch."""
     memory: tuple[int, int] | None
     """What a forward pass takes for each token, and besides [bytes]; None where that is not known."""
 
@@ -38,22 +43,14 @@ class Backend(Protocol):
         """Return a linear layer of a head, whose first N outputs are wanted; row by row alike."""
 
 
-class CompiledBackend:
-    """The kernels of one instruction family on a team of threads."""
+CUDA_TOKENS = 16_384
+"""Most tokens of a batch on a GPU, where it takes that many to keep all of it at work."""
 
-    def __init__(
-        self,
-        config: BertConfig,
-        tensors: Mapping[str, np.ndarray],
-        library: KernelLibrary,
-        threads: int,
-        token_budget: int,
-    ) -> None:
-        self.family, self.threads = library.family, threads
-        self._library = library
-        encoder = Encoder(config, tensors, library, threads, token_budget)
-        self.encode = encoder.encode
-        self.memory: tuple[int, int] | None = encoder.memory
+
+class _CompiledHeads:
+    """What heads need, on the processor's kernels."""
+
+    _library: KernelLibrary
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply in float32, along K in order."""
@@ -67,15 +64,57 @@ class CompiledBackend:
         return CompiledLinear(tensors, name, N, self._library)
 
 
+class CompiledBackend(_CompiledHeads):
+    """The kernels of one instruction family on a team of threads."""
+
+    device = CPU
+
+    def __init__(
+        self,
+        config: BertConfig,
+        tensors: Mapping[str, np.ndarray],
+        library: KernelLibrary,
+        threads: int,
+        token_budget: int,
+    ) -> None:
+        self.family, self.threads, self.token_budget = library.family, threads, token_budget
+        self._library = library
+        encoder = Encoder(config, tensors, library, threads, token_budget)
+        self.encode = encoder.encode
+        self.memory: tuple[int, int] | None = encoder.memory
+
+
+class CudaBackend(_CompiledHeads):
+    """The encoder on a GPU, the heads on the processor."""
+
+    device = CUDA
+    memory: tuple[int, int] | None = None
+
+    def __init__(
+        self,
+        config: BertConfig,
+        tensors: Mapping[str, np.ndarray],
+        library: KernelLibrary,
+        threads: int,
+        token_budget: int,
+    ) -> None:
+        from edgebert.cuda.encoder import CudaEncoder
+
+        self.family, self.threads, self.token_budget = library.family, threads, token_budget
+        self._library = library
+        self.encode = CudaEncoder(config, tensors, token_budget, cuda_driver()).encode
+
+
 class ReferenceBackend:
     """The NumPy oracle: slow, for machines and moments without a compiler."""
 
-    family, threads = REFERENCE, 1
+    device, family, threads = CPU, REFERENCE, 1
     memory: tuple[int, int] | None = None
 
-    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray], token_budget: int) -> None:
         from edgebert.kernels import reference
 
+        self.token_budget = token_budget
         self._config, self._tensors, self._reference = config, tensors, reference
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
@@ -91,9 +130,27 @@ class ReferenceBackend:
         return lambda x: self._reference.linear(tensors, x, name)[:, :N]
 
 
-def open_backend(config: BertConfig, tensors: Mapping[str, np.ndarray], threads: int, token_budget: int) -> Backend:
-    """Make the backend for this machine and environment (`processor.choose_family`)."""
+def open_backend(
+    config: BertConfig, tensors: Mapping[str, np.ndarray], threads: int, token_budget: int, device: str = CPU
+) -> Backend:
+    """Make the backend for this machine and environment (`processor.choose_family`).
+
+    Parameters
+    ----------
+    config : BertConfig
+    tensors : mapping of str to ndarray
+        As in an .edgebert file.
+    threads : int
+    token_budget : int
+        Most tokens of a batch; a GPU has a larger one.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    """
     family = choose_family()
     if family == REFERENCE:
-        return ReferenceBackend(config, tensors)
+        if device == CUDA:
+            raise SettingError("EDGEBERT_FAMILY=reference computes in NumPy, not on device cuda; leave one of them out")
+        return ReferenceBackend(config, tensors, token_budget)
+    if device == CUDA:
+        return CudaBackend(config, tensors, load_library(family), threads, max(token_budget, CUDA_TOKENS))
     return CompiledBackend(config, tensors, load_library(family), threads, token_budget)

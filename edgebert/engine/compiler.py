@@ -14,11 +14,9 @@ from edgebert.engine.kernel_file import KernelFile, cached_path, can_compile, th
 from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
 from edgebert.errors import EdgebertError, OutputError
 
-__all__ = ["compile_and_keep", "compile_kernels", "compile_object"]
+__all__ = ["Notice", "compile_and_keep", "compile_kernels", "compile_object", "run_compiler"]
 
-_COMPILE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from edgebert.kernels.compile import main; main()"
-)
+_COMPILE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from {} import main; main()"
 
 
 def compile_kernels(family: str) -> KernelFile:
@@ -82,18 +80,40 @@ def compile_object(family: str, platform: str | None = None, *, once: bool = Fal
             " pip install 'edgebert[jit]'; or on a computer that has it: edgebert compile --target"
             f" {family} -o kernels.so, and set EDGEBERT_KERNELS to that file"
         )
-    notice = _Notice(f"edgebert: compiling its kernels for {family}{', once on this machine' if once else ''}")
+    notice = Notice(f"edgebert: compiling its kernels for {family}{', once on this machine' if once else ''}")
     return _compile(family, None if platform in (None, this_platform()) else TRIPLES[platform], notice)
 
 
-def _compile(family: str, triple: str | None, notice: _Notice) -> bytes:
+def _compile(family: str, triple: str | None, notice: Notice) -> bytes:
     """Return an object file."""
+    try:
+        return run_compiler("edgebert.kernels.compile", [family, *(["--triple", triple] if triple else [])], notice)
+    except EdgebertError as error:
+        raise EdgebertError(
+            f"the kernels for {family} could not be compiled: {error};"
+            " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
+        ) from error
+
+
+def run_compiler(module: str, arguments: list[str], notice: Notice) -> bytes:
+    """Run the ``main`` of a module in a process of its own, and return what it writes.
+
+    Parameters
+    ----------
+    module : str
+        Its ``main`` writes 'done total' lines to stderr, and the result to stdout.
+    arguments : list of str
+    notice : Notice
+
+    Raises
+    ------
+    EdgebertError
+        When it fails, with the last line that it wrote to stderr.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     start = time.perf_counter()
-    command = [sys.executable, "-c", _COMPILE, json.dumps(sys.path), family]
-    if triple:
-        command += ["--triple", triple]
+    command = [sys.executable, "-c", _COMPILE.format(module), json.dumps(sys.path), *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     with (
         subprocess.Popen(
@@ -117,10 +137,7 @@ def _compile(family: str, triple: str | None, notice: _Notice) -> bytes:
             raise
     if process.returncode != 0:
         reason = complaint[-1] if complaint else f"the compiler exited with {process.returncode}"
-        raise EdgebertError(
-            f"the kernels for {family} could not be compiled: {reason};"
-            " EDGEBERT_FAMILY=portable or EDGEBERT_FAMILY=reference may still run"
-        )
+        raise EdgebertError(reason)
     notice.done(time.perf_counter() - start)
     return code
 
@@ -133,13 +150,18 @@ def _tell(text: str) -> None:
             sys.stderr.flush()
 
 
-class _Notice:
+class Notice:
     """A line on stderr that says what takes so long."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         _tell(text + (" ..." if self._terminal else "\n"))
+
+    @staticmethod
+    def tell(text: str) -> None:
+        """Write to stderr, where there is one."""
+        _tell(text)
 
     def follow(self, lines: Iterable[str]) -> Iterator[str]:
         """Show 'done total' lines as a percentage, and pass the others on."""

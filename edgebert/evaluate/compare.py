@@ -16,6 +16,7 @@ from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.description import Description
 from edgebert.engine.backend import Backend, open_backend
+from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import Float32Backend
@@ -145,6 +146,7 @@ def evaluate(
     texts: Sequence[str],
     *,
     threads: int | None = None,
+    device: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Comparison:
     """Compare an .edgebert file with the trained model that it was made from, on texts.
@@ -156,7 +158,7 @@ def evaluate(
     against : path or str
         What `edgebert.convert` takes as its source.
     texts : sequence of str
-    threads : int, optional
+    threads, device
         As for `edgebert.load`.
     on_progress : callable, optional
         Called with (texts done, texts in all).
@@ -181,7 +183,8 @@ def evaluate(
             f"{description.path} was not made from the weights of {checkpoint.name}: it keeps the hash of others; name"
             " its source"
         )
-    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config))
+    chosen, _ = choose_device(device)
+    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
     return compare(checkpoint, Side(backend, description.tensors), texts, on_progress)
 
 

@@ -132,7 +132,7 @@ def attend(
 class Float32Backend:
     """A checkpoint that computes, in the place of the engine (`edgebert.engine.backend.Backend`)."""
 
-    family, threads = "float32", 1
+    device, family, threads, token_budget = "cpu", "float32", 1, 1024
     memory: tuple[int, int] | None = None
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:

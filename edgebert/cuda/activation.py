@@ -1,0 +1,50 @@
+"""exp2 and GELU, with the polynomials and the roundings of `edgebert.kernels.activation`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebert.cuda.ops import as_float, as_int, device, fma
+from edgebert.kernels.polynomials import END, ERF, EXP2, LOWEST, ROUND, TANH
+
+f32 = np.float32
+
+E1, E2, E3, E4 = EXP2
+HALF = f32(0.5)
+ONE = f32(1.0)
+
+
+@device
+def exp2(x):
+    """2**x for x at most 127; 2**-126 below that. Twin: `edgebert.kernels.activation.exp2`."""
+    x = max(x, LOWEST)
+    shifted = x + ROUND
+    r = x - (shifted - ROUND)
+    p = fma(E4, r, E3)
+    p = fma(p, r, E2)
+    p = fma(p, r, E1)
+    p = fma(p, r, ONE)
+    # The low bits of `shifted` are the rounded exponent; the addition happens in p's exponent field.
+    return as_float(as_int(p) + (as_int(shifted) << 23))
+
+
+def gelu_function(form):
+    """Make GELU, x times Phi(x) (arXiv 1606.08415), ``"erf"`` or ``"tanh"``. Twin: `reference.gelu`."""
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = ERF if form == "erf" else TANH
+
+    @device
+    def gelu(x):
+        x = max(x, -END)
+        a = min(x, END)
+        t = a * a
+        p = fma(c8, t, c7)
+        p = fma(p, t, c6)
+        p = fma(p, t, c5)
+        p = fma(p, t, c4)
+        p = fma(p, t, c3)
+        p = fma(p, t, c2)
+        p = fma(p, t, c1)
+        p = fma(p, t, c0)
+        return x * fma(p, a, HALF)
+
+    return gelu

@@ -1,0 +1,61 @@
+"""The compiled kernels of a model for the GPU at hand: found in the cache, or compiled now and kept there."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from importlib.metadata import version
+from pathlib import Path
+
+from edgebert.cuda.shape import Shape
+from edgebert.destination import open_destination
+from edgebert.engine.compiler import Notice, run_compiler
+from edgebert.engine.kernel_file import cache_folder
+from edgebert.errors import EdgebertError, OutputError
+
+__all__ = ["load_program"]
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+def load_program(shape: Shape, capability: tuple[int, int]) -> bytes:
+    """Return the machine code of a model's kernels for a compute capability.
+
+    Raises
+    ------
+    EdgebertError
+        When they cannot be compiled.
+    """
+    asked = json.dumps({"capability": capability, "shape": shape})
+    path = _cached_path(asked)
+    if path is not None and path.is_file():
+        return path.read_bytes()
+    notice = Notice("edgebert: compiling its kernels for this GPU and model, once on this machine")
+    try:
+        code = run_compiler("edgebert.cuda.compile", [asked], notice)
+    except EdgebertError as error:
+        raise EdgebertError(
+            f"the kernels for a GPU of compute capability {capability[0]}.{capability[1]} could not be compiled:"
+            f" {error}; where CUDA 13 does not know the GPU any more, pip install 'numba-cuda[cu12]'; device='cpu'"
+            " computes on the processor"
+        ) from error
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open_destination(str(path)) as file:
+                file.write(code)
+        except (OSError, OutputError) as error:
+            notice.tell(f"edgebert: the kernels could not be kept, and every process will compile them: {error}\n")
+    return code
+
+
+def _cached_path(asked: str) -> Path | None:
+    """Return where a program is kept, with a hash of what decides it; None where there is no home folder."""
+    sources = sorted((_PACKAGE / "cuda").glob("*.py")) + sorted((_PACKAGE / "kernels").glob("p*.py"))
+    checksum = zlib.crc32(f"{asked} {version('numba-cuda')}".encode())
+    for source in sources:
+        checksum = zlib.crc32(source.read_bytes(), checksum)
+    try:
+        return cache_folder() / "kernels" / f"cuda-{checksum:08x}.cubin"
+    except RuntimeError:
+        return None

@@ -1,0 +1,218 @@
+"""Kernels that go row by row, a warp for each: embedding, addition, layer normalisation, quantization.
+
+A warp holds a row in registers: lane l has values 64 j + 2 l and 64 j + 2 l + 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebert.cuda.layout import HEADER, POSITIONS, TOKEN_TYPES, TOKENS
+from edgebert.cuda.ops import cuda, device, fma, load2, round_to_int, shuffle_xor, square_root
+from edgebert.cuda.shape import ROW_WARPS as WARPS
+from edgebert.kernels.plan import INT4_GROUP
+
+f32 = np.float32
+
+LEVELS = f32(255.0)
+SMALLEST = f32(1e-30)
+"""A row whose range is below this is all zero."""
+STEP = 64
+HALF = INT4_GROUP // 2
+
+
+@device
+def sum_of_lanes(value):
+    """Add up the values of a warp's lanes."""
+    for mask in (16, 8, 4, 2, 1):
+        value = value + shuffle_xor(value, mask)
+    return value
+
+
+@device
+def quantize(low, high):
+    """Return the scale of a range with 0 in it, its inverse and the zero point (`edgebert.quantize.law`)."""
+    extent = high - low
+    if not extent >= SMALLEST:
+        low = f32(0.0)
+        extent = LEVELS
+    inverse = LEVELS / extent
+    # Zero lies on a level: it is rounded first, and the values are rounded on top of it.
+    return extent / LEVELS, inverse, round_to_int(-low * inverse)
+
+
+@device
+def level(value, inverse, zero):
+    """Return the level of a value, a whole number from 0 to 255."""
+    # Both ends of the range may round up by half a level, to 256 levels in all.
+    return min(round_to_int(value * inverse) + zero, np.int32(255))
+
+
+def row_kernels(stride):
+    """Make the device functions for rows of `stride` values, a multiple of 64.
+
+    Returns
+    -------
+    quantize_row, layer_norm : device functions
+    """
+    steps = stride // STEP
+
+    @device
+    def quantize_row(values, group, groups, q, ranges, row, lane):
+        """Quantize a row that the warp holds, each group of its values on its own.
+
+        `values` float32 [stride / 32] of each lane; `q` pairs of uint8 [rows, stride / 2], `ranges` float32
+        [rows, groups, 2] get the levels, and scale and zero point. Twin: `reference.quantize_rows`.
+        """
+        for g in range(groups):
+            first, last = g * group, (g + 1) * group
+            low = high = f32(0.0)
+            for j in range(steps):
+                if first <= j * STEP and j * STEP < last:
+                    for i in range(2):
+                        low = min(low, values[2 * j + i])
+                        high = max(high, values[2 * j + i])
+            for mask in (16, 8, 4, 2, 1):
+                low = min(low, shuffle_xor(low, mask))
+                high = max(high, shuffle_xor(high, mask))
+            scale, inverse, zero = quantize(low, high)
+            if lane == 0:
+                ranges[(row * groups + g) * 2] = scale
+                ranges[(row * groups + g) * 2 + 1] = f32(zero)
+            for j in range(steps):
+                if first <= j * STEP and j * STEP < last:
+                    pair = level(values[2 * j], inverse, zero) | level(values[2 * j + 1], inverse, zero) << 8
+                    q[row * (stride // 2) + j * (STEP // 2) + lane] = pair
+
+    @device
+    def layer_norm(values, size, weight, bias, eps, lane):
+        """Normalise a row that the warp holds in place (arXiv 1607.06450, equation 4).
+
+        `size` is the true size of the row, behind which values, weight and bias are zero, and values stay so. Twin:
+        `reference.layer_norm`.
+        """
+        total = f32(0.0)
+        for k in range(2 * steps):
+            total = total + values[k]
+        mean = sum_of_lanes(total) / f32(size)
+        squares = f32(0.0)
+        for j in range(steps):
+            for i in range(2):
+                difference = values[2 * j + i] - mean
+                if j * STEP + 2 * lane + i >= size:
+                    difference = f32(0.0)
+                squares = fma(difference, difference, squares)
+        inverse = f32(1.0) / square_root(sum_of_lanes(squares) / f32(size) + eps)
+        for j in range(steps):
+            at = j * STEP + 2 * lane
+            w0, w1 = load2(weight, at)
+            b0, b1 = load2(bias, at)
+            values[2 * j] = fma((values[2 * j] - mean) * inverse, w0, b0)
+            values[2 * j + 1] = fma((values[2 * j + 1] - mean) * inverse, w1, b1)
+
+    return quantize_row, layer_norm
+
+
+def embed_kernel(stride, *, int4):
+    """Make the kernel of the embeddings (arXiv 1810.04805, figure 2), for rows of `stride` values.
+
+    `int4` says whether word embeddings take four bits a value.
+    """
+    quantize_row, layer_norm = row_kernels(stride)
+    steps, count = stride // STEP, stride // 32
+
+    @device
+    def word_value(byte, upper):
+        """Return a value in four bits: the upper half of a signed byte, or the lower half less 8."""
+        whole = np.int32(byte)
+        return f32(whole >> 4) if upper else f32((whole & 15) - 8)
+
+    def embed(
+        batch, words, word_scale, positions, token_types, size, weight, bias, eps, hidden, group, groups, q, ranges
+    ):
+        """Sum the three embeddings of every token, normalise, and quantize for the linear layer that follows.
+
+        `batch` int32 as `edgebert.cuda.layout` says; `words` int8 [vocab, stride], or two values a byte; `word_scale`
+        float32 [vocab], or [vocab, stride / 64]; `positions`, `token_types` float32 [..., stride]; `hidden` float32
+        [rows, stride]. Twins: `reference.embed`, `norm`, `quantize_rows`.
+        """
+        values = cuda.local.array(count, np.float32)
+        lane = cuda.threadIdx.x & 31
+        tokens = batch[TOKENS]
+        first = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
+        for row in range(first, tokens, cuda.gridDim.x * WARPS):
+            word = np.int64(batch[HEADER + row])
+            position = np.int64(batch[HEADER + POSITIONS * tokens + row])
+            token_type = np.int64(batch[HEADER + TOKEN_TYPES * tokens + row])
+            for j in range(steps):
+                at = j * STEP + 2 * lane
+                p0, p1 = load2(positions, position * stride + at)
+                t0, t1 = load2(token_types, token_type * stride + at)
+                if int4:
+                    unit = word_scale[word * steps + j]
+                    byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
+                    upper = 2 * lane < HALF
+                    values[2 * j] = word_value(words[byte], upper) * unit + (p0 + t0)
+                    values[2 * j + 1] = word_value(words[byte + 1], upper) * unit + (p1 + t1)
+                else:
+                    unit = word_scale[word]
+                    values[2 * j] = fma(f32(words[word * stride + at]), unit, p0 + t0)
+                    values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, p1 + t1)
+            layer_norm(values, size, weight, bias, eps, lane)
+            for j in range(steps):
+                at = row * stride + j * STEP + 2 * lane
+                hidden[at] = values[2 * j]
+                hidden[at + 1] = values[2 * j + 1]
+            quantize_row(values, group, groups, q, ranges, row, lane)
+
+    return embed
+
+
+def add_and_norm_kernel(stride):
+    """Make the kernel that adds to the residual stream and normalises it, for rows of `stride` values."""
+    quantize_row, layer_norm = row_kernels(stride)
+    steps, count = stride // STEP, stride // 32
+
+    def add_and_norm(batch, hidden, smoothing, narrow, size, weight, bias, eps, group, groups, q, ranges):
+        """Undo the smoothing of `hidden`, add `narrow`, normalise, and quantize for the linear layer that follows.
+
+        `hidden`, `narrow` float32 [rows, stride]; `smoothing`, `weight`, `bias` float32 [stride]. Overwrites `hidden`.
+        Twins: `reference.norm`, `quantize_rows`.
+        """
+        values = cuda.local.array(count, np.float32)
+        lane = cuda.threadIdx.x & 31
+        first = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
+        for row in range(first, batch[TOKENS], cuda.gridDim.x * WARPS):
+            for j in range(steps):
+                at = j * STEP + 2 * lane
+                x0, x1 = load2(hidden, row * stride + at)
+                y0, y1 = load2(narrow, row * stride + at)
+                s0, s1 = load2(smoothing, at)
+                values[2 * j] = fma(x0, s0, y0)
+                values[2 * j + 1] = fma(x1, s1, y1)
+            layer_norm(values, size, weight, bias, eps, lane)
+            for j in range(steps):
+                at = row * stride + j * STEP + 2 * lane
+                hidden[at] = values[2 * j]
+                hidden[at + 1] = values[2 * j + 1]
+            quantize_row(values, group, groups, q, ranges, row, lane)
+
+    return add_and_norm
+
+
+def quantize_rows_kernel(stride):
+    """Make the kernel that quantizes rows of `stride` float32 for a linear layer."""
+    quantize_row, _ = row_kernels(stride)
+    steps, count = stride // STEP, stride // 32
+
+    def quantize_rows(batch, x, group, groups, q, ranges):
+        """Quantize `x` float32 [rows, stride]. Twin: `reference.quantize_rows`."""
+        values = cuda.local.array(count, np.float32)
+        lane = cuda.threadIdx.x & 31
+        first = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
+        for row in range(first, batch[TOKENS], cuda.gridDim.x * WARPS):
+            for j in range(steps):
+                values[2 * j], values[2 * j + 1] = load2(x, row * stride + j * STEP + 2 * lane)
+            quantize_row(values, group, groups, q, ranges, row, lane)
+
+    return quantize_rows

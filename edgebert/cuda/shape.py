@@ -1,0 +1,95 @@
+"""What of a model its kernels are made for, and how their blocks share the work."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edgebert.cuda.layout import Tile
+from edgebert.cuda.target import Target
+
+__all__ = ["MOST_HEAD_DIM", "SYMBOL", "Shape", "blocks_of", "expand_tile", "heads_tile", "project_tile"]
+
+SYMBOL = "edgebert_{}"
+"""The name of a kernel in machine code."""
+ROW_WARPS = 4
+"""Warps of a block that goes row by row."""
+ATTEND_WARPS = 4
+
+_WARP_COLUMNS = 96
+"""Columns of a warp: with 32 rows, as many sums and results as its registers hold."""
+MOST_HEAD_DIM = 2 * _WARP_COLUMNS
+_MOST_STAGES = 4
+
+
+class Shape(NamedTuple):
+    """The constants of a model's kernels.
+
+    Attributes
+    ----------
+    embedding_stride, hidden_stride : int
+        E and H, padded.
+    head_dim : int
+        Padded.
+    int4 : bool
+        Whether word embeddings take four bits.
+    biased : bool
+        Whether the distance of two tokens adds to their score.
+    longest : int
+        Most tokens of a sequence.
+    form : str
+        Of GELU.
+    inner_groups : tuple of int
+        Sizes of the groups that intermediate activations are quantized in.
+    quantized_strides : tuple of int
+        Widths of the rows that are quantized by themselves: the context, projected embeddings.
+    """
+
+    embedding_stride: int
+    hidden_stride: int
+    head_dim: int
+    int4: bool
+    biased: bool
+    longest: int
+    form: str
+    inner_groups: tuple[int, ...]
+    quantized_strides: tuple[int, ...]
+
+
+def _staged(target: Target, row_warps: int, column_warps: int, warp_rows: int, warp_columns: int) -> Tile:
+    """Return a tile with as many stages as shared memory holds."""
+    tile = Tile(row_warps, column_warps, warp_rows, warp_columns, 1)
+    return tile._replace(stages=min(_MOST_STAGES, target.shared_bytes // tile.shared_bytes))
+
+
+def project_tile(target: Target) -> Tile:
+    """Return the tile of a linear layer whose outputs stay float32."""
+    return _staged(target, target.warps // 2, 2, 32, _WARP_COLUMNS)
+
+
+def heads_tile(target: Target, head_dim: int) -> Tile:
+    """Return the tile of query, key and value: a warp has whole heads."""
+    columns = head_dim * max(1, _WARP_COLUMNS // head_dim)
+    return _staged(target, target.warps // 2, 2, 32 if columns <= _WARP_COLUMNS else 16, columns)
+
+
+def expand_tile(target: Target, out_group: int) -> Tile:
+    """Return the tile of the intermediate layer: it has whole groups of outputs, a warp a whole part of one."""
+    group_warps = next(n for n in (1, 2, 4) if out_group // n <= _WARP_COLUMNS)
+    column_warps = max(group_warps, min(4, target.warps))
+    return _staged(target, max(1, target.warps // column_warps), column_warps, 32, out_group // group_warps)
+
+
+def blocks_of(shape: Shape, target: Target) -> dict[str, tuple[int, int]]:
+    """Return the kernels of a model: name -> threads and shared memory [bytes] of a block."""
+    rows = (32 * ROW_WARPS, 0)
+    project, heads = project_tile(target), heads_tile(target, shape.head_dim)
+    blocks = {
+        "embed": rows,
+        "project": (project.threads, project.shared_bytes),
+        "project_heads": (heads.threads, heads.shared_bytes),
+        "attend": (32 * ATTEND_WARPS, 0),
+        "add_and_norm": rows,
+    }
+    blocks |= {f"quantize_rows_{stride}": rows for stride in shape.quantized_strides}
+    tiles = {group: expand_tile(target, group) for group in shape.inner_groups}
+    return blocks | {f"expand_{group}": (tile.threads, tile.shared_bytes) for group, tile in tiles.items()}

@@ -1,0 +1,1 @@
+"""Tests of the GPU path: in the simulator where there is no GPU."""
