@@ -54,9 +54,7 @@ def test_the_environment(monkeypatch):
 
 def test_the_reference_keeps_no_limit(golden_files, monkeypatch):
     monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
-    with pytest.raises(
-        SettingError, match="is not kept with EDGEBERT_FAMILY=reference; leave one of both out"
-    ):
+    with pytest.raises(SettingError, match="is not kept with EDGEBERT_FAMILY=reference; leave one of both out"):
         edgebert.load(golden_files["encoder"], max_memory="1GB")
 
 

@@ -185,7 +185,7 @@ def byte_perm(builder, a, b, selector):
 
 @_operation(_f32, _f32, _i32)
 def shuffle_xor(builder, value, mask):
-    """Return the value that the lane of this number, exclusive or `mask`, gives; all lanes of a warp call it at once."""
+    """Return the value that the lane of this number, exclusive or `mask`, gives; all of a warp call it at once."""
     template = "shfl.sync.bfly.b32 $0, $1, $2, 31, -1;"
     return _assembly(builder, template, F32, "=f,f,r", [value, mask], effects=True)
 

@@ -22,7 +22,7 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """What `edgebert.load` returns for the length of the test."""
     fake = FakeModel()
-    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None: fake)
+    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None, device=None: fake)
     return fake
 
 
@@ -30,7 +30,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 def tagger(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """What `edgebert.load` returns for the length of the test: a model with tags."""
     fake = FakeTagger()
-    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None: fake)
+    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None, device=None: fake)
     return fake
 
 

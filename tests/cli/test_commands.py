@@ -108,7 +108,7 @@ def test_python_m() -> None:
 
 
 def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: str | None, threads: int | None, max_memory: str | None) -> FakeModel:
+    def fail(path: str | None, threads: int | None, max_memory: str | None, device: str | None) -> FakeModel:
         raise InputError("first line\nsecond line \x1b[2J")
 
     monkeypatch.setattr(edgebert, "load", fail)
@@ -118,7 +118,7 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: str | None, threads: int | None, max_memory: str | None) -> FakeModel:
+    def fail(path: str | None, threads: int | None, max_memory: str | None, device: str | None) -> FakeModel:
         raise OSError(errno.EIO, "not about the user's files")
 
     monkeypatch.setattr(edgebert, "load", fail)
@@ -127,7 +127,7 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_disk_is_no_bug_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: str | None, threads: int | None, max_memory: str | None) -> FakeModel:
+    def fail(path: str | None, threads: int | None, max_memory: str | None, device: str | None) -> FakeModel:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/kernels")
 
     monkeypatch.setattr(edgebert, "load", fail)

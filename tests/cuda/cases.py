@@ -1,0 +1,252 @@
+"""GPU kernels against the NumPy reference: on a GPU where there is one, else in Numba's simulator.
+
+Each function is a test; `tests.cuda.test_kernels` runs it in a process of its own, since Numba decides when it is
+imported whether it simulates. Integers are compared for equality.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import edgebert.cuda.encoder as encoder_module
+from edgebert.batch import pack
+from edgebert.cuda.device import Device
+from edgebert.cuda.encoder import CudaEncoder, shape_of
+from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
+from edgebert.cuda.program import load_program
+from edgebert.cuda.shape import SYMBOL, Shape, blocks_of, expand_tile, heads_tile, project_tile
+from edgebert.cuda.target import target_of
+from edgebert.description import Description
+from edgebert.engine.backend import open_backend
+from edgebert.engine.devices import cuda_driver, missing_for_cuda
+from edgebert.kernels import reference
+
+SIMULATED = bool(missing_for_cuda())
+SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
+CAPACITY = 128
+i32, f32 = ctypes.c_int32, ctypes.c_float
+
+
+def driver_and_target(shape):
+    """Return the driver, and the target whose tiles kernels have: small ones where a thread is Python's."""
+    if not SIMULATED:
+        return cuda_driver(), None
+    from tests.cuda.fake_driver import FakeDriver
+
+    target = target_of((9, 0))._replace(warps=2)
+    return FakeDriver(shape, target), target
+
+
+@contextmanager
+def kernels(shape):
+    """Yield a device with the kernels of a shape, and its target."""
+    driver, target = driver_and_target(shape)
+    device = Device(driver)
+    target = target or target_of(device.capability)
+    device.load(b"" if SIMULATED else load_program(shape, device.capability))
+    for name, (threads, shared_bytes) in blocks_of(shape, target).items():
+        device.prepare(SYMBOL.format(name), threads, shared_bytes)
+    yield device, target
+    device.close()
+
+
+def read(device, address, shape, dtype):
+    """Copy memory of the device."""
+    array = device.pinned(shape, dtype)
+    device.copy_out(array, address, array.nbytes)
+    device.wait()
+    return array.copy()
+
+
+def upload_batch(device, lengths):
+    """Put a batch on the device; return its address and its number of tokens."""
+    batch = pack([[1] * length for length in lengths])
+    words = np.zeros(batch_words(sum(lengths)), np.int32)
+    describe_batch(batch, words)
+    return device.upload(words), sum(lengths)
+
+
+def quantized_rows(rng, device, K, groups):
+    """Draw quantized rows; return q, scale, zero and the addresses of what kernels read."""
+    x = (rng.normal(size=(CAPACITY, K)) * rng.uniform(0.1, 3, (CAPACITY, 1))).astype(np.float32)
+    q, scale, zero = reference.quantize_rows(x, K // groups)
+    return q, scale, zero, device.upload(q), device.upload(np.stack([scale, zero], axis=2))
+
+
+def linear(rng, device, N, K, groups, tile):
+    """Draw a linear layer; return what the reference takes of it, and what kernels take."""
+    panels = rng.integers(-127, 128, (N // 16, K // 4, 16, 4)).astype(np.int8)
+    scale = rng.uniform(0.001, 0.01, (groups, N)).astype(np.float32)
+    bias = rng.normal(size=N).astype(np.float32)
+    weight = panels.transpose(1, 3, 0, 2).reshape(groups, K // groups, N)
+    together = constants(scale, weight.sum(axis=1, dtype=np.int32), bias, tile.columns)
+    sizes = i32(K), i32(K // groups), i32(groups)
+    addresses = device.upload(in_fragments(panels, tile.columns)), device.upload(together)
+    return (panels, scale, bias, K // groups), (*sizes, *addresses, i32(together.shape[1]))
+
+
+def test_quantize_rows():
+    with kernels(SHAPE) as (device, _):
+        rng = np.random.default_rng(0)
+        batch, tokens = upload_batch(device, [37])
+        for group in (64, 128):
+            x = (rng.normal(size=(CAPACITY, 128)) * 10).astype(np.float32)
+            x[3], x[4] = 0, np.abs(x[4])
+            q, ranges = device.allocate(x.size), device.allocate(4 * CAPACITY * 4)
+            sizes = i32(group), i32(128 // group)
+            device.launch(SYMBOL.format("quantize_rows_128"), batch, device.upload(x), *sizes, q, ranges)
+            expected, scale, zero = reference.quantize_rows(x[:tokens], group)
+            np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], expected)
+            got = read(device, ranges, (CAPACITY, 128 // group, 2), np.float32)
+            np.testing.assert_array_equal(got[:tokens, :, 1], zero)
+            np.testing.assert_array_equal(got[:tokens, :, 0], scale)
+            assert not read(device, q, x.shape, np.uint8)[tokens:].any()
+
+
+def test_project():
+    with kernels(SHAPE) as (device, target):
+        rng = np.random.default_rng(1)
+        batch, tokens = upload_batch(device, [37])
+        for K, groups in ((64, 1), (384, 2)):
+            q, scale, zero, q_at, ranges = quantized_rows(rng, device, K, groups)
+            layer, arguments = linear(rng, device, 64, K, groups, project_tile(target))
+            out = device.allocate(4 * CAPACITY * 64)
+            device.launch(SYMBOL.format("project"), batch, q_at, ranges, *arguments, i32(64), out, i32(64))
+            got = read(device, out, (CAPACITY, 64), np.float32)[:tokens]
+            expected = reference.matmul(q, scale, zero, *layer)[:tokens]
+            # Sums are whole numbers, and exact; of what follows, fused roundings may differ in the last bit.
+            np.testing.assert_allclose(got, expected, rtol=3e-7, atol=1e-6)
+
+
+def test_project_heads():
+    with kernels(SHAPE) as (device, target):
+        rng = np.random.default_rng(2)
+        heads, dim = 2, 32
+        batch, tokens = upload_batch(device, [20, 1])
+        q, scale, zero, q_at, ranges = quantized_rows(rng, device, 64, 1)
+        layer, arguments = linear(rng, device, 192, 64, 1, heads_tile(target, dim))
+        pairs, transposed = device.allocate(2 * heads * CAPACITY * dim), device.allocate(heads * CAPACITY * dim)
+        head_scale = device.allocate(4 * 3 * heads * CAPACITY)
+        out = (pairs, transposed, head_scale, i32(CAPACITY))
+        device.launch(SYMBOL.format("project_heads"), batch, q_at, ranges, *arguments, i32(heads), *out)
+        expected, scales = reference.quantize_heads(reference.matmul(q, scale, zero, *layer)[:tokens], heads)
+        got = read(device, pairs, (2, heads, CAPACITY, dim), np.int8)[:, :, :tokens]
+        np.testing.assert_array_equal(got, expected[:2])
+        values = read(device, transposed, (heads, dim, CAPACITY), np.int8)[:, :, :tokens]
+        np.testing.assert_array_equal(values.transpose(0, 2, 1), expected[2])
+        got_scales = read(device, head_scale, (3, heads, CAPACITY), np.float32)[:, :, :tokens]
+        np.testing.assert_allclose(got_scales, scales, rtol=3e-7)
+
+
+def test_expand():
+    for form in ("erf", "tanh"):
+        shape = SHAPE._replace(form=form)
+        with kernels(shape) as (device, target):
+            rng = np.random.default_rng(3)
+            batch, tokens = upload_batch(device, [35])
+            q, scale, zero, q_at, ranges = quantized_rows(rng, device, 64, 1)
+            tile = expand_tile(target, 64)
+            layer, arguments = linear(rng, device, 128, 64, 1, tile)
+            factor = rng.uniform(0.5, 2, -(-128 // tile.columns) * tile.columns).astype(np.float32)
+            inner, inner_ranges = device.allocate(CAPACITY * 128), device.allocate(4 * CAPACITY * 4)
+            out = (device.upload(factor), i32(2), inner, inner_ranges)
+            device.launch(SYMBOL.format("expand_64"), batch, q_at, ranges, *arguments, i32(128), *out)
+            y = reference.gelu(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
+            expected, scales, zeros = reference.quantize_rows(y, 64)
+            got = read(device, inner, (CAPACITY, 128), np.uint8)[:tokens].astype(int)
+            # GELU is a polynomial there: what lies on an edge between two levels may fall to the other.
+            assert np.abs(got - expected).max() <= 1
+            assert (got != expected).mean() < 0.01
+            got_ranges = read(device, inner_ranges, (CAPACITY, 2, 2), np.float32)[:tokens]
+            np.testing.assert_allclose(got_ranges[:, :, 0], scales, rtol=5e-5)
+            assert np.abs(got_ranges[:, :, 1] - zeros).max() <= 1
+
+
+def attended(device, x, lengths, heads, bias=None):
+    """Return the context that the kernel computes from float32 queries, keys and values."""
+    batch, tokens = upload_batch(device, lengths)
+    q, scales = reference.quantize_heads(x, heads)
+    dim = q.shape[3]
+    pairs, transposed = np.zeros((2, heads, CAPACITY, dim), np.int8), np.zeros((heads, dim, CAPACITY), np.int8)
+    head_scale = np.zeros((3, heads, CAPACITY), np.float32)
+    pairs[:, :, :tokens], transposed[:, :, :tokens] = q[:2], q[2].transpose(0, 2, 1)
+    head_scale[:, :, :tokens] = scales
+    table, row, centre = head_scale, 0, 0
+    if bias is not None:
+        table = np.pad(bias * np.float32(math.log2(math.e)), [(0, 0), (16, 16)])
+        row, centre = table.shape[1], bias.shape[1] // 2 + 16
+    out = device.allocate(4 * CAPACITY * heads * dim)
+    softmax = f32(math.log2(math.e) / math.sqrt(dim))
+    data = device.upload(pairs), device.upload(transposed), device.upload(head_scale), i32(CAPACITY), i32(heads)
+    distances = device.upload(table), i32(row), i32(centre)
+    device.launch(SYMBOL.format("attend"), batch, *data, softmax, *distances, out, i32(heads * dim))
+    whole = read(device, out, (CAPACITY, heads * dim), np.float32)
+    assert not whole[tokens:].any(), "it wrote beyond the last token"
+    return whole[:tokens]
+
+
+def test_attend():
+    lengths, heads = [5, 33, 1, 17], 2
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(ends[-1], 3 * heads * 32)).astype(np.float32)
+    bias = rng.normal(size=(heads, 2 * 64 - 1)).astype(np.float32)
+    for table in (None, bias):
+        with kernels(SHAPE._replace(biased=table is not None)) as (device, _):
+            got = attended(device, x, lengths, heads, table)
+            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table)
+            np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
+            # The same bits alone.
+            for begin, end in itertools.pairwise(ends[1:]):
+                alone = attended(device, x[begin:end], [end - begin], heads, table)
+                np.testing.assert_array_equal(alone, got[begin:end])
+
+
+def test_add_and_norm():
+    with kernels(SHAPE) as (device, _):
+        rng = np.random.default_rng(5)
+        batch, tokens = upload_batch(device, [9])
+        size = 48
+        x, y = (rng.normal(size=(CAPACITY, 64)).astype(np.float32) for _ in range(2))
+        smoothing, weight, bias = (rng.normal(size=64).astype(np.float32) for _ in range(3))
+        for array in (x, y, smoothing, weight, bias):
+            array[..., size:] = 0
+        hidden, q, ranges = device.upload(x), device.allocate(CAPACITY * 64), device.allocate(4 * CAPACITY * 2)
+        norm = i32(size), device.upload(weight), device.upload(bias), f32(1e-12)
+        out = (i32(64), i32(1), q, ranges)
+        device.launch(
+            *(SYMBOL.format("add_and_norm"), batch, hidden, device.upload(smoothing), device.upload(y), *norm, *out)
+        )
+        got = read(device, hidden, x.shape, np.float32)
+        sums = (x * smoothing + y)[:tokens, :size]
+        expected = reference.layer_norm(sums, weight[:size], bias[:size], 1e-12)
+        np.testing.assert_allclose(got[:tokens, :size], expected, rtol=0, atol=1e-5)
+        assert not got[:tokens, size:].any()
+        np.testing.assert_array_equal(got[tokens:], x[tokens:])
+        levels, *_ = reference.quantize_rows(got[:tokens])
+        np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], levels)
+
+
+def test_model(path):
+    """Run a whole model: what the processor's kernels answer, and the same bits whatever else is in the batch."""
+    description = Description(Path(path))
+    config, tensors = description.config, description.tensors
+    driver, target = driver_and_target(shape_of(config, tensors))
+    if SIMULATED:
+        encoder_module.load_program = lambda *_: b""
+    encoder = CudaEncoder(config, tensors, 60, driver, target)
+    rng = np.random.default_rng(6)
+    ids = [rng.integers(0, config.vocab_size, length).tolist() for length in (3, 18, 1)]
+    batch = pack(ids)
+    got, expected = encoder.encode(batch), open_backend(config, tensors, 1, 60).encode(batch)
+    norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
+    assert (np.sum(got * expected, axis=1) / norms).min() >= 0.99999
+    np.testing.assert_array_equal(encoder.encode(pack(ids[:1])), got[:3])
+    assert encoder.encode(pack([])).shape == (0, config.hidden_size)
+    encoder.close()
