@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import edgebert.cuda.encoder as encoder_module
 from edgebert.batch import pack
@@ -25,6 +27,7 @@ from edgebert.cuda.target import target_of
 from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
+from edgebert.errors import EdgebertError
 from edgebert.kernels import reference
 
 SIMULATED = bool(missing_for_cuda())
@@ -249,4 +252,8 @@ def test_model(path):
     assert (np.sum(got * expected, axis=1) / norms).min() >= 0.99999
     np.testing.assert_array_equal(encoder.encode(pack(ids[:1])), got[:3])
     assert encoder.encode(pack([])).shape == (0, config.hidden_size)
+    encoder._process = -1
+    with pytest.raises(EdgebertError, match="cannot be used by a forked process"):
+        encoder.encode(batch)
+    encoder._process = os.getpid()
     encoder.close()
