@@ -35,10 +35,14 @@ def unrolled(count):
     return decorate
 
 
-def _assembly(builder, template, result, constraints, operands, *, effects=False):
-    """Emit inline PTX, whose $0, $1, ... are first the results, then the operands."""
+def _assembly(builder, template, result, constraints, operands, *, effects=False, together=False):
+    """Emit inline PTX, whose $0, $1, ... are first the results, then the operands.
+
+    `together` says that all lanes of a warp have to come there at once: LLVM must not move it under a condition.
+    """
     kind = ir.FunctionType(result, [operand.type for operand in operands])
-    return builder.call(ir.InlineAsm(kind, template, constraints, side_effect=effects), operands)
+    assembly = ir.InlineAsm(kind, template, constraints, side_effect=effects)
+    return builder.call(assembly, operands, attrs=("convergent",) if together else ())
 
 
 def _operation(result, *arguments):
@@ -96,8 +100,8 @@ def _tensor(builder, shape, kind, c, a, b):
     )
     result = ir.LiteralStructType([I32] * n)
     constraints = ",".join(["=r"] * n + ["r"] * (n + m + k))
-    together = _assembly(builder, template, result, constraints, [*c, *a, *b])
-    return [builder.extract_value(together, i) for i in range(n)]
+    product = _assembly(builder, template, result, constraints, [*c, *a, *b], together=True)
+    return [builder.extract_value(product, i) for i in range(n)]
 
 
 def _tensor_by_four(builder, kind, c, a, b):
@@ -112,7 +116,7 @@ def _tensor_by_four(builder, kind, c, a, b):
 def _shuffled(builder, value, lane):
     """Emit the exchange of a word with another lane of the warp (PTX ISA, "shfl.sync", mode idx)."""
     template = "shfl.sync.idx.b32 $0, $1, $2, 31, -1;"
-    return _assembly(builder, template, I32, "=r,r,r", [value, lane], effects=True)
+    return _assembly(builder, template, I32, "=r,r,r", [value, lane], effects=True, together=True)
 
 
 def _dot_by_four(builder, kind, c, a, b):
@@ -187,7 +191,7 @@ def byte_perm(builder, a, b, selector):
 def shuffle_xor(builder, value, mask):
     """Return the value that the lane of this number, exclusive or `mask`, gives; all of a warp call it at once."""
     template = "shfl.sync.bfly.b32 $0, $1, $2, 31, -1;"
-    return _assembly(builder, template, F32, "=f,f,r", [value, mask], effects=True)
+    return _assembly(builder, template, F32, "=f,f,r", [value, mask], effects=True, together=True)
 
 
 @device
