@@ -39,6 +39,8 @@ def to_ptx(name: str, kernel: Kernel, target: Target) -> str:
     (mangled,) = re.findall(r"^\.visible \.entry (\w+)\(", text, re.MULTILINE)
     # What Numba keeps for Python's sake is unused, and would stand in the program once for each kernel.
     text = re.sub(r"^\.common \.global .*\n", "", text, flags=re.MULTILINE)
+    # Sixteen bytes of shared memory are copied and loaded at once.
+    text = text.replace(".extern .shared .align 4 ", ".extern .shared .align 16 ")
     return text.replace(mangled, SYMBOL.format(name))
 
 

@@ -1,4 +1,4 @@
-"""GPU kernels against the NumPy reference: on a GPU where there is one, else in Numba's simulator.
+"""GPU kernels against the NumPy reference: on a GPU where there is one, else in Numba's simulator, or by their PTX.
 
 Each function is a test; `tests.cuda.test_kernels` runs it in a process of its own, since Numba decides when it is
 imported whether it simulates. Integers are compared for equality.
@@ -30,7 +30,7 @@ from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
 from edgebert.kernels import reference
 
-SIMULATED = bool(missing_for_cuda())
+SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
 SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
 CAPACITY = 128
 i32, f32 = ctypes.c_int32, ctypes.c_float
@@ -40,8 +40,13 @@ def driver_and_target(shape):
     """Return the driver, and the target whose tiles kernels have: small ones where a thread is Python's."""
     if not SIMULATED:
         return cuda_driver(), None
-    from tests.cuda.fake_driver import FakeDriver
+    from tests.cuda.fake_driver import FakeDriver, PtxDriver
 
+    if "EDGEBERT_TEST_PTX" in os.environ:  # like 8.0, or 8.0 dp4a
+        capability, _, product = os.environ["EDGEBERT_TEST_PTX"].partition(" ")
+        major, minor = map(int, capability.split("."))
+        target = target_of((major, minor), product or None)
+        return PtxDriver(shape, target), target
     target = target_of((9, 0))._replace(warps=2)
     return FakeDriver(shape, target), target
 

@@ -1,11 +1,12 @@
-"""A driver without a GPU: memory of the host, and kernels in Numba's CUDA simulator.
+"""A driver without a GPU: memory of the host, and kernels in Numba's CUDA simulator or by their PTX.
 
-For processes with ``NUMBA_ENABLE_CUDASIM=1``. It has the functions of `cuda.bindings.driver` that
+For the first, a process needs ``NUMBA_ENABLE_CUDASIM=1``. It has the functions of `cuda.bindings.driver` that
 `edgebert.cuda.device` calls, with their results, and refuses what the real one would refuse.
 """
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import sys
 from types import SimpleNamespace
@@ -13,9 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 from numba import cuda
 
+from edgebert.cuda.compile import to_ptx
 from edgebert.cuda.kernels import kernels_of
 from edgebert.cuda.shape import SYMBOL, Shape
 from edgebert.cuda.target import Target
+from tests.cuda.ptx import Program, launch
 
 PROCESSORS = 2
 _GUARD = 256
@@ -45,11 +48,14 @@ class FakeDriver:
         # A switch of threads is what the simulator does most.
         sys.setswitchinterval(1e-5)
         self._kernels = {SYMBOL.format(name): kernel for name, kernel in kernels_of(shape, target).items()}
-        self._functions = {name: cuda.jit(kernel.function) for name, kernel in self._kernels.items()}
+        self._functions = self._compiled(target)
         self._facts = {"major": target.capability[0], "minor": target.capability[1], "processors": PROCESSORS}
         self.memory: dict[int, np.ndarray] = {}
         self._kept: list | None = None
         self.launches: list[str] = []
+
+    def _compiled(self, target):
+        return {name: cuda.jit(kernel.function) for name, kernel in self._kernels.items()}
 
     def cuInit(self, flags):
         return (0,)
@@ -141,8 +147,8 @@ class FakeDriver:
         return (0,)
 
     def cuGraphLaunch(self, graph, stream):
-        for launch in graph:
-            self._run(*launch)
+        for kept in graph:
+            self._run(*kept)
         return (0,)
 
     def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared_bytes, stream, parameters, extra):
@@ -152,11 +158,11 @@ class FakeDriver:
         assert len(values) == len(kinds) == len(wanted), function
         # As ctypes would pack them: a number of another type would be refused or read as another one.
         packed = [kind(value).value for value, kind in zip(values, kinds, strict=True)]
-        launch = function, gx, bx, shared_bytes, packed, kinds
+        launched = function, gx, bx, shared_bytes, packed, kinds
         if self._kept is None:
-            self._run(*launch)
+            self._run(*launched)
         else:
-            self._kept.append(launch)
+            self._kept.append(launched)
         return (0,)
 
     def _run(self, function, blocks, threads, shared_bytes, values, kinds):
@@ -175,3 +181,27 @@ class FakeDriver:
         inside = raw[_GUARD : len(raw) - _GUARD]
         dtype = np.dtype(str(wanted.dtype))
         return inside[: len(inside) // dtype.itemsize * dtype.itemsize].view(dtype)
+
+
+class PtxDriver(FakeDriver):
+    """The same, with kernels compiled for a GPU and interpreted."""
+
+    def _compiled(self, target):
+        self._target = target
+        return {}
+
+    def _program(self, symbol):
+        if symbol not in self._functions:
+            name = symbol.removeprefix(SYMBOL.format(""))
+            self._functions[symbol] = Program(to_ptx(name, self._kernels[symbol], self._target))
+        return self._functions[symbol]
+
+    def _run(self, function, blocks, threads, shared_bytes, values, kinds):
+        ends = sorted((begin, begin + len(raw) - 2 * _GUARD) for begin, raw in self.memory.items())
+        begins = [begin for begin, _ in ends]
+
+        def check(address, size):
+            begin, end = ends[bisect.bisect_right(begins, address) - 1]
+            assert begin <= address <= end - size, f"{function} reaches {size} bytes at {address}, beyond its buffers"
+
+        launch(self._program(function), blocks, threads, shared_bytes, values, check)

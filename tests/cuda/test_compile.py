@@ -50,7 +50,6 @@ ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
         ((8, 0), "m16n8k32", MINILM),
         ((9, 0), "m16n8k32", MINILM),
         ((9, 0), "m16n8k32", ALL),
-        ((7, 5), "dp4a", MINILM),
     ],
 )
 def test_compiles(run_python, capability, product, shape):

@@ -15,21 +15,22 @@ from tests.golden import GOLDEN
 
 CASES = re.findall(r"^def (test_\w+)\(\):", (Path(__file__).parent / "cases.py").read_text(), re.MULTILINE)
 HAS_NUMBA_CUDA = find_spec("numba_cuda") is not None
-MODELS = (("bert-token", "int4"), ("electra-token", "int8"), ("mpnet-token", "int8"))
-"""One with word embeddings in four bits, one whose embeddings are projected, one with learned distances."""
-
+PTX = "EDGEBERT_TEST_PTX"
+"""What `tests.cuda.cases` takes a capability from, and a product, to interpret what is compiled for it."""
 
 pytestmark = pytest.mark.skipif(not HAS_NUMBA_CUDA and os.environ.get("CI") != "true", reason="no numba-cuda")
 
 
 @pytest.fixture
 def run_case(run_python):
-    """Return a function that runs a case, in the simulator where there is no GPU."""
+    """Return a function that runs a case: on a GPU if there is one, else simulated; or by its PTX for another GPU."""
 
-    def run(name, *arguments):
+    def run(name, *arguments, ptx=""):
         environment = {"NUMBA_ENABLE_CUDASIM": "1"} if missing_for_cuda() else {}
+        if ptx:
+            environment = {"NUMBA_ENABLE_CUDASIM": "0", PTX: ptx}
         code = f"import sys; from tests.cuda import cases; cases.{name}(*sys.argv[1:])"
-        return run_python(code, *arguments, environment=environment, timeout=400)
+        return run_python(code, *arguments, environment=environment, timeout=600)
 
     return run
 
@@ -39,7 +40,19 @@ def test_kernel(run_case, name):
     run_case(name)
 
 
-@pytest.mark.parametrize(("name", "embeddings"), MODELS)
-def test_whole_model(run_case, tmp_path, name, embeddings):
+@pytest.mark.parametrize("name", CASES)
+def test_ptx_of_a_kernel(run_case, name):
+    run_case(name, ptx="8.0")
+
+
+@pytest.mark.parametrize("ptx", ["7.5", "7.5 dp4a"])
+def test_ptx_of_other_products(run_case, ptx):
+    run_case("test_project", ptx=ptx)
+    run_case("test_attend", ptx=ptx)
+
+
+@pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])
+def test_whole_model(run_case, tmp_path, name, embeddings, ptx):
+    """One whose embeddings are projected, in four bits; one with learned distances."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", embeddings=embeddings, force=True)
-    run_case("test_model", path)
+    run_case("test_model", path, ptx=ptx)
