@@ -17,7 +17,8 @@ WARP = 32
 _REGISTER = re.compile(r"^%(p|rs|rd|r|f)\d+$")
 _BITS = {"p": np.bool_, "rs": np.uint16, "r": np.uint32, "rd": np.uint64, "f": np.float32}
 _TYPES = {
-    **{f"{kind}{8 * size}": np.dtype(f"{'i' if kind == 's' else 'u'}{size}") for kind in "sub" for size in (1, 2, 4, 8)},
+    **{f"s{8 * size}": np.dtype(f"i{size}") for size in (1, 2, 4, 8)},
+    **{f"{kind}{8 * size}": np.dtype(f"u{size}") for kind in "ub" for size in (1, 2, 4, 8)},
     "f32": np.dtype(np.float32),
     "pred": np.dtype(np.bool_),
 }
