@@ -11,7 +11,7 @@ from edgebert.engine import kernel_file, processor
 from edgebert.engine.processor import available_families
 from tests.cli.command import invoke
 
-NAMES = ["version", "processor", "family", "kernels", "threads", "cache", "memory", "self-test"]
+NAMES = ["version", "processor", "family", "kernels", "threads", "device", "cache", "memory", "self-test"]
 
 
 @pytest.fixture(autouse=True)
