@@ -126,10 +126,9 @@ def _threads(name: str) -> Finding:
 
 
 def _device(name: str) -> Finding:
-    asked = os.environ.get("EDGEBERT_DEVICE", "").strip() or CPU
     device, missing = choose_device()
     if missing:
-        return Finding(name, NOTE, f"{device}, though EDGEBERT_DEVICE is {asked}: {missing}")
+        return Finding(name, NOTE, f"{device}, though EDGEBERT_DEVICE is auto: {missing}")
     if device == CPU:
         return Finding(name, GOOD, "cpu; --device cuda, or EDGEBERT_DEVICE=cuda or auto, for an NVIDIA GPU")
     from edgebert.cuda.device import Device

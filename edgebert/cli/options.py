@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edgebert.cli.layouts import FORMATS
+from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
 
 __all__ = [
@@ -101,7 +102,7 @@ threads_option = click.option(
 )
 device_option = click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
+    type=click.Choice(DEVICES),
     help="Where to compute: auto is an NVIDIA GPU if one can be used.  [default: EDGEBERT_DEVICE, else cpu]",
 )
 target_option = click.option(

@@ -203,7 +203,7 @@ class CudaEncoder:
             return _Linear(K, _group(tensors, name), groups, fragments, upload(together), together.shape[1])
 
         def norm(name: str, *, smoothing_only: bool = False) -> _Norm:
-            weight, bias = (0, 0) if smoothing_only else (upload(tensors[f"{name}.{part}"]) for part in _PARTS)
+            weight, bias = (0 if smoothing_only else upload(tensors[f"{name}.{part}"]) for part in ("weight", "bias"))
             return _Norm(weight, bias, upload(tensors[f"{name}.smoothing"]))
 
         words = "embeddings.word_embeddings"
@@ -331,6 +331,3 @@ class CudaEncoder:
             *(self._quantized, self._ranges, *linear.arguments, ctypes.c_int32(self._inner_stride)),
             *(layer.factor, ctypes.c_int32(output.groups), self._inner, self._inner_ranges),
         )
-
-
-_PARTS = ("weight", "bias")

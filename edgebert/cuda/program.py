@@ -9,13 +9,11 @@ from pathlib import Path
 
 from edgebert.cuda.shape import Shape
 from edgebert.destination import open_destination
-from edgebert.engine.compiler import Notice, run_compiler
-from edgebert.engine.kernel_file import cache_folder
-from edgebert.errors import EdgebertError, OutputError
+from edgebert.engine.compiler import Notice, keep, run_compiler
+from edgebert.engine.kernel_file import cached_kernels, source_hash
+from edgebert.errors import EdgebertError
 
 __all__ = ["load_program"]
-
-_PACKAGE = Path(__file__).parent.parent
 
 
 def load_program(shape: Shape, capability: tuple[int, int]) -> bytes:
@@ -39,23 +37,17 @@ def load_program(shape: Shape, capability: tuple[int, int]) -> bytes:
             f" {error}; where CUDA 13 does not know the GPU any more, pip install 'numba-cuda[cu12]'; device='cpu'"
             " computes on the processor"
         ) from error
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open_destination(str(path)) as file:
-                file.write(code)
-        except (OSError, OutputError) as error:
-            notice.tell(f"edgebert: the kernels could not be kept, and every process will compile them: {error}\n")
+    keep(path, lambda place: _write(place, code))
     return code
+
+
+def _write(path: Path, code: bytes) -> bool:
+    with open_destination(str(path)) as file:
+        file.write(code)
+    return True
 
 
 def _cached_path(asked: str) -> Path | None:
     """Return where a program is kept, with a hash of what decides it; None where there is no home folder."""
-    sources = sorted((_PACKAGE / "cuda").glob("*.py")) + sorted((_PACKAGE / "kernels").glob("p*.py"))
-    checksum = zlib.crc32(f"{asked} {version('numba-cuda')}".encode())
-    for source in sources:
-        checksum = zlib.crc32(source.read_bytes(), checksum)
-    try:
-        return cache_folder() / "kernels" / f"cuda-{checksum:08x}.cubin"
-    except RuntimeError:
-        return None
+    decides = f"{asked} {version('numba-cuda')} {source_hash('cuda')} {source_hash()}"
+    return cached_kernels(f"cuda-{zlib.crc32(decides.encode()):08x}.cubin")

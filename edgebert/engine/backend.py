@@ -47,10 +47,28 @@ CUDA_TOKENS = 16_384
 """Most tokens of a batch on a GPU, where it takes that many to keep all of it at work."""
 
 
-class _CompiledHeads:
-    """What heads need, on the processor's kernels."""
+class CompiledBackend:
+    """The kernels of one instruction family on a team of threads; or the encoder on a GPU, and heads on those."""
 
-    _library: KernelLibrary
+    def __init__(
+        self,
+        config: BertConfig,
+        tensors: Mapping[str, np.ndarray],
+        library: KernelLibrary,
+        threads: int,
+        token_budget: int,
+        device: str = CPU,
+    ) -> None:
+        self.device, self.family, self.threads = device, library.family, threads
+        self.token_budget, self._library = token_budget, library
+        self.memory: tuple[int, int] | None = None
+        if device == CUDA:
+            from edgebert.cuda.encoder import CudaEncoder
+
+            self.encode = CudaEncoder(config, tensors, token_budget, cuda_driver()).encode
+        else:
+            encoder = Encoder(config, tensors, library, threads, token_budget)
+            self.encode, self.memory = encoder.encode, encoder.memory
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply in float32, along K in order."""
@@ -62,47 +80,6 @@ class _CompiledHeads:
     def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
         """Return a linear layer of a head; it is computed on the caller's own thread."""
         return CompiledLinear(tensors, name, N, self._library)
-
-
-class CompiledBackend(_CompiledHeads):
-    """The kernels of one instruction family on a team of threads."""
-
-    device = CPU
-
-    def __init__(
-        self,
-        config: BertConfig,
-        tensors: Mapping[str, np.ndarray],
-        library: KernelLibrary,
-        threads: int,
-        token_budget: int,
-    ) -> None:
-        self.family, self.threads, self.token_budget = library.family, threads, token_budget
-        self._library = library
-        encoder = Encoder(config, tensors, library, threads, token_budget)
-        self.encode = encoder.encode
-        self.memory: tuple[int, int] | None = encoder.memory
-
-
-class CudaBackend(_CompiledHeads):
-    """The encoder on a GPU, the heads on the processor."""
-
-    device = CUDA
-    memory: tuple[int, int] | None = None
-
-    def __init__(
-        self,
-        config: BertConfig,
-        tensors: Mapping[str, np.ndarray],
-        library: KernelLibrary,
-        threads: int,
-        token_budget: int,
-    ) -> None:
-        from edgebert.cuda.encoder import CudaEncoder
-
-        self.family, self.threads, self.token_budget = library.family, threads, token_budget
-        self._library = library
-        self.encode = CudaEncoder(config, tensors, token_budget, cuda_driver()).encode
 
 
 class ReferenceBackend:
@@ -151,6 +128,5 @@ def open_backend(
         if device == CUDA:
             raise SettingError("EDGEBERT_FAMILY=reference computes in NumPy, not on device cuda; leave one of them out")
         return ReferenceBackend(config, tensors, token_budget)
-    if device == CUDA:
-        return CudaBackend(config, tensors, load_library(family), threads, max(token_budget, CUDA_TOKENS))
-    return CompiledBackend(config, tensors, load_library(family), threads, token_budget)
+    budget = max(token_budget, CUDA_TOKENS) if device == CUDA else token_budget
+    return CompiledBackend(config, tensors, load_library(family), threads, budget, device)

@@ -7,15 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
 
 from edgebert.engine.kernel_file import KernelFile, cached_path, can_compile, this_platform
 from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
 from edgebert.errors import EdgebertError, OutputError
 
-__all__ = ["Notice", "compile_and_keep", "compile_kernels", "compile_object", "run_compiler"]
+__all__ = ["Notice", "compile_and_keep", "compile_kernels", "compile_object", "keep", "run_compiler"]
 
+_Kept = TypeVar("_Kept")
 _COMPILE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from {} import main; main()"
 
 
@@ -45,17 +48,21 @@ def compile_kernels(family: str) -> KernelFile:
 def compile_and_keep(family: str) -> KernelFile:
     """Compile the kernels of a family and keep them in the cache; where that is not possible, say what it means."""
     kernels = compile_kernels(family)
-    path = cached_path(family)
+    return keep(cached_path(family), lambda path: kernels.write(path.with_name(path.name + kernels.suffix))) or kernels
+
+
+def keep(path: Path | None, write: Callable[[Path], _Kept]) -> _Kept | None:
+    """Write kernels to a place in the cache; where that is not possible, say what it means and return None."""
     fault = "there is no home folder"
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return kernels.write(path.with_name(path.name + kernels.suffix))
+            return write(path)
         except (OSError, OutputError) as error:
             fault = str(error)
     remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
     _tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
-    return kernels
+    return None
 
 
 def compile_object(family: str, platform: str | None = None, *, once: bool = False) -> bytes:
@@ -157,11 +164,6 @@ class Notice:
         self._text = text
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         _tell(text + (" ..." if self._terminal else "\n"))
-
-    @staticmethod
-    def tell(text: str) -> None:
-        """Write to stderr, where there is one."""
-        _tell(text)
 
     def follow(self, lines: Iterable[str]) -> Iterator[str]:
         """Show 'done total' lines as a percentage, and pass the others on."""

@@ -24,6 +24,7 @@ from edgebert.kernels.simd.families import FAMILIES
 __all__ = [
     "KernelFile",
     "cache_folder",
+    "cached_kernels",
     "cached_path",
     "can_compile",
     "find_kernels",
@@ -54,9 +55,9 @@ def this_platform() -> str:
 
 
 @functools.cache
-def source_hash() -> str:
+def source_hash(folder: str = "kernels") -> str:
     """Hash the kernels' sources; empty where they are not there to read, as in a frozen program."""
-    sources = sorted((_PACKAGE / "kernels").rglob("*.py"))
+    sources = sorted((_PACKAGE / folder).rglob("*.py"))
     checksum = size = 0
     for path in sources:
         text = path.name.encode() + b"\0" + path.read_bytes() + b"\0"
@@ -177,8 +178,13 @@ def cache_folder() -> Path:
 def cached_path(family: str) -> Path | None:
     """Return where the kernels of a family are kept, without the suffix; None without a home folder."""
     needs = f"{zlib.crc32(' '.join([FAMILIES[family].cpu, *FAMILIES[family].needs]).encode()):08x}"
+    return cached_kernels(f"{family}-{source_hash() or interface_hash()}-{needs}")
+
+
+def cached_kernels(name: str) -> Path | None:
+    """Return where kernels of this name are kept; None without a home folder."""
     try:
-        return cache_folder() / "kernels" / f"{family}-{source_hash() or interface_hash()}-{needs}"
+        return cache_folder() / "kernels" / name
     except RuntimeError:  # no home folder can be determined
         return None
 

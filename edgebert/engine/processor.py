@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebert.engine.devices import choose_device
 from edgebert.engine.kernel_file import KernelFile, can_compile, find_kernels, given_kernels, this_platform
 from edgebert.engine.threads import default_threads
 from edgebert.errors import SettingError
@@ -132,15 +131,14 @@ def _best_of(given: list[KernelFile]) -> str:
 
 
 def describe_machine() -> dict[str, str | int]:
-    """Return the processor's name, the instruction family that kernels use on it, the number of threads, the device.
+    """Return the processor's name, the instruction family that kernels use on it, and the number of threads.
 
     Raises
     ------
     SettingError
         When a setting of the environment cannot be used.
     """
-    device, _ = choose_device()
-    return {"processor": processor_name(), "family": choose_family(), "threads": default_threads(), "device": device}
+    return {"processor": processor_name(), "family": choose_family(), "threads": default_threads()}
 
 
 def processor_name() -> str:

@@ -18,6 +18,7 @@ from edgebert.engine.backend import Linear
 from edgebert.heads import architecture_of
 from edgebert.kernels import reference
 from edgebert.model import Model
+from edgebert.runner import token_budget
 
 __all__ = ["Float32Backend", "encode", "load_float32"]
 
@@ -132,11 +133,11 @@ def attend(
 class Float32Backend:
     """A checkpoint that computes, in the place of the engine (`edgebert.engine.backend.Backend`)."""
 
-    device, family, threads, token_budget = "cpu", "float32", 1, 1024
+    device, family, threads = "cpu", "float32", 1
     memory: tuple[int, int] | None = None
 
     def __init__(self, config: BertConfig, tensors: Mapping[str, np.ndarray]) -> None:
-        self._config = config
+        self._config, self.token_budget = config, token_budget(config)
         # A checkpoint reads them anew each time; those of heads are the heads' own matter.
         own = ("embeddings", "encoder.")
         self._weights = {name: tensors[name] for name in tensors if name.startswith(own)}
