@@ -54,8 +54,7 @@ def tile_function(tile: Tile):
     waiting = stages - 2
 
     @device
-    def begin_stage(shared, base, x, x_at, x_row, weight, weight_at, weight_panel, thread):
-        """Begin to copy 64 inputs of the tile's rows and columns, 16 bytes at a time."""
+    def copy_stage(shared, base, x, x_at, x_row, weight, weight_at, weight_panel, thread):
         for i in range((row_chunks + threads - 1) // threads):
             chunk = thread + i * threads
             if row_chunks % threads == 0 or chunk < row_chunks:
@@ -67,6 +66,15 @@ def tile_function(tile: Tile):
                 panel, part = chunk >> 6, chunk & 63
                 to = base + row_words + panel * 2 * PANEL_WORDS + part * 4
                 copy_async(shared, to, weight, weight_at + panel * weight_panel + part * 4)
+
+    @device
+    def begin_step(shared, step, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread):
+        """Begin to copy a step's 64 inputs of the tile's rows and columns, 16 bytes at a time, where there is one."""
+        if step < steps:
+            base = step % stages * stage_words
+            x_step, weight_step = x_at + step * DEPTH_WORDS, weight_at + step * 2 * PANEL_WORDS
+            copy_stage(shared, base, x, x_step, x_row, weight, weight_step, weight_panel, thread)
+        copy_commit()
 
     @device
     def multiply_stage(shared, base, sums, row, panel, lane):
@@ -145,19 +153,7 @@ def tile_function(tile: Tile):
         # Until all warps have finished the tile before, its stages are still read.
         barrier()
         for s in range(ahead):
-            if s < steps:
-                begin_stage(
-                    shared,
-                    s * stage_words,
-                    x,
-                    x_at + s * DEPTH_WORDS,
-                    x_row,
-                    weight,
-                    weight_at + s * 2 * PANEL_WORDS,
-                    weight_panel,
-                    thread,
-                )
-            copy_commit()
+            begin_step(shared, s, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)
         lane_row, lane_column = m + row + (lane >> 2), n + column + 2 * (lane & 3)
         for j in range(octets):
             bias = load2(constants, 2 * groups * width + lane_column + 8 * j)
@@ -171,20 +167,7 @@ def tile_function(tile: Tile):
             for _ in range(min(group, K - g * group) // (4 * DEPTH_WORDS)):
                 copy_wait(waiting)
                 barrier()
-                following = step + ahead
-                if following < steps:
-                    begin_stage(
-                        shared,
-                        following % stages * stage_words,
-                        x,
-                        x_at + following * DEPTH_WORDS,
-                        x_row,
-                        weight,
-                        weight_at + following * 2 * PANEL_WORDS,
-                        weight_panel,
-                        thread,
-                    )
-                copy_commit()
+                begin_step(shared, step + ahead, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)
                 multiply_stage(shared, step % stages * stage_words, sums, row, column >> 4, lane)
                 step += 1
             add_group(y, sums, ranges, lane_row, g, groups, constants, width, lane_column)

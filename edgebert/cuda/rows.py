@@ -53,7 +53,7 @@ def row_kernels(stride):
 
     Returns
     -------
-    quantize_row, layer_norm : device functions
+    quantize_row, finish_row : device functions
     """
     steps = stride // STEP
 
@@ -110,7 +110,17 @@ def row_kernels(stride):
             values[2 * j] = fma((values[2 * j] - mean) * inverse, w0, b0)
             values[2 * j + 1] = fma((values[2 * j + 1] - mean) * inverse, w1, b1)
 
-    return quantize_row, layer_norm
+    @device
+    def finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges):
+        """Normalise a row that the warp holds, write it to `hidden`, and quantize it for what follows."""
+        layer_norm(values, size, weight, bias, eps, lane)
+        for j in range(steps):
+            at = row * stride + j * STEP + 2 * lane
+            hidden[at] = values[2 * j]
+            hidden[at + 1] = values[2 * j + 1]
+        quantize_row(values, group, groups, q, ranges, row, lane)
+
+    return quantize_row, finish_row
 
 
 def embed_kernel(stride, *, int4):
@@ -118,7 +128,7 @@ def embed_kernel(stride, *, int4):
 
     `int4` says whether word embeddings take four bits a value.
     """
-    quantize_row, layer_norm = row_kernels(stride)
+    _, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
     @device
@@ -158,19 +168,14 @@ def embed_kernel(stride, *, int4):
                     unit = word_scale[word]
                     values[2 * j] = fma(f32(words[word * stride + at]), unit, p0 + t0)
                     values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, p1 + t1)
-            layer_norm(values, size, weight, bias, eps, lane)
-            for j in range(steps):
-                at = row * stride + j * STEP + 2 * lane
-                hidden[at] = values[2 * j]
-                hidden[at + 1] = values[2 * j + 1]
-            quantize_row(values, group, groups, q, ranges, row, lane)
+            finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return embed
 
 
 def add_and_norm_kernel(stride):
     """Make the kernel that adds to the residual stream and normalises it, for rows of `stride` values."""
-    quantize_row, layer_norm = row_kernels(stride)
+    _, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
     def add_and_norm(batch, hidden, smoothing, narrow, size, weight, bias, eps, group, groups, q, ranges):
@@ -190,12 +195,7 @@ def add_and_norm_kernel(stride):
                 s0, s1 = load2(smoothing, at)
                 values[2 * j] = fma(x0, s0, y0)
                 values[2 * j + 1] = fma(x1, s1, y1)
-            layer_norm(values, size, weight, bias, eps, lane)
-            for j in range(steps):
-                at = row * stride + j * STEP + 2 * lane
-                hidden[at] = values[2 * j]
-                hidden[at + 1] = values[2 * j + 1]
-            quantize_row(values, group, groups, q, ranges, row, lane)
+            finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return add_and_norm
 
