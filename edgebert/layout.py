@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +19,8 @@ Shape = tuple[int | None, ...]
 """Sizes of a tensor; None for any."""
 
 TOKENIZER = "tokenizer.json.zlib"
-"""The tensor that holds the tokenizer's description, compressed: as metadata its quotes would all be escaped."""
+"""The tensor that holds the tokenizer's description, in zlib's format: as metadata its quotes would all be escaped."""
+_STORED = 0xFFFF
 
 
 EMBEDDINGS = ("int8", "int4")
@@ -99,8 +101,16 @@ def expected_tensors(
 
 
 def pack_tokenizer(description: str) -> np.ndarray:
-    """Return a ``tokenizer.json`` as the tensor `TOKENIZER`."""
-    return np.frombuffer(zlib.compress(description.encode(), 9), np.uint8)
+    """Return a ``tokenizer.json`` as the tensor `TOKENIZER`, in zlib's format (RFC 1950 and 1951).
+
+    It is stored, not compressed: what zlib makes of a text is not the same on every computer (zlib-ng is another), and
+    a file is to be. Wheels and downloads are compressed all the same.
+    """
+    data = description.encode()
+    blocks = [data[i : i + _STORED] for i in range(0, len(data), _STORED)] or [b""]
+    last = len(blocks) - 1
+    stored = [struct.pack("<BHH", i == last, len(block), len(block) ^ 0xFFFF) + block for i, block in enumerate(blocks)]
+    return np.frombuffer(b"\x78\x01" + b"".join(stored) + struct.pack(">I", zlib.adler32(data)), np.uint8)
 
 
 def unpack_tokenizer(tensor: np.ndarray) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+
+from edgebert.exact import log
 
 __all__ = ["bias_of_distances", "buckets_of_distances"]
 
@@ -32,10 +32,9 @@ def buckets_of_distances(distances: np.ndarray, count: int) -> np.ndarray:
     exact = half // 2
     sizes = np.abs(distances)
     # In float32, as it was trained: the edges of the buckets depend on it.
-    ratio = np.log(np.maximum(sizes, 1).astype(np.float32) / np.float32(exact))
-    large = exact + (ratio / np.float32(math.log(_LARGEST_DISTANCE / exact)) * np.float32(half - exact)).astype(
-        np.int64
-    )
+    ratio = log(np.maximum(sizes, 1).astype(np.float32) / np.float32(exact)).astype(np.float32)
+    largest = log(np.array(_LARGEST_DISTANCE / exact)).astype(np.float32)
+    large = exact + (ratio / largest * np.float32(half - exact)).astype(np.int64)
     return np.where(sizes < exact, sizes, np.minimum(large, half - 1)) + np.where(distances > 0, half, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -58,6 +59,7 @@ def convert(
     unless --evaluate names another. It has a line for each of the model's heads: how much of what it decides
     (the label of a text, the tag of a token, the word in a masked place, the span of an answer) stays the same.
     """
+    started = time.monotonic()
     with show_progress(total=None, visible=True, label="layers") as advance:
         path = edgebert.convert(
             source,
@@ -77,5 +79,5 @@ def convert(
         f"{megabytes(receipt['bytes_before'])} in {source if Path(source).is_dir() else description.info['source']}"
     )
     size = megabytes(path.stat().st_size)
-    print_text(escape(f"{path}: {size}, from {origin}, in {receipt['seconds']:.1f} s") + "\n")
+    print_text(escape(f"{path}: {size}, from {origin}, in {time.monotonic() - started:.1f} s") + "\n")
     print_text("".join(f"{escape(line)}\n" for line in receipt_lines(receipt)))

@@ -20,6 +20,7 @@ from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import Float32Backend
+from edgebert.exact import mean, total
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import pool
 from edgebert.tokens import TextTokenizer, Window
@@ -94,7 +95,7 @@ class Comparison:
     @property
     def agreement(self) -> float:
         """Share of the same decisions, of the head that agrees least; without one the texts' vectors' mean cosine."""
-        return min(self.head_agreement.values(), default=float(self.pooled_cosines.mean()))
+        return min(self.head_agreement.values(), default=float(mean(self.pooled_cosines)))
 
     @property
     def agreement_at_best(self) -> float:
@@ -120,9 +121,9 @@ class Comparison:
             "texts": len(self.texts),
             "tokens": self.tokens,
             "sha256": text_hash(self.texts),
-            "pooled_cosine_mean": round(float(self.pooled_cosines.mean()), 6),
+            "pooled_cosine_mean": round(float(mean(self.pooled_cosines)), 6),
             "pooled_cosine_worst": round(float(self.pooled_cosines.min()), 6),
-            "token_cosine_mean": round(float(self.token_cosines.mean()), 6),
+            "token_cosine_mean": round(float(mean(self.token_cosines)), 6),
             "token_cosine_worst": round(float(self.token_cosines.min()), 6),
             "heads": {
                 head: {
@@ -294,5 +295,5 @@ def masked(window: Window, mask: int) -> Window:
 def cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the cosine of each row of `x` with the same row of `y`, float64 (rows,)."""
     x, y = x.astype(np.float64), y.astype(np.float64)
-    lengths = np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1))
-    return (x * y).sum(axis=1) / np.maximum(lengths, 1e-300)
+    lengths = np.sqrt(total(x * x) * total(y * y))
+    return total(x * y) / np.maximum(lengths, 1e-300)

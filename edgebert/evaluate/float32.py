@@ -1,4 +1,7 @@
-"""The encoder in float32, as it was trained: what an int8 model is measured against."""
+"""The encoder in float32, as it was trained: what an int8 model is measured against.
+
+Its bits are the same on every computer (`edgebert.exact`): a receipt is a part of the file.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from edgebert.batch import PackedBatch
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Linear
+from edgebert.exact import exp, matmul, total
 from edgebert.heads import architecture_of
 from edgebert.kernels import reference
 from edgebert.model import Model
@@ -81,7 +85,7 @@ def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedB
     """
 
     def linear(x: np.ndarray, name: str) -> np.ndarray:
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+        return multiply(x, weights[f"{name}.weight"].T) + weights[f"{name}.bias"]
 
     def norm(x: np.ndarray, name: str) -> np.ndarray:
         return reference.layer_norm(x, weights[f"{name}.weight"], weights[f"{name}.bias"], config.layer_norm_eps)
@@ -121,13 +125,18 @@ def attend(
         if begin == end:
             continue
         q, k, v = (array[:, begin:end] for array in by_head)
-        scores = q @ k.transpose(0, 2, 1) / np.float32(math.sqrt(H // heads))
+        scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
         if bias is not None:
             scores += reference.between(bias, end - begin)
-        numerators = np.exp(scores - scores.max(axis=2, keepdims=True))
-        weights = numerators / numerators.sum(axis=2, keepdims=True)
-        context[begin:end] = (weights @ v).transpose(1, 0, 2)
+        numerators = exp(scores - scores.max(axis=2, keepdims=True))
+        weights = (numerators / total(numerators)[..., None]).astype(np.float32)
+        context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
     return context.reshape(T, H)
+
+
+def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Multiply matrices, (..., M, K) by (..., K, N), to float32 (..., M, N): the same bits on every computer."""
+    return matmul(x, y).astype(np.float32)
 
 
 class Float32Backend:
@@ -148,9 +157,9 @@ class Float32Backend:
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply float32 (M, K) by (K, N)."""
-        return x @ weight
+        return multiply(x, weight)
 
     def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:  # noqa: ARG002
         """Return a linear layer, which maps float32 (M, K) to (M, N)."""
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-        return lambda x: x @ weight.T + bias
+        return lambda x: multiply(x, weight.T) + bias

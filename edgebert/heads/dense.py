@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebert.config import ACTIVATIONS
 from edgebert.engine.backend import Backend
+from edgebert.exact import tanh
 from edgebert.kernels.plan import whole_vectors
 
 __all__ = ["Dense", "activate", "columns_of"]
@@ -46,7 +47,7 @@ def columns_of(weight: np.ndarray) -> np.ndarray:
 def activate(x: np.ndarray, name: str) -> np.ndarray:
     """Apply ``"tanh"``, ``"relu"`` or a GELU by its name in a config.json: float32 to the same shape."""
     if name == "tanh":
-        return np.tanh(x, dtype=np.float64).astype(np.float32)
+        return tanh(x).astype(np.float32)
     if name == "relu":
         return np.maximum(x, np.float32(0))
     from edgebert.kernels import reference

@@ -1,6 +1,7 @@
 """The oracle of every kernel, in NumPy: what the compiled ones are tested against.
 
-Integers must agree exactly; floats within the tolerances of the tests, since sums are taken in another order.
+Integers must agree exactly; floats within the tolerances of the tests, since sums are taken in another order. The
+quantizer passes its text through them, so every bit of theirs is the same on every computer (`edgebert.exact`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
+from edgebert.exact import erf, exp, mean, tanh, total
 from edgebert.kernels.plan import INT4_GROUP, group_of_count
 from edgebert.positions import bias_of_distances
 
@@ -31,23 +33,8 @@ __all__ = [
 _LEVELS = np.float32(255)
 _SMALLEST = np.float32(1e-30)
 _HEAD_LEVELS = np.array([63, 127, 127], np.float32)
-_PIECE = 1 << 14
+_PIECE, _BLOCK = 1 << 14, 128
 _NUMERATOR_LEVELS = np.float32(16383)
-# erf at steps of 1/512 up to 6, where it is 1: between them, cubics with its values and slopes are within 1e-12.
-_ERF_STEPS, _ERF_END = 512, 6
-_ERF_POINTS = np.arange(_ERF_STEPS * _ERF_END + 2) / _ERF_STEPS
-_ERF_VALUES = np.array([math.erf(point) for point in _ERF_POINTS])
-_ERF_SLOPES = 2 / math.sqrt(math.pi) * np.exp(-(_ERF_POINTS**2)) / _ERF_STEPS
-
-
-def _erf(x: np.ndarray) -> np.ndarray:
-    steps = np.minimum(np.abs(x), _ERF_END) * _ERF_STEPS
-    at = steps.astype(np.int64)
-    t = steps - at
-    rise = _ERF_VALUES[at + 1] - _ERF_VALUES[at]
-    first, second = _ERF_SLOPES[at], _ERF_SLOPES[at + 1]
-    cubic = first + t * (3 * rise - 2 * first - second + t * (first + second - 2 * rise))
-    return np.sign(x) * (_ERF_VALUES[at] + t * cubic)
 
 
 def quantize_rows(x: np.ndarray, group: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,15 +102,20 @@ def matmul(
     """
     outer, steps, columns, inputs = panels.shape
     weight = panels.transpose(1, 3, 0, 2).reshape(steps * inputs, outer * columns)
-    y = np.broadcast_to(bias, (len(q), len(bias)))
-    for g, factors in enumerate(scale):
-        own = slice(g * group, (g + 1) * group) if group else slice(None)
-        # Whole numbers below 2**24: float32 holds every sum exactly, in any order.
-        exact = (q[:, own] - row_zero[:, g, None]) @ weight[own].astype(np.float32)
-        scaled = exact * row_scale[:, g, None]
-        # One rounding for the multiplication and the addition together.
-        y = (scaled.astype(np.float64) * factors + y).astype(np.float32)
-    return y
+    weight = weight.astype(np.float32)
+    result = np.empty((len(q), len(bias)), np.float32)
+    for begin in range(0, len(q), _BLOCK):  # which stay in the cache
+        rows = slice(begin, begin + _BLOCK)
+        y = np.broadcast_to(bias, result[rows].shape)
+        for g, factors in enumerate(scale):
+            own = slice(g * group, (g + 1) * group) if group else slice(None)
+            # Whole numbers below 2**24: float32 holds every sum exactly, in any order.
+            exact = (q[rows, own] - row_zero[rows, g, None]) @ weight[own]
+            scaled = exact * row_scale[rows, g, None]
+            # One rounding for the multiplication and the addition together.
+            y = (scaled.astype(np.float64) * factors + y).astype(np.float32)
+        result[rows] = y
+    return result
 
 
 def gelu(x: np.ndarray, form: str) -> np.ndarray:
@@ -133,9 +125,9 @@ def gelu(x: np.ndarray, form: str) -> np.ndarray:
     for begin in range(0, x.size, _PIECE):
         exact = x.reshape(-1)[begin : begin + _PIECE].astype(np.float64)
         if form == "erf":
-            inner = _erf(exact / math.sqrt(2))
+            inner = erf(exact / math.sqrt(2))
         else:
-            inner = np.tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * exact**3))
+            inner = tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * (exact * exact * exact)))
         result[begin : begin + _PIECE] = 0.5 * exact * (1 + inner)
     return result.reshape(x.shape)
 
@@ -143,8 +135,8 @@ def gelu(x: np.ndarray, form: str) -> np.ndarray:
 def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) -> np.ndarray:
     """Normalise rows (arXiv 1607.06450): float32 (M, H) -> the same."""
     exact = x.astype(np.float64)
-    centred = exact - exact.mean(axis=1, keepdims=True)
-    variance = np.square(centred).mean(axis=1, keepdims=True)
+    centred = exact - mean(exact, axis=1)[:, None]
+    variance = mean(centred * centred, axis=1)[:, None]
     return (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
 
 
@@ -207,11 +199,11 @@ def attend(
             exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
             exponents += between(bias, end - begin)
             exponents -= exponents.max(axis=2, keepdims=True)
-        numerators = np.exp(exponents).astype(np.float32)
+        numerators = exp(exponents).astype(np.float32)
         largest = value_scale[:, None, own].max(axis=2, keepdims=True)
         weights = np.rint(numerators * (value_scale[:, None, own] * (_NUMERATOR_LEVELS / largest)))
         sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
-        unit = largest / _NUMERATOR_LEVELS / numerators.sum(axis=2, keepdims=True)
+        unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
         context[:, own] = sums.astype(np.float32) * unit
     return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, InputError, OutputError
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend
+from edgebert.exact import mean
 from edgebert.heads import HEADS, head_parts
 from edgebert.heads.masked_lm import Transform
 from edgebert.heads.pooling import dense_name
@@ -93,7 +93,6 @@ def convert(
         raise OutputError(f"cannot convert to {output}: expected a name that ends in {SUFFIX}")
     if embeddings not in EMBEDDINGS:
         raise InputError(f"embeddings is {embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
-    started = time.monotonic()
     checkpoint = open_checkpoint(source)
     tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, checkpoint.config.type_vocab_size)
     calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
@@ -117,7 +116,6 @@ def convert(
         "depths": report.depths,
         "bytes_before": checkpoint.size_bytes,
         "bytes_after": sum(array.nbytes for array in tensors.values()),
-        "seconds": round(time.monotonic() - started, 1),
     }
     if not accepted and not force:
         worst = next(iter(receipt["worst_layers"].items()))  # type: ignore[attr-defined]
@@ -206,6 +204,6 @@ def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k
     return {
         "kind": kind,
         "bytes": tensors[f"{name}.weight"].nbytes + tensors[f"{name}.scale"].nbytes,
-        "cosine_mean": round(float(found.mean()), 6),
+        "cosine_mean": round(float(mean(found)), 6),
         "cosine_worst": round(float(found.min()), 6),
     }

@@ -11,11 +11,12 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.exact import matmul, total
 from edgebert.kernels import reference
 from edgebert.kernels.plan import finer_groups, padded, whole_vectors
 from edgebert.positions import bias_of_distances
 from edgebert.quantize.law import exceeds_limit, pack_panels, quantize_embeddings, quantize_embeddings_int4
-from edgebert.quantize.rounding import round_weight
+from edgebert.quantize.rounding import inputs_of, round_weight
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
 __all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"]
@@ -25,7 +26,7 @@ OnProgress = Callable[[int, int], object]
 LARGEST_ERROR = 7e-5
 """What a linear layer may lose, as a share of its outputs' energy, in a form that is faster than others."""
 
-_OUTPUTS = 1 << 13
+_OUTPUTS, _ROWS = 1 << 13, 256
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -145,7 +146,7 @@ class _Quantizer:
         out = _pad_heads(self._weights[f"{layer}.attention.output.dense.weight"].T, heads, head_dim).T
         H = self._config.hidden_size
         # Smoothing the values goes into their projection.
-        divisor = smoothing(x[:, :H] @ weights[2].T + biases[2], out, WHEN_NEEDED)
+        divisor = smoothing(matmul(x[:, :H], weights[2].T) + biases[2], out, WHEN_NEEDED)
         weights[2], biases[2], out = weights[2] / divisor[:, None], biases[2] / divisor, out * divisor
         x, weight, bias = *self._smooth(x, stream, np.concatenate(weights)), np.concatenate(biases)
         projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias, len(weight))
@@ -159,7 +160,7 @@ class _Quantizer:
         name = f"{layer}.intermediate.dense"
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         # The largest activations first: so they share a group with their like.
-        values = reference.gelu(x[:, : self._config.hidden_size] @ weight.T + bias, self._config.gelu)
+        values = reference.gelu(matmul(x[:, : self._config.hidden_size], weight.T) + bias, self._config.gelu)
         order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
         x, weight = self._smooth(x, stream, weight[order])
         inner = self._linear(name, x, weight, bias[order], padded(self._config.intermediate_size))
@@ -224,24 +225,26 @@ def quantize_linear(
     """
     K = padded(weight.shape[1])
     weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
+    # Outputs do not depend on each other: of a whole vocabulary, some at a time.
+    blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
+    exact = [matmul(rows, weight[own].T).astype(np.float32) for own in blocks]
+    energy = sum(_energy(each) for each in exact)
     usual, *finer = finer_groups(K)
+    of_group = 0
     for group, depth in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
-        # What the layer will read: the values that the integers stand for.
-        quantized = reference.quantize_rows(rows, group)
-        seen = reference.dequantize_rows(*quantized, group)
-        parts, lost, energy = [], 0.0, 0.0
-        # Outputs do not depend on each other: of a whole vocabulary, some at a time.
-        for begin in range(0, N, _OUTPUTS):
-            own = slice(begin, min(begin + _OUTPUTS, N))
-            q, scale = round_weight(weight[own], seen, group, depth)
+        if group != of_group:
+            # What the layer will read: the values that the integers stand for.
+            quantized = reference.quantize_rows(rows, group)
+            inputs, of_group = inputs_of(reference.dequantize_rows(*quantized, group)), group
+        parts, lost = [], 0.0
+        for own, wanted in zip(blocks, exact, strict=True):
+            q, scale = round_weight(weight[own], inputs, group, depth)
             assert not exceeds_limit(q, depth)
             panels = pack_panels(q)
             # The limit on weights that meet keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
             y = reference.matmul(*quantized, panels, scale, bias[own], group)
-            exact = rows @ weight[own].T
-            lost += float(np.square(y - bias[own] - exact).sum())
-            energy += float(np.square(exact).sum())
+            lost += _energy(y - bias[own] - wanted)
             parts.append((panels, scale, sums, y))
         error = lost / max(energy, 1e-30)
         if error <= LARGEST_ERROR:
@@ -260,6 +263,13 @@ def quantize_linear(
         "depth": np.array([depth], np.uint8),
     }
     return {f"{name}.{part}": array for part, array in tensors.items()}, y
+
+
+def _energy(y: np.ndarray) -> float:
+    """Return the sum of the squares of float32 (T, N)."""
+    # Some rows at a time, which stay in the cache.
+    parts = [total(np.square(y[i : i + _ROWS], dtype=np.float64), 0) for i in range(0, len(y), _ROWS)]
+    return float(total(total(np.array(parts), 0))) if parts else 0.0
 
 
 def half(name: str, array: np.ndarray) -> np.ndarray:

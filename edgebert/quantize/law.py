@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebert.exact import total
 from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
 
 __all__ = [
@@ -136,7 +137,7 @@ def _int4_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for levels in _INT4_LARGEST:
         candidate = np.where(largest != 0, -largest / levels, np.float32(1))
         tried = np.clip(np.rint(groups / candidate[..., None]), -8, 7)
-        error = np.square(tried * candidate[..., None] - groups).sum(axis=2)
+        error = total(np.square(tried * candidate[..., None] - groups))
         better = error < best
         best, scale = np.where(better, error, best), np.where(better, candidate, scale)
         q = np.where(better[..., None], tried, q)

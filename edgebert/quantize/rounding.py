@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+from edgebert.exact import inverse_factor, matmul, mean, products, total
 from edgebert.quantize.law import LEVELS, MEETING_LIMIT, channel_scale, meeting
 
-__all__ = ["round_weight"]
+__all__ = ["Inputs", "inputs_of", "round_weight"]
 
 _BLOCK = 128  # holds whole groups of columns that meet
 _DAMPING = 0.01
 _LEVELS_STEP = 4
+_CHANNELS = 32
+"""Channels whose scale is chosen at a time: what is computed of them stays in the cache."""
 
 
-def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a linear layer reads, as far as the rounding of its weight has to know it.
+
+    Attributes
+    ----------
+    sums : ndarray [shape=(K, K), dtype=float64]
+        Of the products of each two inputs, over the tokens: GPTQ's Hessian.
+    """
+
+    sums: np.ndarray
+
+    def factor(self, order: np.ndarray) -> np.ndarray:
+        """Return GPTQ's Cholesky factor, float64 (K, K), with the inputs in an order."""
+        sums = self.sums[np.ix_(order, order)]
+        # Inputs that the text never uses, and more columns than tokens, would leave it singular.
+        sums[np.diag_indices_from(sums)] += _DAMPING * max(float(mean(np.diagonal(sums))), 1e-12)
+        return inverse_factor(sums)
+
+
+def inputs_of(x: np.ndarray) -> Inputs:
+    """Describe what a layer reads when the calibration text passes through the model: float32 (tokens, K)."""
+    return Inputs(products(x))
+
+
+def round_weight(weight: np.ndarray, inputs: Inputs, group: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Quantize the weight of a linear layer so that its outputs for some inputs change least.
 
     Columns that meet (`edgebert.quantize.law`) are rounded together, one after the other, those with the largest inputs
@@ -22,8 +52,7 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int, depth: int)
     Parameters
     ----------
     weight : ndarray [shape=(N, K), dtype=float32]
-    inputs : ndarray [shape=(tokens, K), dtype=float32]
-        What the layer reads when the calibration text passes through the model.
+    inputs : Inputs
     group : int
         Columns that share a scale.
     depth : int
@@ -35,17 +64,13 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int, depth: int)
         In -127..127, those that meet within their limit.
     scale : ndarray [shape=(G, N), dtype=float32]
     """
-    hessian = (inputs.T @ inputs).astype(np.float64)
-    energy = np.diagonal(hessian).copy()
+    energy = np.diagonal(inputs.sums)
     bounds = range(0, weight.shape[1], group)
     scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group], depth) for k in bounds])
     order = meeting(weight.shape[1], depth)
     met = order.shape[1]
-    order = order[np.argsort(-energy[order].sum(axis=1), kind="stable")].reshape(-1)
-    hessian = hessian[np.ix_(order, order)]
-    # Inputs that the text never uses, and more columns than tokens, would leave it singular.
-    hessian[np.diag_indices_from(hessian)] += _DAMPING * max(float(energy.mean()), 1e-12)
-    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    order = order[np.argsort(-total(energy[order]), kind="stable")].reshape(-1)
+    upper = inputs.factor(order)
     rest = weight.T[order].astype(np.float64)  # (K, N): a column of the weight lies in one piece
     scales = scale[order // group].astype(np.float64)
     q = np.empty(rest.shape)
@@ -57,7 +82,8 @@ def round_weight(weight: np.ndarray, inputs: np.ndarray, group: int, depth: int)
             q[k] = _round_next(q[first:k], rest[k : first + met] / scales[k])
             errors[k - begin] = (rest[k] - q[k] * scales[k]) / upper[k, k]
             rest[k + 1 : end] -= upper[k, k + 1 : end, None] * errors[k - begin]
-        rest[end:] -= upper[begin:end, end:].T @ errors
+        if end < len(rest):
+            rest[end:] -= matmul(upper[begin:end, end:].T, errors)
     result = np.empty(weight.shape, np.int8)
     result[:, order] = q.T
     return result, scale
@@ -79,17 +105,19 @@ def _round_next(before: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """
     above = MEETING_LIMIT - np.maximum(before, 0).sum(axis=0)
     below = MEETING_LIMIT + np.minimum(before, 0).sum(axis=0)
-    value = _shorten(np.maximum(wanted, 0), above, 0)[0] - _shorten(np.maximum(-wanted, 0), below, 0)[0]
+    value = _shorten(np.maximum(wanted, 0), above)[0] - _shorten(np.maximum(-wanted, 0), below)[0]
     return np.clip(np.rint(value), -np.minimum(below, LEVELS), np.minimum(above, LEVELS))
 
 
-def _shorten(values: np.ndarray, limit: np.ndarray | int, axis: int) -> np.ndarray:
-    """Take off those values that are above zero, each the same, what their sum along `axis` exceeds a limit by.
+def _shorten(values: np.ndarray, limit: np.ndarray | int) -> np.ndarray:
+    """Take off those values that are above zero, each the same, what their sum along the first axis exceeds a limit by.
 
     Small ones reach zero and give no more, so that the sum may stay above the limit: whoever rounds sees to it.
     """
-    excess = np.maximum(values.sum(axis=axis, keepdims=True) - limit, 0)
-    return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=axis, keepdims=True), 1), 0)
+    excess = np.maximum(total(values, 0) - limit, 0)
+    if not excess.any():
+        return values
+    return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=0), 1), 0)
 
 
 def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndarray:
@@ -106,17 +134,22 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndar
     -------
     ndarray [shape=(N,), dtype=float32]
     """
+    columns = np.ascontiguousarray(meeting(weight.shape[1], depth).T)  # those that meet along the first axis
+    importance = energy[columns].astype(np.float32)[:, None, :]
+    parts = [weight[i : i + _CHANNELS] for i in range(0, len(weight), _CHANNELS)]
+    return np.concatenate([_scale_of_channels(part, columns, importance, depth) for part in parts])
+
+
+def _scale_of_channels(weight: np.ndarray, columns: np.ndarray, importance: np.ndarray, depth: int) -> np.ndarray:
     best = np.full(len(weight), np.inf)
     chosen = np.ones(len(weight), np.float32)
-    columns = meeting(weight.shape[1], depth)
-    importance = energy[columns].reshape(-1).astype(np.float32)
-    weights = weight[:, columns]
+    weights = np.ascontiguousarray(weight[:, columns].transpose(1, 0, 2))
     # With the first number of levels no weights can exceed the limit.
     for levels in range(MEETING_LIMIT // (2 * depth) - 1, LEVELS + 1, _LEVELS_STEP):
         scale = channel_scale(weight, levels)
-        met = weights / scale[:, None, None]
-        kept = _shorten(np.maximum(met, 0), MEETING_LIMIT, 2) - _shorten(np.maximum(-met, 0), MEETING_LIMIT, 2)
-        error = np.square((np.rint(kept) - met) * scale[:, None, None]).reshape(weight.shape) @ importance
+        met = weights / scale[:, None]
+        kept = _shorten(np.maximum(met, 0), MEETING_LIMIT) - _shorten(np.maximum(-met, 0), MEETING_LIMIT)
+        error = total(total(np.square((np.rint(kept) - met) * scale[:, None]) * importance, 0))
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, scale, chosen)
     return chosen

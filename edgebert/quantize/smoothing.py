@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebert.exact import exp, log, matmul, mean, total
 from edgebert.kernels import reference
 from edgebert.kernels.plan import group_size, padded
 from edgebert.quantize.law import channel_scale
@@ -44,7 +45,8 @@ def smoothing(inputs: np.ndarray, weight: np.ndarray, strengths: tuple[float | N
     """
     sample = inputs[:: max(1, -(-len(inputs) // _SAMPLE))]
     candidates = [_divisors(inputs, weight, strength) for strength in strengths]
-    errors = [_error(sample / divisors, weight * divisors) for divisors in candidates]
+    exact = matmul(sample, weight.T)  # which no divisors change
+    errors = [_error(sample / divisors, weight * divisors, exact) for divisors in candidates]
     best = int(np.argmin(errors))
     return candidates[best if errors[best] < _WORTH * errors[0] else 0]
 
@@ -55,15 +57,16 @@ def _divisors(inputs: np.ndarray, weight: np.ndarray, strength: float | None) ->
     largest_input, largest_weight = np.abs(inputs).max(axis=0, initial=0), np.abs(weight).max(axis=0)
     used = (largest_input > 0) & (largest_weight > 0)
     logarithms = np.zeros(len(used))
-    logarithms[used] = strength * np.log(largest_input[used]) - (1 - strength) * np.log(largest_weight[used])
-    logarithms[used] -= logarithms[used].mean() if used.any() else 0
-    limit = np.log(_LARGEST)
-    return np.exp(np.clip(logarithms, -limit, limit)).astype(np.float32)
+    if used.any():
+        logarithms[used] = strength * log(largest_input[used]) - (1 - strength) * log(largest_weight[used])
+        logarithms[used] -= mean(logarithms[used])
+    return np.clip(exp(logarithms), 1 / _LARGEST, _LARGEST).astype(np.float32)
 
 
-def _error(inputs: np.ndarray, weight: np.ndarray) -> float:
-    """Return the squared error that plain rounding of both would make in the outputs."""
+def _error(inputs: np.ndarray, weight: np.ndarray, exact: np.ndarray) -> float:
+    """Return the squared error that plain rounding of both would make in the outputs, exact (tokens, N)."""
     group = group_size(padded(inputs.shape[1]))
     seen = reference.dequantize_rows(*reference.quantize_rows(inputs, group), group)
     scale = channel_scale(weight, _TYPICAL_LEVELS)[:, None]
-    return float(np.square(seen @ (np.rint(weight / scale) * scale).T - inputs @ weight.T).sum())
+    difference = matmul(seen, (np.rint(weight / scale) * scale).T) - exact
+    return float(total(total(difference * difference, 0)))

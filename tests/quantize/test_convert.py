@@ -74,19 +74,9 @@ def test_both_depths_are_in_use(golden_files):
     assert {depth for receipt in receipts for depth in receipt["depths"].values()} == {1, 2}
 
 
-def test_converting_twice_gives_the_same_model(golden_files, tmp_path):
-    """All but the seconds that it took."""
-    files = [golden_files["classifier"], edgebert.convert(GOLDEN / "classifier", tmp_path / "again.edgebert")]
-    first, again = (read_artifact(path) for path in files)
-    assert first.tensors.keys() == again.tensors.keys()
-    for name, array in first.tensors.items():
-        assert again.tensors[name].tobytes() == array.tobytes(), name
-    receipts = [artifact.json("receipt") | {"seconds": 0} for artifact in (first, again)]
-    assert receipts[0] == receipts[1]
-    changing = {"receipt", "crc32"}
-    assert {k: v for k, v in first.metadata.items() if k not in changing} == {
-        k: v for k, v in again.metadata.items() if k not in changing
-    }
+def test_converting_twice_gives_the_same_file(golden_files, tmp_path):
+    again = edgebert.convert(GOLDEN / "classifier", tmp_path / "again.edgebert")
+    assert again.read_bytes() == golden_files["classifier"].read_bytes()
 
 
 def test_nan_in_the_weights_leaves_nothing_behind(tmp_path):

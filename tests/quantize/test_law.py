@@ -15,7 +15,7 @@ from edgebert.quantize.law import (
     quantize_embeddings,
     unpack_panels,
 )
-from edgebert.quantize.rounding import round_weight
+from edgebert.quantize.rounding import inputs_of, round_weight
 from edgebert.quantize.smoothing import smoothing
 
 
@@ -34,7 +34,7 @@ def test_embeddings_are_within_half_a_step():
 def test_a_channel_of_zeros_has_scale_one(depth):
     weight = np.zeros((16, 64), np.float32)
     assert (channel_scale(weight, LEVELS) == 1).all()
-    q, scale = round_weight(weight, np.ones((3, 64), np.float32), 64, depth)
+    q, scale = round_weight(weight, inputs_of(np.ones((3, 64), np.float32)), 64, depth)
     assert not q.any()
     assert (scale == 1).all()
 
@@ -106,7 +106,7 @@ def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group, depth):
     inputs = (rng.normal(size=(400, 8)) @ rng.normal(size=(8, 192)) + 0.1 * rng.normal(size=(400, 192))).astype(
         np.float32
     )
-    q, scale = round_weight(weight, inputs, group, depth)
+    q, scale = round_weight(weight, inputs_of(inputs), group, depth)
     assert (q.dtype, scale.shape) == (np.int8, (192 // group, 32))
     assert not exceeds_limit(q, depth)
     scales = np.repeat(scale.T, group, axis=1)
@@ -121,7 +121,7 @@ def test_large_neighbours_are_shortened_and_made_up_for(depth):
     weight = rng.normal(size=(16, 64)).astype(np.float32)
     weight[:, :2] = 3 * np.abs(weight).max()
     inputs = rng.normal(size=(300, 64)).astype(np.float32)
-    q, scale = round_weight(weight, inputs, 64, depth)
+    q, scale = round_weight(weight, inputs_of(inputs), 64, depth)
     assert not exceeds_limit(q, depth)
     assert (np.abs(q[:, 2:].astype(int)).max(axis=1) >= 8).all(), "the others keep their levels"
     assert _output_error(weight, _values(q, scale, 64), inputs) < 1e-3 * np.square(inputs @ weight.T).sum()
@@ -132,7 +132,8 @@ def test_large_neighbours_are_shortened_and_made_up_for(depth):
 def test_rounding_with_fewer_tokens_than_columns(tokens, depth):
     rng = np.random.default_rng(4)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
-    q, scale = round_weight(weight, rng.normal(size=(tokens, 64)).astype(np.float32), 64, depth)
+    inputs = inputs_of(rng.normal(size=(tokens, 64)).astype(np.float32))
+    q, scale = round_weight(weight, inputs, 64, depth)
     # Little is known of the inputs: whatever is done must still be close to the weight.
     assert np.abs(_values(q, scale, 64) - weight).mean() < 2 * scale.mean()
 
