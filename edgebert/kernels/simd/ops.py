@@ -46,10 +46,38 @@ def intrinsic_call(builder, name, result, *operands):
 
 
 def multiply_add(builder, a, b, c):
-    """Emit a * b + c with one rounding where the family has that instruction, with two elsewhere."""
+    """Emit a * b + c, float32, with one rounding."""
     if not current().has_fma:
-        return builder.fadd(builder.fmul(a, b), c)
+        return _multiply_add_in_double(builder, a, b, c)
     return intrinsic_call(builder, f"llvm.fma.v{a.type.count}f32", a.type, a, b, c)
+
+
+def _multiply_add_in_double(builder, a, b, c):
+    """Emit a * b + c for processors without that instruction: the same bits, by way of float64.
+
+    There the product is exact, and the sum is rounded to odd, after which a second rounding does no harm (Boldo and
+    Melquiond, "Emulation of FMA and correctly rounded sums", doi 10.1109/TC.2007.70819, section 4).
+    """
+    lanes = a.type.count
+    double, whole = ir.VectorType(ir.DoubleType(), lanes), ir.VectorType(I64, lanes)
+
+    def constant(kind, value):
+        return ir.Constant(kind, [value] * lanes)
+
+    product = builder.fmul(builder.fpext(a, double), builder.fpext(b, double))
+    addend = builder.fpext(c, double)
+    total = builder.fadd(product, addend)
+    # What the sum lost, exactly (Knuth's TwoSum).
+    part = builder.fsub(total, product)
+    lost = builder.fadd(builder.fsub(product, builder.fsub(total, part)), builder.fsub(addend, part))
+    bits = builder.bitcast(total, whole)
+    zero = constant(double, 0.0)
+    even = builder.icmp_signed("==", builder.and_(bits, constant(whole, 1)), constant(whole, 0))
+    inexact = builder.and_(builder.fcmp_ordered("!=", lost, zero), even)
+    outward = builder.icmp_signed("==", builder.fcmp_ordered(">", lost, zero), builder.fcmp_ordered(">", total, zero))
+    step = builder.select(outward, constant(whole, 1), constant(whole, -1))
+    odd = builder.select(inexact, builder.add(bits, step), bits)
+    return builder.fptrunc(builder.bitcast(odd, double), a.type)
 
 
 def _operation(result, *arguments):
