@@ -139,7 +139,14 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     there = heads_there(found, heads, config, family)
     unused = family.first_position(values)
     tied = values.get("tie_word_embeddings") is not False
-    tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
+    try:
+        tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
+    except CheckpointError as error:
+        if not foreign:
+            raise
+        raise UnsupportedModelError(
+            f"{place.name} is a {foreign}, which is no encoder of edgebert's: {error}"
+        ) from error
     _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else [head for head in heads if head not in there])
     heads = there
     labels = labels_of(values, num_labels(found, heads))

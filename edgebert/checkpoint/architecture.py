@@ -43,9 +43,16 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...]) -> tuple[tuple[s
         Of config.json.
     among : tuple of str
         Heads whose tensors are there (`edgebert.checkpoint.names.heads_among`).
+
+    Raises
+    ------
+    CheckpointError
+        The names are none.
     """
     architectures = values.get("architectures") or []
-    names = [str(name) for name in (architectures if isinstance(architectures, list) else [architectures])]
+    names = [architectures] if isinstance(architectures, str) else architectures
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise CheckpointError(f"config.json has architectures {architectures!r}, expected a list of names of classes")
     if not names:
         return among, ""
     model_type = values.get("model_type") or "bert"

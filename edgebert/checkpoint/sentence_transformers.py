@@ -20,7 +20,6 @@ _ENCODERS = ("Transformer", "BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRo
 
 _BEHIND_POOLING = ("Dense", "Normalize", "Dropout")
 _PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING)
-_PACKAGE = "sentence_transformers."
 _SETTINGS_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -150,6 +149,7 @@ def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], list[str]]:
     file = folder / "modules.json"
     listed = read_json(file, list)
     unknown: list[str] = []
+    foreign: list[str] = []
     modules: list[tuple[str, PurePosixPath]] = []
     for module in listed:
         try:
@@ -160,14 +160,14 @@ def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], list[str]]:
         if path.is_absolute() or ".." in path.parts:
             raise CheckpointError(f"{file} has a module in {str(path)!r}, expected a folder in {folder}")
         kind = name.rpartition(".")[2]
-        # A class of the same name from elsewhere may do anything.
-        known = name.startswith(_PACKAGE) and (kind in _PIPELINE or kind in _ENCODERS)
-        modules.append(((_PIPELINE[0] if kind in _ENCODERS else kind) if known else f"{kind}!", path))
+        modules.append((_PIPELINE[0] if kind in _ENCODERS else kind, path))
+        # A class of the same name, of code that comes with the model, may do anything.
+        if kind not in (*_PIPELINE, *_ENCODERS) or (folder / f"{name.partition('.')[0]}.py").is_file():
+            foreign.append(kind if kind not in _PIPELINE else name)
     kinds = [kind for kind, _ in modules]
-    if foreign := [kind.rstrip("!") for kind in kinds if kind.endswith("!")]:
+    if foreign:
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules {', '.join(foreign)}; edgebert runs {', '.join(_PIPELINE)}"
-            f" of {_PACKAGE.rstrip('.')}"
         )
     ordered = (
         kinds[:1] == ["Transformer"] and kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)

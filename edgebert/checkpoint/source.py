@@ -29,6 +29,7 @@ _DESCRIPTION = [
     "config_sentence_transformers.json",
     "?_*/*.json",  # of the modules of sentence-transformers, among them the encoder's in old folders
     "?_*/vocab.txt",
+    "*.py",  # never run: a module that needs it is refused
     "README.md",
 ]
 _WEIGHTS = [SINGLE, "model-*-of-*.safetensors", f"?_*/{SINGLE}"]
