@@ -175,6 +175,11 @@ class Description:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))
 
     @property
+    def pooling(self) -> str:
+        """The pooling, several joined by ``+``."""
+        return self.pipeline.pooling
+
+    @property
     def info(self) -> dict[str, Any]:
         """Facts about the model, in the order of reading them."""
         metadata = self._artifact.metadata

@@ -154,7 +154,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     for i, module in enumerate(sentence.dense):
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
-            zeros[f"{dense_name(i)}.bias"] = (module.step.N,)
+            zeros[f"{dense_name(i)}.bias"] = (module.N,)
     return Checkpoint(
         name=place.name,
         sha256=sha256_of(files),
@@ -176,11 +176,9 @@ def _check_dense(sentence: SentenceSettings, hidden_size: int) -> None:
     """Refuse Dense modules that do not fit the vectors that they get."""
     width = hidden_size * len(poolings_of(sentence.pipeline.pooling))
     for module in sentence.dense:
-        if width != module.step.K:
-            raise CheckpointError(
-                f"{module.folder} has in_features {module.step.K}, expected {width}: what comes before it"
-            )
-        width = module.step.N
+        if width != module.K:
+            raise CheckpointError(f"{module.folder} has in_features {module.K}, expected {width}: what comes before it")
+        width = module.N
 
 
 def _problem_type(values: Mapping[str, Any], num_labels: int, sentence: SentenceSettings) -> str:

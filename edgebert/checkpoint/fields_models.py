@@ -49,7 +49,7 @@ _CONFIG = {
     **_only("quantization_config", (), "its weights are another tool's integers"),
     **_only("compression_config", (), "its weights are another tool's integers"),
     **_only("classifier_activation", ("tanh",), "the family's classifiers have another"),
-    **_without_effect("label2id num_labels", "id2label says the same, and the weights how many there are"),
+    **_without_effect("label2id num_labels _num_labels", "id2label says the same, and the weights how many there are"),
     **_without_effect(
         "attention_probs_dropout_prob hidden_dropout_prob classifier_dropout initializer_range initializer_factor"
         " gradient_checkpointing tf_legacy_loss finetuning_task layerdrop label_smoothing",
@@ -63,7 +63,7 @@ _CONFIG = {
     ),
     **_without_effect(
         "output_attentions output_hidden_states output_past output_scores return_dict return_dict_in_generate"
-        " torchscript use_bfloat16 use_cache",
+        " torchscript use_bfloat16 use_cache use_return_dict xla_device",
         "how transformers returns what it computes",
     ),
     **_without_effect(
@@ -71,7 +71,7 @@ _CONFIG = {
         " encoder_no_repeat_ngram_size exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id"
         " length_penalty max_length max_new_tokens min_length no_repeat_ngram_size num_beam_groups num_beams"
         " num_return_sequences prefix remove_invalid_values repetition_penalty suppress_tokens task_specific_params"
-        " temperature top_k top_p typical_p cross_attention_hidden_size tie_encoder_decoder",
+        " temperature top_k top_p typical_p cross_attention_hidden_size tie_encoder_decoder eos_token_ids pad_token_ids",
         "for generating text, which encoders do not",
     ),
     **_without_effect(

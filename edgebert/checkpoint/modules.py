@@ -29,11 +29,19 @@ _SWITCHES = {
 
 @dataclasses.dataclass(frozen=True)
 class DenseModule:
-    """A linear layer behind the pooling: its folder, whether it has a bias, and the step that it is."""
+    """A linear layer behind the pooling: its folder, its sizes, whether it has a bias, and the rest of `DenseStep`."""
 
     folder: Path
+    N: int
+    K: int
     bias: bool
-    step: DenseStep
+    activation: str
+    unit_input: bool = False
+
+    @property
+    def step(self) -> DenseStep:
+        """What it does."""
+        return DenseStep(self.N, self.K, self.activation, self.unit_input)
 
     def tensors(self) -> dict[str, StoredTensor]:
         """Return ``weight``, and ``bias`` where it has one, checked.
@@ -43,7 +51,7 @@ class DenseModule:
         CheckpointError
         """
         stored = stored_tensors(weight_files(self.folder))
-        expected = {"weight": (self.step.N, self.step.K), **({"bias": (self.step.N,)} if self.bias else {})}
+        expected = {"weight": (self.N, self.K), **({"bias": (self.N,)} if self.bias else {})}
         found = {name.removeprefix("linear."): tensor for name, tensor in stored.items()}
         shapes = {name: tensor.shape for name, tensor in found.items()}
         if shapes != expected:
@@ -72,7 +80,7 @@ def read_pooling(path: Path) -> tuple[str, bool, list[str]]:
     modes = [_SWITCHES.get(mode, mode) for mode in modes] or ["mean"]  # sentence-transformers' own default
     if others := [mode for mode in modes if mode not in POOLINGS]:
         raise UnsupportedModelError(
-            f"{path} pools by {' and '.join(others)}; edgebert pools by one or several of {', '.join(POOLINGS)}"
+            f"{path} pools by {' and '.join(others)}; edgebert pools by one of {', '.join(POOLINGS)}, or by several"
         )
     include_prompt = settings.get("include_prompt")
     if include_prompt not in (None, True, False):
@@ -99,11 +107,13 @@ def read_dense(folder: Path, *, unit_input: bool) -> tuple[DenseModule, list[str
         raise CheckpointError(f"{path} has out_features {N!r} and in_features {K!r}, expected whole numbers")
     function = str(settings.get("activation_function", "torch.nn.modules.activation.Tanh"))
     package, _, name = function.rpartition(".")
-    if name not in DENSE_ACTIVATIONS or package.partition(".")[0] not in ("", "torch"):
+    torch = package.partition(".")[0] in ("", "torch")
+    if name not in DENSE_ACTIVATIONS or not torch:
         raise UnsupportedModelError(
-            f"{path} has activation_function {function!r}; edgebert runs torch's {', '.join(DENSE_ACTIVATIONS)}"
+            f"{path} has activation_function {name if torch else function!r};"
+            f" edgebert runs torch's {', '.join(DENSE_ACTIVATIONS)}"
         )
     bias = settings.get("bias", True)
     if type(bias) is not bool:
         raise CheckpointError(f"{path} has bias {bias!r}, expected true or false")
-    return DenseModule(folder, bias, DenseStep(N, K, DENSE_ACTIVATIONS[name], unit_input)), unknown
+    return DenseModule(folder, N, K, bias, DENSE_ACTIVATIONS[name], unit_input), unknown

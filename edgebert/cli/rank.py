@@ -42,9 +42,11 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
     table  for people: aligned, texts cut to the width of the terminal
     """
 
+    of_label: dict[str, Any] = {} if label is None else {"label": label}
+
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
         scores = [0.0] * len(items)
-        for found in model.rank(query, items, label=label, **options.cut, on_extent=on_extent):
+        for found in model.rank(query, items, **options.cut, **of_label, on_extent=on_extent):
             scores[found["index"]] = found["score"]
         return scores
 
