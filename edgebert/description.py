@@ -14,12 +14,13 @@ from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.classification import FUNCTIONS
-from edgebert.heads.pooling import POOLINGS
+from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
 from edgebert.layout import EMBEDDINGS, TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
 
 __all__ = ["Described", "Description", "serves"]
 
 _MOST_FAULTS = 20
+_DENSE = "[outputs, inputs, activation] of each module, each reading what the one before gives"
 
 
 def serves(heads: Sequence[str]) -> str:
@@ -37,11 +38,12 @@ class Described(Protocol):
     tensors : mapping of str to ndarray
         As in `edgebert.layout`, views of the mapped file; or a checkpoint's.
     heads : tuple of str
-    problem_type, pooling, mask_token, default_prompt : str
-    normalize, include_prompt : bool
+    problem_type, mask_token, default_prompt : str
+    pipeline : Pipeline
+        What comes behind the encoder of a model for embeddings.
+    include_prompt : bool
+        Whether the tokens of a prompt count when a text's are pooled.
     labels : tuple of str
-    dense : list of [N, K, activation]
-        The Dense modules behind the pooling.
     prompts : dict of str to str
     max_length : int
     tokenizer : str
@@ -56,13 +58,11 @@ class Described(Protocol):
     tensors: Mapping[str, np.ndarray]
     heads: tuple[str, ...]
     problem_type: str
-    pooling: str
     mask_token: str
     default_prompt: str
-    normalize: bool
+    pipeline: Pipeline
     include_prompt: bool
     labels: tuple[str, ...]
-    dense: list[list[Any]]
     prompts: dict[str, str]
     max_length: int
     tokenizer: str
@@ -99,17 +99,16 @@ class Description:
             self.config = BertConfig.from_dict(artifact.json("config"))
         except (CheckpointError, AttributeError) as error:
             raise damaged(artifact.path, str(error)) from error
-        self.problem_type, self.pooling, self.embeddings, self.mask_token, self.default_prompt, self.card = (
+        self.problem_type, self.embeddings, self.mask_token, self.default_prompt, self.card = (
             artifact.metadata.get(name, "")
-            for name in ("problem_type", "pooling", "embeddings", "mask_token", "default_prompt", "model_card")
+            for name in ("problem_type", "embeddings", "mask_token", "default_prompt", "model_card")
         )
         self.heads: tuple[str, ...] = tuple(self._json("heads", list, str))
-        self.normalize: bool = self._json("normalize", bool)
         self.include_prompt: bool = self._json("include_prompt", bool)
         self.labels: tuple[str, ...] = tuple(self._json("labels", list, str))
-        self.dense: list[list[Any]] = self._json("dense", list, list)
         self.prompts: dict[str, str] = self._json("prompts", dict, str)
         self.max_length: int = self._json("max_length", int)
+        self.pipeline = self._pipeline()
         self._check()
         try:
             self.tokenizer = unpack_tokenizer(self.tensors[TOKENIZER])
@@ -124,12 +123,41 @@ class Description:
             raise damaged(self.path, f"its {key} is {value!r}, expected a {kind.__name__}")
         return value
 
+    def _pipeline(self) -> Pipeline:
+        """Return what comes behind the encoder; files of older versions truncate no vectors."""
+        rows = self._json("dense", list, list)
+        try:
+            dense = tuple(DenseStep(*row) for row in rows)
+        except TypeError as error:
+            raise damaged(self.path, f"its dense is {rows!r}, expected {_DENSE}") from error
+        truncate_dim = self._json("truncate_dim", int) if "truncate_dim" in self._artifact.metadata else 0
+        return Pipeline(self._artifact.metadata.get("pooling", ""), dense, self._json("normalize", bool), truncate_dim)
+
+    def _pipeline_faults(self) -> list[str]:
+        """Return what no vector could be made with."""
+        pipeline, faults = self.pipeline, []
+        names = poolings_of(pipeline.pooling)
+        if not set(names) <= set(POOLINGS):
+            faults.append(f"pooling is {pipeline.pooling!r}, expected one of {', '.join(POOLINGS)}, or several with +")
+        inputs = [self.config.hidden_size * len(names), *(step.N for step in pipeline.dense)]
+        sound = all(
+            type(step.N) is int
+            and step.N > 0
+            and step.K == K
+            and step.activation in ("", *HEAD_ACTIVATIONS)
+            and type(step.unit_input) is bool
+            for step, K in zip(pipeline.dense, inputs, strict=False)
+        )
+        if not sound:
+            faults.append(f"dense is {[step.row for step in pipeline.dense]!r}, expected {_DENSE}")
+        if pipeline.truncate_dim < 0:
+            faults.append(f"truncate_dim is {pipeline.truncate_dim}, expected a number of values, or 0 for all")
+        return faults
+
     def _check(self) -> None:
         """Compare the file with the table of what it must hold."""
         longest = self.config.max_position_embeddings
         faults = [f"there is no head {head!r}, expected {', '.join(HEADS)}" for head in self.heads if head not in HEADS]
-        if self.pooling not in POOLINGS:
-            faults.append(f"pooling is {self.pooling!r}, expected one of {', '.join(POOLINGS)}")
         if self.default_prompt and self.default_prompt not in self.prompts:
             faults.append(f"default_prompt is {self.default_prompt!r}, expected one of {', '.join(self.prompts)}")
         if self.embeddings not in EMBEDDINGS:
@@ -138,22 +166,18 @@ class Description:
             faults.append(f"problem_type is {self.problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
         if not 3 <= self.max_length <= longest:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
-        activations = ("", *HEAD_ACTIVATIONS)
-        try:
-            sizes = [(N, K) for N, K, _ in self.dense]
-            widths = [self.config.hidden_size, *(N for N, _ in sizes)]
-            if any(type(n) is not int for pair in sizes for n in pair) or [K for _, K in sizes] != widths[:-1]:
-                raise ValueError(self.dense)
-            if any(activation not in activations for *_, activation in self.dense):
-                raise ValueError(self.dense)
-        except (TypeError, ValueError):
-            sizes = []
-            faults.append(f"dense is {self.dense!r}, expected [outputs, inputs, activation] of each module")
+        faults += self._pipeline_faults()
         if not faults:
+            sizes = [(step.N, step.K) for step in self.pipeline.dense]
             expected = expected_tensors(self.config, self.heads, len(self.labels), sizes, self.embeddings)
             faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))
+
+    @property
+    def pooling(self) -> str:
+        """The pooling, several joined by ``+``."""
+        return self.pipeline.pooling
 
     @property
     def info(self) -> dict[str, Any]:
@@ -178,8 +202,10 @@ class Description:
             "max_length": self.max_length,
             "labels": list(self.labels),
             "problem_type": self.problem_type,
-            "pooling": self.pooling,
-            "normalize": self.normalize,
+            "pooling": self.pipeline.pooling,
+            "dense": [step.row for step in self.pipeline.dense],
+            "normalize": self.pipeline.normalize,
+            "truncate_dim": self.pipeline.truncate_dim,
             "prompts": list(self.prompts),
             "receipt": self._artifact.json("receipt"),
         }

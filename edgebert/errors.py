@@ -20,6 +20,7 @@ __all__ = [
     "AccuracyError",
     "ArtifactError",
     "CheckpointError",
+    "CheckpointWarning",
     "DownloadError",
     "EdgebertError",
     "InputError",
@@ -65,6 +66,10 @@ class AccuracyError(EdgebertError):
 
 class SettingError(EdgebertError, ValueError):
     """An environment variable or a machine setting has a value that cannot be used."""
+
+
+class CheckpointWarning(UserWarning):
+    """A model folder has something that was not used, or was taken for something else than it says."""
 
 
 class TruncationWarning(UserWarning):

@@ -18,6 +18,11 @@ __all__ = ["EMBEDDINGS", "TOKENIZER", "check_tensors", "expected_tensors", "pack
 Shape = tuple[int | None, ...]
 """Sizes of a tensor; None for any."""
 
+Dtype = type | tuple[type, ...]
+
+HALF_OR_WHOLE = (np.float16, np.float32)
+"""Of the float layers of heads: float32 where float16 would lose something (`edgebert.quantize.encoder`)."""
+
 TOKENIZER = "tokenizer.json.zlib"
 """The tensor that holds the tokenizer's description, in zlib's format: as metadata its quotes would all be escaped."""
 _STORED = 0xFFFF
@@ -33,8 +38,8 @@ def expected_tensors(
     num_labels: int,
     dense: Sequence[tuple[int, int]] = (),
     embeddings: str = "int8",
-) -> dict[str, tuple[Shape, type]]:
-    """Return the shape and dtype of every tensor, by name.
+) -> dict[str, tuple[Shape, Dtype]]:
+    """Return the shape and dtype of every tensor, by name; several dtypes where it may have any of them.
 
     E, H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of
     16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output), ``x.bias``
@@ -54,7 +59,7 @@ def expected_tensors(
     H, I, E = (padded(n) for n in (config.hidden_size, config.intermediate_size, config.embedding_width))  # noqa: E741
     width = config.num_attention_heads * whole_vectors(config.head_dim)
     V, groups = config.vocab_size, E // INT4_GROUP
-    table: dict[str, tuple[Shape, type]] = {
+    table: dict[str, tuple[Shape, Dtype]] = {
         TOKENIZER: ((None,), np.uint8),
         "embeddings.word_embeddings.weight": ((V, E if embeddings == "int8" else E // 2), np.int8),
         "embeddings.word_embeddings.scale": ((V,) if embeddings == "int8" else (V, groups), np.float32),
@@ -93,10 +98,10 @@ def expected_tensors(
             linear(part.name, whole_vectors(part.N), padded(part.K or 0))
             continue
         shape: Shape = (part.N,) if part.K is None else (part.N, part.K)
-        table[f"{part.name}.weight"] = (shape, np.float16 if part.kind == "float16" else np.float32)
+        table[f"{part.name}.weight"] = (shape, HALF_OR_WHOLE if part.kind == "float16" else np.float32)
         table[f"{part.name}.bias"] = ((part.N,), np.float32)
     for i, (N, K) in enumerate(dense):
-        table[f"{dense_name(i)}.weight"], table[f"{dense_name(i)}.bias"] = ((N, K), np.float16), ((N,), np.float32)
+        table[f"{dense_name(i)}.weight"], table[f"{dense_name(i)}.bias"] = ((N, K), HALF_OR_WHOLE), ((N,), np.float32)
     return table
 
 
@@ -121,7 +126,7 @@ def unpack_tokenizer(tensor: np.ndarray) -> str:
         raise ValueError(f"{TOKENIZER} cannot be unpacked: {error}") from error
 
 
-def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tuple[Shape, type]]) -> list[str]:
+def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tuple[Shape, Dtype]]) -> list[str]:
     """Return every fault: tensors that are missing, unknown, misshapen, of a wrong dtype or not finite."""
     faults = [f"{name} is missing" for name in expected if name not in tensors]
     faults += [f"{name} is unknown" for name in tensors if name not in expected]
@@ -129,8 +134,9 @@ def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tupl
         if name not in tensors:
             continue
         array = tensors[name]
-        if not _fits(array.shape, shape) or array.dtype != dtype:
-            faults.append(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+        allowed = [np.dtype(each) for each in (dtype if isinstance(dtype, tuple) else (dtype,))]
+        if not _fits(array.shape, shape) or array.dtype not in allowed:
+            faults.append(f"{name} is {array.dtype} {array.shape}, expected {' or '.join(map(str, allowed))} {shape}")
         elif array.dtype.kind == "f" and not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
     return faults or _linear_faults(tensors)

@@ -99,16 +99,13 @@ class Model(TextTasks, TokenTasks):
         self._description = description
         self.labels, self.max_length = description.labels, description.max_length
         self.hidden_size = description.config.hidden_size
-        self.dimensions: int = description.dense[-1][0] if description.dense else self.hidden_size
+        self.dimensions: int = description.pipeline.dimensions(self.hidden_size)
         self._runner = Runner(description, backend)
         self.threads, self.device = backend.threads, backend.device
         self._heads = {
             name: HEADS[name](description.tensors, description.config, backend) for name in description.heads
         }
-        activations = [activation for *_, activation in description.dense]
-        self._embedding = Embedding(
-            description.tensors, activations, description.pooling, description.normalize, backend
-        )
+        self._embedding = Embedding(description.tensors, description.pipeline, backend)
 
     def __repr__(self) -> str:
         return f"<edgebert.Model {self._description.path.name}: {architecture_of(self._description.heads)}>"
@@ -146,7 +143,8 @@ class Model(TextTasks, TokenTasks):
         texts : iterable of str
         pooling : str, optional
             ``"mean"``, ``"cls"``, ``"max"``, ``"weightedmean"``, ``"lasttoken"``, ``"mean_sqrt_len_tokens"``; or
-            ``"none"`` for the hidden states of all tokens, special ones included.
+            ``"none"`` for the hidden states of all tokens, special ones included. Several joined by ``+`` give their
+            vectors one after the other.
         normalize : bool, optional
             Whether vectors have length one.
         dimensions : int, optional
@@ -166,15 +164,16 @@ class Model(TextTasks, TokenTasks):
         InputError
         """
         listed = listed_texts(texts)
-        embed.check_embedding_options(pooling, dimensions, self.dimensions)
-        description = self._description
+        description, pipeline = self._description, self._description.pipeline
+        embed.check_embedding_options(pooling, dimensions, pipeline, self.hidden_size)
         before = embed.prompt_of(description.prompts, description.default_prompt, prompt, prompt_name)
         vectors, extents = embed.embed(
             self._runner, self._embedding, listed, pooling, normalize, dimensions, before, description.include_prompt
         )
         if pooling == "none":
             return self._told(vectors, extents, on_extent)
-        matrix = np.stack(vectors) if vectors else np.empty((0, dimensions or self.dimensions), np.float32)
+        width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
+        matrix = np.stack(vectors) if vectors else np.empty((0, width), np.float32)
         return self._told(matrix, extents, on_extent)
 
     def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:

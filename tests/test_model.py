@@ -29,6 +29,7 @@ def test_public_names():
         "AccuracyError",
         "ArtifactError",
         "CheckpointError",
+        "CheckpointWarning",
         "DownloadError",
         "EdgebertError",
         "Extent",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,25 @@ import numpy as np
 
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
 from edgebert.checkpoint.families import canonical_values, family_of
-from edgebert.checkpoint.names import expected_tensors, heads_among, match, num_labels, renamed
+from edgebert.checkpoint.faults import listed
+from edgebert.checkpoint.fields_models import check_fields, config_fields
+from edgebert.checkpoint.names import (
+    expected_tensors,
+    heads_among,
+    heads_there,
+    match,
+    num_labels,
+    renamed,
+    within,
+)
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
-from edgebert.errors import CheckpointError
-from edgebert.heads.pooling import dense_name
+from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
+from edgebert.heads.pooling import dense_name, poolings_of
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
@@ -97,31 +108,49 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     """
     place = locate(source)
     folder = place.folder
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
-    values = read_json(folder / "config.json", dict)
-    family = family_of(values, source=place.name)
-    heads_of(values, (), source=place.name)  # refuses an architecture before its weights are fetched
-    config = BertConfig.from_dict(canonical_values(values, family))
     sentence = read_sentence_settings(folder)
+    encoder = folder / sentence.encoder
+    if not (encoder / "config.json").is_file():
+        raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
+    if (encoder / "adapter_config.json").is_file():
+        raise UnsupportedModelError(
+            f"{place.name} has an adapter_config.json; merge the adapter into its weights first"
+        )
+    values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
+    family = family_of(values, source=place.name)
+    unknown = check_fields(values, config_fields(values.get("model_type") or "bert"), where="config.json")
+    config = BertConfig.from_dict(canonical_values(values, family))
+    _check_dense(sentence, config.hidden_size)
     settings = {
-        **_optional_json(folder / "special_tokens_map.json"),
-        **_optional_json(folder / "tokenizer_config.json"),
+        **_optional_json(encoder / "special_tokens_map.json"),
+        **_optional_json(encoder / "tokenizer_config.json"),
+        **sentence.tokenizer_args,
     }
-    tokenizer_json, mask_token = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    tokenizer_json, mask_token = read_tokenizer(encoder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    _warn_of_fields(place.name, [*unknown, *sentence.unknown])
 
     fetch_weights(place)  # after all that could refuse the model
-    files = weight_files(folder)
-    found, faults = renamed(stored_tensors(files), family)
-    heads = heads_of(values, heads_among(found), source=place.name)
-    if (folder / "modules.json").is_file():
-        # sentence-transformers keeps the name of the class that an encoder was trained in, and not its head.
-        heads = tuple(head for head in heads if head != "masked_lm" or head in heads_among(found))
+    files = weight_files(encoder)
+    stored = stored_tensors(files)
+    found, faults = renamed(stored, family)
+    heads, foreign = heads_of(values, heads_among(found))
+    if foreign:
+        found, faults = renamed(within(stored, family), family)
+    there = heads_there(found, heads, config, family)
     unused = family.first_position(values)
-    tensors = match(found, config, heads, family, unused, source=place.name, faults=faults)
+    tied = values.get("tie_word_embeddings") is not False
+    try:
+        tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
+    except CheckpointError as error:
+        if not foreign:
+            raise
+        raise UnsupportedModelError(
+            f"{place.name} is a {foreign}, which is no encoder of edgebert's: {error}"
+        ) from error
+    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else [head for head in heads if head not in there])
+    heads = there
     labels = labels_of(values, num_labels(found, heads))
     zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}
-    _check_dense(sentence, config.hidden_size)
     for i, module in enumerate(sentence.dense):
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
@@ -132,7 +161,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         config=config,
         heads=heads,
         labels=labels,
-        problem_type=problem_type_of(values, len(labels)) if "sequence_classification" in heads else "",
+        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in heads else "",
         sentence=sentence,
         tokenizer_json=tokenizer_json,
         mask_token=mask_token,
@@ -143,12 +172,44 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     )
 
 
-def _check_dense(sentence: SentenceSettings, width: int) -> None:
+def _check_dense(sentence: SentenceSettings, hidden_size: int) -> None:
     """Refuse Dense modules that do not fit the vectors that they get."""
+    width = hidden_size * len(poolings_of(sentence.pipeline.pooling))
     for module in sentence.dense:
         if width != module.K:
             raise CheckpointError(f"{module.folder} has in_features {module.K}, expected {width}: what comes before it")
         width = module.N
+
+
+def _problem_type(values: Mapping[str, Any], num_labels: int, sentence: SentenceSettings) -> str:
+    return problem_type_of(values, num_labels, sentence.activation_fn, is_cross_encoder=sentence.is_cross_encoder)
+
+
+def _warn_of_fields(source: str, unknown: Sequence[str]) -> None:
+    """Say which fields of the files are not known to change nothing."""
+    if unknown:
+        warnings.warn(
+            f"{source} has settings that edgebert does not know, and does without: {listed(unknown)}; compare it with"
+            " the library that it was made with",
+            CheckpointWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_heads(source: str, foreign: str, absent: Sequence[str]) -> None:
+    """Say what a model was taken for, if its class says something else."""
+    if foreign:
+        warnings.warn(
+            f"{source} is a {foreign}, whose head edgebert does not know: it is taken as an encoder, for embeddings",
+            CheckpointWarning,
+            stacklevel=3,
+        )
+    if absent:
+        warnings.warn(
+            f"{source} has no weights of its head {' and '.join(absent)}: it is taken without it",
+            CheckpointWarning,
+            stacklevel=3,
+        )
 
 
 def _optional_json(path: Path) -> dict[str, Any]:

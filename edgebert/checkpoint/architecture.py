@@ -20,14 +20,22 @@ _HEADS: dict[str, tuple[str, ...]] = {
     "ForQuestionAnswering": ("question_answering",),
 }
 _PRETRAINING = ("masked_lm", "next_sentence")
+_FUNCTIONS = {
+    "Sigmoid": "multi_label_classification",
+    "Softmax": "single_label_classification",
+    "Identity": "regression",
+}
+"""torch's name of what stands behind a cross-encoder's logits -> the problem whose scores are made so."""
+
 _PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
-def heads_of(values: Mapping[str, Any], among: tuple[str, ...], *, source: str) -> tuple[str, ...]:
-    """Return the heads that a model has.
+def heads_of(values: Mapping[str, Any], among: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return the heads that a model has, and the names of its classes where edgebert knows none of them.
 
     Old configs do not name their architecture: there, the tensors decide. They do too for a model that was trained
-    to restore masked words, which often has the head for next sentences beside.
+    to restore masked words, which often has the head for next sentences beside. A class that edgebert does not know
+    has no head that it could be asked by.
 
     Parameters
     ----------
@@ -38,13 +46,15 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...], *, source: str) 
 
     Raises
     ------
-    UnsupportedModelError
-        Naming the architectures, and what is supported.
+    CheckpointError
+        The names are none.
     """
     architectures = values.get("architectures") or []
-    names = [str(name) for name in (architectures if isinstance(architectures, list) else [architectures])]
+    names = [architectures] if isinstance(architectures, str) else architectures
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise CheckpointError(f"config.json has architectures {architectures!r}, expected a list of names of classes")
     if not names:
-        return among
+        return among, ""
     model_type = values.get("model_type") or "bert"
     classes = FAMILIES[model_type].classes
     for name in names:
@@ -54,9 +64,8 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...], *, source: str) 
             heads = _HEADS[kind]
             if set(heads) & set(_PRETRAINING):
                 heads = tuple(head for head in _PRETRAINING if head in heads or head in among)
-            return heads
-    supported = ", ".join(f"{classes}{kind}" for kind in _HEADS)
-    raise UnsupportedModelError(f"{source} is a {', '.join(names)}; of this family edgebert runs {supported}")
+            return heads, ""
+    return (), ", ".join(names)
 
 
 def labels_of(values: Mapping[str, Any], num_labels: int) -> tuple[str, ...]:
@@ -73,32 +82,59 @@ def labels_of(values: Mapping[str, Any], num_labels: int) -> tuple[str, ...]:
     return tuple(f"LABEL_{key}" for key in keys)
 
 
-def problem_type_of(values: Mapping[str, Any], num_labels: int) -> str:
+def problem_type_of(
+    values: Mapping[str, Any], num_labels: int, activation_fn: str = "", *, is_cross_encoder: bool = False
+) -> str:
     """Return what the classifier was trained for; where the config does not say, by the number of labels.
+
+    A cross-encoder of sentence-transformers says what stands behind its logits instead: that decides, as it does
+    there. One that does not say has a sigmoid behind one label, and nothing behind several.
+
+    Parameters
+    ----------
+    values : mapping
+        Of config.json.
+    num_labels : int
+    activation_fn : str
+        Of config_sentence_transformers.json; empty where it does not say.
+    is_cross_encoder : bool
+        Whether that file says so.
 
     Raises
     ------
     CheckpointError
         The config names a kind of problem that does not exist.
+    UnsupportedModelError
+        The cross-encoder has another function behind its logits.
     """
     problem_type = values.get("problem_type")
-    if problem_type is None:
-        if num_labels == 1 and _scores_are_logits(values):
-            return "regression"
-        # One label is a yes or no, as in the pipelines of transformers; a regression says that it is one.
-        return "multi_label_classification" if num_labels == 1 else "single_label_classification"
-    if problem_type not in _PROBLEM_TYPES:
+    if problem_type is not None and problem_type not in _PROBLEM_TYPES:
         raise CheckpointError(
             f"config.json has problem_type {problem_type!r}, expected one of {', '.join(_PROBLEM_TYPES)}"
         )
+    function = activation_fn or _activation_fn(values)
+    if function:
+        package, _, name = function.rpartition(".")
+        if name not in _FUNCTIONS or package.partition(".")[0] not in ("", "torch"):
+            raise UnsupportedModelError(
+                f"the cross-encoder has activation_fn {function!r}; edgebert runs torch's {', '.join(_FUNCTIONS)}"
+            )
+        return _FUNCTIONS[name]
+    if problem_type is None or is_cross_encoder:
+        # One label is a yes or no, as in the pipelines of transformers; a regression says that it is one.
+        several = "regression" if is_cross_encoder else "single_label_classification"
+        return "multi_label_classification" if num_labels == 1 else several
     if num_labels == 1 and problem_type == "single_label_classification":
         return "multi_label_classification"  # the softmax of one logit says nothing; transformers looks at this first
     return str(problem_type)
 
 
-def _scores_are_logits(values: Mapping[str, Any]) -> bool:
-    """Say whether a cross-encoder of sentence-transformers leaves its logit as it is."""
+def _activation_fn(values: Mapping[str, Any]) -> str:
+    """Return the class behind the logits of a cross-encoder, where config.json names it."""
     settings = values.get("sentence_transformers")
-    function = settings.get("activation_fn") if isinstance(settings, dict) else None
-    function = function or values.get("sbert_ce_default_activation_function")
-    return isinstance(function, str) and function.endswith("Identity")
+    if settings is not None and not isinstance(settings, dict):
+        raise CheckpointError(f"config.json has sentence_transformers {settings!r}, expected a JSON object")
+    function = (settings or {}).get("activation_fn") or values.get("sbert_ce_default_activation_function") or ""
+    if not isinstance(function, str):
+        raise CheckpointError(f"config.json has the activation_fn {function!r}, expected the name of a class")
+    return function

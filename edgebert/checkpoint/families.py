@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgebert.errors import UnsupportedModelError
+from edgebert.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["FAMILIES", "Family", "canonical_values", "family_of"]
+
+_EITHER_NAME = ("hidden_size", "num_attention_heads", "num_hidden_layers")
+"""Sizes that transformers takes by BERT's name too, where a family has its own."""
 
 Renames = tuple[tuple[str, str], ...]
 
@@ -173,7 +176,13 @@ def family_of(values: Mapping[str, Any], *, source: str) -> Family:
 
 
 def canonical_values(values: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    """Return a config.json's values as a BERT's would say them (`edgebert.config.BertConfig.from_dict`)."""
+    """Return a config.json's values as a BERT's would say them (`edgebert.config.BertConfig.from_dict`).
+
+    Raises
+    ------
+    CheckpointError
+        A size is given by the family's name and by BERT's, and they differ.
+    """
     result = {**family.defaults, **{name: value for name, value in values.items() if value is not None}}
     # What BERT does not have, other families' configs are not to bring in by chance.
     for name in ("pooler_act", "transform_act", *(() if "embedding_size" in family.defaults else ("embedding_size",))):
@@ -181,8 +190,12 @@ def canonical_values(values: Mapping[str, Any], family: Family) -> dict[str, Any
     if "relative_attention_num_buckets" not in family.defaults:
         result.pop("relative_attention_num_buckets", None)
     for name, own in family.fields.items():
-        result.pop(name, None)
-        if own in result:
+        general = result.pop(name, None)
+        if own in values and name in _EITHER_NAME and general not in (None, result[own]):
+            raise CheckpointError(f"config.json has {own} {result[own]!r} and {name} {general!r}, expected one of them")
+        if name in _EITHER_NAME and general is not None:
+            result[name] = general
+        elif own in result:
             result[name] = result[own]
     result |= family.fixed
     positions = result.get("max_position_embeddings", 512)

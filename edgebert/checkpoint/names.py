@@ -11,7 +11,7 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads import HEADS, head_shapes
 
-__all__ = ["expected_tensors", "heads_among", "match", "renamed"]
+__all__ = ["expected_tensors", "heads_among", "heads_there", "match", "renamed", "within"]
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
@@ -35,6 +35,22 @@ def renamed(stored: Mapping[str, StoredTensor], family: Family) -> tuple[dict[st
             faults.append(f"{canonical!r} is there under two names")
         found.setdefault(canonical, tensor)
     return found, faults
+
+
+def within(stored: Mapping[str, StoredTensor], family: Family) -> dict[str, StoredTensor]:
+    """Return the tensors of an encoder that stands in a class with others beside it: all, where none has a prefix."""
+    inside = {name: tensor for name, tensor in stored.items() if name.startswith(family.prefix)}
+    return inside or dict(stored)
+
+
+def heads_there(
+    found: Mapping[str, StoredTensor], heads: Sequence[str], config: BertConfig, family: Family
+) -> tuple[str, ...]:
+    """Return the heads of which any tensor is there; BERT's pooler is its encoder's, and says nothing of a head."""
+    own = {head: set(head_shapes(head, config, 1)) for head in heads}
+    if family.prefix == "bert.":
+        own = {head: names - set(_POOLER) for head, names in own.items()}
+    return tuple(head for head in heads if own[head] & found.keys())
 
 
 def heads_among(found: Mapping[str, StoredTensor]) -> tuple[str, ...]:
@@ -104,12 +120,13 @@ def match(
     unused_positions: int,
     *,
     source: str,
+    tied: bool = True,
     faults: Sequence[str] = (),
 ) -> dict[str, StoredTensor]:
     """Return the tensors that a model uses by BERT's names, after holding them against the contract.
 
-    Tensors of heads that the model does not use are left out. The decoder of masked words may be missing: then it is
-    the word embeddings.
+    Tensors of heads that the model does not use are left out. Of the word embeddings and the decoder of masked words,
+    one may be missing: then it is the other, unless the model says that they are not the same.
 
     Parameters
     ----------
@@ -117,6 +134,8 @@ def match(
         What `renamed` returns.
     unused_positions : int
         Rows of the position embeddings before the first that is used.
+    tied : bool
+        Whether the decoder of masked words may be the word embeddings.
     faults : sequence of str
         What is known to be wrong already.
 
@@ -126,8 +145,10 @@ def match(
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
     found = dict(found)
-    if "masked_lm" in heads and _DECODER not in found and _WORDS in found:
+    if tied and "masked_lm" in heads and _DECODER not in found and _WORDS in found:
         found[_DECODER] = found[_WORDS]
+    if tied and _WORDS not in found and _DECODER in found:
+        found[_WORDS] = found[_DECODER]
     shapes = expected_tensors(config, heads, num_labels(found, heads))
     if not family.token_types:
         del shapes[_TOKEN_TYPES]

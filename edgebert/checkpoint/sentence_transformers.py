@@ -4,64 +4,90 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgebert.checkpoint.stored import StoredTensor
+from edgebert.checkpoint.fields_models import FIELDS, check_fields
+from edgebert.checkpoint.modules import DenseModule, read_dense, read_pooling
 from edgebert.checkpoint.text_files import read_json
-from edgebert.checkpoint.weights import stored_tensors, weight_files
 from edgebert.errors import CheckpointError, UnsupportedModelError
-from edgebert.heads.pooling import DENSE_ACTIVATIONS, POOLINGS
+from edgebert.heads.pooling import Pipeline
 
-__all__ = ["DenseModule", "SentenceSettings", "read_sentence_settings"]
+__all__ = ["SentenceSettings", "read_sentence_settings"]
 
-_ALIASES = {"cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "weightedmean_tokens": "weightedmean"}
-_ALIASES |= {name: name for name in POOLINGS}
-_PIPELINE = ("Transformer", "Pooling", "Dense", "Normalize")
+_ENCODERS = ("Transformer", "BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRoBERTa", "XLMRoberta", "MPNet")
+"""How modules that hold an encoder are called; all but the first in folders of before 2020."""
 
+_BEHIND_POOLING = ("Dense", "Normalize", "Dropout")
+_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING)
+_SETTINGS_FILES = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""Where the settings of the encoder's module may stand; as in sentence-transformers, the first that says anything."""
 
-@dataclasses.dataclass(frozen=True)
-class DenseModule:
-    """A linear layer behind the pooling: its folder, its sizes, and what stands behind it (empty for nothing)."""
-
-    folder: Path
-    N: int
-    K: int
-    bias: bool
-    activation: str
-
-    def tensors(self) -> dict[str, StoredTensor]:
-        """Return ``weight``, and ``bias`` where it has one, checked.
-
-        Raises
-        ------
-        CheckpointError
-        """
-        stored = stored_tensors(weight_files(self.folder))
-        expected = {"weight": (self.N, self.K), **({"bias": (self.N,)} if self.bias else {})}
-        found = {name.removeprefix("linear."): tensor for name, tensor in stored.items()}
-        shapes = {name: tensor.shape for name, tensor in found.items()}
-        if shapes != expected:
-            raise CheckpointError(f"{self.folder} has tensors {shapes}, expected {expected}")
-        return found
+_LOADING = ("model_max_length", "trust_remote_code", "revision", "cache_dir", "token", "local_files_only", "use_fast")
+"""Arguments that say where files come from, and the length, which is read here."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SentenceSettings:
-    """How token vectors become one vector a text; the defaults are those of a plain folder.
+    """How a text becomes a vector; the defaults are those of a plain folder.
 
-    ``max_length`` is in tokens, None where the folder does not say; ``prompts`` are texts to put before others, by
-    name, ``default_prompt`` the name of the one that is always put there, if any.
+    Attributes
+    ----------
+    encoder : str
+        The subfolder that has the encoder and its tokenizer; empty for the folder itself.
+    pipeline : Pipeline
+        What comes behind the encoder.
+    dense : tuple of DenseModule
+        The Dense modules of the pipeline, with their weights.
+    max_length : int or None
+        In tokens; None where the folder does not say.
+    lowercase : bool
+        Whether texts are put into lower case first.
+    prompts : dict of str to str
+        Texts to put before others, by name.
+    default_prompt : str
+        The name of the one that is always put there, if any.
+    include_prompt : bool
+        Whether the tokens of a prompt count when a text's are pooled.
+    activation_fn : str
+        What stands behind a cross-encoder's logits, by torch's name; empty where the folder does not say.
+    tokenizer_args, config_args : dict
+        What replaces fields of ``tokenizer_config.json`` and of ``config.json``.
+    unknown : tuple of str
+        Fields that stand in no table of `edgebert.checkpoint.fields_models`.
+    is_cross_encoder : bool
+        Whether the folder says that it is one.
+    is_pipeline : bool
+        Whether there is a list of modules, with a pooling among them.
     """
 
-    pooling: str = "mean"
-    normalize: bool = False
+    encoder: str = ""
+    pipeline: Pipeline = dataclasses.field(default_factory=Pipeline)
+    dense: tuple[DenseModule, ...] = ()
     max_length: int | None = None
     lowercase: bool = False
-    dense: tuple[DenseModule, ...] = ()
     prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default_prompt: str = ""
     include_prompt: bool = True
+    activation_fn: str = ""
+    tokenizer_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    config_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    is_cross_encoder: bool = False
+    is_pipeline: bool = False
+
+    @property
+    def pooling(self) -> str:
+        """The pooling's name, in an .edgebert file and in messages."""
+        return self.pipeline.pooling
+
+    @property
+    def normalize(self) -> bool:
+        """Whether vectors have length one."""
+        return self.pipeline.normalize
 
 
 def read_sentence_settings(folder: Path) -> SentenceSettings:
@@ -72,98 +98,173 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
     CheckpointError
         A file is missing or malformed.
     UnsupportedModelError
-        A module or a pooling that edgebert does not run.
+        A module, a pooling or a setting that edgebert does not run.
     """
+    settings, unknown = _of_model(folder)
     if not (folder / "modules.json").is_file():
-        return SentenceSettings()
-    modules = read_json(folder / "modules.json", list)
-    try:
-        pairs = [(str(module["type"]).rpartition(".")[2], Path(module["path"])) for module in modules]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'modules.json'} has a module without its type or path") from error
-    kinds = [kind for kind, _ in pairs]
-    if unknown := [kind for kind in kinds if kind not in _PIPELINE]:
-        raise UnsupportedModelError(
-            f"{folder} has sentence-transformers modules {', '.join(unknown)}; edgebert runs {', '.join(_PIPELINE)}"
+        # Without modules, sentence-transformers reads nothing but what stands behind a cross-encoder.
+        return SentenceSettings(
+            activation_fn=settings["activation_fn"],
+            is_cross_encoder=settings["is_cross_encoder"],
+            unknown=tuple(unknown),
         )
-    once = [kind for kind in kinds if kind != "Dense"]
-    ordered = kinds == sorted(kinds, key=_PIPELINE.index) and len(once) == len(set(once))
-    if not ordered or kinds[:1] != ["Transformer"] or ("Pooling" not in kinds and len(kinds) > 1):
-        raise UnsupportedModelError(
-            f"{folder} has sentence-transformers modules in the order {', '.join(kinds) or 'of none'};"
-            f" edgebert runs {', '.join(_PIPELINE)}, from the first on"
-        )
-    if pairs[0][1] != Path():
-        raise UnsupportedModelError(
-            f"{folder} keeps its encoder in the subfolder {str(pairs[0][1])!r}:"
-            " load and save it with a present version of sentence-transformers"
-        )
-    length, lowercase = _transformer(folder)
-    pooling, include_prompt = _pooling(folder / pairs[1][1] / "config.json") if len(pairs) > 1 else ("mean", True)
-    prompts, default = _prompts(folder)
+    modules, more = _modules(folder)
+    unknown += more
+    encoder = str(modules[0][1])
+    encoder = "" if encoder == "." else encoder
+    of_encoder, more = _of_encoder(folder / encoder)
+    unknown += more
+    pooling, include_prompt = "mean", True
+    dense: list[DenseModule] = []
+    normalized = False
+    for kind, path in modules[1:]:
+        where = folder / path
+        if kind == "Pooling":
+            pooling, include_prompt, more = read_pooling(where / "config.json")
+        elif kind == "Dense":
+            module, more = read_dense(where, unit_input=normalized)
+            dense.append(module)
+            normalized = False
+        else:
+            file = where / "config.json"
+            values = read_json(file, dict) if file.is_file() else {}  # old versions wrote none
+            more = check_fields(values, FIELDS[f"{kind}/config.json"], where=str(file))
+            normalized |= kind == "Normalize"
+        unknown += more
+    steps = tuple(module.step for module in dense)
     return SentenceSettings(
-        pooling=pooling,
-        normalize="Normalize" in kinds,
-        max_length=length,
-        lowercase=lowercase,
-        dense=tuple(_dense(folder / path) for kind, path in pairs if kind == "Dense"),
-        prompts=prompts,
-        default_prompt=default,
+        encoder=encoder,
+        pipeline=Pipeline(pooling, steps, normalized, settings.pop("truncate_dim")),
+        dense=tuple(dense),
         include_prompt=include_prompt,
+        unknown=tuple(unknown),
+        is_pipeline=len(modules) > 1,
+        **settings,
+        **of_encoder,
     )
 
 
-def _transformer(folder: Path) -> tuple[int | None, bool]:
-    """Return the length in tokens, and whether texts are put into lower case first."""
-    path = folder / "sentence_bert_config.json"
-    settings = read_json(path, dict) if path.is_file() else {}
-    length = settings.get("max_seq_length")
-    if length is not None and (type(length) is not int or length < 1):
-        raise CheckpointError(f"{path} has max_seq_length {length!r}, expected a number of tokens")
-    return length, settings.get("do_lower_case") is True
-
-
-def _pooling(path: Path) -> tuple[str, bool]:
-    """Return the one pooling of a Pooling module's config, in either of its spellings; and whether prompts count."""
-    settings = read_json(path, dict)
-    include_prompt = settings.get("include_prompt") is not False
-    prefix = "pooling_mode_"
-    chosen: Any = settings.get("pooling_mode")
-    if chosen is None:
-        chosen = [key.removeprefix(prefix) for key, on in settings.items() if key.startswith(prefix) and on is True]
-    modes = [str(mode) for mode in (chosen if isinstance(chosen, list) else [chosen])]
-    if not modes:
-        return "mean", include_prompt  # sentence-transformers' own default
-    if len(modes) > 1 or modes[0] not in _ALIASES:
+def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], list[str]]:
+    """Return the kind and the path of each module, in an order that edgebert runs; and the unknown fields."""
+    file = folder / "modules.json"
+    listed = read_json(file, list)
+    unknown: list[str] = []
+    foreign: list[str] = []
+    modules: list[tuple[str, PurePosixPath]] = []
+    for module in listed:
+        try:
+            name, path = str(module["type"]), PurePosixPath(module["path"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{file} has a module without its type or path") from error
+        unknown += check_fields(module, FIELDS["modules.json"], where=str(file))
+        if path.is_absolute() or ".." in path.parts:
+            raise CheckpointError(f"{file} has a module in {str(path)!r}, expected a folder in {folder}")
+        kind = name.rpartition(".")[2]
+        modules.append((_PIPELINE[0] if kind in _ENCODERS else kind, path))
+        # A class of the same name, of code that comes with the model, may do anything.
+        if kind not in (*_PIPELINE, *_ENCODERS) or (folder / f"{name.partition('.')[0]}.py").is_file():
+            foreign.append(kind if kind not in _PIPELINE else name)
+    kinds = [kind for kind, _ in modules]
+    if foreign:
         raise UnsupportedModelError(
-            f"{path} pools by {' and '.join(modes)}; edgebert pools by one of {', '.join(POOLINGS)}"
+            f"{folder} has sentence-transformers modules {', '.join(foreign)}; edgebert runs {', '.join(_PIPELINE)}"
         )
-    return _ALIASES[modes[0]], include_prompt
-
-
-def _dense(folder: Path) -> DenseModule:
-    """Return a Dense module by its config."""
-    path = folder / "config.json"
-    settings = read_json(path, dict)
-    N, K = settings.get("out_features"), settings.get("in_features")
-    if type(N) is not int or type(K) is not int or min(N, K) < 1:
-        raise CheckpointError(f"{path} has out_features {N!r} and in_features {K!r}, expected whole numbers")
-    activation = str(settings.get("activation_function", "Tanh")).rpartition(".")[2]
-    if activation not in DENSE_ACTIVATIONS:
+    ordered = (
+        kinds[:1] == ["Transformer"] and kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)
+    )
+    if not ordered:
         raise UnsupportedModelError(
-            f"{path} has activation_function {activation!r}; edgebert runs {', '.join(DENSE_ACTIVATIONS)}"
+            f"{folder} has sentence-transformers modules in the order {', '.join(kinds) or 'of none'}; edgebert runs"
+            f" Transformer, Pooling, and any of {', '.join(_BEHIND_POOLING)} behind them"
         )
-    bias = settings.get("bias") is not False
-    return DenseModule(folder, N, K, bias, DENSE_ACTIVATIONS[activation])
+    return modules, unknown
 
 
-def _prompts(folder: Path) -> tuple[dict[str, str], str]:
-    """Return the prompts by name, and the name of the one that is put before every text."""
+def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return what config_sentence_transformers.json says, and its unknown fields."""
     path = folder / "config_sentence_transformers.json"
-    settings = read_json(path, dict) if path.is_file() else {}
-    prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name") or ""
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+    values = read_json(path, dict) if path.is_file() else {}
+    unknown = check_fields(values, FIELDS[path.name], where=str(path))
+    prompts, default = values.get("prompts") or {}, values.get("default_prompt_name") or ""
+    if not isinstance(prompts, dict) or not all(text is None or isinstance(text, str) for text in prompts.values()):
         raise CheckpointError(f"{path} has prompts that are no texts by name")
+    prompts = {name: text for name, text in prompts.items() if text is not None}
     if not isinstance(default, str) or (default and default not in prompts):
         raise CheckpointError(f"{path} has default_prompt_name {default!r}, but no such prompt")
-    return prompts, default
+    truncate_dim = _count(values, "truncate_dim", "values of a vector", path)
+    activation_fn = values.get("activation_fn")
+    if activation_fn is not None and not isinstance(activation_fn, str):
+        raise CheckpointError(f"{path} has activation_fn {activation_fn!r}, expected the name of a class")
+    return {
+        "prompts": prompts,
+        "default_prompt": default,
+        "truncate_dim": truncate_dim or 0,
+        "activation_fn": activation_fn or "",
+        "is_cross_encoder": values.get("model_type") == "CrossEncoder",
+    }, unknown
+
+
+def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return what the settings beside the encoder say, and their unknown fields."""
+    files = [folder / name for name in _SETTINGS_FILES if (folder / name).is_file()]
+    for path in files:
+        values = read_json(path, dict)
+        if values:
+            break
+    else:
+        return {}, []
+    where = str(path)
+    unknown = check_fields(values, FIELDS["sentence_bert_config.json"], where=where)
+    for name in ("model_args", "model_kwargs"):
+        unknown += check_fields(_object(values, name, path), FIELDS["model_kwargs"], where=f"{name} of {where}")
+    modalities = _object(values, "modality_config", path)
+    text = modalities.get("text", {"method": "forward", "method_output_name": "last_hidden_state"})
+    if not isinstance(text, dict) or (text.get("method"), text.get("method_output_name")) not in (
+        ("forward", "last_hidden_state"),
+        ("forward", "logits"),
+    ):
+        raise UnsupportedModelError(
+            f"{where} has modality_config {modalities!r}; edgebert reads the last_hidden_state or the logits of forward"
+        )
+    tokenizer_args = {**_object(values, "tokenizer_args", path), **_object(values, "processor_kwargs", path)}
+    length = _count(values, "max_seq_length", "tokens", path)
+    # Of what sentence-transformers says to a tokenizer in several places, the last wins.
+    if "model_max_length" in tokenizer_args:
+        length = _count(tokenizer_args, "model_max_length", "tokens", path) or length
+    processing = _object(values, "processing_kwargs", path)
+    for name in ("common", "text"):
+        fields = _object(processing, name, path)
+        unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
+        length = _count(fields, "max_length", "tokens", path) or length
+    return {
+        "max_length": length,
+        "lowercase": _flag(values, "do_lower_case", path),
+        "tokenizer_args": {name: value for name, value in tokenizer_args.items() if name not in _LOADING},
+        "config_args": {
+            name: value
+            for key in ("config_args", "config_kwargs")
+            for name, value in _object(values, key, path).items()
+            if name not in _LOADING
+        },
+    }, unknown
+
+
+def _object(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = values.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise CheckpointError(f"{path} has {name} {value!r}, expected a JSON object")
+    return value or {}
+
+
+def _count(values: Mapping[str, Any], name: str, things: str, path: Path) -> int | None:
+    value = values.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise CheckpointError(f"{path} has {name} {value!r}, expected a number of {things}")
+    return value
+
+
+def _flag(values: Mapping[str, Any], name: str, path: Path) -> bool:
+    value = values.get(name)
+    if value is not None and type(value) is not bool:
+        raise CheckpointError(f"{path} has {name} {value!r}, expected true or false")
+    return value is True

@@ -25,9 +25,11 @@ _DESCRIPTION = [
     "vocab.txt",
     INDEX,
     "modules.json",
-    "sentence_bert_config.json",
+    "sentence_*_config.json",
     "config_sentence_transformers.json",
-    "?_*/config.json",  # of the modules of sentence-transformers
+    "?_*/*.json",  # of the modules of sentence-transformers, among them the encoder's in old folders
+    "?_*/vocab.txt",
+    "*.py",  # never run: a module that needs it is refused
     "README.md",
 ]
 _WEIGHTS = [SINGLE, "model-*-of-*.safetensors", f"?_*/{SINGLE}"]

@@ -20,6 +20,7 @@ from edgebert.errors import CheckpointError
 __all__ = ["FLOAT_DTYPES", "StoredTensor", "read_header", "read_tensor"]
 
 FLOAT_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
@@ -111,7 +112,7 @@ def _parse_entry(path: Path, name: str, entry: Any, start: int) -> tuple[int, in
 
 
 def read_tensor(tensor: StoredTensor) -> np.ndarray:
-    """Return a tensor's values [shape=tensor.shape, dtype=float32], contiguous, exact.
+    """Return a tensor's values [shape=tensor.shape, dtype=float32], contiguous; exact, but for float64.
 
     The bytes are read, not mapped: a mapped file that shrinks meanwhile kills the process.
 
@@ -132,5 +133,6 @@ def read_tensor(tensor: StoredTensor) -> np.ndarray:
     if tensor.dtype == "BF16":
         values = (raw.astype(np.uint32) << 16).view(np.float32)
     else:
-        values = raw.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+            values = raw.astype(np.float32, copy=False)
     return values.reshape(tensor.shape)

@@ -23,12 +23,14 @@ _AT_ONCE = 64
 @click.command(short_help="Order documents by how well they fit a query.")
 @click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
+@click.option("--label", metavar="LABEL", help="Of a model with several labels, the one whose score counts.")
 @line_options(windows=True)
-def rank(options: LineOptions, query: str, top_k: int | str) -> None:
+def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.
 
     Documents come from FILE, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
-    and left out. The model is a cross-encoder: a classifier with one label.
+    and left out. The model is a cross-encoder: a classifier with one label,
+    or with the one that --label names.
     A long document is worth what its best window is.
 
     \b
@@ -40,9 +42,11 @@ def rank(options: LineOptions, query: str, top_k: int | str) -> None:
     table  for people: aligned, texts cut to the width of the terminal
     """
 
+    of_label: dict[str, Any] = {} if label is None else {"label": label}
+
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
         scores = [0.0] * len(items)
-        for found in model.rank(query, items, **options.cut, on_extent=on_extent):
+        for found in model.rank(query, items, **options.cut, **of_label, on_extent=on_extent):
             scores[found["index"]] = found["score"]
         return scores
 

@@ -58,13 +58,8 @@ class _Description:
             checkpoint.model_card,
         )
         sentence = checkpoint.sentence
-        self.pooling, self.normalize, self.include_prompt = (
-            sentence.pooling,
-            sentence.normalize,
-            sentence.include_prompt,
-        )
+        self.pipeline, self.include_prompt = sentence.pipeline, sentence.include_prompt
         self.prompts, self.default_prompt = dict(sentence.prompts), sentence.default_prompt
-        self.dense: list[list[Any]] = [[module.N, module.K, module.activation] for module in sentence.dense]
         self.info: dict[str, Any] = {"source": checkpoint.name, "architecture": architecture_of(self.heads)}
 
 

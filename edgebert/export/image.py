@@ -90,8 +90,9 @@ def write_image(description: Description, path: Path) -> None:
     for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
         head[name] = getattr(config, name)
     head["max_length"] = description.max_length
-    if description.pooling in POOLINGS and not description.dense:
-        head["pooling"], head["normalize"] = POOLINGS[description.pooling], description.normalize
+    pipeline = description.pipeline
+    if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
+        head["pooling"], head["normalize"] = POOLINGS[pipeline.pooling], pipeline.normalize
     _place_head(image, description, head)
     head["plan"] = image.place(model.record)
     head["relocation_count"] = len(image.relocations)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense, activate
 
-__all__ = ["DENSE_ACTIVATIONS", "POOLINGS", "Embedding", "dense_name", "pool", "unit"]
+__all__ = [
+    "DENSE_ACTIVATIONS",
+    "POOLINGS",
+    "DenseStep",
+    "Embedding",
+    "Pipeline",
+    "dense_name",
+    "pool",
+    "poolings_of",
+    "unit",
+]
 
 POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens")
 """The names are those of sentence-transformers."""
@@ -18,7 +30,56 @@ DENSE_ACTIVATIONS = {"Tanh": "tanh", "ReLU": "relu", "GELU": "gelu", "Identity":
 """torch's name of what stands behind a Dense module -> ours."""
 
 
-def pool(hidden: np.ndarray, pooling: str) -> np.ndarray:
+class DenseStep(NamedTuple):
+    """A Dense module: (N, K), the activation behind it (empty for none), whether what it gets has length one first."""
+
+    N: int
+    K: int
+    activation: str
+    unit_input: bool = False
+
+    @property
+    def row(self) -> list[int | str | bool]:
+        """As an .edgebert file has it: the last field where it is true, which older versions refuse."""
+        return list(self if self.unit_input else self[:3])
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """What comes behind the encoder of a model for embeddings, in this order.
+
+    Attributes
+    ----------
+    pooling : str
+        Of `POOLINGS`, or several joined by ``+``: their vectors, one after the other.
+    dense : tuple of DenseStep
+    normalize : bool
+        Whether the result has length one.
+    truncate_dim : int
+        How many of the first values are kept, of vectors that are no longer of length one then; 0 for all.
+    """
+
+    pooling: str = "mean"
+    dense: tuple[DenseStep, ...] = ()
+    normalize: bool = False
+    truncate_dim: int = 0
+
+    def width(self, hidden_size: int, pooling: str | None = None) -> int:
+        """Return the size of a vector before it is truncated, of a pooling other than the model's if there is one."""
+        return self.dense[-1].N if self.dense else hidden_size * len(poolings_of(pooling or self.pooling))
+
+    def dimensions(self, hidden_size: int, pooling: str | None = None) -> int:
+        """Return the size of a vector."""
+        width = self.width(hidden_size, pooling)
+        return min(width, self.truncate_dim or width)
+
+
+def poolings_of(pooling: str) -> list[str]:
+    """Return the poolings that a name joins: ``"mean+max"`` are two."""
+    return pooling.split("+")
+
+
+def pool(hidden: np.ndarray, pooling: str, first: int = 0) -> np.ndarray:
     """Pool one text.
 
     Parameters
@@ -28,12 +89,18 @@ def pool(hidden: np.ndarray, pooling: str) -> np.ndarray:
     pooling : str
         ``"mean"`` of the tokens (arXiv 1908.10084, section 3), the first one's (``"cls"``), the last one's
         (``"lasttoken"``), their ``"max"``, the mean with weights 1, 2, 3, ... (``"weightedmean"``, arXiv 2202.08904,
-        section 3.2), or the sum over the square root of their number (``"mean_sqrt_len_tokens"``).
+        section 3.2), or the sum over the square root of their number (``"mean_sqrt_len_tokens"``). Several, joined by
+        ``+``, give their vectors one after the other.
+    first : int
+        Tokens before the first that counts, the prompt's; the others keep the weights of their places.
 
     Returns
     -------
-    ndarray [shape=(H,), dtype=float32]
+    ndarray [shape=(H * poolings,), dtype=float32]
     """
+    if "+" in pooling:
+        return np.concatenate([pool(hidden, each, first) for each in poolings_of(pooling)])
+    hidden = hidden[first:]
     if pooling == "cls":
         return hidden[0].copy()  # a view would keep the whole batch
     if pooling == "lasttoken":
@@ -41,7 +108,7 @@ def pool(hidden: np.ndarray, pooling: str) -> np.ndarray:
     if pooling == "max":
         return hidden.max(axis=0)
     if pooling == "weightedmean":
-        weights = np.arange(1, len(hidden) + 1, dtype=np.float64)
+        weights = np.arange(first + 1, first + len(hidden) + 1, dtype=np.float64)
         return (weights @ hidden / weights.sum()).astype(np.float32)
     mean = np.add.reduce(hidden, axis=0) / np.float32(len(hidden))  # as hidden.mean, without its detours
     return mean * np.float32(np.sqrt(len(hidden))) if pooling == "mean_sqrt_len_tokens" else mean
@@ -59,38 +126,40 @@ def dense_name(i: int) -> str:
 
 
 class Embedding:
-    """What sentence-transformers does behind the encoder: pooling, Dense modules, normalisation.
+    """What sentence-transformers does behind the encoder: pooling, Dense modules, normalisation, truncation.
 
     Parameters
     ----------
     tensors : mapping of str to ndarray
         With the weights of the Dense modules, named by `dense_name`.
-    activations : sequence of str
-        Of each Dense module; empty for none.
-    pooling : str
-    normalize : bool
+    pipeline : Pipeline
     backend : Backend
     """
 
-    def __init__(
-        self,
-        tensors: Mapping[str, np.ndarray],
-        activations: Sequence[str],
-        pooling: str,
-        normalize: bool,
-        backend: Backend,
-    ) -> None:
-        self.pooling, self.normalize = pooling, normalize
-        self._dense = [Dense(tensors, dense_name(i), backend) for i in range(len(activations))]
-        self._activations = activations
+    def __init__(self, tensors: Mapping[str, np.ndarray], pipeline: Pipeline, backend: Backend) -> None:
+        self.pipeline = pipeline
+        self._dense = [Dense(tensors, dense_name(i), backend) for i in range(len(pipeline.dense))]
 
     def __call__(
-        self, hidden: np.ndarray, pooling: str | None, normalize: bool | None, dimensions: int | None
+        self,
+        hidden: np.ndarray,
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        first: int = 0,
     ) -> np.ndarray:
-        """Compute the vector of one text, float32 (dimensions,), from its hidden states, (T, H); see `Model.embed`."""
-        vector = pool(hidden, pooling or self.pooling)
-        for dense, activation in zip(self._dense, self._activations, strict=True):
-            vector = dense(vector[None])[0]
-            vector = activate(vector, activation) if activation else vector
-        vector = vector[:dimensions]  # arXiv 2205.13147: the first are the most important
-        return unit(vector) if (self.normalize if normalize is None else normalize) else vector
+        """Compute the vector of one text, float32 (dimensions,), from its hidden states, (T, H).
+
+        The options are those of `Model.embed`, None for what the model's makers meant; `first` as for `pool`.
+        """
+        pipeline = self.pipeline
+        vector = pool(hidden, pooling or pipeline.pooling, first)
+        for step, dense in zip(pipeline.dense, self._dense, strict=True):
+            vector = dense((unit(vector) if step.unit_input else vector)[None])[0]
+            vector = activate(vector, step.activation) if step.activation else vector
+        if dimensions is None and normalize is None:
+            # As sentence-transformers does it: what it cuts off, it cuts off at the end.
+            vector = unit(vector) if pipeline.normalize else vector
+            return vector[: pipeline.truncate_dim or None]
+        vector = vector[: dimensions or pipeline.truncate_dim or None]  # arXiv 2205.13147: the first matter most
+        return unit(vector) if (pipeline.normalize if normalize is None else normalize) else vector

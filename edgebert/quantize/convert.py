@@ -25,7 +25,7 @@ from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
-from edgebert.quantize.encoder import OnProgress, Report, half, quantize_encoder, quantize_linear
+from edgebert.quantize.encoder import OnProgress, Report, half_or_whole, quantize_encoder, quantize_linear
 from edgebert.quantize.law import SCHEME
 from edgebert.tokens import TextTokenizer
 
@@ -150,9 +150,10 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "heads": list(checkpoint.heads),
         "labels": list(checkpoint.labels),
         "problem_type": checkpoint.problem_type,
-        "pooling": checkpoint.sentence.pooling,
-        "dense": [[module.N, module.K, module.activation] for module in checkpoint.sentence.dense],
-        "normalize": checkpoint.sentence.normalize,
+        "pooling": checkpoint.sentence.pipeline.pooling,
+        "dense": [step.row for step in checkpoint.sentence.pipeline.dense],
+        "normalize": checkpoint.sentence.pipeline.normalize,
+        **({"truncate_dim": dim} if (dim := checkpoint.sentence.pipeline.truncate_dim) else {}),
         "prompts": dict(checkpoint.sentence.prompts),
         "default_prompt": checkpoint.sentence.default_prompt,
         "include_prompt": checkpoint.sentence.include_prompt,
@@ -185,11 +186,11 @@ def _quantize(
             x = Transform(weights, config, Float32Backend(config, {}))(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
             continue
-        tensors[f"{part.name}.weight"] = half(part.name, weight) if part.kind == "float16" else weight
+        tensors[f"{part.name}.weight"] = half_or_whole(weight) if part.kind == "float16" else weight
         tensors[f"{part.name}.bias"] = bias
-    for i in range(len(checkpoint.sentence.dense)):
+    for i in range(len(checkpoint.sentence.pipeline.dense)):
         name = dense_name(i)
-        tensors[f"{name}.weight"] = half(name, weights[f"{name}.weight"])
+        tensors[f"{name}.weight"] = half_or_whole(weights[f"{name}.weight"])
         tensors[f"{name}.bias"] = weights[f"{name}.bias"]
     return tensors, report
 

@@ -19,7 +19,7 @@ from edgebert.quantize.law import exceeds_limit, pack_panels, quantize_embedding
 from edgebert.quantize.rounding import inputs_of, round_weight
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 
-__all__ = ["OnProgress", "Report", "half", "quantize_encoder", "quantize_linear"]
+__all__ = ["OnProgress", "Report", "half", "half_or_whole", "quantize_encoder", "quantize_linear"]
 
 OnProgress = Callable[[int, int], object]
 
@@ -285,6 +285,18 @@ def half(name: str, array: np.ndarray) -> np.ndarray:
             f"{name} has a value of {largest:g}, expected at most {_HALF_LARGEST:g}; its weights are damaged"
         )
     return array.astype(np.float16)
+
+
+def half_or_whole(weight: np.ndarray) -> np.ndarray:
+    """Round a layer's weight (N, K) to float16, unless an output would lose more than float16's eleven digits by it.
+
+    A value of float16's usual range loses at most a share of 2**-11. Very small ones (below 6e-5) lose more, and very
+    large ones do not fit: where that costs a row more than the same share of its length, float32 is kept.
+    """
+    with np.errstate(over="ignore"):
+        rounded = weight.astype(np.float16)
+    lost = np.square(weight - rounded.astype(np.float64)).sum(axis=1)
+    return rounded if (lost <= 2.0**-22 * np.square(weight, dtype=np.float64).sum(axis=1)).all() else weight
 
 
 def _pad(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

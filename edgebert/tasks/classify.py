@@ -82,22 +82,26 @@ def next_sentence(
 def rank(
     runner: Runner,
     head: Head,
-    num_labels: int,
+    labels: Sequence[str],
     problem_type: str,
     query: str,
     documents: Sequence[str],
     top_k: int | None,
+    label: str | None,
     cut: Cut,
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
     """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
     _check_top_k(top_k, "documents")
-    if num_labels != 1:
+    if label is None and len(labels) != 1:
         raise InputError(
-            f"the model has {num_labels} labels, expected one: a cross-encoder, which was trained to score a query and"
-            " a document together"
+            f"the model has {len(labels)} labels, expected one: a cross-encoder, which was trained to score a query and"
+            f" a document together; or the label whose score is to count, of {', '.join(labels)}"
         )
+    if label is not None and label not in labels:
+        raise InputError(f"label is {label!r}, expected one of the model's: {', '.join(labels)}")
+    column = 0 if label is None else list(labels).index(label)
     each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
     function = FUNCTIONS[problem_type]
-    values = [float(pooled_scores(logits, function, "max")[0]) for logits in each]
+    values = [float(pooled_scores(logits, function, "max")[column]) for logits in each]
     order = np.argsort(-np.array(values), kind="stable")[:top_k].tolist()
     return [{"index": i, "score": values[i], "text": documents[i]} for i in order], extents

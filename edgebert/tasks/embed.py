@@ -7,23 +7,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgebert.errors import InputError
-from edgebert.heads.pooling import POOLINGS, Embedding
+from edgebert.heads.pooling import POOLINGS, Embedding, Pipeline, poolings_of
 from edgebert.runner import Cut, Extent, Runner
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]
 
 
-def check_embedding_options(pooling: str | None, dimensions: int | None, hidden_size: int) -> None:
+def check_embedding_options(pooling: str | None, dimensions: int | None, pipeline: Pipeline, hidden_size: int) -> None:
     """Refuse options that no vector could be made with.
 
     Raises
     ------
     InputError
     """
-    if pooling not in (None, "none", *POOLINGS):
-        raise InputError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}, or none for all tokens")
-    if dimensions is not None and (type(dimensions) is not int or not 1 <= dimensions <= hidden_size):
-        raise InputError(f"dimensions is {dimensions!r}, expected a number from 1 to {hidden_size}")
+    if pooling == "none":
+        return
+    if pooling is not None and not (isinstance(pooling, str) and set(poolings_of(pooling)) <= set(POOLINGS)):
+        raise InputError(
+            f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}, several with + between, or none for all"
+            " tokens"
+        )
+    count, own = len(poolings_of(pooling or pipeline.pooling)), len(poolings_of(pipeline.pooling))
+    if pipeline.dense and count != own:
+        raise InputError(
+            f"pooling is {pooling!r}, but the model's Dense modules read what {pipeline.pooling} gives: expected"
+            f" {own} of {', '.join(POOLINGS)}"
+        )
+    width = pipeline.width(hidden_size, pooling)
+    if dimensions is not None and (type(dimensions) is not int or not 1 <= dimensions <= width):
+        raise InputError(f"dimensions is {dimensions!r}, expected a number from 1 to {width}")
 
 
 def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prompt_name: str | None) -> str:
@@ -66,6 +78,6 @@ def embed(
             if pooling == "none":
                 vectors[index] = states.copy()
             else:
-                rows = states[skipped:] if skipped < len(states) else states
-                vectors[index] = embedding(rows, pooling, normalize, dimensions)
+                first = skipped if skipped < len(states) else 0
+                vectors[index] = embedding(states, pooling, normalize, dimensions, first)
     return vectors, extents

@@ -70,9 +70,12 @@ class TextTasks(Asked):
             plain = listed_texts(texts)  # type: ignore[arg-type] # it refuses pairs
             return self._zero_shot(plain, wanted, multi_label, hypothesis_template, pool, cut, on_extent)
         head = self._head("sequence_classification", "classify")
-        problem_type = self._description.problem_type
+        problem_type, prompt = self._description.problem_type, self._prompt()
+        listed = listed_pairs(texts)
+        if prompt:
+            listed = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in listed]
         results, extents = classify.classify(
-            self._runner, head, self.labels, problem_type, listed_pairs(texts), top_k, function_to_apply, pool, cut
+            self._runner, head, self.labels, problem_type, listed, top_k, function_to_apply, pool, cut
         )
         return self._told(results, extents, on_extent)
 
@@ -106,6 +109,10 @@ class TextTasks(Asked):
                 texts, np.stack(vectors) if vectors else np.empty((0, 0)), labels, np.stack(of_labels), multi_label
             )
         return self._told(results, extents, on_extent)
+
+    def _prompt(self) -> str:
+        """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
+        return self._description.prompts.get(self._description.default_prompt, "")
 
     def _embed(self, texts: list[str]) -> tuple[list[np.ndarray], list[Extent]]:
         """Compute vectors of length one, with no prompt."""
@@ -143,6 +150,7 @@ class TextTasks(Asked):
         documents: Iterable[str],
         top_k: int | None = None,
         *,
+        label: str | None = None,
         stride: int | None = None,
         truncate: bool = False,
         on_extent: OnExtent | None = None,
@@ -155,6 +163,8 @@ class TextTasks(Asked):
         documents : iterable of str
         top_k : int, optional
             How many; all by default.
+        label : str, optional
+            Of a model with several labels, the one whose score counts.
         stride, truncate, on_extent
             As the class says. A long document is worth what its best window is.
 
@@ -171,6 +181,14 @@ class TextTasks(Asked):
         (query,) = listed_texts([query], "query")
         listed, problem_type = listed_texts(documents, "documents"), self._description.problem_type
         results, extents = classify.rank(
-            self._runner, head, len(self.labels), problem_type, query, listed, top_k, Cut(truncate, stride)
+            self._runner,
+            head,
+            self.labels,
+            problem_type,
+            self._prompt() + query,
+            listed,
+            top_k,
+            label,
+            Cut(truncate, stride),
         )
         return self._told(results, extents, on_extent)

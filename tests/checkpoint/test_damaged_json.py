@@ -54,6 +54,7 @@ def variants(text):
             yield json.dumps(value)
 
 
+@pytest.mark.filterwarnings("ignore::edgebert.errors.CheckpointWarning")
 @pytest.mark.parametrize(
     ("name", "without"),
     [

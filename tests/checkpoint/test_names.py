@@ -12,6 +12,7 @@ from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.families import FAMILIES
 from edgebert.checkpoint.names import expected_tensors
 from edgebert.config import BertConfig
+from edgebert.errors import CheckpointWarning
 from tests.checkpoint.folders import (
     arrays_of,
     canonical_arrays_of,
@@ -92,7 +93,7 @@ def test_every_fault_is_reported_at_once(encoder):
     arrays = arrays_of("encoder")
     del arrays["encoder.layer.1.output.dense.bias"]
     arrays["encoder.layer.0.attention.self.query.weight"] = np.zeros((48, 47), np.float32)
-    arrays["embeddings.LayerNorm.bias"] = np.zeros(48, np.float64)
+    arrays["embeddings.LayerNorm.bias"] = np.zeros(48, np.int64)
     arrays["adapter.weight"] = np.zeros(3, np.float32)
     arrays["bert.pooler.dense.bias"] = arrays["pooler.dense.bias"]
     write(arrays)
@@ -101,7 +102,7 @@ def test_every_fault_is_reported_at_once(encoder):
         "do not fit its config.json",
         "missing encoder.layer.1.output.dense.bias (48,)",
         "encoder.layer.0.attention.self.query.weight has shape (48, 47), expected (48, 48)",
-        "embeddings.LayerNorm.bias is 'F64', expected one of F32, F16, BF16",
+        "embeddings.LayerNorm.bias is 'I64', expected one of F64, F32, F16, BF16",
         "unknown 'adapter.weight'",
         "'pooler.dense.bias' is there under two names",
     ):
@@ -157,12 +158,60 @@ def test_a_classifier_needs_its_pooler_and_its_bias(classifier):
         assert f"missing {name}" in message
 
 
-def test_a_classifier_without_its_head(classifier):
+def test_a_classifier_without_its_head_is_an_encoder(classifier):
     folder, write = classifier
     write({key: value for key, value in arrays_of("classifier").items() if key.startswith("bert.")})
-    message = open_refusal(folder)
-    assert "missing classifier.weight" in message
-    assert "missing classifier.bias" in message
+    with pytest.warns(CheckpointWarning, match="no weights of its head sequence_classification"):
+        checkpoint = open_checkpoint(folder)
+    assert (checkpoint.heads, checkpoint.labels, checkpoint.problem_type) == ((), (), "")
+
+
+def test_a_classifier_with_half_of_its_head(classifier):
+    folder, write = classifier
+    write({key: value for key, value in arrays_of("classifier").items() if key != "classifier.weight"})
+    assert "missing classifier.weight" in open_refusal(folder)
+
+
+def test_a_roberta_classifier_without_its_head(tmp_path):
+    folder = tmp_path / "roberta"
+    shutil.copytree(GOLDEN / "families" / "roberta-classifier", folder)
+    arrays = load_file(folder / "model.safetensors")
+    kept = {key: value for key, value in arrays.items() if not key.startswith("classifier.")}
+    write_safetensors(folder / "model.safetensors", kept)
+    with pytest.warns(CheckpointWarning, match="it is taken without it"):
+        assert open_checkpoint(folder).heads == ()
+    write_safetensors(folder / "model.safetensors", kept | {"classifier.dense.bias": arrays["classifier.dense.bias"]})
+    assert "missing classifier.weight" in open_refusal(folder)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "mpnet"])
+def test_of_tied_weights_the_decoder_alone_may_be_there(tmp_path, family):
+    folder = tmp_path / family
+    shutil.copytree(GOLDEN / "families" / f"{family}-masked", folder)
+    arrays = load_file(folder / "model.safetensors")
+    words = next(name for name in arrays if name.endswith("word_embeddings.weight"))
+    decoders = {"bert": "cls.predictions.decoder", "distilbert": "vocab_projector", "electra": "generator_lm_head"}
+    del_names = {words, f"{decoders.get(family, 'lm_head.decoder')}.weight"}
+    kept = {key: value for key, value in arrays.items() if key not in del_names}
+    write_safetensors(
+        folder / "model.safetensors", kept | {f"{decoders.get(family, 'lm_head.decoder')}.weight": arrays[words]}
+    )
+    found = open_checkpoint(folder).tensors["embeddings.word_embeddings.weight"]
+    assert (found == arrays[words]).all()
+    change_json(folder / "config.json", tie_word_embeddings=False)
+    assert "missing embeddings.word_embeddings.weight" in open_refusal(folder)
+
+
+def test_an_untied_decoder_is_not_the_word_embeddings(tmp_path):
+    folder = tmp_path / "bert"
+    shutil.copytree(GOLDEN / "families" / "bert-masked", folder)
+    arrays = load_file(folder / "model.safetensors")
+    write_safetensors(
+        folder / "model.safetensors", {k: v for k, v in arrays.items() if k != "cls.predictions.decoder.weight"}
+    )
+    assert open_checkpoint(folder).heads == ("masked_lm",)
+    change_json(folder / "config.json", tie_word_embeddings=False)
+    assert "missing cls.predictions.decoder.weight" in open_refusal(folder)
 
 
 @pytest.mark.parametrize("shape", [(36,), (3, 35), (0, 36), (3, 36, 1), ()])

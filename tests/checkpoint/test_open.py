@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import UnsupportedModelError
+from edgebert.errors import CheckpointWarning, UnsupportedModelError
 from tests.checkpoint.folders import (
     arrays_of,
     change_json,
@@ -59,18 +60,41 @@ def test_a_classifier():
 
 
 @pytest.mark.parametrize(
-    "architecture",
-    [
-        "BertLMHeadModel",
-        "BertForMultipleChoice",
-        "RobertaModel",
-        "LlamaForCausalLM",
-    ],
+    "architecture", ["BertLMHeadModel", "BertForMultipleChoice", "MyBertForSearch", "RobertaModel"]
 )
-def test_another_architecture_is_named_with_those_supported(encoder, architecture):
+def test_another_class_with_a_berts_tensors_is_an_encoder(encoder, architecture):
     change_json(encoder / "config.json", architectures=[architecture])
+    arrays = {f"bert.{name}": array for name, array in arrays_of("encoder").items()}
+    arrays["projection.weight"] = np.zeros((3, 48), np.float32)
+    write_safetensors(encoder / "model.safetensors", arrays)
+    with pytest.warns(CheckpointWarning, match=f"is a {architecture}, whose head edgebert does not know"):
+        checkpoint = open_checkpoint(encoder)
+    assert checkpoint.heads == ()
+    assert len(checkpoint.tensors) == len(arrays) - 3  # without the projection and BERT's pooler
+
+
+def test_another_class_with_other_tensors_is_named(encoder):
+    change_json(encoder / "config.json", architectures=["LlamaForCausalLM"])
+    write_safetensors(encoder / "model.safetensors", {"lm_head.weight": np.zeros((3, 48), np.float32)})
     message = open_refusal(encoder, UnsupportedModelError)
-    assert f"encoder is a {architecture}; of this family edgebert runs BertModel, BertForSequence" in message
+    assert "encoder is a LlamaForCausalLM, which is no encoder of edgebert's: the weights of" in message
+
+
+def test_electra_for_pretraining_is_an_encoder(tmp_path):
+    folder = tmp_path / "electra"
+    shutil.copytree(GOLDEN / "families" / "electra-token", folder)
+    arrays = load_file(folder / "model.safetensors")
+    kept = {name: array for name, array in arrays.items() if not name.startswith("classifier.")}
+    kept["discriminator_predictions.dense.weight"] = np.zeros((24, 24), np.float32)
+    write_safetensors(folder / "model.safetensors", kept)
+    change_json(folder / "config.json", architectures=["ElectraForPreTraining"], id2label=...)
+    with pytest.warns(CheckpointWarning, match="is a ElectraForPreTraining"):
+        assert open_checkpoint(folder).heads == ()
+
+
+def test_an_adapter_beside_the_weights_is_refused(encoder):
+    (encoder / "adapter_config.json").write_text("{}")
+    assert "merge the adapter into its weights first" in open_refusal(encoder, UnsupportedModelError)
 
 
 @pytest.mark.parametrize("model_type", ["albert", "gpt2", "modernbert", 3])
@@ -137,6 +161,38 @@ def test_problem_types(classifier, said, rows, problem_type):
     with_labels(classifier, rows)
     change_json(classifier / "config.json", problem_type=said)
     assert open_checkpoint(classifier).problem_type == problem_type
+
+
+@pytest.mark.parametrize("place", ["config_sentence_transformers.json", "sentence_transformers", "sbert"])
+@pytest.mark.parametrize(
+    ("name", "problem_type"),
+    [
+        ("linear.Identity", "regression"),
+        ("activation.Sigmoid", "multi_label_classification"),
+        ("activation.Softmax", "single_label_classification"),
+    ],
+)
+def test_what_stands_behind_a_cross_encoder(classifier, place, name, problem_type):
+    function = f"torch.nn.modules.{name}"
+    if place == "config_sentence_transformers.json":
+        change_json(classifier / place, activation_fn=function, model_type="CrossEncoder")
+        function = "torch.nn.modules.activation.Tanh"  # what config.json says counts for less
+    key = "sbert_ce_default_activation_function" if place == "sbert" else "sentence_transformers"
+    change_json(classifier / "config.json", **{key: function if place == "sbert" else {"activation_fn": function}})
+    assert open_checkpoint(classifier).problem_type == problem_type
+
+
+def test_a_cross_encoder_that_does_not_say_has_a_sigmoid_behind_one_label(classifier):
+    change_json(classifier / "config_sentence_transformers.json", activation_fn=None, model_type="CrossEncoder")
+    assert open_checkpoint(classifier).problem_type == "regression"
+    with_labels(classifier, 1)
+    assert open_checkpoint(classifier).problem_type == "multi_label_classification"
+
+
+@pytest.mark.parametrize("function", ["torch.nn.modules.activation.Tanh", "my.own.Sigmoid"])
+def test_another_function_behind_a_cross_encoder_is_refused(classifier, function):
+    change_json(classifier / "config_sentence_transformers.json", activation_fn=function)
+    assert f"activation_fn {function!r}; edgebert runs" in open_refusal(classifier, UnsupportedModelError)
 
 
 def test_an_unknown_problem_type(classifier):

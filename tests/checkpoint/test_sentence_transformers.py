@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import UnsupportedModelError
-from tests.checkpoint.folders import change_json, copy_model, open_refusal, write_safetensors
+from tests.checkpoint.folders import arrays_of, change_json, copy_model, open_refusal, write_safetensors
 
 PACKAGE = "sentence_transformers.models"
 
@@ -83,6 +83,9 @@ def test_a_transformer_alone_is_a_plain_folder(folder):
         (pooling("lasttoken"), "lasttoken"),
         (pooling("weightedmean_tokens"), "weightedmean"),
         ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        (pooling("mean_tokens", "cls_token", "lasttoken"), "cls+mean+lasttoken"),
+        ({"pooling_mode": ["mean", "cls"]}, "mean+cls"),
+        ({"pooling_mode_attention": False, "pooling_mode_max_tokens": True}, "max"),
     ],
 )
 def test_poolings_in_both_spellings(folder, config, expected):
@@ -93,9 +96,9 @@ def test_poolings_in_both_spellings(folder, config, expected):
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        (pooling("cls_token", "mean_tokens"), "cls_token and mean_tokens"),
         ({"pooling_mode": "attention"}, "attention"),
-        ({"pooling_mode": ["mean", "max"]}, "mean and max"),
+        ({"pooling_mode": ["mean", "attention"]}, "attention"),
+        ({"pooling_mode_attention": True, "pooling_mode_mean_tokens": True}, "attention"),
         ({"pooling_mode": [{}]}, "{}"),
     ],
 )
@@ -108,7 +111,7 @@ def test_other_poolings_are_named(folder, config, named):
 def test_other_modules_are_all_named(folder):
     write_modules(folder, "Transformer", "Pooling", "CNN", "Normalize", "LSTM")
     message = open_refusal(folder, UnsupportedModelError)
-    assert "modules CNN, LSTM; edgebert runs Transformer, Pooling, Dense, Normalize" in message
+    assert "modules CNN, LSTM; edgebert runs Transformer, Pooling, Dense, Normalize, Dropout" in message
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,6 @@ def test_other_modules_are_all_named(folder):
         ("Transformer", "Normalize", "Pooling"),
         ("Transformer",) * 2,
         ("Transformer", "Dense", "Pooling"),
-        ("Transformer", "Pooling", "Normalize", "Dense"),
         ("Transformer", "Dense"),
     ],
 )
@@ -130,9 +132,34 @@ def test_another_order_of_modules_is_refused(folder, kinds):
     assert f"in the order {', '.join(kinds) or 'of none'}; edgebert runs" in message
 
 
-def test_an_encoder_in_a_subfolder(folder):
-    write_modules(folder, "Transformer", "Pooling", transformer_path="0_Transformer")
-    assert "in the subfolder '0_Transformer'" in open_refusal(folder, UnsupportedModelError)
+@pytest.mark.parametrize(("kind", "place"), [("Transformer", "0_Transformer"), ("BERT", "0_BERT")])
+def test_an_encoder_in_a_subfolder(folder, kind, place):
+    """As folders of before 2020 have it."""
+    (folder / place).mkdir()
+    for path in list(folder.iterdir()):
+        if path.is_file():
+            path.rename(folder / place / path.name)
+    write_modules(folder, kind, "Pooling", transformer_path=place)
+    (folder / "README.md").write_text("# Title")
+    checkpoint = open_checkpoint(folder)
+    assert (checkpoint.max_length, checkpoint.model_card, checkpoint.name) == (40, "# Title", "encoder")
+    assert (
+        checkpoint.tensors["embeddings.LayerNorm.weight"] == arrays_of("encoder")["embeddings.LayerNorm.weight"]
+    ).all()
+
+
+@pytest.mark.parametrize("place", ["../other", "/tmp/other"])
+def test_modules_outside_of_the_folder(folder, place):
+    write_modules(folder, "Transformer", "Pooling", transformer_path=place)
+    assert f"has a module in {place!r}, expected a folder in" in open_refusal(folder)
+
+
+def test_a_module_of_code_that_comes_with_the_model(folder):
+    change = json.loads((folder / "modules.json").read_text())
+    change[0]["type"] = "custom_st.Transformer"
+    (folder / "modules.json").write_text(json.dumps(change))
+    (folder / "custom_st.py").write_text("")
+    assert "modules custom_st.Transformer; edgebert runs" in open_refusal(folder, UnsupportedModelError)
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '[{"type": "x"}]', '[{"type": "x", "path": 3}]', "["])
@@ -210,7 +237,7 @@ def test_a_dense_module(folder):
     write_dense(folder, weight, bias)
     checkpoint = open_checkpoint(folder)
     (module,) = checkpoint.sentence.dense
-    assert (module.N, module.K, module.activation) == (20, 48, "tanh")
+    assert module.step == (20, 48, "tanh", False)
     assert (checkpoint.tensors["sentence_dense.0.weight"] == weight).all()
     assert (checkpoint.tensors["sentence_dense.0.bias"] == bias).all()
     write_dense(folder, weight)
@@ -226,6 +253,8 @@ def test_dense_modules_that_are_refused(folder):
     assert "in_features '48', expected whole numbers" in open_refusal(folder)
     write_dense(folder, weight, activation_function="torch.nn.modules.activation.Hardswish")
     assert "activation_function 'Hardswish'" in open_refusal(folder, UnsupportedModelError)
+    write_dense(folder, weight, activation_function="my.own.Tanh")
+    assert "activation_function 'my.own.Tanh'" in open_refusal(folder, UnsupportedModelError)
     (folder / "2_Dense" / "model.safetensors").unlink()
     write_dense(folder, weight)
     (folder / "2_Dense" / "model.safetensors").unlink()
@@ -237,3 +266,85 @@ def test_a_dense_module_of_other_inputs_than_it_gets(folder):
     write_modules(folder, "Transformer", "Pooling", "Dense")
     write_dense(folder, np.zeros((20, 8), np.float32), in_features=8)
     assert "in_features 8, expected 48: what comes before it" in open_refusal(folder)
+
+
+def test_dropout_and_normalisation_stand_anywhere_behind_the_pooling(folder):
+    write_modules(folder, "Transformer", "Pooling", "Normalize", "Dense", "Dropout")
+    weight = np.ones((20, 48), np.float32)
+    write_dense(folder, weight)
+    (folder / "2_Dense").rename(folder / "3_Dense")
+    change_json(folder / "4_Dropout" / "config.json", dropout=0.2)
+    pipeline = open_checkpoint(folder).sentence.pipeline
+    assert pipeline.dense == ((20, 48, "tanh", True),)
+    assert not pipeline.normalize
+
+
+def test_a_dense_module_behind_several_poolings(folder):
+    write_modules(folder, "Transformer", "Pooling", "Dense")
+    change_json(folder / "1_Pooling" / "config.json", pooling_mode_cls_token=True)
+    write_dense(folder, np.ones((20, 96), np.float32), in_features=96)
+    assert open_checkpoint(folder).sentence.pipeline.width(48) == 20
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "named"),
+    [
+        ("2_Dense/config.json", {"use_residual": True}, "use_residual True"),
+        ("2_Dense/config.json", {"module_input_name": "token_embeddings"}, "module_input_name 'token_embeddings'"),
+        ("2_Dense/config.json", {"module_output_name": "scores"}, "module_output_name 'scores'"),
+        ("3_Normalize/config.json", {"module_input_name": "token_embeddings"}, "module_input_name"),
+        ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type 'SparseEncoder'"),
+        ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task 'fill-mask'"),
+        ("sentence_bert_config.json", {"module_output_name": "causal_logits"}, "module_output_name 'causal_logits'"),
+        ("sentence_bert_config.json", {"query_expansion": {"length": 32}}, "query_expansion"),
+        ("sentence_bert_config.json", {"modality_config": {"text": {"method": "get_text_features"}}}, "modality_conf"),
+        ("sentence_bert_config.json", {"processing_kwargs": {"text": {"truncation": False}}}, "truncation False"),
+    ],
+)
+def test_settings_that_change_vectors_are_refused_by_name(folder, file, changes, named):
+    write_modules(folder, "Transformer", "Pooling", "Dense", "Normalize")
+    write_dense(folder, np.ones((20, 48), np.float32))
+    change_json(folder / file, **changes)
+    assert named in open_refusal(folder, UnsupportedModelError)
+
+
+@pytest.mark.parametrize("name", ["roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"])
+def test_the_sisters_of_the_settings_of_the_encoder(folder, name):
+    (folder / "sentence_bert_config.json").write_text("{}")
+    change_json(folder / f"sentence_{name}_config.json", max_seq_length=12, do_lower_case=True)
+    sentence = open_checkpoint(folder).sentence
+    assert (sentence.max_length, sentence.lowercase) == (12, True)
+    change_json(folder / "sentence_bert_config.json", max_seq_length=20)
+    assert open_checkpoint(folder).sentence.max_length == 20, "the first that says anything counts"
+
+
+@pytest.mark.parametrize(
+    ("settings", "length"),
+    [
+        ({"tokenizer_args": {"model_max_length": 9}}, 9),
+        ({"processor_kwargs": {"model_max_length": 9, "trust_remote_code": True}}, 9),
+        ({"processing_kwargs": {"text": {"max_length": 9, "padding": "max_length"}}}, 9),
+        ({"model_args": {"torch_dtype": "float16"}, "unpad_inputs": False, "document_length": 9}, 40),
+    ],
+)
+def test_lengths_in_other_places(folder, settings, length):
+    change_json(folder / "sentence_bert_config.json", **settings)
+    assert open_checkpoint(folder).max_length == length
+
+
+def test_config_args_replace_what_config_json_says(folder):
+    change_json(folder / "sentence_bert_config.json", config_args={"layer_norm_eps": 0.25})
+    assert open_checkpoint(folder).config.layer_norm_eps == 0.25
+
+
+@pytest.mark.parametrize("value", [0, -1, "8", 8.0, True])
+def test_a_truncation_that_is_none(folder, value):
+    change_json(folder / "config_sentence_transformers.json", truncate_dim=value)
+    assert f"truncate_dim {value!r}, expected a number of values of a vector" in open_refusal(folder)
+
+
+def test_truncation(folder):
+    change_json(folder / "config_sentence_transformers.json", truncate_dim=8)
+    assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 8
+    change_json(folder / "config_sentence_transformers.json", truncate_dim=800)
+    assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 48

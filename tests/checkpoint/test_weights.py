@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgebert.checkpoint import open_checkpoint
+from edgebert.errors import CheckpointError
 from tests.checkpoint.folders import (
     arrays_of,
     canonical_arrays_of,
@@ -85,6 +86,26 @@ def test_float16_is_widened(tmp_path):
     halves = {key: value.astype(np.float16) for key, value in canonical_arrays_of("encoder").items()}
     write_safetensors(folder / "model.safetensors", halves)
     check_tensors(folder, {key: value.astype(np.float32) for key, value in halves.items()})
+
+
+def test_float64_is_rounded(tmp_path):
+    folder = copy_model("encoder", tmp_path)
+    arrays = canonical_arrays_of("encoder")
+    doubles = {key: value.astype(np.float64) / 3 for key, value in arrays.items()}
+    write_safetensors(folder / "model.safetensors", doubles)
+    tensors = open_checkpoint(folder).tensors
+    assert all(tensors[key].dtype == np.float32 for key in tensors)
+    assert all((tensors[key] == doubles[key].astype(np.float32)).all() for key in tensors)
+
+
+def test_a_float64_that_float32_cannot_hold(tmp_path):
+    folder = copy_model("encoder", tmp_path)
+    arrays = canonical_arrays_of("encoder")
+    arrays["embeddings.LayerNorm.bias"] = np.full(48, 1e300)
+    write_safetensors(folder / "model.safetensors", arrays)
+    tensors = open_checkpoint(folder).tensors
+    with pytest.raises(CheckpointError, match="0 NaN and 48 infinite values"):
+        _ = tensors["embeddings.LayerNorm.bias"]
 
 
 def test_bfloat16_is_widened(tmp_path):

@@ -147,6 +147,11 @@ def test_rank_from_argument_file_and_pipe(
         assert result.stdout == "".join(expected.splitlines(keepends=True)[:2])
 
 
+def test_rank_by_a_label(model: FakeModel) -> None:
+    assert invoke("rank", "--query", "x", "--label", "fits", stdin=DOCUMENTS).exit_code == 0
+    assert model.told == {"query": "x", "label": "fits", "stride": None, "truncate": False}
+
+
 def test_rank_layouts(model: FakeModel) -> None:
     result = invoke("rank", "--query", "x", "--format", "jsonl", "--top-k", "1", stdin=DOCUMENTS)
     told = {"text": "x and x", "index": 2, "score": 0.5, "tokens": 3, "windows": 1, "truncated": False}
@@ -174,3 +179,5 @@ def test_a_model_with_three_labels_ranks_nothing(classifier: Path) -> None:
     result = invoke("rank", "-m", classifier, "--query", "x", "--text", "y")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "the model has 3 labels" in result.stderr
+    result = invoke("rank", "-m", classifier, "--query", "x", "--label", "positive", "--text", "y")
+    assert (result.exit_code, result.stdout.partition("\t")[2]) == (0, "1\ty\n")

@@ -11,6 +11,7 @@ from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
 from edgebert.quantize import encoder as quantize_encoder
+from edgebert.quantize.encoder import half_or_whole
 from edgebert.quantize.law import exceeds_limit, unpack_panels
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
@@ -98,6 +99,33 @@ def test_weights_that_float16_cannot_hold(tmp_path):
     write_safetensors(folder / "model.safetensors", arrays)
     with pytest.raises(CheckpointError, match="has a value of 1e"):
         edgebert.convert(folder, tmp_path / "out.edgebert")
+
+
+def test_weights_of_heads_are_kept_in_float16_where_that_costs_nothing():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(5, 40)).astype(np.float32)
+    tiny = usual.copy()
+    tiny[3] *= np.float32(1e-7)  # a row that float16 would lose, among others that it keeps
+    beside = usual.copy()
+    beside[:, 7] *= np.float32(1e-7)  # columns beside which these are nothing
+    large = usual.copy()
+    large[2, 2] = 1e5
+    found = [half_or_whole(weight) for weight in (usual, tiny, beside, large, np.zeros((2, 3), np.float32))]
+    assert [weight.dtype.name for weight in found] == ["float16", "float32", "float16", "float32", "float16"]
+    assert (found[1] == tiny).all()
+    lost = np.linalg.norm(found[2].astype(np.float32) - beside, axis=1) / np.linalg.norm(beside, axis=1)
+    assert lost.max() < 2**-11
+
+
+def test_small_weights_of_a_pooler_survive(tmp_path):
+    folder = copy_model("classifier", tmp_path / "model")
+    arrays = arrays_of("classifier")
+    arrays["bert.pooler.dense.weight"] *= np.float32(1e-8)
+    write_safetensors(folder / "model.safetensors", arrays)
+    path = edgebert.convert(folder, tmp_path / "m.edgebert", min_agreement=0)
+    weight = read_artifact(path).tensors["pooler.dense.weight"]
+    assert (weight == arrays["bert.pooler.dense.weight"]).all()
+    assert edgebert.load(path).classify(["a good film"])
 
 
 def test_an_output_that_cannot_be_is_said_before_the_work(tmp_path):

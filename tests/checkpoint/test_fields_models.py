@@ -1,0 +1,103 @@
+"""Every field that a model folder's files may have is decided about: read, without effect, or refused by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edgebert.checkpoint import open_checkpoint
+from edgebert.checkpoint.families import FAMILIES
+from edgebert.checkpoint.fields_models import FIELDS, ONLY, check_fields, config_fields
+from edgebert.errors import CheckpointWarning, UnsupportedModelError
+from tests.checkpoint.folders import change_json, copy_model, open_refusal
+from tests.golden import GOLDEN
+
+WRITTEN = json.loads((GOLDEN / "fields.json").read_text(encoding="utf-8"))
+"""File -> the fields that releases of other libraries write, by ``tools/list_fields.py``."""
+
+
+def table_of(file):
+    name, _, model_type = file.partition(" ")
+    return config_fields(model_type) if model_type else FIELDS[name]
+
+
+def test_the_list_has_every_family_and_today_s_releases():
+    assert {file.partition(" ")[2] for file in WRITTEN if file.startswith("config.json")} == set(FAMILIES)
+    releases = {release.rpartition(" ") for fields in WRITTEN.values() for each in fields.values() for release in each}
+    majors = {(name, version.partition(".")[0]) for name, _, version in releases}
+    assert majors == {("transformers", "4"), ("transformers", "5"), ("sentence-transformers", "6")}
+
+
+@pytest.mark.parametrize("file", sorted(WRITTEN))
+def test_what_other_libraries_write_is_decided_about(file):
+    assert set(WRITTEN[file]) - set(table_of(file)) == set()
+
+
+@pytest.mark.parametrize("table", [*FIELDS.values(), *map(config_fields, FAMILIES)])
+def test_every_decision_has_its_reason(table):
+    assert all(field.reason for field in table.values())
+    assert all(not field.allowed or field.kind == ONLY for field in table.values())
+
+
+def test_fields_are_checked_by_their_tables():
+    table = FIELDS["Dense/config.json"]
+    assert check_fields({"bias": True, "use_residual": False, "new": None}, table, where="x") == []
+    assert check_fields({"bias": 3, "new": False, "other": 1}, table, where="x") == ["new in x", "other in x"]
+    with pytest.raises(UnsupportedModelError, match=r"x has use_residual 0 \(expected False: .*; module_input_name"):
+        check_fields({"use_residual": 0, "module_input_name": "y"}, table, where="x")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the golden classifier."""
+    return copy_model("classifier", tmp_path / "classifier")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"chunk_size_feed_forward": 8},
+        {"classifier_dropout": 0.3},
+        {"torch_dtype": "float16"},
+        {"label2id": {"a": 0}},
+        {"summary_type": None},
+        {"pruned_heads": {}},
+        {"classifier_activation": "tanh"},
+    ],
+)
+def test_what_changes_nothing_is_taken_in_silence(folder, field):
+    change_json(folder / "config.json", **field)
+    open_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"pruned_heads": {"0": [1]}},
+        {"is_encoder_decoder": True},
+        {"quantization_config": {"bits": 8}},
+        {"classifier_activation": "gelu"},
+    ],
+)
+def test_what_changes_results_is_refused_by_name(folder, field):
+    change_json(folder / "config.json", **field)
+    assert next(iter(field)) in open_refusal(folder, UnsupportedModelError)
+
+
+@pytest.mark.parametrize("name", ["config.json", "config_sentence_transformers.json"])
+def test_what_is_not_known_is_said_once(folder, name):
+    change_json(folder / name, rotary_base=10000, summary_first=True, of_no_value=None)
+    with pytest.warns(CheckpointWarning) as warnings:
+        open_checkpoint(folder)
+    (warning,) = warnings
+    assert "rotary_base in " in str(warning.message)
+    assert "; summary_first in " in str(warning.message)
+    assert "of_no_value" not in str(warning.message)
+
+
+@pytest.mark.parametrize("field", [{"dim": 24}, {"embedding_size": 128}, {"relative_attention_num_buckets": 8}])
+def test_a_field_of_another_family_is_not_known_to_change_nothing(folder, field):
+    change_json(folder / "config.json", **field)
+    with pytest.warns(CheckpointWarning, match=next(iter(field))):
+        open_checkpoint(folder)

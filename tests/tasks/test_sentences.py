@@ -1,0 +1,131 @@
+"""What sentence-transformers computes with the folders that it saves, from text to vector or score."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import edgebert
+from edgebert.evaluate.float32 import load_float32
+from tests.golden import GOLDEN
+
+SENTENCES = GOLDEN / "sentences"
+"""Made by ``tools/make_golden_sentences.py``, which says what lies there."""
+
+VARIANTS = sorted(path.name for path in SENTENCES.iterdir() if path.is_dir())
+CROSS = [name for name in VARIANTS if name.startswith("cross-")]
+EMBEDDING = [name for name in VARIANTS if name not in CROSS]
+QUANTIZED = ("poolings-dense-normalize", "normalize-dense", "truncate-normalize", "prompt-not-weighted")
+TOLERANCE = 2e-5
+CASES = json.loads((SENTENCES / "texts.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def folder_of(tmp_path):
+    """Return a function from the name of a variant to a whole folder."""
+
+    def assemble(name):
+        base = f"{name[:7]}-identity" if name in CROSS else "encoder"
+        folder = tmp_path / name
+        shutil.copytree(SENTENCES / base, folder)
+        shutil.copytree(SENTENCES / name, folder, dirs_exist_ok=True)
+        gone = folder / "gone.json"
+        for file in json.loads(gone.read_text(encoding="utf-8")) if gone.exists() else ():
+            (folder / file).unlink()
+        return folder
+
+    return assemble
+
+
+def expected(name, key):
+    with np.load(SENTENCES / name / "expected.npz") as file:
+        return file[key]
+
+
+def scores_of(model):
+    """Return the scores of the pairs, a row each, in the order of the labels."""
+    answers = model.classify([tuple(pair) for pair in CASES["pairs"]], top_k=None)
+    return np.array(
+        [[{each["label"]: each["score"] for each in row}[label] for label in model.labels] for row in answers]
+    )
+
+
+def test_every_variant_is_there():
+    assert len(CROSS) == 7
+    assert len(EMBEDDING) == 26
+
+
+@pytest.mark.parametrize("name", EMBEDDING)
+def test_vectors(folder_of, name):
+    model = load_float32(folder_of(name))
+    vectors = expected(name, "vectors")
+    found = model.embed(CASES["texts"], on_extent=lambda *_: None)
+    np.testing.assert_allclose(found, vectors, rtol=0, atol=TOLERANCE)
+    assert (model.dimensions, model.embed([]).shape) == (vectors.shape[1], (0, vectors.shape[1]))
+
+
+@pytest.mark.parametrize("name", CROSS)
+def test_scores_of_cross_encoders(folder_of, name):
+    model = load_float32(folder_of(name))
+    scores = expected(name, "scores")
+    np.testing.assert_allclose(scores_of(model), scores, rtol=0, atol=TOLERANCE)
+    query, document = CASES["pairs"][0]
+    for column, label in enumerate(model.labels):
+        (found,) = model.rank(query, [document], label=label)
+        assert found["score"] == pytest.approx(scores[0, column], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_vectors_in_int8(folder_of, tmp_path, name):
+    model = edgebert.load(edgebert.convert(folder_of(name), tmp_path / "m.edgebert", min_agreement=0))
+    found, exact = model.embed(CASES["texts"], on_extent=lambda *_: None), expected(name, "vectors")
+    cosines = (found * exact).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
+    assert found.shape == exact.shape
+    assert cosines.min() > 0.99
+
+
+def test_scores_in_int8(folder_of, tmp_path):
+    model = edgebert.load(edgebert.convert(folder_of("cross-3-sigmoid"), tmp_path / "m.edgebert", min_agreement=0))
+    np.testing.assert_allclose(scores_of(model), expected("cross-3-sigmoid", "scores"), rtol=0, atol=0.03)
+
+
+def test_options_of_a_pipeline(folder_of):
+    """What is asked for replaces what the folder says; truncated vectors are brought to length one when asked."""
+    model = load_float32(folder_of("truncate-normalize"))
+    whole = load_float32(folder_of("normalize")).embed(["a plot"])
+    np.testing.assert_allclose(model.embed(["a plot"]), whole[:, :8], rtol=0, atol=1e-6)
+    shorter = whole[:, :8] / np.linalg.norm(whole[:, :8])
+    np.testing.assert_allclose(model.embed(["a plot"], normalize=True), shorter, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.embed(["a plot"], dimensions=8), shorter, rtol=0, atol=1e-6)
+    assert model.embed(["a plot"], dimensions=20).shape == (1, 20)
+    assert model.embed([], pooling="mean+max").shape == (0, 8)
+
+
+def test_another_pooling_must_fit_the_dense_modules(folder_of):
+    model = load_float32(folder_of("poolings-dense-normalize"))
+    assert model.embed(["a plot"], pooling="cls+cls").shape == (1, 20)
+    with pytest.raises(edgebert.InputError, match=r"Dense modules read what max\+mean gives: expected 2 of mean, cls"):
+        model.embed(["a plot"], pooling="mean")
+    with pytest.raises(edgebert.InputError, match=r"pooling is 'mean\+none', expected one of"):
+        model.embed(["a plot"], pooling="mean+none")
+
+
+def test_a_label_to_rank_by(folder_of):
+    model = load_float32(folder_of("cross-3-identity"))
+    with pytest.raises(edgebert.InputError, match=r"3 labels, expected one: .*; or the label .* LABEL_0, LABEL_1"):
+        model.rank("film", ["story"])
+    with pytest.raises(edgebert.InputError, match="label is 'x', expected one of the model's: LABEL_0, LABEL_1"):
+        model.rank("film", ["story"], label="x")
+    documents = ["a story", "the plot", "nobody liked it"]
+    found = model.rank("film", documents, label="LABEL_2")
+    of_label = [dict(zip(model.labels, row, strict=True))["LABEL_2"] for row in logits(model, "film", documents)]
+    assert [each["score"] for each in found] == sorted(of_label, reverse=True)
+
+
+def logits(model, query, documents):
+    for row in model.classify([(query, document) for document in documents], top_k=None, function_to_apply="none"):
+        by_label = {each["label"]: each["score"] for each in row}
+        yield [by_label[label] for label in model.labels]

@@ -1,0 +1,72 @@
+"""List the fields that transformers and sentence-transformers write into the files of a model folder.
+
+Run once for every release that is to be known; each adds what it writes to the same list::
+
+    python tools/list_fields.py tests/data/golden/fields.json
+
+``fields.json`` has, by the name of a file and (of ``config.json``) the model type, the fields with the releases that
+write them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import transformers
+
+MODEL_TYPES = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "mpnet")
+
+
+def config_fields(model_type: str) -> set[str]:
+    """Return the fields of a family's config.json, those that are written only when they are set included."""
+    config = transformers.AutoConfig.for_model(model_type)
+    return set(config.to_dict()) | {"architectures", "transformers_version", "id2label", "label2id", "problem_type"}
+
+
+def sentence_fields() -> dict[str, set[str]]:
+    """Return the fields of sentence-transformers' files; none without it."""
+    try:
+        from sentence_transformers import CrossEncoder, SentenceTransformer
+        from sentence_transformers.models import Dense, Dropout, Normalize, Pooling, Transformer
+    except ImportError:
+        return {}
+    empty = SentenceTransformer(modules=[Pooling(4)], device="cpu", truncate_dim=2)
+    cross = CrossEncoder.__new__(CrossEncoder)
+    cross.__dict__ |= {"prompts": {}, "default_prompt_name": None, "activation_fn": None}
+    cross.__dict__ |= {"keep_in_fp32_modules": ["0.model.classifier"]}
+    return {
+        "config_sentence_transformers.json": set(empty._get_model_config()) | set(cross._get_model_config()),
+        "sentence_bert_config.json": {*Transformer.config_keys, "max_seq_length", "do_lower_case"},
+        "Pooling/config.json": set(Pooling.config_keys) | set(Pooling.config_key_renames),
+        "Dense/config.json": set(Dense.config_keys),
+        "Normalize/config.json": set(Normalize.config_keys),
+        "Dropout/config.json": set(Dropout.config_keys),
+    }
+
+
+def main() -> None:
+    """Add the fields of the installed releases."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    output = parser.parse_args().output
+    known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    found = {f"config.json {model_type}": config_fields(model_type) for model_type in MODEL_TYPES}
+    releases = [(f"transformers {transformers.__version__}", found)]
+    of_sentences = sentence_fields()
+    if of_sentences:
+        import sentence_transformers
+
+        releases.append((f"sentence-transformers {sentence_transformers.__version__}", of_sentences))
+    for release, files in releases:
+        for file, fields in files.items():
+            for field in fields:
+                known.setdefault(file, {}).setdefault(field, [])
+                known[file][field] = sorted({*known[file][field], release})
+    ordered = {file: dict(sorted(fields.items())) for file, fields in sorted(known.items())}
+    output.write_text(json.dumps(ordered, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Make tiny models of sentence-transformers in every variant, and the vectors and scores that it computes with them.
+
+Run with torch, transformers 5 and sentence-transformers 6 installed::
+
+    python tools/make_golden_sentences.py tests/data/golden/sentences
+
+``encoder`` and ``cross-encoder`` are whole folders as sentence-transformers saves them, with random weights in float16.
+A variant has only the files in which it differs from the one that it begins with (``gone.json`` names those that it
+lacks), and ``expected.npz``: the ``vectors`` of the texts of ``texts.json``, or the ``scores`` of its pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from make_golden import fill, write_json
+from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Dropout, Normalize, Pooling, Transformer
+from torch import nn
+
+TEXTS = [
+    "The film was very good",
+    "NOBODY liked the story, but the acting was good.",
+    "a",
+    "",
+    "no good film at all, and acting a plot all really good, in the cafe with a very bad story and no plot to it",
+]
+PAIRS = [["the film was good", "nobody liked it"], ["no story", "the plot, really?"], ["a plot", ""]]
+SENTENCE = (
+    "the a and of to in on with for is was not it no very good bad film story plot cafe at all who liked but acting"
+    " alice bob nobody really query The . , ? :"
+)
+LETTERS = "abcdefghijklmnopqrstuvwxyzN"
+HIDDEN, POSITIONS = 32, 32
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "identity": nn.Identity}
+
+
+def save_base(folder: Path, kind: str, seed: int) -> None:
+    """Save a plain BERT and its cased tokenizer: ``Model``, or ``ForSequenceClassification``."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = dict.fromkeys([*special, *SENTENCE.split(), *LETTERS, *(f"##{c}" for c in LETTERS)])
+    vocab = {token: i for i, token in enumerate(tokens)}
+    transformers.BertTokenizer(vocab=vocab, do_lower_case=False, model_max_length=POSITIONS).save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(vocab),
+        hidden_size=HIDDEN,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=POSITIONS,
+        num_labels=3 if seed % 2 else 1,
+    )
+    model = getattr(transformers, f"Bert{kind}")(config).eval()
+    fill(model, seed=seed)
+    model.half().save_pretrained(folder)
+
+
+def seeded(module: nn.Module, seed: int) -> nn.Module:
+    """Fill the weights of a module."""
+    fill(module, seed=seed)
+    return module.half().float()
+
+
+def pipelines(base: Path) -> dict[str, Callable[[], SentenceTransformer]]:
+    """Return a function for each variant of a model for embeddings."""
+
+    def model(*behind: nn.Module, pooling: Any = "mean", **options: Any) -> SentenceTransformer:
+        include_prompt = options.pop("include_prompt", True)
+        encoder = Transformer(str(base), model_kwargs={"dtype": torch.float32})
+        modules = [encoder, Pooling(HIDDEN, pooling, include_prompt), *behind]
+        return SentenceTransformer(modules=modules, device="cpu", **options)
+
+    def dense(N: int = 12, K: int = HIDDEN, activation: str = "tanh", *, bias: bool = True) -> nn.Module:
+        return seeded(Dense(K, N, bias=bias, activation_function=ACTIVATIONS[activation]()), N + K)
+
+    def shorter() -> SentenceTransformer:
+        result = model()
+        result.max_seq_length = 8
+        return result
+
+    several = ("cls", "mean_sqrt_len_tokens", "lasttoken")
+    prompts = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"}
+    found: dict[str, Callable[[], SentenceTransformer]] = {
+        f"pooling-{mode}": lambda mode=mode: model(pooling=mode) for mode in Pooling.POOLING_MODES if mode != "mean"
+    }
+    found |= {f"dense-{name}": lambda name=name: model(dense(activation=name)) for name in ACTIVATIONS}
+    return found | {
+        "poolings": lambda: model(pooling=several),
+        "poolings-dense-normalize": lambda: model(dense(20, 2 * HIDDEN), Normalize(), pooling=("max", "mean")),
+        "dense-no-bias": lambda: model(dense(bias=False)),
+        "dense-twice": lambda: model(dense(20), dense(12, 20, "identity")),
+        "normalize": lambda: model(Normalize()),
+        "normalize-dense": lambda: model(Normalize(), dense()),
+        "normalize-dense-normalize": lambda: model(Dropout(0.5), Normalize(), dense(), Dropout(0.1), Normalize()),
+        "prompt": lambda: model(**prompts),
+        "prompt-not-pooled": lambda: model(include_prompt=False, **prompts),
+        "prompt-not-weighted": lambda: model(include_prompt=False, pooling="weightedmean", **prompts),
+        "truncate-normalize": lambda: model(Normalize(), truncate_dim=8),
+        "truncate-dense": lambda: model(dense(), truncate_dim=40),
+        "max-seq-length": shorter,
+    }
+
+
+def old_layouts() -> dict[str, Callable[[Path], None]]:
+    """Return functions that bring a saved encoder into the form of older versions."""
+
+    def switches(folder: Path) -> None:
+        old = {"word_embedding_dimension": HIDDEN, "pooling_mode_lasttoken": True, "pooling_mode_cls_token": True}
+        write_json(folder / "1_Pooling" / "config.json", old)
+
+    def subfolder(folder: Path) -> None:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        modules[0] |= {"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}
+        write_json(folder / "modules.json", modules)
+        (folder / "0_Transformer").mkdir()
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+            (folder / name).rename(folder / "0_Transformer" / name)
+        (folder / "sentence_bert_config.json").unlink()
+        write_json(folder / "0_Transformer" / "sentence_bert_config.json", {"max_seq_length": 8})
+
+    def sister(folder: Path) -> None:
+        (folder / "sentence_bert_config.json").unlink()
+        write_json(folder / "sentence_roberta_config.json", {"max_seq_length": 8, "do_lower_case": True})
+
+    return {"old-switches": switches, "old-subfolder": subfolder, "old-sister": sister}
+
+
+def cross_encoders(bases: dict[int, Path]) -> dict[str, Callable[[], CrossEncoder]]:
+    """Return a function for each variant of a cross-encoder."""
+
+    def model(labels: int, function: type[nn.Module] | None, **options: Any) -> CrossEncoder:
+        given = {} if function is None else {"activation_fn": function()}
+        return CrossEncoder(str(bases[labels]), device="cpu", model_kwargs={"dtype": torch.float32}, **given, **options)
+
+    prompts = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
+    return {
+        "cross-1-identity": lambda: model(1, nn.Identity),
+        "cross-1-sigmoid": lambda: model(1, nn.Sigmoid),
+        "cross-1-default": lambda: model(1, None),
+        "cross-1-prompt": lambda: model(1, nn.Identity, **prompts),
+        "cross-3-identity": lambda: model(3, nn.Identity),
+        "cross-3-sigmoid": lambda: model(3, nn.Sigmoid),
+        "cross-3-default": lambda: model(3, None),
+    }
+
+
+def store(saved: Path, base: Path, target: Path) -> None:
+    """Copy the files in which a folder differs from the one that it begins with, and name those that it lacks."""
+    target.mkdir(parents=True, exist_ok=True)
+    files = {path.relative_to(saved) for path in saved.rglob("*") if path.is_file()}
+    files -= {Path("README.md")}
+    for name in sorted(files):
+        if not (base / name).is_file() or not filecmp.cmp(saved / name, base / name, shallow=False):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(saved / name, target / name)
+    lacks = {path.relative_to(base) for path in base.rglob("*") if path.is_file()} - files
+    gone = sorted(path.as_posix() for path in lacks if path.name != "expected.npz")
+    if gone:
+        write_json(target / "gone.json", gone)
+
+
+def expect(model: SentenceTransformer | CrossEncoder, target: Path) -> None:
+    """Compute what a model says, each text alone, in float32."""
+    if isinstance(model, CrossEncoder):
+        scores = [model.predict([tuple(pair)], batch_size=1)[0] for pair in PAIRS]
+        np.savez_compressed(target / "expected.npz", scores=np.array(scores, np.float32).reshape(len(PAIRS), -1))
+        return
+    vectors = np.concatenate([model.encode([text], batch_size=1) for text in TEXTS])
+    np.savez_compressed(target / "expected.npz", vectors=vectors.astype(np.float32))
+
+
+def reloaded(folder: Path, kind: type) -> Any:
+    """Load a saved folder anew: what counts is what is in the files."""
+    return kind(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
+
+
+def main() -> None:
+    """Write all folders."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    output = parser.parse_args().output
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    write_json(output / "texts.json", {"texts": TEXTS, "pairs": PAIRS})
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        save_base(work / "plain", "Model", 200)
+        bases = {1: work / "plain-1", 3: work / "plain-3"}
+        for labels, base in bases.items():
+            save_base(base, "ForSequenceClassification", 201 if labels == 3 else 202)
+
+        def save(variant: str, model: Any, base: str, change: Callable[[Path], None] | None = None) -> None:
+            folder, target = work / variant, output / variant
+            model.save_pretrained(str(folder), create_model_card=False)
+            weights = folder / "model.safetensors"  # in float16, as they were
+            shutil.copy(
+                (work / "plain" if isinstance(model, SentenceTransformer) else model_base) / weights.name, weights
+            )
+            if change:
+                change(folder)
+            store(folder, output / base if base else work / "none", target)
+            expect(reloaded(folder, type(model)), target)
+
+        (work / "none").mkdir()
+        made = pipelines(work / "plain")
+        encoder = SentenceTransformer(
+            modules=[Transformer(str(work / "plain"), model_kwargs={"dtype": torch.float32}), Pooling(HIDDEN)],
+            device="cpu",
+        )
+        save("encoder", encoder, "")
+        for variant, make in made.items():
+            save(variant, make(), "encoder")
+        for variant, change in old_layouts().items():
+            save(variant, encoder, "encoder", change)
+        for labels in (1, 3):
+            model_base, first = bases[labels], ""
+            for variant, cross in cross_encoders(bases).items():
+                if variant.startswith(f"cross-{labels}"):
+                    save(variant, cross(), first)
+                    first = first or variant
+    sizes = [path.stat().st_size for path in output.rglob("*") if path.is_file()]
+    print(f"{len(sizes)} files, {sum(sizes):,} bytes")
+
+
+if __name__ == "__main__":
+    main()
