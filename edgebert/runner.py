@@ -145,7 +145,8 @@ class Runner:
         self, ids: list[np.ndarray], types: list[np.ndarray] | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
-            batch = pack([ids[i] for i in indices], None if types is None else [types[i] for i in indices])
+            own_types = None if types is None else [types[i] for i in indices]
+            batch = pack([ids[i] for i in indices], own_types, self.config.padding)
             hidden = self.backend.encode(batch)
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]

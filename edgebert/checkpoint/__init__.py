@@ -117,7 +117,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     if (folder / "modules.json").is_file():
         # sentence-transformers keeps the name of the class that an encoder was trained in, and not its head.
         heads = tuple(head for head in heads if head != "masked_lm" or head in heads_among(found))
-    unused = family.first_position(values)
+    unused = config.padding or 0  # position embeddings before the padding's
     tensors = match(found, config, heads, family, unused, source=place.name, faults=faults)
     labels = labels_of(values, num_labels(found, heads))
     zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}

@@ -175,7 +175,8 @@ def _quantize(
 ) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     weights, config = checkpoint.tensors, checkpoint.config
-    batch = calibration_batch(tokenizer, texts, checkpoint.mask_token if "masked_lm" in checkpoint.heads else "")
+    masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
+    batch = calibration_batch(tokenizer, texts, masks, config.padding)
     encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
