@@ -16,7 +16,7 @@ from edgebert.checkpoint.names import expected_tensors, heads_among, match, num_
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
-from edgebert.checkpoint.tokenizer import read_tokenizer
+from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
@@ -52,6 +52,8 @@ class Checkpoint:
         What stands for a masked word; empty where the tokenizer has none.
     max_length : int
         Tokens that one text may have, special ones included.
+    truncation_side : str
+        Where a text that has to be one window is cut: ``"right"`` or ``"left"``.
     model_card : str
         ``README.md`` without its YAML front matter; empty where there is none.
     size_bytes : int
@@ -72,6 +74,7 @@ class Checkpoint:
     tokenizer_json: str
     mask_token: str
     max_length: int
+    truncation_side: str
     model_card: str
     size_bytes: int
     tensors: Mapping[str, np.ndarray]
@@ -109,6 +112,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         **_optional_json(folder / "tokenizer_config.json"),
     }
     tokenizer_json, mask_token = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    truncation_side = read_truncation_side(folder, settings)
 
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(folder)
@@ -137,6 +141,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         tokenizer_json=tokenizer_json,
         mask_token=mask_token,
         max_length=_max_length(sentence.max_length, settings, config),
+        truncation_side=truncation_side,
         model_card=_model_card(folder / "README.md"),
         size_bytes=sum(path.stat().st_size for path in files),
         tensors=Tensors(tensors, {"embeddings.position_embeddings.weight": unused}, zeros),

@@ -211,7 +211,9 @@ def compare(
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
     config, pooling = checkpoint.config, checkpoint.sentence.pooling
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size)
+    tokenizer = TextTokenizer(
+        checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size, checkpoint.truncation_side
+    )
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None
     if mask is not None:

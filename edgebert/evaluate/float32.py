@@ -53,6 +53,7 @@ class _Description:
             checkpoint.tokenizer_json,
             checkpoint.model_card,
         )
+        self.truncation_side = checkpoint.truncation_side
         sentence = checkpoint.sentence
         self.pooling, self.normalize, self.include_prompt = (
             sentence.pooling,

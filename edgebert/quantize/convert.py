@@ -95,7 +95,12 @@ def convert(
         raise InputError(f"embeddings is {embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
     started = time.monotonic()
     checkpoint = open_checkpoint(source)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, checkpoint.config.type_vocab_size)
+    tokenizer = TextTokenizer(
+        checkpoint.tokenizer_json,
+        checkpoint.max_length,
+        checkpoint.config.type_vocab_size,
+        checkpoint.truncation_side,
+    )
     calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
     evaluate = evaluation_texts() if evaluate is None else list(evaluate)
     _check_texts(calibrate, evaluate)
@@ -160,6 +165,7 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "include_prompt": checkpoint.sentence.include_prompt,
         "mask_token": checkpoint.mask_token,
         "max_length": checkpoint.max_length,
+        "truncation_side": checkpoint.truncation_side,
         "source": checkpoint.name,
         "source_sha256": checkpoint.sha256,
         "model_card": checkpoint.model_card,
