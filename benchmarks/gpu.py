@@ -178,7 +178,8 @@ def soak(encoder: CudaEncoder, batches: int) -> dict[str, int]:
     for i in range(batches):
         show_progress(f"batch {i + 1} of {batches}")
         tokens = int(np.exp(rng.uniform(0, np.log(encoder.token_budget))))
-        encoder.encode(pack(sequences(tokens, config.max_position_embeddings, config.vocab_size, i)))
+        ids = sequences(tokens, config.max_position_embeddings, config.vocab_size, i)
+        encoder.encode(pack(ids, padding=config.padding))
     return {"batches": batches, "free_before": before, "free_after": encoder.device.free_memory()}
 
 
@@ -203,7 +204,7 @@ def main() -> None:
     print(f"GPU: {encoder.device.name}; edgebert has {encoder.device.memory_bytes / 1e6:.0f} MB of its memory")
 
     def ours(ids: list[np.ndarray]) -> Callable[[], object]:
-        batch = pack(ids)
+        batch = pack(ids, padding=config.padding)
         return lambda: encoder.encode(batch)
 
     engines: dict[str, Engine] = {"edgebert int8": ours}
@@ -234,7 +235,8 @@ def main() -> None:
     ids = sequences(2048, config.max_position_embeddings, config.vocab_size)
     # The processor's batches are smaller; what a text answers depends on no other.
     budget = max(2048, config.max_position_embeddings)
-    got, expected = encoder.encode(pack(ids)), open_backend(config, tensors, 1, budget).encode(pack(ids))
+    batch = pack(ids, padding=config.padding)
+    got, expected = encoder.encode(batch), open_backend(config, tensors, 1, budget).encode(batch)
     norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     facts["cosine"] = float((np.sum(got * expected, axis=1) / norms).min())
     print(f"least cosine of a token to the processor's: {facts['cosine']:.7f}")

@@ -73,7 +73,7 @@ def deep_shares(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> dict[s
 
 def stage_seconds(encoder: Encoder, ids: list[int], passes: int, between: Callable[[], object]) -> dict[str, float]:
     """Return the seconds of each stage, summed over the layers; `between` is called from time to time."""
-    batch = pack([ids])
+    batch = pack([ids], padding=encoder.config.padding)
     profiles = []
     for i in range(passes + 3):
         if i % BETWEEN == 0:

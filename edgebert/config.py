@@ -45,7 +45,9 @@ class BertConfig:
 
     Beyond BERT's own: ``embedding_size`` is the width of the embeddings, projected to the hidden size where it is
     another (ELECTRA; 0: the same); ``relative_attention_num_buckets`` is the number of learned distances between
-    tokens (MPNet; 0: none); ``pooler_act`` stands behind the pooler, ``transform_act`` behind the transform of the
+    tokens (MPNet; 0: none); with ``positions_follow_padding`` the first of the position embeddings is that of
+    ``pad_token_id``, wherever in a text it stands, and only the other tokens are counted (RoBERTa, MPNet);
+    ``pooler_act`` stands behind the pooler, ``transform_act`` behind the transform of the
     masked words' head (empty: ``hidden_act``).
     """
 
@@ -64,11 +66,22 @@ class BertConfig:
     relative_attention_num_buckets: int = 0
     pooler_act: str = "tanh"
     transform_act: str = ""
+    positions_follow_padding: bool = False
 
     @property
     def embedding_width(self) -> int:
         """Width of the embeddings."""
         return self.embedding_size or self.hidden_size
+
+    @property
+    def padding(self) -> int | None:
+        """The token that takes the first of the position embeddings and is not counted; None where all are counted."""
+        return self.pad_token_id if self.positions_follow_padding else None
+
+    @property
+    def position_rows(self) -> int:
+        """Position embeddings: one for each token of the longest text, and that of the padding."""
+        return self.max_position_embeddings + self.positions_follow_padding
 
     @property
     def projects_embeddings(self) -> bool:
@@ -115,6 +128,8 @@ class BertConfig:
             faults.append(f"relative_attention_num_buckets is {buckets!r}, expected 0, or an even number from 4 to 510")
         if not isinstance(merged["model_type"], str):
             faults.append(f"model_type is {merged['model_type']!r}, expected a name")
+        if type(merged["positions_follow_padding"]) is not bool:
+            faults.append(f"positions_follow_padding is {merged['positions_follow_padding']!r}, expected true or false")
         if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:
             faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
         epsilon = merged["layer_norm_eps"]

@@ -16,6 +16,7 @@ from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
 from edgebert.layout import EMBEDDINGS, TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
+from edgebert.tokens import TRUNCATION_SIDES
 
 __all__ = ["Described", "Description", "serves"]
 
@@ -46,6 +47,8 @@ class Described(Protocol):
     labels : tuple of str
     prompts : dict of str to str
     max_length : int
+    truncation_side : str
+        Which end of a text is cut off where only one window of it is seen: ``"right"`` or ``"left"``.
     tokenizer : str
         A ``tokenizer.json``.
     card : str
@@ -65,6 +68,7 @@ class Described(Protocol):
     labels: tuple[str, ...]
     prompts: dict[str, str]
     max_length: int
+    truncation_side: str
     tokenizer: str
     card: str
 
@@ -103,6 +107,7 @@ class Description:
             artifact.metadata.get(name, "")
             for name in ("problem_type", "embeddings", "mask_token", "default_prompt", "model_card")
         )
+        self.truncation_side = artifact.metadata.get("truncation_side", "right")
         self.heads: tuple[str, ...] = tuple(self._json("heads", list, str))
         self.include_prompt: bool = self._json("include_prompt", bool)
         self.labels: tuple[str, ...] = tuple(self._json("labels", list, str))
@@ -164,6 +169,8 @@ class Description:
             faults.append(f"embeddings is {self.embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
         if "sequence_classification" in self.heads and self.problem_type not in FUNCTIONS:
             faults.append(f"problem_type is {self.problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
+        if self.truncation_side not in TRUNCATION_SIDES:
+            faults.append(f"truncation_side is {self.truncation_side!r}, expected {' or '.join(TRUNCATION_SIDES)}")
         if not 3 <= self.max_length <= longest:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
         faults += self._pipeline_faults()
@@ -200,6 +207,7 @@ class Description:
             "scheme": metadata.get("scheme", ""),
             "embeddings": self.embeddings,
             "max_length": self.max_length,
+            "truncation_side": self.truncation_side,
             "labels": list(self.labels),
             "problem_type": self.problem_type,
             "pooling": self.pipeline.pooling,

@@ -63,7 +63,7 @@ def expected_tensors(
         TOKENIZER: ((None,), np.uint8),
         "embeddings.word_embeddings.weight": ((V, E if embeddings == "int8" else E // 2), np.int8),
         "embeddings.word_embeddings.scale": ((V,) if embeddings == "int8" else (V, groups), np.float32),
-        "embeddings.position_embeddings.weight": ((config.max_position_embeddings, E), np.float16),
+        "embeddings.position_embeddings.weight": ((config.position_rows, E), np.float16),
         "embeddings.token_type_embeddings.weight": ((config.type_vocab_size, E), np.float16),
     }
 

@@ -76,9 +76,10 @@ class Model(TextTasks, TokenTasks):
 
     **Long texts.** For labels, tags, masked words, scores and answers, a text over `max_length` is read in windows
     that overlap: ``stride`` is the number of tokens that two of them have in common (a quarter of a window by default),
-    and ``truncate=True`` reads the first window alone. **How much was seen** of each text is told to ``on_extent``, a
-    callable that gets the index of a text and its `Extent`: tokens, windows, whether something was not seen. Without
-    it, texts that were not seen to their end cause one `TruncationWarning` for the call.
+    and ``truncate=True`` reads one window alone: the first, or the last where the model's tokenizer cuts texts on the
+    left (``truncation_side``), which holds for vectors and pairs of sentences, too. **How much was seen** of each text
+    is told to ``on_extent``, a callable that gets the index of a text and its `Extent`: tokens, windows, whether
+    something was not seen. Without it, texts that were not seen whole cause one `TruncationWarning` for the call.
 
     Attributes
     ----------

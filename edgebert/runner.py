@@ -59,7 +59,7 @@ class Cut(NamedTuple):
     Attributes
     ----------
     truncate : bool
-        Whether only the first window is seen.
+        Whether only one window is seen, on the side that the tokenizer keeps.
     stride : int or None
         Tokens that two windows have in common; a quarter of a window by default.
     """
@@ -79,7 +79,9 @@ class Runner:
 
     def __init__(self, description: Described, backend: Backend) -> None:
         self.config, self.backend = description.config, backend
-        self.tokenizer = TextTokenizer(description.tokenizer, description.max_length, self.config.type_vocab_size)
+        self.tokenizer = TextTokenizer(
+            description.tokenizer, description.max_length, self.config.type_vocab_size, description.truncation_side
+        )
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
 
@@ -119,11 +121,13 @@ class Runner:
         extents = []
         for i, content in enumerate(contents):
             before = None if befores is None else befores[i]
-            parts = self.tokenizer.windows(content, before, cut.stride)
-            own = [next(parts)] if cut.truncate else list(parts)
+            if cut.truncate:
+                own = [self.tokenizer.truncated(content, before, cut.stride)]
+            else:
+                own = list(self.tokenizer.windows(content, before, cut.stride))
             tokens = self.tokenizer.count(content, before)
             # The first text of a pair may have been cut, too.
-            seen = len(own[-1].ids) - (own[-1].last - own[-1].first) + own[-1].last
+            seen = len(own[-1].ids) + own[-1].first - own[0].first
             extents.append(Extent(tokens, len(own), seen < tokens))
             windows += own
             owners += [i] * len(own)
@@ -145,7 +149,8 @@ class Runner:
         self, ids: list[np.ndarray], types: list[np.ndarray] | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
-            batch = pack([ids[i] for i in indices], None if types is None else [types[i] for i in indices])
+            own_types = None if types is None else [types[i] for i in indices]
+            batch = pack([ids[i] for i in indices], own_types, self.config.padding)
             hidden = self.backend.encode(batch)
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]

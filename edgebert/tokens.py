@@ -12,7 +12,10 @@ import numpy as np
 
 from edgebert.errors import ArtifactError, InputError
 
-__all__ = ["Content", "TextTokenizer", "Window"]
+__all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window"]
+
+TRUNCATION_SIDES = ("right", "left")
+"""Where a text that is too long may be cut."""
 
 _PIECE = 1 << 15
 """Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""
@@ -87,9 +90,13 @@ class TextTokenizer:
         Tokens that a sequence may have, special ones included.
     type_vocab_size : int
         Token types that the model knows; with one, all are 0.
+    truncation_side : str
+        Where a text that is to be one window is cut: ``"right"`` keeps its beginning, ``"left"`` its end.
     """
 
-    def __init__(self, description: str, max_length: int, type_vocab_size: int = 2) -> None:
+    def __init__(
+        self, description: str, max_length: int, type_vocab_size: int = 2, truncation_side: str = "right"
+    ) -> None:
         from tokenizers import Tokenizer
 
         try:
@@ -98,7 +105,7 @@ class TextTokenizer:
             raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
         self._description = description
         self._one_type = type_vocab_size == 1
-        self.max_length = max_length
+        self.max_length, self._truncation_side = max_length, truncation_side
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -147,7 +154,17 @@ class TextTokenizer:
 
     def single(self, text: str) -> Window:
         """Tokenize one text; one that is too long keeps the tokens that fit."""
-        return next(self.windows(self.content(text)))
+        return self.truncated(self.content(text))
+
+    def truncated(self, text: Content, before: Content | None = None, overlap: int | None = None) -> Window:
+        """Make one window of a text or a pair: what fits of it, on the side that the model was trained with.
+
+        Parameters and errors are those of `windows`. Of a pair that is cut on the left, both texts keep their end.
+        """
+        template, head, room, _ = self._begin(text, before, overlap, self._truncation_side)
+        first = max(0, len(text.ids) - room) if self._truncation_side == "left" else 0
+        last = min(first + room, len(text.ids))
+        return self._window(template, [*head, text.ids[first:last]], first, last)
 
     def windows(self, text: Content, before: Content | None = None, overlap: int | None = None) -> Iterator[Window]:
         """Cut a text into windows that the model takes: one where it fits.
@@ -165,22 +182,7 @@ class TextTokenizer:
         InputError
             When the overlap leaves no room.
         """
-        template = self._single if before is None else self._pair
-        room = self.max_length - template.size
-        if overlap is not None and (type(overlap) is not int or not 0 <= overlap < room):
-            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
-        head = []
-        if before is not None:
-            ids = before.ids[: max(room // 2, room - len(text.ids))]
-            if len(text.ids):
-                ids = ids[: room - 1]
-            room -= len(ids)
-            head.append(ids)
-        if room < 1 and len(text.ids):
-            raise InputError(
-                f"the model takes {self.max_length} tokens, and has no room for a text beside special ones"
-            )
-        overlap = room // 4 if overlap is None else min(overlap, room - 1)
+        template, head, room, overlap = self._begin(text, before, overlap, "right")
         first = 0
         while True:
             last = min(first + room, len(text.ids))
@@ -188,6 +190,29 @@ class TextTokenizer:
             if last == len(text.ids):
                 return
             first += room - overlap
+
+    def _begin(
+        self, text: Content, before: Content | None, overlap: int | None, side: str
+    ) -> tuple[_Template, list[np.ndarray], int, int]:
+        """Return what windows have in common: the template, the first text, the room behind it, and their overlap."""
+        template = self._single if before is None else self._pair
+        room = self.max_length - template.size
+        if overlap is not None and (type(overlap) is not int or not 0 <= overlap < room):
+            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
+        head = []
+        if before is not None:
+            size = max(room // 2, room - len(text.ids))
+            if len(text.ids):
+                size = min(size, room - 1)
+            size = min(max(size, 0), len(before.ids))
+            ids = before.ids[len(before.ids) - size :] if side == "left" else before.ids[:size]
+            room -= len(ids)
+            head.append(ids)
+        if room < 1 and len(text.ids):
+            raise InputError(
+                f"the model takes {self.max_length} tokens, and has no room for a text beside special ones"
+            )
+        return template, head, room, room // 4 if overlap is None else min(overlap, room - 1)
 
     def count(self, text: Content, before: Content | None = None) -> int:
         """Return the tokens of a whole text or pair, special ones included."""

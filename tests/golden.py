@@ -1,8 +1,9 @@
-"""Where the golden models lie, and what is known about them (made by the two ``tools/make_golden*.py``).
+"""Where the golden models lie, and what is known about them (made by ``tools/make_golden*.py``).
 
 ``encoder`` is a BertModel (hidden 48, 4 heads, 2 layers, erf GELU, uncased, 64 positions);
 ``classifier`` is a BertForSequenceClassification with three labels (hidden 36, 3 heads,
-intermediate 100, tanh GELU, cased, 50 positions). Those of ``families`` are one for every family and head.
+intermediate 100, tanh GELU, cased, 50 positions). Those of ``families`` are one for every family and head, those of
+``kinds`` (``tools/make_golden_kinds.py``) have something unusual.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 GOLDEN = Path(__file__).parent / "data" / "golden"
 NAMES = ("encoder", "classifier")
 FAMILIES = tuple(sorted(path.name for path in (GOLDEN / "families").iterdir()))
+KINDS = tuple(sorted(path.name for path in (GOLDEN / "kinds").iterdir()))
 _HEADS = {
     "classifier": "sequence_classification",
     "token": "token_classification",
@@ -53,6 +55,21 @@ def family_outputs(name: str) -> FamilyOutputs:
         logits["masked_lm"] = split(arrays["prediction_logits"])
     ids, types, hidden = (split(arrays[key]) for key in ("input_ids", "token_type_ids", "last_hidden_state"))
     return FamilyOutputs(ids, types, hidden, logits)
+
+
+def kind_outputs(name: str) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
+    """Return the sequences of ids that a model of `KINDS` was given, and what it computed for each.
+
+    ``last_hidden_state`` has arrays (length, hidden); ``logits``, of a model with a head, of the first few tokens.
+    """
+    with np.load(GOLDEN / "kinds" / name / "outputs.npz") as file:
+        arrays = dict(file)
+    ends = np.cumsum(arrays.pop("lengths"))[:-1]
+    ids = np.split(arrays.pop("input_ids"), ends)
+    outputs = {"last_hidden_state": np.split(arrays["last_hidden_state"], ends)}
+    if "logits" in arrays:
+        outputs["logits"] = np.split(arrays["logits"], len(ids))
+    return ids, outputs
 
 
 def family_cases(name: str) -> list[dict[str, Any]]:

@@ -24,6 +24,27 @@ def test_pack_of_nothing():
     assert batch.cu_seqlens.tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("sequences", "positions"),
+    [
+        ([[5, 6, 7]], [1, 2, 3]),
+        ([[9, 6, 7]], [0, 1, 2]),
+        ([[5, 9, 9, 7, 9]], [1, 0, 0, 2, 0]),
+        ([[9, 9]], [0, 0]),
+        ([[]], []),
+        ([[5, 6], [], [7]], [1, 2, 1]),
+        ([[5, 9, 6], [9], [], [7, 9, 8, 9, 6], [6]], [1, 0, 2, 0, 1, 0, 2, 0, 3, 1]),
+    ],
+)
+def test_the_padding_is_not_counted(sequences, positions):
+    batch = pack(sequences, padding=9)
+    assert batch.position_ids.tolist() == positions
+    assert batch.position_ids.dtype == np.int32
+    alone = [pack([ids], padding=9).position_ids for ids in sequences]
+    assert np.concatenate(alone).tolist() == positions
+    assert pack(sequences).position_ids.tolist() == [i for ids in sequences for i in range(len(ids))]
+
+
 def test_batches_hold_every_text_once_within_the_budget():
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 60, 500).tolist()

@@ -31,6 +31,13 @@ def test_to_dict_is_read_back():
     assert BertConfig.from_dict(config.to_dict()) == config
 
 
+def test_padding_has_a_row_of_its_own_where_positions_follow_it():
+    config = BertConfig(pad_token_id=1, max_position_embeddings=32)
+    assert (config.padding, config.position_rows) == (None, 32)
+    config = BertConfig(pad_token_id=0, max_position_embeddings=32, positions_follow_padding=True)
+    assert (config.padding, config.position_rows) == (0, 33)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -46,6 +53,7 @@ def test_to_dict_is_read_back():
         ({"layer_norm_eps": 0}, "layer_norm_eps is 0"),
         ({"layer_norm_eps": "1e-12"}, "layer_norm_eps is '1e-12'"),
         ({"pad_token_id": -1}, "pad_token_id is -1"),
+        ({"positions_follow_padding": 1}, "positions_follow_padding is 1, expected true or false"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"is_decoder": True}, "bidirectional encoder"),
         ({"add_cross_attention": True}, "bidirectional encoder"),

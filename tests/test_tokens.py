@@ -48,6 +48,40 @@ def test_a_text_that_fits_is_what_the_library_makes_of_it(name, pair):
         assert list(range(window.begin, window.begin + window.last - window.first)) == own
 
 
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("length", [8, 9, 15, 96])
+def test_one_window_of_a_long_text_is_what_the_library_keeps(name, side, length):
+    library = Tokenizer.from_str(DESCRIPTIONS[name])
+    library.enable_truncation(length, direction=side)
+    mine = TextTokenizer(DESCRIPTIONS[name], length, 2, side)
+    for text in (TEXT, TEXT * 3, "Bob", ""):
+        encoding, window = library.encode(text), mine.single(text)
+        assert window.ids.tolist() == encoding.ids
+        content = mine.content(text)
+        own = window.ids[window.begin : window.begin + window.last - window.first]
+        assert own.tolist() == content.ids[window.first : window.last].tolist()
+
+
+@pytest.mark.parametrize("length", [9, 20, 40])
+@pytest.mark.parametrize(
+    ("first", "second"), [("Alice liked", TEXT), (TEXT, TEXT), (TEXT, "Bob"), (TEXT, ""), ("", TEXT)]
+)
+def test_a_pair_that_is_cut_on_the_left_keeps_both_ends(first, second, length):
+    """As many tokens of each as on the right; windows do not know of sides."""
+    left, right = (TextTokenizer(DESCRIPTIONS["bert-token"], length, 2, side) for side in ("left", "right"))
+    before, text = left.content(first), left.content(second)
+    window, other = left.truncated(text, before), right.truncated(text, before)
+    assert len(window.ids) == len(other.ids) <= length
+    assert (window.begin, window.last) == (other.begin, len(text.ids))
+    kept = window.begin - 2
+    assert window.ids[1 : 1 + kept].tolist() == before.ids[len(before.ids) - kept :].tolist()
+    assert window.ids[window.begin : -1].tolist() == text.ids[window.first :].tolist()
+    assert window.type_ids.tolist() == other.type_ids.tolist()
+    for one, two in zip(left.windows(text, before), right.windows(text, before), strict=True):
+        assert one.ids.tolist() == two.ids.tolist()
+
+
 def test_a_model_with_one_token_type_gets_zeros():
     mine = tokenizer("distilbert-token", types=1)
     (window,) = mine.windows(mine.content("b"), mine.content("a"))

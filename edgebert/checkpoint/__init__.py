@@ -27,7 +27,7 @@ from edgebert.checkpoint.names import (
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
-from edgebert.checkpoint.tokenizer import read_tokenizer
+from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
@@ -63,6 +63,8 @@ class Checkpoint:
         What stands for a masked word; empty where the tokenizer has none.
     max_length : int
         Tokens that one text may have, special ones included.
+    truncation_side : str
+        Where a text that has to be one window is cut: ``"right"`` or ``"left"``.
     model_card : str
         ``README.md`` without its YAML front matter; empty where there is none.
     size_bytes : int
@@ -83,6 +85,7 @@ class Checkpoint:
     tokenizer_json: str
     mask_token: str
     max_length: int
+    truncation_side: str
     model_card: str
     size_bytes: int
     tensors: Mapping[str, np.ndarray]
@@ -127,6 +130,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         **sentence.tokenizer_args,
     }
     tokenizer_json, mask_token = read_tokenizer(encoder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    truncation_side = read_truncation_side(encoder, settings)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown])
 
     fetch_weights(place)  # after all that could refuse the model
@@ -137,7 +141,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     if foreign:
         found, faults = renamed(within(stored, family), family)
     there = heads_there(found, heads, config, family)
-    unused = family.first_position(values)
+    unused = config.padding or 0  # position embeddings before the padding's
     tied = values.get("tie_word_embeddings") is not False
     try:
         tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
@@ -166,6 +170,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         tokenizer_json=tokenizer_json,
         mask_token=mask_token,
         max_length=_max_length(sentence.max_length, settings, config),
+        truncation_side=truncation_side,
         model_card=_model_card(folder / "README.md"),
         size_bytes=sum(path.stat().st_size for path in files),
         tensors=Tensors(tensors, {"embeddings.position_embeddings.weight": unused}, zeros),

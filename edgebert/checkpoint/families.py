@@ -83,7 +83,8 @@ class Family:
     fixed : dict
         Values that its config.json has no field for.
     positions_follow_padding : bool
-        Whether the first position is the one behind ``pad_token_id``.
+        Whether the row ``pad_token_id`` of the position embeddings is that of this token, and the first position the
+        one behind it.
     token_types : bool
         Whether it has embeddings of token types.
     """
@@ -103,11 +104,6 @@ class Family:
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         return name
-
-    def first_position(self, values: Mapping[str, Any]) -> int:
-        """Return how many rows of the position embeddings no token uses, for the values of a config.json."""
-        padding = {**self.defaults, **values}.get("pad_token_id")
-        return (padding if type(padding) is int else 0) + 1 if self.positions_follow_padding else 0
 
 
 def _roberta(classes: str, **defaults: Any) -> Family:
@@ -152,8 +148,8 @@ FAMILIES = {
         "MPNet",
         "mpnet.",
         _MPNET,
-        defaults={"vocab_size": 30527, "pad_token_id": 1, "relative_attention_num_buckets": 32},
-        fixed={"type_vocab_size": 1, "transform_act": "gelu"},
+        defaults={"vocab_size": 30527, "relative_attention_num_buckets": 32},
+        fixed={"type_vocab_size": 1, "transform_act": "gelu", "pad_token_id": 1},  # whatever its config.json says
         positions_follow_padding=True,
         token_types=False,
     ),
@@ -198,9 +194,10 @@ def canonical_values(values: Mapping[str, Any], family: Family) -> dict[str, Any
         elif own in result:
             result[name] = result[own]
     result |= family.fixed
-    positions = result.get("max_position_embeddings", 512)
-    if type(positions) is int:
-        result["max_position_embeddings"] = positions - family.first_position(values)
+    result["positions_follow_padding"] = family.positions_follow_padding
+    positions, padding = result.get("max_position_embeddings", 512), result.get("pad_token_id", 0)
+    if family.positions_follow_padding and type(positions) is type(padding) is int:
+        result["max_position_embeddings"] = positions - padding - 1
     if result.get("embedding_size") == result.get("hidden_size"):
         result.pop("embedding_size", None)
     return result

@@ -83,7 +83,7 @@ def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) 
     hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
     shapes: dict[str, tuple[int, ...]] = {
         _WORDS: (config.vocab_size, width),
-        _POSITIONS: (config.max_position_embeddings, width),
+        _POSITIONS: (config.position_rows, width),
         _TOKEN_TYPES: (config.type_vocab_size, width),
         "embeddings.LayerNorm.weight": (width,),
         "embeddings.LayerNorm.bias": (width,),

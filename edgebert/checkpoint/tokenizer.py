@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.text_files import read_json, read_text
 from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.tokens import TRUNCATION_SIDES
 
-__all__ = ["read_tokenizer"]
+__all__ = ["read_tokenizer", "read_truncation_side"]
 
 _WORDPIECE_CLASSES = tuple(
     f"{family}Tokenizer{fast}" for family in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast")
@@ -73,6 +74,28 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
         )
     masks = (_content(settings.get("mask_token"), ""), *_MASK_TOKENS)
     return text, next((token for token in masks if token in vocabulary), "")
+
+
+def read_truncation_side(folder: Path, settings: Mapping[str, Any]) -> str:
+    """Return where a text that is too long is cut, ``"right"`` or ``"left"``.
+
+    ``tokenizer_config.json`` says it, else the truncation of ``tokenizer.json``, as in transformers.
+
+    Raises
+    ------
+    CheckpointError
+        It is said to be cut elsewhere.
+    """
+    side = settings.get("truncation_side")
+    if side is None and (folder / "tokenizer.json").is_file():
+        truncation = read_json(folder / "tokenizer.json", dict).get("truncation")
+        direction = truncation.get("direction") if isinstance(truncation, dict) else None
+        side = {"Right": "right", "Left": "left"}.get(direction, direction) if isinstance(direction, str) else direction
+    if side is None:
+        return "right"
+    if side not in TRUNCATION_SIDES:
+        raise CheckpointError(f"the tokenizer in {folder} has truncation_side {side!r}, expected 'right' or 'left'")
+    return str(side)
 
 
 def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,10 +39,13 @@ class Side(NamedTuple):
     ----------
     backend : Backend
     tensors : mapping of str to ndarray
+    config : BertConfig, optional
+        Its own, where that differs from the checkpoint's.
     """
 
     backend: Backend
     tensors: Mapping[str, np.ndarray]
+    config: BertConfig | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +176,11 @@ def evaluate(
     """
     description, checkpoint = Description(model), open_checkpoint(against)
     config = description.config
-    facts = [(side.config, side.heads, side.labels) for side in (description, checkpoint)]
+    # A file from before this field counts the padding like any token: it is compared as it is.
+    facts = [
+        (dataclasses.replace(side.config, positions_follow_padding=False), side.heads, side.labels)
+        for side in (description, checkpoint)
+    ]
     if facts[0] != facts[1]:
         raise InputError(
             f"{description.path} was not made from {checkpoint.name}: their sizes, heads or labels differ; name its"
@@ -186,7 +193,7 @@ def evaluate(
         )
     chosen, _ = choose_device(device)
     backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
-    return compare(checkpoint, Side(backend, description.tensors), texts, on_progress)
+    return compare(checkpoint, Side(backend, description.tensors, config), texts, on_progress)
 
 
 def token_budget(config: BertConfig) -> int:
@@ -205,7 +212,9 @@ def compare(
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
     config, pooling = checkpoint.config, checkpoint.sentence.pooling
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size)
+    tokenizer = TextTokenizer(
+        checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size, checkpoint.truncation_side
+    )
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None
     if mask is not None:
@@ -217,8 +226,10 @@ def compare(
     pooled, token = np.empty(len(texts)), []
     answers = _Answers(list(heads))
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
-        batch = pack([windows[i].ids for i in indices], [windows[i].type_ids for i in indices])
-        hidden = [side.backend.encode(batch) for side in (quantized, exact)]
+        ids, types = [windows[i].ids for i in indices], [windows[i].type_ids for i in indices]
+        batch = pack(ids, types, config.padding)
+        own = batch if quantized.config is None else pack(ids, types, quantized.config.padding)
+        hidden = [quantized.backend.encode(own), exact.backend.encode(batch)]
         token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
         vectors = [np.stack([pool(rows, pooling) for rows in each]) for each in of_texts]

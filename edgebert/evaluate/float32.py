@@ -57,6 +57,7 @@ class _Description:
             checkpoint.tokenizer_json,
             checkpoint.model_card,
         )
+        self.truncation_side = checkpoint.truncation_side
         sentence = checkpoint.sentence
         self.pipeline, self.include_prompt = sentence.pipeline, sentence.include_prompt
         self.prompts, self.default_prompt = dict(sentence.prompts), sentence.default_prompt

@@ -90,6 +90,7 @@ def write_image(description: Description, path: Path) -> None:
     for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
         head[name] = getattr(config, name)
     head["max_length"] = description.max_length
+    head["padding"] = -1 if config.padding is None else config.padding
     pipeline = description.pipeline
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         head["pooling"], head["normalize"] = POOLINGS[pipeline.pooling], pipeline.normalize

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MAGIC = b"EDGEBERT"
-_VERSION = 1
+_VERSION = 2
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
@@ -53,6 +53,7 @@ HEADER = np.dtype(
             "type_vocab_size",
             "max_position_embeddings",
             "max_length",
+            "padding",  # the token at position 0, the others being counted from 1; -1: all are, from 0
             "head",
             "function",
             "dense",  # DENSE [dense_count]

@@ -130,7 +130,7 @@ PLAN = np.dtype(
         ("word_weight", ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
         ("word_scale", ADDRESS),  # float32 [vocab_size, word_groups or 1]
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
-        ("position_embeddings", ADDRESS),  # float32 [max_position_embeddings, E padded]
+        ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]
         ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]
         ("embeddings_norm", ADDRESS),  # a NORM over E values
         ("embeddings_project", ADDRESS),  # a LINEAR from E to H; 0 where they are the same

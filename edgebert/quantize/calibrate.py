@@ -53,10 +53,15 @@ def _letters(word: str) -> bool:
     return bool(word) and all(unicodedata.ucd_3_2_0.category(letter).startswith("L") for letter in word)
 
 
-def calibration_batch(tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str) -> PackedBatch:
-    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it."""
+def calibration_batch(
+    tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str, padding: int | None
+) -> PackedBatch:
+    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it.
+
+    `padding` as in `pack`.
+    """
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(mask_token) if mask_token else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
-    return pack([window.ids for window in windows], [window.type_ids for window in windows])
+    return pack([window.ids for window in windows], [window.type_ids for window in windows], padding)

@@ -94,7 +94,12 @@ def convert(
     if embeddings not in EMBEDDINGS:
         raise InputError(f"embeddings is {embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
     checkpoint = open_checkpoint(source)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, checkpoint.config.type_vocab_size)
+    tokenizer = TextTokenizer(
+        checkpoint.tokenizer_json,
+        checkpoint.max_length,
+        checkpoint.config.type_vocab_size,
+        checkpoint.truncation_side,
+    )
     calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
     evaluate = evaluation_texts() if evaluate is None else list(evaluate)
     _check_texts(calibrate, evaluate)
@@ -159,6 +164,7 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "include_prompt": checkpoint.sentence.include_prompt,
         "mask_token": checkpoint.mask_token,
         "max_length": checkpoint.max_length,
+        "truncation_side": checkpoint.truncation_side,
         "source": checkpoint.name,
         "source_sha256": checkpoint.sha256,
         "model_card": checkpoint.model_card,
@@ -174,7 +180,8 @@ def _quantize(
 ) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     weights, config = checkpoint.tensors, checkpoint.config
-    batch = calibration_batch(tokenizer, texts, checkpoint.mask_token if "masked_lm" in checkpoint.heads else "")
+    masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
+    batch = calibration_batch(tokenizer, texts, masks, config.padding)
     encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}

@@ -128,7 +128,7 @@ class TextTasks(Asked):
         ----------
         pairs : iterable of pairs of str
         on_extent
-            As the class says; of texts that do not fit, the beginning is looked at.
+            As the class says; of texts that do not fit, what fits is looked at.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -50,17 +51,16 @@ def tag(
     for i in range(len(texts)):
         own += owned(windows[bounds[i] : bounds[i + 1]])
     # What is not seen, because it was cut off, has no tag.
-    seen = [windows[end - 1].last for end in bounds[1:]]
-    scores = [np.empty((count, len(labels)), np.float32) for count in seen]
+    seen = [slice(windows[begin].first, windows[end - 1].last) for begin, end in itertools.pairwise(bounds)]
+    scores = [np.empty((part.stop, len(labels)), np.float32) for part in seen]
     for indices, hidden in runner.encode(windows):
         for index, states in zip(indices, hidden, strict=True):
             window, (first, last) = windows[index], own[index]
             at = window.begin - window.first
             scores[owners[index]][first:last] = softmax(head.logits(states[at + first : at + last]))
     results = []
-    for text, content, values, count in zip(texts, contents, scores, seen, strict=True):
-        continues = runner.tokenizer.continues(text, content)[:count]
-        results.append(
-            entities(text, values, content.starts[:count], content.ends[:count], continues, labels, strategy, left_out)
-        )
+    for text, content, values, part in zip(texts, contents, scores, seen, strict=True):
+        continues = runner.tokenizer.continues(text, content)[part]
+        starts, ends = content.starts[part], content.ends[part]
+        results.append(entities(text, values[part], starts, ends, continues, labels, strategy, left_out))
     return results, extents

@@ -251,11 +251,11 @@ def test_model(path):
     encoder = CudaEncoder(config, tensors, 60, driver, target)
     rng = np.random.default_rng(6)
     ids = [rng.integers(0, config.vocab_size, length).tolist() for length in (3, 18, 1)]
-    batch = pack(ids)
+    batch = pack(ids, padding=config.padding)
     got, expected = encoder.encode(batch), open_backend(config, tensors, 1, 60).encode(batch)
     norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     assert (np.sum(got * expected, axis=1) / norms).min() >= 0.99999
-    np.testing.assert_array_equal(encoder.encode(pack(ids[:1])), got[:3])
+    np.testing.assert_array_equal(encoder.encode(pack(ids[:1], padding=config.padding)), got[:3])
     assert encoder.encode(pack([])).shape == (0, config.hidden_size)
     encoder._process = -1
     with pytest.raises(EdgebertError, match="cannot be used by a forked process"):

@@ -11,7 +11,7 @@ from edgebert.batch import pack
 from edgebert.checkpoint import open_checkpoint
 from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.heads import HEADS
-from tests.golden import FAMILIES, GOLDEN, NAMES, family_outputs, load_inputs, load_outputs
+from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, kind_outputs, load_inputs, load_outputs
 
 TOLERANCE = 2e-5
 DATA = Path(__file__).parent.parent / "data"
@@ -39,7 +39,7 @@ def test_every_family_and_head(name):
     checkpoint = open_checkpoint(GOLDEN / "families" / name)
     backend = Float32Backend(checkpoint.config, checkpoint.tensors)
     outputs = family_outputs(name)
-    batch = pack(outputs.input_ids, outputs.token_type_ids)
+    batch = pack(outputs.input_ids, outputs.token_type_ids, checkpoint.config.padding)
     hidden = backend.encode(batch)
     np.testing.assert_allclose(hidden, np.concatenate(outputs.last_hidden_state), rtol=0, atol=TOLERANCE)
     assert set(outputs.logits) == set(checkpoint.heads)
@@ -49,6 +49,22 @@ def test_every_family_and_head(name):
         rows = [states[: len(logits)] for states, logits in zip(each, expected, strict=True)]
         logits = head_of(checkpoint, backend, head).logits(np.concatenate(rows))
         np.testing.assert_allclose(logits, np.concatenate(expected), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_unusual_models(name):
+    """Padding inside of a text, other activations than GELU."""
+    checkpoint = open_checkpoint(GOLDEN / "kinds" / name)
+    ids, outputs = kind_outputs(name)
+    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    batch = pack(ids, padding=checkpoint.config.padding)
+    hidden = backend.encode(batch)
+    np.testing.assert_allclose(hidden, np.concatenate(outputs["last_hidden_state"]), rtol=0, atol=TOLERANCE)
+    for head in checkpoint.heads:
+        each = np.split(hidden, batch.cu_seqlens[1:-1])
+        rows = [states[: len(logits)] for states, logits in zip(each, outputs["logits"], strict=True)]
+        logits = head_of(checkpoint, backend, head).logits(np.concatenate(rows))
+        np.testing.assert_allclose(logits, np.concatenate(outputs["logits"]), rtol=0, atol=10 * TOLERANCE)
 
 
 def test_minilm(material):

@@ -12,7 +12,7 @@ from edgebert.engine.linker import find_compiler
 from edgebert.engine.processor import available_families
 from edgebert.export import _library
 from edgebert.export.image import write_image
-from tests.golden import GOLDEN
+from tests.golden import GOLDEN, KINDS
 
 # Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
 FAMILY = next(name for name in available_families() if name != "amx")
@@ -46,7 +46,8 @@ def exported(golden_files, tmp_path_factory):
         if name in golden_files:
             model = golden_files[name]
         elif not model.exists():
-            edgebert.convert(GOLDEN / "families" / name, model, min_agreement=0)
+            folder_of = GOLDEN / ("kinds" if name in KINDS else "families")
+            edgebert.convert(folder_of / name, model, min_agreement=0)
         if not image.exists():
             write_image(Description(model), image)
         return model, image

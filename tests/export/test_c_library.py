@@ -12,7 +12,7 @@ from edgebert.heads.pooling import pool, unit
 from edgebert.tokens import Window
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
-from tests.golden import FAMILIES, NAMES, family_outputs, load_inputs
+from tests.golden import FAMILIES, KINDS, NAMES, family_outputs, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
@@ -38,6 +38,9 @@ def inputs_of(name):
     if name in NAMES:
         ids = load_inputs(name)
         return ids, [[0] * len(each) for each in ids]
+    if name in KINDS:
+        ids = [list(each) for each in kind_outputs(name)[0]]
+        return ids, [[0] * len(each) for each in ids]
     outputs = family_outputs(name)
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
@@ -53,7 +56,7 @@ def hidden_of(python, ids, types):
     return states
 
 
-@pytest.mark.parametrize("name", [*NAMES, *FAMILIES])
+@pytest.mark.parametrize("name", [*NAMES, *FAMILIES, *KINDS])
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)

@@ -148,17 +148,19 @@ static edgebert_status run(edgebert_model *model, const int32_t *ids, const int3
         return status;
     pthread_mutex_lock(&model->mutex);
     struct plan *plan = model->plan;
-    int64_t budget = model->budget, stage_bytes = model->header->stages * (1 + plan->threads) * EDGEBERT_STAGE_BYTES;
+    int64_t padding = model->header->padding, budget = model->budget;
+    int64_t stage_bytes = model->header->stages * (1 + plan->threads) * EDGEBERT_STAGE_BYTES;
     int32_t *own_ids = model->batch, *own_types = own_ids + budget, *positions = own_types + budget,
             *begins = positions + budget;
     for (size_t first = 0, last; first < texts; first = last) {
         int32_t tokens = 0;
         begins[0] = 0;
         for (last = first; last < texts && tokens + (int64_t)lengths[last] <= budget; last++) {
+            int32_t position = padding < 0 ? 0 : 1;
             for (size_t i = 0; i < lengths[last]; i++, tokens++) {
                 own_ids[tokens] = *ids++;
                 own_types[tokens] = types ? *types++ : 0;
-                positions[tokens] = (int32_t)i;
+                positions[tokens] = own_ids[tokens] == padding ? 0 : position++;
             }
             begins[last - first + 1] = tokens;
         }
