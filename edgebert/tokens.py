@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgebert.errors import ArtifactError, InputError
+from edgebert.words import Words
 
 __all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window"]
 
@@ -22,6 +23,7 @@ _PIECE = 1 << 15
 _CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f\n])"))
 """Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
 (the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
+_SPACES = re.compile(r"\s+")
 _PROBES = ("a", "A", "1", ".")
 
 
@@ -270,17 +272,25 @@ class TextTokenizer:
     def continues(self, text: str, content: Content) -> np.ndarray:
         """Say of each token whether it belongs to the word of the one before: bool (T,).
 
-        A tokenizer that marks the pieces of a word tells; with others, as transformers' pipelines see it, a word
-        goes on until a space; several tokens of one character are never torn apart.
+        A tokenizer that marks the pieces of a word tells; with others Unicode's rules do. Where a script has no spaces
+        every token is a word. Several tokens of one grapheme are never torn apart.
         """
-        if self._pieces_of_words is not None:
-            return self._pieces_of_words[content.ids]
-        at, last = content.starts, max(len(text) - 1, 0)
-        spaces = np.array([character.isspace() for character in text] or [True])
-        inside = (at > 0) & ~spaces[np.clip(at - 1, 0, last)] & ~spaces[np.clip(at, 0, last)]
-        # The same place twice: bytes of one character, or what Unigram puts before a word that no longer token begins.
-        inside[1:] |= at[1:] < content.ends[:-1]
-        return inside
+        words, at = Words(text), _solid(text, content)
+        if self._pieces_of_words is None:
+            inside = ~words.borders[at]
+        else:
+            inside = self._pieces_of_words[content.ids] & ~(words.borders[at] & _unspaced(words, content))
+        return inside | _torn(words, content, at)
+
+    def words(self, text: str, content: Content) -> np.ndarray:
+        """Number the words that answers are made of: int (T,).
+
+        They are those of the tokenizer, as in transformers' pipeline; where a script has no spaces every token is one.
+        """
+        words, at = Words(text), _solid(text, content)
+        begins = words.borders[at] & _unspaced(words, content)
+        begins[1:] |= content.words[1:] != content.words[:-1]
+        return np.cumsum(begins & ~_torn(words, content, at))
 
     @cached_property
     def _pieces_of_words(self) -> np.ndarray | None:
@@ -292,6 +302,33 @@ class TextTokenizer:
         table = np.zeros(max(vocabulary.values()) + 1, bool)
         table[[i for token, i in vocabulary.items() if token.startswith(prefix) and token != prefix]] = True
         return table
+
+
+def _solid(text: str, content: Content) -> np.ndarray:
+    """Return where the first character of each token stands that is no space, or its end: int (T,)."""
+    solid = np.arange(len(text) + 1)
+    for space in _SPACES.finditer(text):
+        solid[space.start() : space.end()] = space.end()
+    return np.minimum(solid[content.starts], content.ends)
+
+
+def _unspaced(words: Words, content: Content) -> np.ndarray:
+    """Say of each token whether its word, as the tokenizer splits, has letters without spaces between words: bool."""
+    if words.plain or not len(content.ids):
+        return np.zeros(len(content.ids), bool)
+    before = np.append(0, np.cumsum(words.unspaced))
+    has = before[content.ends] > before[content.starts]
+    begins = np.diff(content.words, prepend=content.words[0] - 1) != 0
+    return np.logical_or.reduceat(has, np.flatnonzero(begins))[np.cumsum(begins) - 1]
+
+
+def _torn(words: Words, content: Content, at: np.ndarray) -> np.ndarray:
+    """Say of each token, whose first place is given, whether it shares a grapheme with the one before: bool (T,)."""
+    torn = ~words.graphemes[at]
+    # Bytes of one character stand at one place; so does what Unigram puts before a word that no longer token begins.
+    same = (at[1:] == at[:-1]) & (content.words[1:] == content.words[:-1])
+    torn[1:] |= same | (content.starts[1:] < content.ends[:-1])
+    return torn
 
 
 def _cuts(text: str) -> Iterator[tuple[int, int]]:

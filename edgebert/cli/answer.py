@@ -41,11 +41,24 @@ __all__ = ["answer"]
     default=15,
     show_default=True,
     metavar="N",
-    help="Most tokens of an answer.",
+    help="Most tokens of an answer, before it is widened to words.",
+)
+@click.option(
+    "--align-to-words/--no-align-to-words",
+    default=True,
+    show_default=True,
+    help="Widen answers to whole words, where the text has spaces between them.",
 )
 @click.option("--no-answer", is_flag=True, help="There may be none: that, too, has a score, and an empty answer.")
 @line_options(windows=True, several=False)
-def answer(options: LineOptions, questions: tuple[str, ...], top_k: int, max_answer_len: int, no_answer: bool) -> None:
+def answer(
+    options: LineOptions,
+    questions: tuple[str, ...],
+    top_k: int,
+    max_answer_len: int,
+    align_to_words: bool,
+    no_answer: bool,
+) -> None:
     """Find the answer to a question in a text.
 
     The text is the whole of FILE, of standard input (-), or of --text, in UTF-8. A long text is read in windows that
@@ -72,7 +85,11 @@ def answer(options: LineOptions, questions: tuple[str, ...], top_k: int, max_ans
 
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
         contexts = [context] * len(items)
-        told: dict[str, Any] = {"max_answer_len": max_answer_len, "handle_impossible_answer": no_answer}
+        told: dict[str, Any] = {
+            "max_answer_len": max_answer_len,
+            "handle_impossible_answer": no_answer,
+            "align_to_words": align_to_words,
+        }
         found = model.answer(items, contexts, top_k, **told, **options.cut, on_extent=on_extent)
         return [[each] for each in found] if top_k == 1 else found
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape, escaped_characters
+from edgebert.schemes import tags_of
 
 __all__ = ["Span", "excerpt", "highlight", "kinds_of"]
 
@@ -39,7 +40,7 @@ class _Character(NamedTuple):
 
 def kinds_of(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the kinds of entities that a model's labels name, ``B-PER`` and ``I-PER`` being one."""
-    return tuple(dict.fromkeys(label.split("-", 1)[-1] for label in labels if label != "O"))
+    return tuple(dict.fromkeys(tag.name for label, tag in tags_of(labels).items() if label != "O"))
 
 
 def highlight(text: str, spans: Sequence[Span], kinds: Sequence[str], terminal: Terminal) -> str:
@@ -107,8 +108,8 @@ def _painted(line: Sequence[_Character], colours: dict[str, str], colour: bool) 
     for (kind, is_name), group in itertools.groupby(line, key=lambda each: (each.kind, each.is_name)):
         piece = "".join(each.shown for each in group)
         if colour and kind is not None:
-            # A single token has its label, B-PER, where a span has its kind.
-            tone = colours.get(kind) or colours.get(kind.split("-", 1)[-1], _COLOURS[0])
+            # A single token has its label, B-PER or PER_B, where a span has its kind.
+            tone = colours.get(kind) or colours.get(kind[2:]) or colours.get(kind[:-2], _COLOURS[0])
             piece = click.style(piece, fg=tone, dim=True) if is_name else click.style(piece, fg="black", bg=tone)
         pieces.append(piece)
     return "".join(pieces)

@@ -1,6 +1,7 @@
 """A tag for every token, and names of several tokens (arXiv 1810.04805, section 5.3).
 
-The five ways to make spans out of tags are those of transformers' pipeline for token classification.
+The five ways to make spans out of tags are those of transformers' pipeline for token classification. Beyond it, they
+know other schemes of tags than BIO (`edgebert.schemes`), no span is empty, and words are never torn within a grapheme.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense
 from edgebert.heads.head import Head, Part
+from edgebert.schemes import Tag, tags_of
+from edgebert.words import Words
 
 __all__ = ["STRATEGIES", "Tagged", "TokenClassification", "entities"]
 
@@ -123,13 +126,22 @@ def entities(
             | {"start": t.start, "end": t.end}
             for t in tagged
         ]
-    return [
-        {"entity_group": kind, "score": float(np.mean([t.score for t in group])), "word": text[start:end]}
-        | {"start": start, "end": end}
-        for kind, group in _groups(tagged)
-        for start, end in [(group[0].start, group[-1].end)]
-        if kind not in ignored
-    ]
+    words = Words(text)
+    if strategy != "simple":
+        tagged = [t._replace(start=start, end=end) for t in tagged for start, end in [words.apart(t.start, t.end)]]
+    spans = []
+    taken = 0
+    for name, group in _groups(tagged, tags_of(labels), None if strategy == "simple" else words):
+        start, end = group[0].start, group[-1].end
+        if strategy != "simple":
+            start, end = words.whole(start, end)
+            start = max(start, taken)  # what two spans would share, the first has
+        if not text[start:end].strip() or name in ignored:
+            continue
+        taken = end
+        score = float(np.mean([t.score for t in group]))
+        spans.append({"entity_group": name, "score": score, "word": text[start:end], "start": start, "end": end})
+    return spans
 
 
 def _tagged(
@@ -161,22 +173,27 @@ def _of_words(scores: np.ndarray, bounds: np.ndarray, strategy: str) -> np.ndarr
     return scores[[begin + int(surest[begin:end].argmax()) for begin, end in pairs]]
 
 
-def _groups(tagged: Sequence[Tagged]) -> Iterator[tuple[str, list[Tagged]]]:
-    """Put neighbours of one kind together; a tag ``B-`` begins a new group."""
+def _groups(
+    tagged: Sequence[Tagged], tags: Mapping[str, Tag], words: Words | None
+) -> Iterator[tuple[str, list[Tagged]]]:
+    """Put neighbours of one name together, unless a tag says that a span begins or has ended between them.
+
+    Within what the words of the text show to be one thing no tag parts it: of an e-mail address every part may be
+    tagged as if it began one.
+    """
     group: list[Tagged] = []
-    of_group = ""
+    before = Tag("")
     for piece in tagged:
-        kind = piece.label[2:] if piece.label[:2] in ("B-", "I-") else piece.label
-        follows = group and piece.piece == group[-1].piece + 1
-        if group and (not follows or kind != of_group or piece.label.startswith("B-")):
-            yield _name(group), group
-            group = []
+        tag = tags[piece.label]
+        if group:
+            last = group[-1]
+            follows = piece.piece == last.piece + 1 and tag.name == before.name
+            if follows and (tag.begins or before.ends):
+                follows = words is not None and piece.start <= last.end and words.connects(piece.start)
+            if not follows:
+                yield before.name, group
+                group = []
         group.append(piece)
-        of_group = kind
+        before = tag
     if group:
-        yield _name(group), group
-
-
-def _name(group: Sequence[Tagged]) -> str:
-    """Return the kind of a group, as transformers spells it: what follows the first hyphen of its first label."""
-    return group[0].label.split("-", 1)[-1]
+        yield before.name, group

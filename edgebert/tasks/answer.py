@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgebert.heads import Head
 from edgebert.heads.question_answering import best_spans
 from edgebert.runner import Cut, Extent, Runner
 from edgebert.tokens import Content
+from edgebert.words import Words
 
 __all__ = ["answer"]
 
@@ -26,6 +28,7 @@ def answer(
     top_k: int,
     longest: int,
     impossible: bool,
+    align: bool,
     cut: Cut,
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
     """Do what `edgebert.Model.answer` says, for each question and its context."""
@@ -37,6 +40,10 @@ def answer(
             if not len(content.ids):
                 raise InputError(f"{name} is {text!r}, expected a text with words in it")
     windows, owners, extents = runner.cut(contents, cut, befores)
+    places = [
+        _Places.of(text, content, runner.tokenizer.words(text, content) if align else None)
+        for text, content in zip(contexts, contents, strict=True)
+    ]
     # Of each question: lower-case answer -> score, start, end.
     found: list[dict[str, tuple[float, int, int]]] = [{} for _ in questions]
     no_answer = [1.0] * len(questions)
@@ -49,10 +56,8 @@ def answer(
             spans, none = best_spans(head.logits(states), allowed, longest, 2 * top_k + _MORE)
             no_answer[owner] = min(no_answer[owner], none)
             at = window.first - window.begin
-            places = [
-                (at + first, at + last, score) for first, last, score in spans if allowed[first] and allowed[last]
-            ]
-            for key, answer in _answers(contexts[owner], contents[owner], places).items():
+            spans = [(at + first, at + last, score) for first, last, score in spans if allowed[first] and allowed[last]]
+            for key, answer in _answers(places[owner], spans).items():
                 # Windows that have a part in common may find the same answer twice.
                 if key not in found[owner] or answer > found[owner][key]:
                     found[owner][key] = answer
@@ -69,14 +74,54 @@ def answer(
     return results, extents
 
 
-def _answers(text: str, content: Content, spans: Sequence[tuple[int, int, float]]) -> dict[str, tuple[float, int, int]]:
-    """Widen spans of tokens to whole words; add up the scores of those that say the same, as transformers does."""
+@dataclass
+class _Places:
+    """Where answers stand that begin or end with a token.
+
+    Attributes
+    ----------
+    words : Words
+        The text's.
+    starts, ends : ndarray [shape=(T,), dtype=int32]
+        Of each token, or of its word [characters].
+    aligned : bool
+        Whether they are those of words.
+    """
+
+    words: Words
+    starts: np.ndarray
+    ends: np.ndarray
+    aligned: bool
+
+    @classmethod
+    def of(cls, text: str, content: Content, numbers: np.ndarray | None) -> _Places:
+        """Find the places of tokens; of words, where the number of its word is given for each token."""
+        if numbers is None:
+            return cls(Words(text), content.starts, content.ends, False)
+        first, last = np.searchsorted(numbers, numbers, "left"), np.searchsorted(numbers, numbers, "right") - 1
+        return cls(Words(text), content.starts[first], content.ends[last], True)
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Return where the answer from one token to another begins and ends; both are the same if it is nothing."""
+        words = self.words
+        start, end = int(self.starts[first]), int(self.ends[last])
+        if self.aligned:
+            # A token of a script without spaces may hold a mark of punctuation as well.
+            if words.unspaced[start : self.ends[first]].any():
+                start = words.apart(start, int(self.ends[first]))[0]
+            if words.unspaced[self.starts[last] : end].any():
+                end = words.apart(int(self.starts[last]), end)[1]
+        return words.whole(start, end)
+
+
+def _answers(places: _Places, spans: Sequence[tuple[int, int, float]]) -> dict[str, tuple[float, int, int]]:
+    """Find the text of spans of tokens; add up the scores of those that say the same, as transformers does."""
     answers: dict[str, tuple[float, int, int]] = {}
     for first, last, score in spans:
-        begin = int(np.searchsorted(content.words, content.words[first], "left"))
-        end = int(np.searchsorted(content.words, content.words[last], "right"))
-        start, stop = int(content.starts[begin]), int(content.ends[end - 1])
-        key = text[start:stop].lower()
-        before = answers.get(key, (0.0, start, stop))
+        start, end = places.span(first, last)
+        if start == end:
+            continue
+        key = places.words.text[start:end].lower()
+        before = answers.get(key, (0.0, start, end))
         answers[key] = (before[0] + score, *before[1:])
     return answers

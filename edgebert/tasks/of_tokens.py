@@ -39,6 +39,7 @@ class TokenTasks(Asked):
         aggregation_strategy : str
             Words are tagged as their ``"first"`` token is, by the ``"average"`` of their tokens or by the surest
             (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
+            Punctuation is no part of a word. Where a script has no spaces, every token is one.
         ignore_labels : iterable of str
         stride, truncate, on_extent
             As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
@@ -48,7 +49,8 @@ class TokenTasks(Asked):
         -------
         list of list of dict
             ``{"entity_group", "score", "word", "start", "end"}``; with ``"none"`` ``{"entity", "score", "index",
-            "word", "start", "end"}``. ``word`` is ``text[start:end]``.
+            "word", "start", "end"}``. ``word`` is ``text[start:end]``. Labels may be tagged in BIO, BIOES, BILOU, BMES
+            or IO: ``B-PER``, ``B_PER``, ``PER-B`` or ``PER_B`` is the begin of a ``PER``.
 
         Raises
         ------
@@ -142,6 +144,7 @@ class TokenTasks(Asked):
         *,
         max_answer_len: int = 15,
         handle_impossible_answer: bool = False,
+        align_to_words: bool = True,
         stride: int | None = None,
         truncate: bool = False,
         on_extent: OnExtent | None = None,
@@ -153,9 +156,11 @@ class TokenTasks(Asked):
         question, context : str, or sequences of str of the same length
         top_k : int
         max_answer_len : int
-            Tokens that an answer may have.
+            Tokens that an answer may have, before it is widened.
         handle_impossible_answer : bool
             Whether there may be no answer: then ``""``, with the score of that, is among the answers.
+        align_to_words : bool
+            Whether an answer is widened to whole words, where the text has spaces between them.
         stride, truncate, on_extent
             As the class says. A long context is cut into windows, each with the question.
 
@@ -185,6 +190,7 @@ class TokenTasks(Asked):
             top_k,
             max_answer_len,
             handle_impossible_answer,
+            align_to_words,
             Cut(truncate, stride),
         )
         empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}

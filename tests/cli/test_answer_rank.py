@@ -34,6 +34,7 @@ def test_answer_from_argument_file_and_pipe(model: FakeModel, tmp_path: Path) ->
         assert model.told == {
             "top_k": 1,
             "max_answer_len": 15,
+            "align_to_words": True,
             "handle_impossible_answer": False,
             "stride": None,
             "truncate": False,
