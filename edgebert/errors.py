@@ -20,6 +20,7 @@ __all__ = [
     "AccuracyError",
     "ArtifactError",
     "CheckpointError",
+    "CheckpointWarning",
     "DownloadError",
     "EdgebertError",
     "InputError",
@@ -65,6 +66,10 @@ class AccuracyError(EdgebertError):
 
 class SettingError(EdgebertError, ValueError):
     """An environment variable or a machine setting has a value that cannot be used."""
+
+
+class CheckpointWarning(UserWarning):
+    """A model folder says something that edgebert does not know, or that transformers does not follow either."""
 
 
 class TruncationWarning(UserWarning):

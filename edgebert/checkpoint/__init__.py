@@ -12,11 +12,13 @@ import numpy as np
 
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
 from edgebert.checkpoint.families import canonical_values, family_of
+from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.names import expected_tensors, heads_among, match, num_labels, renamed
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer
+from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
@@ -99,16 +101,14 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     folder = place.folder
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
+    check_files(folder)
     values = read_json(folder / "config.json", dict)
     family = family_of(values, source=place.name)
     heads_of(values, (), source=place.name)  # refuses an architecture before its weights are fetched
     config = BertConfig.from_dict(canonical_values(values, family))
     sentence = read_sentence_settings(folder)
-    settings = {
-        **_optional_json(folder / "special_tokens_map.json"),
-        **_optional_json(folder / "tokenizer_config.json"),
-    }
-    tokenizer_json, mask_token = read_tokenizer(folder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    settings = read_tokenizer_settings(folder)
+    tokenizer_json, mask_token = read_tokenizer(folder, settings, values, config, lowercase=sentence.lowercase)
 
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(folder)
@@ -149,10 +149,6 @@ def _check_dense(sentence: SentenceSettings, width: int) -> None:
         if width != module.K:
             raise CheckpointError(f"{module.folder} has in_features {module.K}, expected {width}: what comes before it")
         width = module.N
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return read_json(path, dict) if path.is_file() else {}
 
 
 def _max_length(of_sentences: int | None, settings: Mapping[str, Any], config: BertConfig) -> int:
