@@ -7,7 +7,7 @@ beyond the vocabulary. Those of ``tokenizer.json`` are tokens in any case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,16 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
     extra = settings["extra_special_tokens"]
     more = _checked(path)
     settings |= {name: value for name, value in more.items() if value is not None}
-    # Its list is a second one only by the new name; by the old name it counts where there is no other.
+    # Its list is a second one by the new name alone; by the old name it counts where there is no other, and tokens
+    # of added_tokens.json that it names stay ordinary ones.
+    special = extra
     if "extra_special_tokens" in more or not extra:
         extra = extra + [token for token in _extra(path, more) if token not in extra]
+    if "extra_special_tokens" in more:
+        special = extra
+    special = [*special, *(settings.get(f"{role}_token") for role in ROLES)]
     settings["extra_special_tokens"] = extra
-    settings[_ADDED] = {**_added_tokens_file(folder, settings), **of_tokenizer}
+    settings[_ADDED] = {**_added_tokens_file(folder, {token_text(token) for token in special}), **of_tokenizer}
     return settings
 
 
@@ -133,13 +138,11 @@ def _by_id(path: Path, tokens: Any) -> dict[int, AddedToken]:
     return {int(key): added_token(token, f"{path}: token {key} of {_ADDED}") for key, token in sorted(tokens.items())}
 
 
-def _added_tokens_file(folder: Path, settings: Mapping[str, Any]) -> dict[int, AddedToken]:
-    """Return the tokens of ``added_tokens.json``: special where the settings name them so."""
+def _added_tokens_file(folder: Path, special: Collection[str]) -> dict[int, AddedToken]:
+    """Return the tokens of ``added_tokens.json``; those named in `special` are special ones."""
     path = folder / "added_tokens.json"
     if not path.is_file():
         return {}
-    special = {token_text(settings.get(f"{role}_token")) for role in ROLES}
-    special |= {token_text(token) for token in settings["extra_special_tokens"]}
     tokens = read_json(path, dict)
     if faulty := [f"{text!r}: {i!r}" for text, i in tokens.items() if type(i) is not int or i < 0]:
         raise CheckpointError(f"{path} holds {', '.join(faulty[:3])}; expected an id, a whole number, for each token")
