@@ -62,7 +62,7 @@ def wordpiece(special: list[str]) -> str:
     """Return a small cased ``vocab.txt``."""
     words = WORDS.split()
     accents = ["Café", "café", "naïve", "ÉLAN", "é", "##é", "中", "文", "##文", "The", "Cat", "MAT", "C", "T", "É"]
-    single = [*LETTERS, *".,'?!@<>[]#%-()", "ß", "İ", "ı"]
+    single = [*LETTERS, *".,'?!@<>[]#%-()", "ß", "İ", "\u0131"]
     return "\n".join(dict.fromkeys([*special, *single, *words, *accents, *(f"##{c}" for c in LETTERS)])) + "\n"
 
 
@@ -167,7 +167,11 @@ def old_roberta(folder: Path, **config: Any) -> None:
 
 def token(text: str, **flags: bool) -> dict[str, Any]:
     """Return a token as tokenizer_config.json has it."""
-    return {"content": text, **dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized", "special"), False), **flags}
+    return {
+        "content": text,
+        **dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized", "special"), False),
+        **flags,
+    }
 
 
 def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
@@ -247,7 +251,11 @@ def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
         "old-additional": ("bert", old(vocabulary, tokenizer_config={**base, "additional_special_tokens": ["<url>"]})),
         "old-map-wins": (
             "bert",
-            old(vocabulary, tokenizer_config={**base, **roles}, special_tokens_map={"cls_token": "the", "sep_token": "a"}),
+            old(
+                vocabulary,
+                tokenizer_config={**base, **roles},
+                special_tokens_map={"cls_token": "the", "sep_token": "a"},
+            ),
         ),
         "old-map-ignored": (
             "bert",
@@ -275,7 +283,10 @@ def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
             ),
         ),
         "old-cased": ("bert", old(vocabulary, tokenizer_config={"do_lower_case": False})),
-        "old-empty-line": ("bert", old(vocabulary + "\n", tokenizer_config={**base, "additional_special_tokens": ["<url>"]})),
+        "old-empty-line": (
+            "bert",
+            old(vocabulary + "\n", tokenizer_config={**base, "additional_special_tokens": ["<url>"]}),
+        ),
         "old-spaces": ("bert", old(vocabulary.replace("\ncat\n", "\ncat \n"), tokenizer_config=base)),
     }
 
@@ -318,7 +329,9 @@ def main() -> None:
         expected[name] = {
             "class": type(tokenizer).__name__,
             "singles": [tokenizer(text)["input_ids"] for text in SINGLES],
-            "pairs": [[each["input_ids"], each.get("token_type_ids") or [0] * len(each["input_ids"])] for each in pairs],
+            "pairs": [
+                [each["input_ids"], each.get("token_type_ids") or [0] * len(each["input_ids"])] for each in pairs
+            ],
         }
     with lzma.open(folder / "folders.json.xz", "wt", encoding="utf-8") as file:
         json.dump(folders, file)

@@ -77,10 +77,12 @@ FIELDS: dict[str, dict[str, Rule]] = {
             "pad_to_multiple_of",
             "pad_token_type_id",
             "tokenizer_padding",
+            "_json_padding",
         ),
         **_without_effect(
             "arguments of a call, which transformers keeps and does not look at again",
             *("max_length", "stride", "truncation", "truncation_strategy", "tokenizer_truncation"),
+            *("_json_truncation", "add_special_tokens", "return_offsets_mapping", "return_special_tokens_mask"),
             *("return_token_type_ids", "return_attention_mask", "return_tensors", "return_length"),
         ),
         **_without_effect(
@@ -100,7 +102,7 @@ FIELDS: dict[str, dict[str, Rule]] = {
         ),
         **_without_effect("the class puts its own tokens round a text", "add_bos_token", "add_eos_token"),
         **_without_effect("of tokenizers in Python; the fast ones never had it", "never_split", "legacy", "clean_text"),
-        **_without_effect("of Mistral's tokenizers", "fix_mistral_regex"),
+        **_without_effect("of Mistral's tokenizers", "fix_mistral_regex", "tokenizer"),
         **_refused(
             "special tokens that a text spells are to be taken apart; remove it if your texts spell none",
             "split_special_tokens",
@@ -124,6 +126,11 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **_refused(f"pieces of words are marked in another way: {_RESAVE}", "wordpieces_prefix", unless=("##",)),
         **_refused("sampled tokenization; remove it for the same tokens each time", "sp_model_kwargs", unless=({},)),
         **_refused(f"a tokenizer by code of its own, which edgebert does not run: {_RESAVE}", "auto_map", unless=({},)),
+        **_refused(
+            f"parts of a tokenizer where only settings belong: {_RESAVE}",
+            *("vocab", "merges", "post_processor", "tokenizer_object", "gguf_file", "unk_id"),
+            "_spm_precompiled_charsmap",
+        ),
         **_refused(f"arguments of a class by their order: {_RESAVE}", "init_inputs", unless=([],)),
         **_refused(
             "tokenizer files by version of transformers; name the one to take tokenizer.json and remove the field",

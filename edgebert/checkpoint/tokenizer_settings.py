@@ -116,8 +116,8 @@ def _checked(path: Path) -> dict[str, Any]:
 
 def _extra(path: Path, values: Mapping[str, Any]) -> list[Any]:
     """Return the special tokens with roles of the model's own (``image_token``), and those that have none."""
-    roles = {f"{role}_token" for role in ROLES}
-    named = [value for name, value in values.items() if name.endswith("_token") and name not in roles]
+    others = {"add_bos_token", "add_eos_token", *(f"{role}_token" for role in ROLES)}
+    named = [value for name, value in values.items() if name.endswith("_token") and name not in others]
     named = [value for value in named if isinstance(value, (str, dict))]
     unnamed: list[Any] = []
     for name in ("extra_special_tokens", "additional_special_tokens", "model_specific_special_tokens"):
