@@ -69,7 +69,7 @@ class SettingError(EdgebertError, ValueError):
 
 
 class CheckpointWarning(UserWarning):
-    """A model folder has something that was not used, or was taken for something else than it says."""
+    """A model folder has something that edgebert does not follow, or that was taken for something else than it says."""
 
 
 class TruncationWarning(UserWarning):

@@ -14,6 +14,7 @@ import numpy as np
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
 from edgebert.checkpoint.families import canonical_values, family_of
 from edgebert.checkpoint.faults import listed
+from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.checkpoint.names import (
     expected_tensors,
@@ -28,6 +29,7 @@ from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sen
 from edgebert.checkpoint.source import fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
+from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
@@ -115,21 +117,14 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     encoder = folder / sentence.encoder
     if not (encoder / "config.json").is_file():
         raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
-    if (encoder / "adapter_config.json").is_file():
-        raise UnsupportedModelError(
-            f"{place.name} has an adapter_config.json; merge the adapter into its weights first"
-        )
+    check_files(encoder)
     values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
     unknown = check_fields(values, config_fields(values.get("model_type") or "bert"), where="config.json")
     config = BertConfig.from_dict(canonical_values(values, family))
     _check_dense(sentence, config.hidden_size)
-    settings = {
-        **_optional_json(encoder / "special_tokens_map.json"),
-        **_optional_json(encoder / "tokenizer_config.json"),
-        **sentence.tokenizer_args,
-    }
-    tokenizer_json, mask_token = read_tokenizer(encoder, settings, config.vocab_size, lowercase=sentence.lowercase)
+    settings = {**read_tokenizer_settings(encoder), **sentence.tokenizer_args}
+    tokenizer_json, mask_token = read_tokenizer(encoder, settings, values, config, lowercase=sentence.lowercase)
     truncation_side = read_truncation_side(encoder, settings)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown])
 
@@ -215,10 +210,6 @@ def _warn_of_heads(source: str, foreign: str, absent: Sequence[str]) -> None:
             CheckpointWarning,
             stacklevel=3,
         )
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return read_json(path, dict) if path.is_file() else {}
 
 
 def _max_length(of_sentences: int | None, settings: Mapping[str, Any], config: BertConfig) -> int:

@@ -71,7 +71,8 @@ _CONFIG = {
         " encoder_no_repeat_ngram_size exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id"
         " length_penalty max_length max_new_tokens min_length no_repeat_ngram_size num_beam_groups num_beams"
         " num_return_sequences prefix remove_invalid_values repetition_penalty suppress_tokens task_specific_params"
-        " temperature top_k top_p typical_p cross_attention_hidden_size tie_encoder_decoder eos_token_ids pad_token_ids",
+        " temperature top_k top_p typical_p cross_attention_hidden_size tie_encoder_decoder eos_token_ids"
+        " pad_token_ids",
         "for generating text, which encoders do not",
     ),
     **_without_effect(

@@ -22,7 +22,11 @@ _DESCRIPTION = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "adapter_config.json",  # refused
     INDEX,
     "modules.json",
     "sentence_*_config.json",

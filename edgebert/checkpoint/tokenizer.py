@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 from edgebert.checkpoint.faults import listed
-from edgebert.checkpoint.text_files import read_json, read_text
-from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.checkpoint.text_files import read_json
+from edgebert.checkpoint.tokenizer_classes import TokenizerClass, class_of
+from edgebert.checkpoint.tokenizer_settings import ROLES, added_token
+from edgebert.checkpoint.vocabulary import read_vocabulary
+from edgebert.config import BertConfig
+from edgebert.errors import CheckpointError, CheckpointWarning
 from edgebert.tokens import TRUNCATION_SIDES
 
 __all__ = ["read_tokenizer", "read_truncation_side"]
 
-_WORDPIECE_CLASSES = tuple(
-    f"{family}Tokenizer{fast}" for family in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast")
-)
 _MASK_TOKENS = ("[MASK]", "<mask>")
-_LONGEST_WORD = 100  # characters; BERT's tokenizer takes a longer word for unknown
+_KEEP = "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json to keep the tokenizer.json as it is"
 
 
-def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *, lowercase: bool) -> tuple[str, str]:
+def read_tokenizer(
+    folder: Path,
+    settings: Mapping[str, Any],
+    values: Mapping[str, Any],
+    config: BertConfig,
+    *,
+    lowercase: bool,
+) -> tuple[str, str]:
     """Return the text of a ``tokenizer.json`` without truncation and padding, and the token of a masked word.
 
-    The first is the folder's own, else one built from its ``vocab.txt``; the second may be empty.
+    The vocabulary is that of the folder's ``tokenizer.json``, else of its vocabulary files; what the tokenizer's class
+    makes of it follows the settings (`edgebert.checkpoint.tokenizer_classes`). The mask token may be empty.
 
     Parameters
     ----------
     folder : Path
         Where the files lie.
     settings : Mapping
-        What ``tokenizer_config.json`` holds; of use for ``vocab.txt`` alone.
-    vocab_size : int
-        Rows of the word embeddings, which no token's id may reach.
+        By `edgebert.checkpoint.tokenizer_settings.read_tokenizer_settings`.
+    values : Mapping
+        Of config.json; its ``tokenizer_class`` and ``model_type`` count where the settings name no class.
+    config : BertConfig
+        Its ``vocab_size`` is the number of rows of the word embeddings, which no token's id may reach.
     lowercase : bool
         Put every text into lower case first, whatever the tokenizer does
         (``do_lower_case`` of sentence-transformers).
@@ -43,43 +55,158 @@ def read_tokenizer(folder: Path, settings: Mapping[str, Any], vocab_size: int, *
     Raises
     ------
     CheckpointError
-        There is no tokenizer, it cannot be read, or it has more tokens than the embeddings have rows.
+        There is no tokenizer, it cannot be read, its files contradict each other, or it has more tokens than the
+        embeddings have rows.
     UnsupportedModelError
-        There is a ``vocab.txt`` for another tokenizer than BERT's.
+        The tokenizer's class splits texts, or keeps its vocabulary, in a way that edgebert does not follow.
+
+    Warns
+    -----
+    CheckpointWarning
+        The class and the tokenizer.json do not fit each other.
     """
+    own = class_of(folder, settings, values)
     if (folder / "tokenizer.json").is_file():
         path = folder / "tokenizer.json"
-        parts = read_json(path, dict)
-    elif (folder / "vocab.txt").is_file():
-        path = folder / "vocab.txt"
-        parts = _wordpiece(path, settings)
+        # Read and written by the library: a damaged part is refused, needed or not, and old spellings become today's.
+        parts = json.loads(_read(read_json(path, dict), path).to_str())
+        own = _fitting(own, parts, path)
+        made = own.build(own, settings, parts, parts["model"])
     else:
-        raise CheckpointError(f"{folder} has no tokenizer, expected tokenizer.json or vocab.txt")
-    # Length is edgebert's matter, and padding does not exist in it.
-    parts |= {"truncation": None, "padding": None}
+        path, model = read_vocabulary(folder, own)
+        made = own.build(own, settings, {}, model)
+    kept = made.get("added_tokens", [])
+    tokenizer = _read({**made, "added_tokens": kept, "truncation": None, "padding": None}, path)
+    _add_tokens(tokenizer, own, settings, config.vocab_size, path)
+    _check_vocabulary(tokenizer, config.vocab_size, path)
+
+    whole = json.loads(tokenizer.to_str())
+    if own.model:
+        ends = _ends(tokenizer, own, settings, path)
+        whole["post_processor"] = own.finish(settings, *ends)
+    if config.type_vocab_size > 1 and not _has_types(own, settings):
+        whole["post_processor"] = _of_one_type(whole["post_processor"])
     if lowercase:
-        steps = [{"type": "Lowercase"}, *([parts["normalizer"]] if parts.get("normalizer") else [])]
-        parts["normalizer"] = {"type": "Sequence", "normalizers": steps}
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        steps = [{"type": "Lowercase"}, *([whole["normalizer"]] if whole.get("normalizer") else [])]
+        whole["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    vocabulary = _read(whole, path).get_vocab(with_added_tokens=True)
+    masks = (own.token("mask", settings), *_MASK_TOKENS)
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    return text, next((token for token in masks if token in vocabulary), "")
+
+
+def _read(parts: Mapping[str, Any], path: Path) -> Tokenizer:
+    """Return the tokenizer that its parts describe."""
     try:
-        tokenizer = Tokenizer.from_str(text)
+        return Tokenizer.from_str(json.dumps(parts))
     except Exception as error:  # the library raises nothing narrower
         raise CheckpointError(f"{path} cannot be read by the tokenizers library: {error}") from error
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    largest = max(vocabulary.values(), default=-1)
+
+
+def _fitting(own: TokenizerClass, parts: Mapping[str, Any], path: Path) -> TokenizerClass:
+    """Return the class that a tokenizer.json is for; say so where that is not the folder's.
+
+    A vocabulary of another kind than the class's is no use to it: the tokenizer.json is taken as it is. Where the
+    vocabulary is of its kind and another part is not, the class's own part takes its place, as in transformers 5.
+    """
+    if not own.model:
+        return own
+    found = _kind(parts.get("model"))
+    if found != own.model:
+        warnings.warn(
+            f"{path} has a {found} model, and a {own.name} a {own.model} model: it is taken as it is; {_KEEP}",
+            CheckpointWarning,
+            stacklevel=3,
+        )
+        return TokenizerClass(own.name, types=own.types)
+    replaced = [
+        f"a {name} of type {kind}"
+        for name in ("normalizer", "pre_tokenizer")
+        if (kind := _kind(parts.get(name))) and kind not in _OWN_PARTS[own.model][name]
+    ]
+    if replaced:
+        warnings.warn(
+            f"{path} has {' and '.join(replaced)}, in whose place a {own.name} has its own; {_KEEP}",
+            CheckpointWarning,
+            stacklevel=3,
+        )
+    return own
+
+
+_ANY_NORMALIZER = ("Precompiled", "Sequence", "NFC", "NFKC", "NFD", "NFKD", "Replace", "Lowercase", "Strip", "Nmt")
+_OWN_PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "WordPiece": {"normalizer": ("BertNormalizer",), "pre_tokenizer": ("BertPreTokenizer",)},
+    "BPE": {"normalizer": (), "pre_tokenizer": ("ByteLevel",)},
+    "Unigram": {"normalizer": _ANY_NORMALIZER, "pre_tokenizer": ("Sequence", "Metaspace")},
+}
+"""A class's model -> the parts of a tokenizer.json that it has its own of, or keeps."""
+
+
+def _kind(part: Any) -> str:
+    """Return the type of a part of a tokenizer.json; empty where there is no such part, or no type."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def _add_tokens(
+    tokenizer: Tokenizer, own: TokenizerClass, settings: Mapping[str, Any], vocab_size: int, path: Path
+) -> None:
+    """Add the tokens that the files name beyond the vocabulary, and mark those in it."""
+    declared: Mapping[int, AddedToken] = settings["added_tokens_decoder"]
+    tokenizer.add_tokens([declared[i] for i in sorted(declared)])
+    wrong = [
+        f"{token.content!r} is {i}, not {found}"
+        for i, token in sorted(declared.items())
+        if token.content and (found := tokenizer.token_to_id(token.content)) != i
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{path.parent} has added tokens with ids that do not follow on {path.name} without a gap, or that are"
+            f" another's: by its own count {listed(wrong)}"
+        )
+    known = {token.content for token in declared.values()}
+    # A token added already would be there a second time if it were added with other flags.
+    known |= {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    for token, named in _special_tokens(own, settings):
+        if token.content in known or not token.content:
+            continue
+        # One that the vocabulary lacks gets a new id; where the embeddings have no row for it, no text has it either.
+        size = tokenizer.get_vocab_size(with_added_tokens=True)
+        if named or size < vocab_size or tokenizer.token_to_id(token.content) is not None:
+            tokenizer.add_tokens([token])
+            known.add(token.content)
+
+
+def _special_tokens(own: TokenizerClass, settings: Mapping[str, Any]) -> Iterator[tuple[AddedToken, bool]]:
+    """Yield the special tokens, and of each whether it is there for itself: not for a role that every class fills."""
+    for role in ROLES:
+        name = f"{role}_token"
+        value = settings.get(name) or own.tokens.get(role)
+        if value:
+            flags = dict(own.flags)
+            if role == "mask" and own.mask_takes_space:
+                flags["lstrip"] = True
+            token = added_token(value, f"tokenizer_config.json: {name}", special=True, **flags)
+            token.special = True
+            yield token, False
+    for value in settings["extra_special_tokens"]:
+        yield added_token(value, "tokenizer_config.json: a token of extra_special_tokens", special=True), True
+    if not settings["extra_special_tokens"]:
+        yield from ((AddedToken(text, special=True), False) for text in own.extra)
+
+
+def _check_vocabulary(tokenizer: Tokenizer, vocab_size: int, path: Path) -> None:
+    """Refuse a tokenizer with more tokens than the embeddings have rows."""
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     if largest >= vocab_size:
         raise CheckpointError(
             f"{path} has token ids up to {largest}, but config.json has a vocab_size of {vocab_size}:"
             " the tokenizer is of another model"
         )
-    masks = (_content(settings.get("mask_token"), ""), *_MASK_TOKENS)
-    return text, next((token for token in masks if token in vocabulary), "")
 
 
 def read_truncation_side(folder: Path, settings: Mapping[str, Any]) -> str:
     """Return where a text that is too long is cut, ``"right"`` or ``"left"``.
-
-    ``tokenizer_config.json`` says it, else the truncation of ``tokenizer.json``, as in transformers.
 
     Raises
     ------
@@ -87,10 +214,6 @@ def read_truncation_side(folder: Path, settings: Mapping[str, Any]) -> str:
         It is said to be cut elsewhere.
     """
     side = settings.get("truncation_side")
-    if side is None and (folder / "tokenizer.json").is_file():
-        truncation = read_json(folder / "tokenizer.json", dict).get("truncation")
-        direction = truncation.get("direction") if isinstance(truncation, dict) else None
-        side = {"Right": "right", "Left": "left"}.get(direction, direction) if isinstance(direction, str) else direction
     if side is None:
         return "right"
     if side not in TRUNCATION_SIDES:
@@ -98,75 +221,50 @@ def read_truncation_side(folder: Path, settings: Mapping[str, Any]) -> str:
     return str(side)
 
 
-def _wordpiece(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return BERT's ``tokenizer.json`` for a vocabulary: one token a line, its id the number of the line."""
-    kind = settings.get("tokenizer_class") or "BertTokenizer"
-    if kind not in _WORDPIECE_CLASSES:
-        raise UnsupportedModelError(
-            f"{path} is for a {kind}; without a tokenizer.json edgebert builds {' or '.join(_WORDPIECE_CLASSES[::2])}"
-            " alone"
-        )
-    if settings.get("do_basic_tokenize") is False:
-        raise UnsupportedModelError(
-            f"{path} is for text already split into words (do_basic_tokenize is false);"
-            " edgebert needs the model's tokenizer.json"
-        )
-    # "\n" alone ends a line: vocabularies hold other characters that splitlines() would break at.
-    lines = read_text(path).removesuffix("\n").split("\n")
-    vocabulary = {line: i for i, line in enumerate(lines)}
-    special = {
-        role: _content(settings.get(f"{role}_token"), f"[{role.upper()}]")
-        for role in ("pad", "unk", "cls", "sep", "mask")
-    }
-    missing = [special[role] for role in ("unk", "cls", "sep") if special[role] not in vocabulary]
+def _ends(
+    tokenizer: Tokenizer, own: TokenizerClass, settings: Mapping[str, Any], path: Path
+) -> list[tuple[str, int | None]]:
+    """Return the tokens before and behind a text with their ids; the one for unknown words must be there as well."""
+    ends = [own.token(role, settings) for role in own.ends]
+    unknown = own.token("unk", settings)
+    missing = [token for token in ends if tokenizer.token_to_id(token) is None]
+    if own.model == "WordPiece" and unknown not in tokenizer.get_vocab(with_added_tokens=False):
+        missing = [unknown, *missing]
     if missing:
         raise CheckpointError(f"{path} lacks special tokens that the model needs: {listed(missing)}")
-
-    cls, sep = special["cls"], special["sep"]
-    alone = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
-    behind = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
-    return {
-        "version": "1.0",
-        # Those that the vocabulary lacks would be given new ids, for which there is no embedding.
-        "added_tokens": [
-            {"id": vocabulary[token], "content": token} | flags
-            for token in sorted(set(special.values()) & set(vocabulary), key=vocabulary.__getitem__)
-        ],
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": settings.get("tokenize_chinese_chars") is not False,
-            "strip_accents": settings.get("strip_accents"),  # null: where the text is put into lower case
-            "lowercase": settings.get("do_lower_case") is not False,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": alone,
-            "pair": alone + behind,
-            "special_tokens": {
-                token: {"id": token, "ids": [vocabulary[token]], "tokens": [token]} for token in (cls, sep)
-            },
-        },
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": special["unk"],
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": _LONGEST_WORD,
-            "vocab": vocabulary,
-        },
-    }
+    return [(token, tokenizer.token_to_id(token)) for token in ends]
 
 
-def _piece(token: str, type_id: int) -> dict[str, Any]:
-    """Return a special token's place in the template that goes round a text."""
-    return {"SpecialToken": {"id": token, "type_id": type_id}}
+def _has_types(own: TokenizerClass, settings: Mapping[str, Any]) -> bool:
+    """Say whether the second text of a pair has a type of its own; transformers gives a model no others."""
+    names = settings.get("model_input_names")
+    if names is None:
+        return own.types
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"tokenizer_config.json has model_input_names {names!r}, expected a list of names")
+    return "token_type_ids" in names
 
 
-def _content(token: Any, default: str) -> str:
-    """Return a special token's text, which tokenizer_config.json gives as such or in an object."""
-    if isinstance(token, dict):
-        token = token.get("content")
-    return token if isinstance(token, str) and token else default
+def _of_one_type(part: Any) -> dict[str, Any]:
+    """Return a post-processor that gives every token the type 0, and else does what `part` does."""
+    text = {name: {"Sequence": {"id": name, "type_id": 0}} for name in ("A", "B")}
+    bare = {"type": "TemplateProcessing", "single": [text["A"]], "pair": [*text.values()], "special_tokens": {}}
+    kind = _kind(part)
+    if kind == "TemplateProcessing":
+        return {**part, **{name: [_type_0(piece) for piece in part[name]] for name in ("single", "pair")}}
+    if kind == "BertProcessing":
+        (sep, sep_id), (cls, cls_id) = part["sep"], part["cls"]
+        first, last = ({"SpecialToken": {"id": token, "type_id": 0}} for token in (cls, sep))
+        special = {token: {"id": token, "ids": [i], "tokens": [token]} for token, i in ((sep, sep_id), (cls, cls_id))}
+        single = [first, text["A"], last]
+        return {**bare, "single": single, "pair": [*single, text["B"], last], "special_tokens": special}
+    if kind == "RobertaProcessing":
+        return dict(part)
+    if kind == "Sequence":
+        steps = [_of_one_type(step) if _kind(step) != "ByteLevel" else step for step in part["processors"]]
+        return {**part, "processors": steps if any(_kind(step) != "ByteLevel" for step in steps) else [*steps, bare]}
+    return bare if part is None else {"type": "Sequence", "processors": [part, bare]}
+
+
+def _type_0(piece: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {kind: {**fields, "type_id": 0} for kind, fields in piece.items()}

@@ -13,6 +13,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -128,8 +129,19 @@ def _stop(number: int, *_: object) -> NoReturn:
     raise _Stopped(number)
 
 
+def _format_warning(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+    """Return a warning of edgebert's own as one line, and another as Python does."""
+    if category.__module__ == "edgebert.errors":
+        return f"edgebert: warning: {escape(str(message))}\n"
+    return _FORMAT_WARNING(message, category, *place, **line)
+
+
+_FORMAT_WARNING = warnings.formatwarning
+
+
 def main() -> None:
     """Run the command line of this process, and exit."""
+    warnings.formatwarning = _format_warning
     for name in ("SIGTERM", "SIGHUP"):  # Windows has not the second
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup

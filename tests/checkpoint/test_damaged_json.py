@@ -67,6 +67,7 @@ def variants(text):
         ("config_sentence_transformers.json", ""),
     ],
 )
+@pytest.mark.filterwarnings("ignore::edgebert.errors.CheckpointWarning")  # a part of another kind, by chance
 def test_no_value_escapes_as_another_error(folder, tmp_path, name, without):
     path, aside = folder / name, tmp_path / "aside"
     text = path.read_text(encoding="utf-8")
