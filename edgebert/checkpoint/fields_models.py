@@ -87,6 +87,8 @@ _CONFIG = {
 _OF_FAMILY: dict[str, dict[str, Field]] = {
     "distilbert": {
         **_read("dim n_layers n_heads hidden_dim activation", "the encoder's"),
+        **_without_effect("hidden_act intermediate_size", "the family reads activation and hidden_dim"),
+        **_without_effect("type_vocab_size layer_norm_eps", "the family has no types, and one epsilon"),
         **_only("classifier_activation", ("relu",), "the family's classifiers have another"),
         **_without_effect("dropout attention_dropout qa_dropout seq_classif_dropout", "for training"),
         **_without_effect("sinusoidal_pos_embds tie_weights_", "the weights have them as they are"),
@@ -100,7 +102,10 @@ _OF_FAMILY: dict[str, dict[str, Field]] = {
         ),
         **_without_effect("generator_size generator_layers", "of another model"),
     },
-    "mpnet": _read("relative_attention_num_buckets", "the encoder's"),
+    "mpnet": {
+        **_read("relative_attention_num_buckets", "the encoder's"),
+        **_without_effect("type_vocab_size", "the family has no types"),
+    },
 }
 
 _SENTENCE = "sentence_embedding"

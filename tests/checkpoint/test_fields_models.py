@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -22,7 +23,7 @@ def table_of(file):
     return config_fields(model_type) if model_type else FIELDS[name]
 
 
-def test_the_list_has_every_family_and_today_s_releases():
+def test_the_list_has_every_family_and_the_releases_of_today():
     assert {file.partition(" ")[2] for file in WRITTEN if file.startswith("config.json")} == set(FAMILIES)
     releases = {release.rpartition(" ") for fields in WRITTEN.values() for each in fields.values() for release in each}
     majors = {(name, version.partition(".")[0]) for name, _, version in releases}
@@ -101,3 +102,14 @@ def test_a_field_of_another_family_is_not_known_to_change_nothing(folder, field)
     change_json(folder / "config.json", **field)
     with pytest.warns(CheckpointWarning, match=next(iter(field))):
         open_checkpoint(folder)
+
+
+def test_a_size_by_the_family_s_name_and_by_berts(tmp_path):
+    """DistilBERT's own are dim and the like; transformers takes both."""
+    folder = tmp_path / "distilbert"
+    shutil.copytree(GOLDEN / "families" / "distilbert-token", folder)
+    change_json(folder / "config.json", dim=..., n_heads=..., hidden_size=24, num_attention_heads=3)
+    config = open_checkpoint(folder).config
+    assert (config.hidden_size, config.num_attention_heads) == (24, 3)
+    change_json(folder / "config.json", n_heads=2)
+    assert "n_heads 2 and num_attention_heads 3, expected one of them" in open_refusal(folder)

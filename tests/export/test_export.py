@@ -10,12 +10,14 @@ import pytest
 
 import edgebert
 from edgebert import export as export_package
+from edgebert.artifact import read_artifact, write_artifact
 from edgebert.description import Description
 from edgebert.engine import linker
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
 from edgebert.export import _EXAMPLE, _RUNTIME, export
-from edgebert.export.records import records_h
+from edgebert.export.image import write_image
+from edgebert.export.records import HEADER, POOLINGS, records_h
 from edgebert.kernels.simd.families import FAMILIES
 from edgebert.model import DEFAULT_MODEL
 from edgebert.tokens import TextTokenizer
@@ -202,3 +204,15 @@ def test_the_header_is_for_cxx_too(tmp_path):
     (tmp_path / "use.cpp").write_text('#include "edgebert.h"\nint main() { return edgebert_message() == nullptr; }\n')
     command = ["g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{_RUNTIME}"]
     subprocess.run([*command, "use.cpp"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [({}, "mean"), ({"pooling": "cls"}, "cls"), ({"pooling": "cls+cls"}, ""), ({"truncate_dim": 8}, "")],
+)
+def test_vectors_that_the_library_does_not_make_are_none_of_its_image(golden_files, tmp_path, changes, kind):
+    artifact = read_artifact(golden_files["encoder"])
+    write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | changes)
+    write_image(Description(tmp_path / "m.edgebert"), tmp_path / "model.image")
+    header = np.fromfile(tmp_path / "model.image", HEADER, 1)[0]
+    assert header["pooling"] == POOLINGS[kind]
