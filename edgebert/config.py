@@ -16,8 +16,14 @@ ACTIVATIONS = {
     "gelu_new": "tanh",
     "gelu_fast": "tanh",
     "gelu_pytorch_tanh": "tanh",
+    "gelu_python_tanh": "tanh",
+    "gelu_accurate": "tanh",
+    "quick_gelu": "quick",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
 }
-"""Spelling of ``hidden_act`` -> the form of GELU that computes it."""
+"""Spelling of ``hidden_act`` -> the form that computes it (`edgebert.kernels.reference.activate`)."""
 
 _LARGEST = {
     "vocab_size": 2**31 - 1,
@@ -31,7 +37,7 @@ _LARGEST = {
 """Field -> largest value: token ids are int32, and a damaged config must not ask for a billion layers."""
 
 _BUCKETS = (0, *range(4, 511, 2))
-HEAD_ACTIVATIONS = ("tanh", "relu", *ACTIVATIONS)
+HEAD_ACTIVATIONS = ("tanh", *ACTIVATIONS)
 """What may stand behind the dense layer of a head."""
 
 
@@ -94,8 +100,8 @@ class BertConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
-    def gelu(self) -> str:
-        """The form of GELU: ``"erf"`` or ``"tanh"``."""
+    def activation(self) -> str:
+        """The form of ``hidden_act``, of those in `ACTIVATIONS`."""
         return ACTIVATIONS[self.hidden_act]
 
     @classmethod

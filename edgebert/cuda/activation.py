@@ -1,11 +1,14 @@
-"""exp2 and GELU, with the polynomials and the roundings of `edgebert.kernels.activation`."""
+"""exp2 and activations, with the polynomials and the roundings of `edgebert.kernels.activation`."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 
 from edgebert.cuda.ops import as_float, as_int, device, fma
-from edgebert.kernels.polynomials import END, ERF, EXP2, LOWEST, ROUND, TANH
+from edgebert.kernels.polynomials import END, ERF, EXP2, LOWEST, ROUND, SIGMOID_END, SIGMOID_SLOPES, TANH
 
 f32 = np.float32
 
@@ -28,8 +31,32 @@ def exp2(x):
     return as_float(as_int(p) + (as_int(shifted) << 23))
 
 
-def gelu_function(form):
-    """Make GELU, x times Phi(x) (arXiv 1606.08415), ``"erf"`` or ``"tanh"``. Twin: `reference.gelu`."""
+def activation_function(form: str) -> Any:
+    """Make the activation of a form. Twin: `reference.activate`."""
+    if form == "relu":
+        return _relu
+    return _sigmoid_function(SIGMOID_SLOPES[form]) if form in SIGMOID_SLOPES else _gelu_function(form)
+
+
+@device
+def _relu(x):
+    return max(x, f32(0.0))
+
+
+def _sigmoid_function(slope):
+    """Make x sigmoid(slope x), which is x / (1 + 2**(-slope log2(e) x))."""
+    rate = f32(-slope * math.log2(math.e))
+
+    @device
+    def of_sigmoid(x):
+        x = max(x, -SIGMOID_END)
+        return x / (ONE + exp2(x * rate))
+
+    return of_sigmoid
+
+
+def _gelu_function(form):
+    """Make GELU, x times Phi(x) (arXiv 1606.08415), ``"erf"`` or ``"tanh"``."""
     c0, c1, c2, c3, c4, c5, c6, c7, c8 = ERF if form == "erf" else TANH
 
     @device

@@ -97,7 +97,7 @@ def shape_of(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> Shape:
         int4=tensors["embeddings.word_embeddings.scale"].ndim == 2,
         biased=bool(config.relative_attention_num_buckets),
         longest=config.max_position_embeddings,
-        form=config.gelu,
+        form=config.activation,
         inner_groups=tuple(sorted({_group(tensors, name) for name in outputs})),
         quantized_strides=tuple(sorted(strides)),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba.cuda import types
 
-from edgebert.cuda.activation import gelu_function
+from edgebert.cuda.activation import activation_function
 from edgebert.cuda.layout import DEPTH_WORDS, PANEL_WORDS, PITCH_WORDS, TOKENS, Tile
 from edgebert.cuda.ops import (
     barrier,
@@ -269,15 +269,15 @@ def expand_kernel(tile: Tile, out_group: int, form: str):
     values = tile.values
     column_warps, warp_rows = tile.column_warps, tile.warp_rows
     row_count, group_warps = 2 * row_blocks, out_group // tile.warp_columns
-    gelu = gelu_function(form)
+    activation = activation_function(form)
 
     @unrolled(2 * row_blocks * octets)
     def activate(i, y, factor, column, low, high):
-        """Apply GELU and the factor to two neighbours, and widen the range of their row."""
+        """Apply the activation and the factor to two neighbours, and widen the range of their row."""
         r, j = i // octets, i % octets
         k = 4 * ((r >> 1) * octets + j) + 2 * (r & 1)
         f0, f1 = load2(factor, column + 8 * j)
-        y0, y1 = gelu(y[k]) * f0, gelu(y[k + 1]) * f1
+        y0, y1 = activation(y[k]) * f0, activation(y[k + 1]) * f1
         low[r] = min(low[r], y0, y1)
         high[r] = max(high[r], y0, y1)
         y[k], y[k + 1] = y0, y1
@@ -298,10 +298,10 @@ def expand_kernel(tile: Tile, out_group: int, form: str):
                 pairs[(token * N + column + 8 * j) >> 1] = pair
 
     def expand(batch, x, ranges, K, group, groups, weight, constants, width, N, factor, out_groups, pairs, out_ranges):
-        """Multiply quantized rows by a linear layer, apply GELU and `factor`, and quantize each group of outputs.
+        """Multiply quantized rows by a linear layer, activate them, apply `factor`, and quantize each group of outputs.
 
         The first as in `project`; `factor` float32 [width]; `pairs` of uint8 [rows, N], `out_ranges` float32
-        [rows, out_groups, 2]. Twins: `reference.linear`, `gelu`, `quantize_rows`.
+        [rows, out_groups, 2]. Twins: `reference.linear`, `activate`, `quantize_rows`.
         """
         shared = cuda.shared.array(0, types.int32)
         # The stages have been read when the ends of the groups are exchanged in their place.

@@ -37,7 +37,7 @@ class Shape(NamedTuple):
     longest : int
         Most tokens of a sequence.
     form : str
-        Of GELU.
+        Of the activation.
     inner_groups : tuple of int
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int

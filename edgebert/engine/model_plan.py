@@ -58,7 +58,7 @@ class ModelPlan:
     def _describe(self, tensors: Mapping[str, np.ndarray]) -> None:
         config, plan = self.config, self.record[0]
         plan["hidden_size"], plan["hidden_stride"] = config.hidden_size, padded(config.hidden_size)
-        plan["activation"] = ACTIVATION_CODES[config.gelu]
+        plan["activation"] = ACTIVATION_CODES[config.activation]
         head_dim = whole_vectors(config.head_dim)
         plan["context_stride"] = padded(config.num_attention_heads * head_dim)
         plan["intermediate_stride"] = padded(config.intermediate_size)

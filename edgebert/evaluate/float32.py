@@ -97,7 +97,7 @@ def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedB
         query, key, value = (linear(x, f"{layer}.attention.self.{part}") for part in ("query", "key", "value"))
         context = attend(query, key, value, batch.cu_seqlens, config.num_attention_heads, bias)
         x = norm(x + linear(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
-        inner = reference.gelu(linear(x, f"{layer}.intermediate.dense"), config.gelu)
+        inner = reference.activate(linear(x, f"{layer}.intermediate.dense"), config.activation)
         x = norm(x + linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
     return x
 

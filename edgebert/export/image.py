@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebert.config import ACTIVATIONS as GELU_FORMS
+from edgebert.config import ACTIVATIONS as FORMS
 from edgebert.description import Description
 from edgebert.destination import open_destination
 from edgebert.engine.memory import row_bytes, scratch_bytes
@@ -138,7 +138,7 @@ def _place_head(image: _Image, description: Description, head: np.void) -> None:
         layer["K"], layer["N"] = columns.shape
         layer["outputs"] = len(bias)
         layer["weight"], layer["bias"] = image.place(columns), image.place(bias)
-        form = f"gelu_{GELU_FORMS[activation]}" if activation in GELU_FORMS else activation
-        layer["activation"] = ACTIVATIONS[form]
+        form = FORMS.get(activation, activation)
+        layer["activation"] = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
     head["widest"] = layers["N"].max()
     head["dense"], head["dense_count"] = image.place(layers), len(layers)

@@ -31,7 +31,7 @@ _VERSION = 2
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
 POOLINGS = {"": 0, "mean": 1, "cls": 2}
-ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "gelu_erf": 3, "gelu_tanh": 4}
+ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "gelu_erf": 3, "gelu_tanh": 4, "silu": 5, "gelu_quick": 6}
 
 HEADER = np.dtype(
     [

@@ -45,11 +45,9 @@ def columns_of(weight: np.ndarray) -> np.ndarray:
 
 
 def activate(x: np.ndarray, name: str) -> np.ndarray:
-    """Apply ``"tanh"``, ``"relu"`` or a GELU by its name in a config.json: float32 to the same shape."""
+    """Apply ``"tanh"`` or one of `ACTIVATIONS` by its name in a config.json: float32 to the same shape."""
     if name == "tanh":
         return tanh(x).astype(np.float32)
-    if name == "relu":
-        return np.maximum(x, np.float32(0))
     from edgebert.kernels import reference
 
-    return reference.gelu(x, ACTIVATIONS[name])
+    return reference.activate(x, ACTIVATIONS[name])

@@ -33,7 +33,7 @@ def expand(
     `x`, `x_scale`, `x_zero`, M and `scratch` as in `matmul`, with room for a block of float32 behind the tile;
     `factor` float32 [N]; `q`
     uint8 [M, N], `scale` and `zero` float32 [M, groups]. Computes task `task` of `expand_tasks(...)`: a block of
-    rows, a group of outputs, so that the float32 values never leave the cache. Twin: `reference.linear`, `gelu`,
+    rows, a group of outputs, so that the float32 values never leave the cache. Twin: `reference.linear`, `activate`,
     `quantize_rows`.
     """
     linear = linear_at(linear_address)

@@ -17,6 +17,9 @@ __all__ = [
     "ADDRESS",
     "BLOCK_ROWS",
     "CODE_ERF",
+    "CODE_QUICK",
+    "CODE_RELU",
+    "CODE_SILU",
     "CODE_TANH",
     "DEPTH",
     "DEPTHS",
@@ -42,7 +45,7 @@ __all__ = [
     "whole_vectors",
 ]
 
-CODE_ERF, CODE_TANH = 0, 1
+CODE_ERF, CODE_TANH, CODE_RELU, CODE_SILU, CODE_QUICK = range(5)
 PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
 
@@ -76,7 +79,7 @@ STAGE_BYTES, TIME_OFFSET = 64, 32
 """A record for each stage: the tasks finished, int64; and when all were: int64 seconds, nanoseconds. Behind it follows
 a record of the same size for each thread: the tasks drawn of its share. Each is a cache line."""
 
-ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH}
+ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH, "relu": CODE_RELU, "silu": CODE_SILU, "quick": CODE_QUICK}
 """Name of an activation -> what `PLAN["activation"]` holds."""
 
 ADDRESS = np.dtype(np.int64, metadata={"address": True})

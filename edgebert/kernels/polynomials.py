@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["END", "ERF", "EXP2", "LOWEST", "ROUND", "ROUND_BITS", "TANH"]
+__all__ = ["END", "ERF", "EXP2", "LOWEST", "ROUND", "ROUND_BITS", "SIGMOID_END", "SIGMOID_SLOPES", "TANH"]
 
 f32 = np.float32
 
@@ -57,3 +57,7 @@ TANH = tuple(
     )
 )
 """The same of what tanh makes of Phi."""
+SIGMOID_SLOPES = {"silu": 1.0, "quick": 1.702}
+"""Form of an activation x sigmoid(slope x) -> the slope."""
+SIGMOID_END = f32(24.0)
+"""Below minus this, x sigmoid(x) is within 1e-9 of 0."""

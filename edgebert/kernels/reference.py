@@ -16,14 +16,15 @@ from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.exact import erf, exp, mean, tanh, total
 from edgebert.kernels.plan import INT4_GROUP, group_of_count
+from edgebert.kernels.polynomials import SIGMOID_SLOPES
 from edgebert.positions import bias_of_distances
 
 __all__ = [
+    "activate",
     "attend",
     "dense",
     "dequantize_rows",
     "encode",
-    "gelu",
     "layer_norm",
     "matmul",
     "quantize_heads",
@@ -118,16 +119,29 @@ def matmul(
     return result
 
 
-def gelu(x: np.ndarray, form: str) -> np.ndarray:
-    """Apply GELU (arXiv 1606.08415): the exact ``"erf"`` form, or the ``"tanh"`` form."""
+def activate(x: np.ndarray, form: str) -> np.ndarray:
+    """Apply the activation of an intermediate layer: float32 to the same shape.
+
+    Parameters
+    ----------
+    x : ndarray [dtype=float32]
+    form : str
+        Of GELU (arXiv 1606.08415) the exact ``"erf"``, the ``"tanh"`` or the ``"quick"`` form, x sigmoid(1.702 x);
+        ``"silu"``, x sigmoid(x); ``"relu"``, max(x, 0).
+    """
+    if form == "relu":
+        return np.maximum(x, np.float32(0))
     result = np.empty(x.size, np.float32)
     # Piece by piece: the many steps in float64 stay in the cache.
     for begin in range(0, x.size, _PIECE):
         exact = x.reshape(-1)[begin : begin + _PIECE].astype(np.float64)
         if form == "erf":
             inner = erf(exact / math.sqrt(2))
-        else:
+        elif form == "tanh":
             inner = tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * (exact * exact * exact)))
+        else:
+            # sigmoid(x) = (1 + tanh(x / 2)) / 2, which does not overflow.
+            inner = tanh(exact * (SIGMOID_SLOPES[form] / 2))
         result[begin : begin + _PIECE] = 0.5 * exact * (1 + inner)
     return result.reshape(x.shape)
 
@@ -300,7 +314,7 @@ def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedB
         x = x * tensors[f"{stream}.smoothing"] + y
         stream = f"{layer}.attention.output.LayerNorm"
         x = norm(config, tensors, x, stream)
-        inner = gelu(linear(tensors, x, f"{layer}.intermediate.dense"), config.gelu)
+        inner = activate(linear(tensors, x, f"{layer}.intermediate.dense"), config.activation)
         inner *= tensors[f"{layer}.intermediate.factor"]
         y = linear(tensors, inner, f"{layer}.output.dense")
         x = x * tensors[f"{stream}.smoothing"] + y

@@ -160,7 +160,7 @@ class _Quantizer:
         name = f"{layer}.intermediate.dense"
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         # The largest activations first: so they share a group with their like.
-        values = reference.gelu(matmul(x[:, : self._config.hidden_size], weight.T) + bias, self._config.gelu)
+        values = reference.activate(matmul(x[:, : self._config.hidden_size], weight.T) + bias, self._config.activation)
         order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
         x, weight = self._smooth(x, stream, weight[order])
         inner = self._linear(name, x, weight, bias[order], padded(self._config.intermediate_size))
@@ -169,7 +169,7 @@ class _Quantizer:
         divisor = smoothing(values[:, order], weight, WHEN_NEEDED)
         factor = _pad(1 / divisor, (inner.shape[1],))
         self.result[f"{layer}.intermediate.factor"] = factor
-        inner = reference.gelu(inner, self._config.gelu) * factor
+        inner = reference.activate(inner, self._config.activation) * factor
         y = self._linear(f"{name}.dense", inner, weight * divisor, bias, self._stride)
         return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 

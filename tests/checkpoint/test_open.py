@@ -47,7 +47,7 @@ def test_an_encoder():
     assert (checkpoint.name, checkpoint.heads, checkpoint.labels) == ("encoder", (), ())
     assert (checkpoint.problem_type, checkpoint.sentence.pooling, checkpoint.sentence.normalize) == ("", "mean", False)
     assert (checkpoint.max_length, checkpoint.model_card) == (64, "")
-    assert (checkpoint.config.hidden_size, checkpoint.config.gelu) == (48, "erf")
+    assert (checkpoint.config.hidden_size, checkpoint.config.activation) == (48, "erf")
 
 
 def test_a_classifier():
@@ -55,7 +55,7 @@ def test_a_classifier():
     assert (checkpoint.name, checkpoint.heads) == ("classifier", ("sequence_classification",))
     assert checkpoint.labels == ("negative", "neutral", "positive")
     assert checkpoint.problem_type == "single_label_classification"
-    assert (checkpoint.config.intermediate_size, checkpoint.config.gelu) == (100, "tanh")
+    assert (checkpoint.config.intermediate_size, checkpoint.config.activation) == (100, "tanh")
     assert checkpoint.config.layer_norm_eps == 1e-5
 
 

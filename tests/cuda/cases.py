@@ -153,7 +153,7 @@ def test_project_heads():
 
 
 def test_expand():
-    for form in ("erf", "tanh"):
+    for form in ("erf", "tanh", "relu", "silu", "quick"):
         shape = SHAPE._replace(form=form)
         with kernels(shape) as (device, target):
             rng = np.random.default_rng(3)
@@ -165,10 +165,10 @@ def test_expand():
             inner, inner_ranges = device.allocate(CAPACITY * 128), device.allocate(4 * CAPACITY * 4)
             out = (device.upload(factor), i32(2), inner, inner_ranges)
             device.launch(SYMBOL.format("expand_64"), batch, q_at, ranges, *arguments, i32(128), *out)
-            y = reference.gelu(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
+            y = reference.activate(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
             expected, scales, zeros = reference.quantize_rows(y, 64)
             got = read(device, inner, (CAPACITY, 128), np.uint8)[:tokens].astype(int)
-            # GELU is a polynomial there: what lies on an edge between two levels may fall to the other.
+            # Activations are polynomials there: what lies on an edge between two levels may fall to the other.
             assert np.abs(got - expected).max() <= 1
             assert (got != expected).mean() < 0.01
             got_ranges = read(device, inner_ranges, (CAPACITY, 2, 2), np.float32)[:tokens]

@@ -8,7 +8,7 @@ import pytest
 from edgebert.description import Description
 from edgebert.engine.backend import CompiledBackend
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import DEPTHS
+from edgebert.kernels.plan import ACTIVATION_CODES, DEPTHS
 from edgebert.model import Model
 from edgebert.runner import token_budget
 from tests.emulator import EMULATED
@@ -64,7 +64,7 @@ def run_project_heads(library, rng):
 
 def run_activate(library, rng):
     x = (rng.normal(size=4096) * 8).astype(np.float32)
-    return [activate(library, x, "erf"), activate(library, x, "tanh")]
+    return [activate(library, x, form) for form in ACTIVATION_CODES]
 
 
 def run_add_layer_norm(library, rng):

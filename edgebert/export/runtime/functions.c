@@ -60,6 +60,10 @@ double edgebert_activate(double x, int64_t code) {
         return 0.5 * x * (1.0 + error_function(x * ROOT_HALF));
     case EDGEBERT_GELU_TANH:
         return 0.5 * x * (1.0 + hyperbolic_tangent(ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x)));
+    case EDGEBERT_SILU:
+        return x / (1.0 + edgebert_exp(-x));
+    case EDGEBERT_GELU_QUICK:
+        return x / (1.0 + edgebert_exp(-1.702 * x));
     default:
         return x;
     }
