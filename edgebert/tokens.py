@@ -23,7 +23,6 @@ _PIECE = 1 << 15
 _CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f\n])"))
 """Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
 (the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
-_SPACES = re.compile(r"\s+")
 _PROBES = ("a", "A", "1", ".")
 
 
@@ -277,10 +276,11 @@ class TextTokenizer:
         """
         words, at = Words(text), _solid(text, content)
         if self._pieces_of_words is None:
-            inside = ~words.borders[at]
-        else:
-            inside = self._pieces_of_words[content.ids] & ~(words.borders[at] & _unspaced(words, content))
-        return inside | _torn(words, content, at)
+            return ~words.borders[at] | _torn(words, content, at)
+        marked = self._pieces_of_words[content.ids]
+        if words.plain:
+            return marked
+        return marked & ~(words.borders[at] & _unspaced(words, content)) | _torn(words, content, at)
 
     def words(self, text: str, content: Content) -> np.ndarray:
         """Number the words that answers are made of: int (T,).
@@ -306,10 +306,11 @@ class TextTokenizer:
 
 def _solid(text: str, content: Content) -> np.ndarray:
     """Return where the first character of each token stands that is no space, or its end: int (T,)."""
-    solid = np.arange(len(text) + 1)
-    for space in _SPACES.finditer(text):
-        solid[space.start() : space.end()] = space.end()
-    return np.minimum(solid[content.starts], content.ends)
+    at = content.starts.copy()
+    for i, (start, end) in enumerate(zip(content.starts.tolist(), content.ends.tolist(), strict=True)):
+        if start < end and text[start].isspace():
+            at[i] = end - len(text[start:end].lstrip())
+    return at
 
 
 def _unspaced(words: Words, content: Content) -> np.ndarray:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Words"]
 
-_PLAIN = re.compile("[\x00-\x7f\xa0\xab\xbb\xc0-\xd6\xd8-\xf6\xf8-\u024f\u2013\u2014\u2018\u2019\u201c\u201d\u2026]*")
+_PLAIN = re.compile(
+    "[\x00-\x7f\xa0\xa1\xab\xbb\xbf\xc0-\xd6\xd8-\xf6\xf8-\u024f\u2013\u2014\u2018\u2019\u201c\u201d\u2026]*"
+)
 """Latin letters, and the punctuation that goes with them: most texts hold nothing else, and Python's own expressions
 find their words in a tenth of the time. None of these characters combines with another."""
 _PLAIN_WORD = re.compile(
@@ -25,8 +27,10 @@ _PLAIN_WORD = re.compile(
 )
 _LINKERS = "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60"
 """Marks that join two letters to one sign (rule GB9c); the library's tables are older than that rule."""
+# Categories of characters: dashes, closing and opening brackets, quotes, and others.
 _SEPARATORS = ("Pd", "Pe", "Pf", "Pi", "Po", "Ps")
 _OF_WORDS = "@#%&*\u2030"
+# Oniguruma's: what \X finds are words in this mode, graphemes without.
 _WORD = r"(?y{w})\X"
 _GRAPHEME = rf"(?:\X(?<=[{_LINKERS}]|[{_LINKERS}]\x{{200d}})(?=\p{{L}}))*\X"
 

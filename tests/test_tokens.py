@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from edgebert import tokens
 from edgebert.checkpoint import open_checkpoint
@@ -157,6 +157,66 @@ def test_any_text(name, text):
     assert ((content.starts >= 0) & (content.starts <= content.ends) & (content.ends <= len(text))).all()
     assert (np.diff(content.starts) >= 0).all()
     assert len(mine.continues(text, content)) == len(content.ids)
+
+
+def described(pieces, kind="Unigram"):
+    """Return a tokenizer of these pieces: SentencePiece's, or WordPiece's, which marks those within a word."""
+    if kind == "Unigram":
+        vocab = [("<unk>", -20.0), ("\u2581", -9.0), *((piece, -float(8 - len(piece) / 9)) for piece in pieces)]
+        library = Tokenizer(models.Unigram(vocab, 0))
+        library.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+        )
+    else:
+        vocab = {piece: i for i, piece in enumerate(["[UNK]", *pieces])}
+        library = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+        library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return TextTokenizer(library.to_str(), 64)
+
+
+def grouped(text, begins, content):
+    """Return the words of a text, given which tokens begin one."""
+    bounds = [*np.flatnonzero(begins).tolist(), len(begins)]
+    return [text[content.starts[begin] : content.ends[end - 1]] for begin, end in itertools.pairwise(bounds)]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "tagged", "answered"),
+    [
+        ('"Bob" x', '" Bo b \u2581x', ['"', "Bob", '"', "x"], ['"Bob"', "x"]),
+        ("U.S. x", ". U S \u2581x", ["U.S", ".", "x"], ["U.S.", "x"]),
+        ("don't x,", "\u2581do n ' t , \u2581x", ["don't", "x", ","], ["don't", "x,"]),
+        ("東京に行く。", "東京 に 行く 。", ["東京", "に", "行く", "。"], ["東京", "に", "行く", "。"]),
+        ("我在2024,見", "我 在 20 24 , 見", ["我", "在", "2024", ",", "見"], ["我", "在", "2024", ",", "見"]),
+        ("ที่นี่ Bob", "ที ่ นี่ \u2581Bob", ["ที่", "นี่", "Bob"], ["ที่", "นี่", "Bob"]),
+        ("한국어, x", "한국 어 , \u2581x", ["한국어", ",", "x"], ["한국어,", "x"]),
+        ("e\u0301t", "e \u0301 t", ["e\u0301t"], ["e\u0301t"]),
+    ],
+)
+def test_words_by_a_tokenizer_that_does_not_mark_pieces(text, pieces, tagged, answered):
+    mine = described(pieces.split())
+    content = mine.content(text, offsets=True)
+    assert grouped(text, ~mine.continues(text, content), content) == tagged
+    numbers = mine.words(text, content)
+    assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == answered
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "tagged"),
+    [
+        ("unable, don't", "un ##able , don ' t", ["unable", ",", "don", "'", "t"]),
+        ("ที่นี่ Bob", "ที่ ##นี่ Bob", ["ที่", "นี่", "Bob"]),
+        ("すしabc", "すし ##ab ##c", ["すし", "abc"]),
+        ("नमस्ते", "नम ##स् ##ते", ["नमस्ते"]),
+        ("€5", "€ ##5", ["€5"]),
+    ],
+)
+def test_words_by_a_tokenizer_that_marks_pieces(text, pieces, tagged):
+    mine = described(pieces.split(), "WordPiece")
+    content = mine.content(text, offsets=True)
+    assert grouped(text, ~mine.continues(text, content), content) == tagged
+    numbers = mine.words(text, content)
+    assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == tagged
 
 
 def test_a_text_without_any_space_is_cut_where_it_must():

@@ -50,7 +50,7 @@ def test_a_file_is_one_text_however_it_is_read(
 
 
 def test_several_answers(model: FakeModel) -> None:
-    options = ["--top-k", "2", "--max-answer-len", "3", "--no-answer", "--stride", "1"]
+    options = ["--top-k", "2", "--max-answer-len", "3", "--no-answer", "--stride", "1", "--no-align-to-words"]
     result = invoke("answer", *ASKED, *options, "--format", "csv", "--text", CONTEXT)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     names = "question,rank,score,start,end,answer,tokens,windows,truncated"
@@ -62,6 +62,7 @@ def test_several_answers(model: FakeModel) -> None:
     ]
     assert all(CONTEXT[int(row["start"]) : int(row["end"])] == row["answer"] for row in rows)
     assert model.told["handle_impossible_answer"] is True
+    assert model.told["align_to_words"] is False
     assert (model.told["top_k"], model.told["max_answer_len"], model.told["stride"]) == (2, 3, 1)
     first, _ = map(json.loads, invoke("answer", *ASKED, "--format", "jsonl", "--text", CONTEXT).stdout.splitlines())
     answers = [{"score": 0.5, "start": 4, "end": 7, "answer": "cat"}]

@@ -20,6 +20,7 @@ def spans_of(text: str, **words: str) -> list[Span]:
 
 def test_kinds_are_those_of_the_labels_once() -> None:
     assert kinds_of(("O", "B-PER", "I-PER", "B-LOC", "GIVEN_NAME", "B-x-y")) == ("PER", "LOC", "GIVEN_NAME", "x-y")
+    assert kinds_of(("O", "PER_B", "PER_I", "E-MAIL")) == ("PER", "E-MAIL")
 
 
 def test_brackets_without_colour() -> None:
@@ -39,10 +40,11 @@ def test_a_kind_has_its_colour(kinds: tuple[str, ...]) -> None:
     )
 
 
-def test_a_token_has_the_colour_of_its_kind() -> None:
-    shown = highlight("Bonn", [Span(0, 4, "I-LOC")], ("PER", "LOC"), Terminal(80, True))
+@pytest.mark.parametrize("label", ["I-LOC", "B_LOC", "LOC-E", "LOC_S"])
+def test_a_token_has_the_colour_of_its_kind(label: str) -> None:
+    shown = highlight("Bonn", [Span(0, 4, label)], ("PER", "LOC"), Terminal(80, True))
     assert shown.startswith(f"{COLOUR['LOC']}Bonn\x1b[0m")
-    assert " I-LOC" in shown
+    assert f" {label}" in shown
 
 
 def test_more_kinds_than_colours() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebert.errors import InputError
+from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.tokens import STRATEGIES, entities
 from edgebert.tasks.tag import owned
 from edgebert.tokens import Window
+from tests.golden import GOLDEN
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 MODELS = ("bert-token", "roberta-token", "xlm-roberta-token")
@@ -108,6 +112,107 @@ def test_any_texts_in_any_company(model_of, texts, order):
     for text, found in zip(texts, together, strict=True):
         assert model.tag([text], ignore_labels=()) == [found]
         assert all(text[each["start"] : each["end"]] == each["word"] for each in found)
+
+
+def spans_of(labels, pieces, strategy="first"):
+    """Return the spans of a text in pieces, each with the tag of its token, which is a word; None where it is none."""
+    text = "".join(piece for piece, _ in pieces)
+    ends = np.cumsum([len(piece) for piece, _ in pieces])
+    tagged = [i for i, (_, tag) in enumerate(pieces) if tag is not None]
+    scores = np.full((len(tagged), len(labels)), 0.1)
+    scores[np.arange(len(tagged)), [labels.index(pieces[i][1]) for i in tagged]] = 0.6
+    starts = np.array([ends[i] - len(pieces[i][0]) for i in tagged])
+    found = entities(text, scores, starts, ends[tagged], np.zeros(len(tagged), bool), labels, strategy, ("O",))
+    return [(each["entity_group"], each["word"]) for each in found]
+
+
+SPACE = (" ", None)
+
+
+@pytest.mark.parametrize("form", ["{}-{}", "{}_{}", "{1}-{0}", "{1}_{0}"])
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+@pytest.mark.parametrize(("begin", "end", "alone"), ["BES", "BLU", "BIB", "III"])
+def test_spans_of_every_scheme(form, strategy, begin, end, alone):
+    labels = [
+        "O",
+        *(form.format(place, name) for name in ("date-of-birth", "LOC") for place in sorted({"I", begin, end, alone})),
+    ]
+
+    def tag(place, name):
+        return form.format(place, name)
+
+    pieces = [("Al", tag(begin, "LOC")), SPACE, ("Sm", tag("I", "LOC")), SPACE, ("Jo", tag(end, "LOC")), SPACE]
+    pieces += [("Bo", tag(alone, "date-of-birth")), SPACE, ("x", "O"), SPACE, ("Cy", tag(alone, "date-of-birth"))]
+    expected = [("LOC", "Al Sm Jo"), ("date-of-birth", "Bo"), ("date-of-birth", "Cy")]
+    assert spans_of(labels, pieces, strategy) == expected
+
+
+def test_an_end_and_a_begin_part_neighbours_of_one_kind():
+    labels = ["O", "B-PER", "I-PER", "E-PER", "S-PER"]
+    assert spans_of(labels, [("a", "S-PER"), SPACE, ("b", "S-PER")]) == [("PER", "a"), ("PER", "b")]
+    assert spans_of(labels, [("a", "E-PER"), SPACE, ("b", "I-PER")]) == [("PER", "a"), ("PER", "b")]
+    assert spans_of(labels, [("a", "I-PER"), SPACE, ("b", "B-PER")]) == [("PER", "a"), ("PER", "b")]
+
+
+def test_names_with_hyphens_that_are_no_tags():
+    labels = ["O", "E-MAIL", "date-of-birth"]
+    assert spans_of(labels, [("a", "E-MAIL"), SPACE, ("b", "E-MAIL")]) == [("E-MAIL", "a b")]
+    assert spans_of(labels, [("a", "date-of-birth")], "simple") == [("date-of-birth", "a")]
+
+
+def test_parts_of_one_thing_that_are_all_tagged_as_its_begin():
+    labels = ["O", "B-EMAIL", "I-EMAIL"]
+    address = [(part, "B-EMAIL") for part in ("bob", ".", "s", "@", "example", ".", "co")]
+    assert spans_of(labels, [("to", "O"), SPACE, *address, SPACE, ("x", "O")]) == [("EMAIL", "bob.s@example.co")]
+    assert spans_of(labels, [*address, SPACE, *address]) == [("EMAIL", "bob.s@example.co")] * 2
+    assert len(spans_of(labels, address, "simple")) == len(address)  # as transformers has it
+    names = [("王", "B-EMAIL"), ("明", "I-EMAIL"), ("李", "B-EMAIL"), ("雷", "I-EMAIL")]
+    assert spans_of(labels, names) == [("EMAIL", "王明"), ("EMAIL", "李雷")]
+    assert spans_of(labels, [("Al/", "B-EMAIL"), ("Bo", "B-EMAIL")]) == [("EMAIL", "Al"), ("EMAIL", "Bo")]
+
+
+def test_no_span_is_empty_and_none_has_space_at_its_ends():
+    labels = ["O", "B-PER", "I-PER"]
+    pieces = [("", "B-PER"), (" a", "B-PER"), (" ", "I-PER"), ("\n", "B-PER"), ("b", "O")]
+    assert spans_of(labels, pieces) == [("PER", "a")]
+    assert all(word.strip() for _, word in spans_of(labels, pieces, "simple"))
+
+
+def test_a_span_has_all_of_its_last_letter():
+    labels = ["O", "B-PER", "B-LOC"]
+    assert spans_of(labels, [("Zoe", "B-PER"), ("\u0308", None), SPACE, ("x", "O")]) == [("PER", "Zoe\u0308")]
+    assert spans_of(labels, [("e", "B-PER"), ("\u0301", "B-LOC")]) == [("PER", "e\u0301")]  # and no two share one
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """Return a function: name of a toy model that was trained on a few sentences -> the model, in float32."""
+    return functools.cache(lambda name: load_float32(GOLDEN.parent / "words" / name))
+
+
+@pytest.mark.parametrize("strategy", ["first", "average", "max"])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"Bob" said hello.', ["Bob"]),
+        ("The cat (Carol) sat, and Dave, ran to Rome!", ["Carol", "Dave", "Rome"]),
+        ("The Carol/Dave thing", ["Carol", "Dave"]),
+        ("Alice, Bob; Carol: Dave.", ["Alice", "Bob", "Carol", "Dave"]),
+        ("\u201cAlice\u201d \xabBob\xbb \u2014Carol\u2014", ["Alice", "Bob", "Carol"]),
+    ],
+)
+def test_punctuation_is_no_part_of_a_name(toy, strategy, text, names):
+    assert [each["word"] for each in toy("ner_xlmr_punctuation").tag([text], strategy)[0]] == names
+
+
+def test_an_accent_of_its_own_is_part_of_a_name(toy):
+    assert [each["word"] for each in toy("ner_xlmr_punctuation").tag(["Dave\u0301 ran"])[0]] == ["Dave\u0301"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_a_model_with_ends_and_single_tags(toy, strategy):
+    (found,) = toy("ner_bioes").tag(["Alice Smith lives in New York"], strategy)
+    assert [(each["entity_group"], each["word"]) for each in found] == [("PER", "Alice Smith"), ("LOC", "New York")]
 
 
 def window(first, last):

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebert.errors import InputError
+from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.question_answering import best_spans
 from edgebert.tasks.zero_shot import descriptions_of, entailment_of
+from tests.golden import GOLDEN
 
 
 def test_masked_words(model_of):
@@ -87,6 +89,29 @@ def test_answers(model_of):
         model.answer("what?", " ")
     with pytest.raises(InputError, match="1 questions and 2 contexts"):
         model.answer(["what?"], [context, context])
+
+
+@pytest.mark.parametrize("align", [True, False])
+@pytest.mark.parametrize("end", ["", "\u0301"])
+def test_an_answer_in_a_text_without_spaces(align, end):
+    model = load_float32(GOLDEN.parent / "words" / "qa_xlmr_no_spaces")
+    context = f"昨日山田去了東京{end},見到王明。"
+    found = model.answer("山田住在", context, align_to_words=align)
+    assert (found["answer"], found["start"], found["end"]) == (f"東京{end}", 6, 8 + len(end))
+    for each in model.answer("山田住在", context, 50, max_answer_len=1, align_to_words=align):
+        assert len(each["answer"]) <= 3  # one token
+
+
+def test_an_answer_is_widened_to_words_or_not(model_of):
+    model = model_of("xlm-roberta-question")
+    context = "Alice and Bob liked unbelievable acting"
+    words = set(context.split())
+    found = model.answer("what?", context, 100, max_answer_len=1)
+    assert {each["answer"] for each in found} <= words
+    raw = model.answer("what?", context, 100, max_answer_len=1, align_to_words=False)
+    assert not {each["answer"] for each in raw} <= words
+    assert all(each["answer"] == context[each["start"] : each["end"]] == each["answer"].strip() for each in raw)
+    assert all(each["answer"] for each in raw)
 
 
 def test_spans_are_the_best_products(model_of):
