@@ -44,9 +44,14 @@ def figure_lines(figures: dict[str, Any]) -> list[str]:
     for head, found in figures["heads"].items():
         lines.append(
             f"{_SAME[head]:<18}{100 * found['agreement']:.2f} % of {found['decisions']},"
-            f" logits at most {found['largest_logit_difference']:.3f} apart"
+            f" logits at most {found['largest_logit_difference']:.3f} apart{_correlation(found)}"
         )
     return lines
+
+
+def _correlation(found: dict[str, Any]) -> str:
+    # Files of older versions do not have it.
+    return f", correlation {found['logit_correlation']:.5f}" if "logit_correlation" in found else ""
 
 
 def _cosines(mean: float, least: float) -> str:

@@ -22,12 +22,14 @@ from edgebert.errors import InputError
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
-from edgebert.heads.pooling import pool
+from edgebert.heads.pooling import Embedding
 from edgebert.tokens import TextTokenizer, Window
 
 __all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "masked", "text_hash", "token_budget"]
 
 TOKEN_BUDGET = 4096
+_LOGITS = 1 << 20
+"""Logits that sums are taken of at a time: a vocabulary may be large."""
 _MASK_EVERY = 7
 """Tokens that are masked for a head that restores them: every so many-th, about as many as in BERT's training."""
 
@@ -58,7 +60,7 @@ class Comparison:
     tokens : int
         In all of them.
     pooled_cosines : ndarray [shape=(texts,), dtype=float64]
-        Of the texts' vectors.
+        Of the texts' vectors, as the model gives them: pooled, behind its Dense modules.
     token_cosines : ndarray [shape=(tokens,), dtype=float64]
         Of the tokens' last hidden states.
     decisions : dict of str to (ndarray, ndarray)
@@ -66,6 +68,8 @@ class Comparison:
         word in each masked place. Whole numbers, of the same shape.
     largest_difference : dict of str to float
         Of each head: between two logits.
+    correlation : dict of str to float
+        Of each head: of its logits in int8 and in fp32.
     logits, exact_logits : ndarray [shape=(texts, labels), dtype=float32] or None
         Of a classifier of texts, in int8 and in fp32; None without one.
     labels : tuple of str
@@ -77,6 +81,7 @@ class Comparison:
     token_cosines: np.ndarray
     decisions: dict[str, tuple[np.ndarray, np.ndarray]]
     largest_difference: dict[str, float]
+    correlation: dict[str, float]
     logits: np.ndarray | None
     exact_logits: np.ndarray | None
     labels: tuple[str, ...]
@@ -94,6 +99,12 @@ class Comparison:
             head: float((found == exact).mean()) if found.size else 1.0
             for head, (found, exact) in self.decisions.items()
         }
+
+    @property
+    def finite(self) -> bool:
+        """Whether everything that both models computed is a finite number."""
+        figures = [self.pooled_cosines, self.token_cosines, *self.largest_difference.values()]
+        return all(bool(np.isfinite(each).all()) for each in figures)
 
     @property
     def agreement(self) -> float:
@@ -133,6 +144,7 @@ class Comparison:
                     "decisions": int(self.decisions[head][0].size),
                     "agreement": round(agreement, 6),
                     "largest_logit_difference": round(self.largest_difference[head], 6),
+                    "logit_correlation": round(self.correlation[head], 6),
                 }
                 for head, agreement in self.head_agreement.items()
             },
@@ -211,7 +223,7 @@ def compare(
     if not texts:
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
-    config, pooling = checkpoint.config, checkpoint.sentence.pooling
+    config, pipeline = checkpoint.config, checkpoint.sentence.pipeline
     tokenizer = TextTokenizer(
         checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size, checkpoint.truncation_side
     )
@@ -223,6 +235,7 @@ def compare(
         name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
         for name in checkpoint.heads
     }
+    embeddings = [Embedding(side.tensors, pipeline, side.backend) for side in (quantized, exact)]
     pooled, token = np.empty(len(texts)), []
     answers = _Answers(list(heads))
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
@@ -232,7 +245,7 @@ def compare(
         hidden = [quantized.backend.encode(own), exact.backend.encode(batch)]
         token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
-        vectors = [np.stack([pool(rows, pooling) for rows in each]) for each in of_texts]
+        vectors = [np.stack([embed(rows) for rows in each]) for embed, each in zip(embeddings, of_texts, strict=True)]
         pooled[indices] = cosines(*vectors)
         for name, sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
@@ -250,6 +263,7 @@ def compare(
         token_cosines=np.concatenate(token),
         decisions={name: answers.decided(name) for name in heads},
         largest_difference=answers.largest,
+        correlation={name: answers.correlation(name) for name in heads},
         logits=answers.in_order(0) if classifies else None,
         exact_logits=answers.in_order(1) if classifies else None,
         labels=checkpoint.labels,
@@ -262,6 +276,7 @@ class _Answers:
     def __init__(self, heads: Sequence[str]) -> None:
         self.order: list[int] = []
         self.largest = dict.fromkeys(heads, 0.0)
+        self._sums = {name: np.zeros(6) for name in heads}
         self._decisions: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in heads}
         self._logits: list[tuple[np.ndarray, ...]] = []  # of the classifier of texts
 
@@ -269,10 +284,21 @@ class _Answers:
         """Take what a head says of the tokens `rows` of a batch, in int8 and in fp32."""
         if len(rows):
             text = np.searchsorted(batch.cu_seqlens, rows, "right")
-            self.largest[name] = max(self.largest[name], float(np.abs(logits[0] - logits[1]).max()))
+            # NaN is the largest of all.
+            self.largest[name] = float(np.maximum(self.largest[name], np.abs(logits[0] - logits[1]).max()))
+            for begin in range(0, len(rows), step := max(1, _LOGITS // logits[0].shape[1])):
+                self._sums[name] += _moments(*(each[begin : begin + step] for each in logits))
             self._decisions[name].append(tuple(HEADS[name].decisions(each, text) for each in logits))
         if name == "sequence_classification":
             self._logits.append(tuple(logits))
+
+    def correlation(self, name: str) -> float:
+        """Return the correlation of a head's logits in int8 and in fp32; 1 where there are none, or all are equal."""
+        count, x, y, xx, yy, xy = self._sums[name].tolist()
+        spread = (count * xx - x * x) * (count * yy - y * y)
+        if math.isnan(spread):
+            return math.nan
+        return (count * xy - x * y) / math.sqrt(spread) if spread > 0 else 1.0
 
     def decided(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return all decisions of a head; those of a classifier of texts in the order of the texts."""
@@ -293,6 +319,12 @@ class _Answers:
         result = np.empty_like(rows)
         result[self.order] = rows
         return result
+
+
+def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the sums that a correlation is made of: 1, x, y, x x, y y, x y."""
+    x, y = (each.astype(np.float64).reshape(-1) for each in (x, y))
+    return np.array([float(len(x)), total(x), total(y), total(x * x), total(y * y), total(x * y)])
 
 
 def masked(window: Window, mask: int) -> Window:

@@ -109,7 +109,8 @@ def pool(hidden: np.ndarray, pooling: str, first: int = 0) -> np.ndarray:
         return hidden.max(axis=0)
     if pooling == "weightedmean":
         weights = np.arange(first + 1, first + len(hidden) + 1, dtype=np.float64)
-        return (weights @ hidden / weights.sum()).astype(np.float32)
+        # Row by row, not by BLAS, whose order of sums is the processor's.
+        return (np.add.reduce(weights[:, None] * hidden, axis=0) / weights.sum()).astype(np.float32)
     mean = np.add.reduce(hidden, axis=0) / np.float32(len(hidden))  # as hidden.mean, without its detours
     return mean * np.float32(np.sqrt(len(hidden))) if pooling == "mean_sqrt_len_tokens" else mean
 

@@ -106,6 +106,11 @@ def convert(
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
+    if not comparison.finite:
+        raise AccuracyError(
+            f"{checkpoint.name} computes values that are no finite numbers on the texts to evaluate on: its weights are"
+            " damaged, or too large for int8; nothing was written. Look at it with the library that it was made with"
+        )
     reached = comparison.agreement if min_agreement is not None else comparison.agreement_at_best
     min_agreement = DEFAULT_AGREEMENT if min_agreement is None else min_agreement
     accepted = reached >= min_agreement

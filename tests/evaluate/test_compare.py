@@ -135,6 +135,7 @@ def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
         token_cosines=np.ones(1),
         decisions={"masked_lm": (np.arange(46), np.arange(46) + (np.arange(46) == 3))},
         largest_difference={"masked_lm": 0.1},
+        correlation={"masked_lm": 0.999},
         logits=None,
         exact_logits=None,
         labels=(),
