@@ -17,6 +17,7 @@ from tests.golden import GOLDEN, NAMES
 # The scripts of tools/ are no package: this puts them where imports find them.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
+from arm_python import arm_python as fetch_arm_python
 from fetch_material import MaterialError, fetch
 from prepare_models import prepared as prepare
 
@@ -104,6 +105,12 @@ def material(cache_home):
 def prepared(cache_home):
     """Return `prepare_models.prepared`; a machine without what makes these models skips the test, CI fails it."""
     return _or_skip(prepare)
+
+
+@pytest.fixture(scope="session")
+def arm_python(cache_home):
+    """Return the command that runs Python on an emulated Arm, and where its packages are; or skip, which CI fails."""
+    return _or_skip(lambda _: fetch_arm_python())("")
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ class Comparison:
     @property
     def finite(self) -> bool:
         """Whether everything that both models computed is a finite number."""
-        figures = [self.pooled_cosines, self.token_cosines, *self.largest_difference.values()]
+        figures: list[Any] = [self.pooled_cosines, self.token_cosines, *self.largest_difference.values()]
         return all(bool(np.isfinite(each).all()) for each in figures)
 
     @property

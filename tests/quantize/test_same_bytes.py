@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -75,6 +77,28 @@ def test_nothing_of_the_computer_is_in_a_file(run_python, core, threads, family)
     }
     found = json.loads(run_python(PROGRAM, *FEW, environment=environment, timeout=600).stdout)
     assert found == {name: expected()[name] for name in FEW}
+
+
+def test_arm_writes_the_same_file(arm_python, tmp_path):
+    """A Python for AArch64 with a NumPy of its own, and kernels for a Cortex-A76, all emulated."""
+    command, packages = arm_python
+    root = Path(__file__).parents[2]
+    compiling = [sys.executable, "-m", "edgebert", "compile", "--target", "cortex-a76", "-o", str(tmp_path / "a76.so")]
+    subprocess.run(compiling, cwd=root, check=True, capture_output=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), packages]),
+        "EDGEBERT_KERNELS": str(tmp_path / "a76.so"),
+        "EDGEBERT_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    environment.pop("OPENBLAS_CORETYPE", None)
+    program = "import sys, edgebert; edgebert.convert(sys.argv[1], sys.argv[2], force=True)"
+    path = tmp_path / "model.edgebert"
+    arguments = [*command, "-c", program, str(MODELS["encoder"]), str(path)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected()["encoder"]
 
 
 def test_minilm_has_its_digest(minilm):
