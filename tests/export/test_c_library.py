@@ -65,7 +65,7 @@ def test_it_gives_pythons_bits(open_both, name):
     assert_equal(c.encode(ids, types), np.concatenate(states))
     description = python._description
     vectors = np.stack([pool(rows, description.pooling) for rows in states])
-    if description.normalize:
+    if description.pipeline.normalize:
         vectors = np.stack([unit(vector) for vector in vectors])
     assert c.vector_size == python.dimensions
     assert_equal(c.embed(ids, types), vectors)
