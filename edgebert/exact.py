@@ -20,6 +20,7 @@ _BITS = 26
 """A row of whole numbers is at most 2**26 long, as a vector: by Cauchy's inequality no sum of products of two such
 rows, nor any part of it, exceeds 2**52 by much, and float64 holds all whole numbers up to 2**53."""
 _BLOCK = 128
+_Parts = list[tuple[np.ndarray, np.ndarray]]
 _ROWS = 512
 
 _LOG2 = 1.4426950408889634
@@ -64,10 +65,20 @@ def matmul(x: np.ndarray, y: np.ndarray, parts: int = 1) -> np.ndarray:
     -------
     ndarray [shape=(..., M, N), dtype=float64]
     """
-    of_x, of_y = _whole(x, -1, parts), _whole(y, -2, parts)
+    of_y = _whole(y, -2, parts)
+    if x.shape[-2] <= _ROWS:
+        return _product(_whole(x, -1, parts), of_y)
+    result = np.empty((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]))
+    for begin in range(0, x.shape[-2], _ROWS):  # which stay in the cache
+        rows = slice(begin, begin + _ROWS)
+        result[..., rows, :] = _product(_whole(x[..., rows, :], -1, parts), of_y)
+    return result
+
+
+def _product(of_x: _Parts, of_y: _Parts) -> np.ndarray:
     product = None
     for i, (whole_x, unit_x) in enumerate(of_x):
-        for whole_y, unit_y in of_y[: parts - i]:
+        for whole_y, unit_y in of_y[: len(of_x) - i]:
             part = whole_x @ whole_y
             part *= unit_x
             part *= unit_y
@@ -82,7 +93,7 @@ def products(x: np.ndarray) -> np.ndarray:
     return (whole.T @ whole) * unit.T * unit  # BLAS sees that it is symmetric, and computes half
 
 
-def _whole(x: np.ndarray, axis: int, parts: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _whole(x: np.ndarray, axis: int, parts: int) -> _Parts:
     """Split a matrix into whole numbers, each with the powers of two to multiply its rows (or columns) by."""
     found = []
     x = x.astype(np.float64)
@@ -205,7 +216,7 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 def _cubic(x: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return an odd function between points of which its values and slopes are known; constant behind the last."""
+    """Return an odd function between points of which its values and slopes are known; 1 behind the last."""
     steps = np.minimum(np.abs(x), (len(values) - 2) / _STEPS) * _STEPS
     with np.errstate(invalid="ignore"):
         at = steps.astype(np.int64)
@@ -220,6 +231,7 @@ def _cubic(x: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
 def _table(end: int, function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     points = np.arange(end * _STEPS + 2) / _STEPS
     values, slopes = function(points)
+    values[-2:], slopes[-2:] = 1, 0  # exactly: whoever multiplies 1 - f(x) by a large x gets nothing
     return values, slopes / _STEPS
 
 
@@ -229,7 +241,7 @@ def _tanh_table() -> tuple[np.ndarray, np.ndarray]:
         values = 1 - 2 / (exp(2 * x) + 1)
         return values, 1 - values * values
 
-    return _table(14, function)
+    return _table(19, function)
 
 
 @functools.cache

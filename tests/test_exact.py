@@ -94,6 +94,7 @@ def test_tanh_and_erf(function, true):
     small = np.logspace(-300, -3, 500)
     np.testing.assert_allclose(function(small), [true(value) for value in small], rtol=1e-11)
     assert function(np.zeros(3, np.float32)).dtype == np.float64
+    np.testing.assert_array_equal(function(np.array([-40.0, 40.0])), [-1, 1])
 
 
 def test_functions_give_the_bits_that_they_gave():

@@ -160,10 +160,12 @@ class _Quantizer:
         name = f"{layer}.intermediate.dense"
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         # The largest activations first: so they share a group with their like.
-        values = reference.activate(matmul(x[:, : self._config.hidden_size], weight.T) + bias, self._config.activation)
+        product = matmul(x[:, : self._config.hidden_size], weight.T).astype(np.float32)
+        values = reference.activate(product + bias, self._config.activation)
         order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
         x, weight = self._smooth(x, stream, weight[order])
-        inner = self._linear(name, x, weight, bias[order], padded(self._config.intermediate_size))
+        wide = padded(self._config.intermediate_size)
+        inner = self._linear(name, x, weight, bias[order], wide, _pad(product[:, order], (len(product), wide)))
         name = f"{layer}.output"
         weight, bias = self._weights[f"{name}.dense.weight"][:, order], self._weights[f"{name}.dense.bias"]
         divisor = smoothing(values[:, order], weight, WHEN_NEEDED)
@@ -173,9 +175,17 @@ class _Quantizer:
         y = self._linear(f"{name}.dense", inner, weight * divisor, bias, self._stride)
         return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
 
-    def _linear(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int) -> np.ndarray:
+    def _linear(
+        self,
+        name: str,
+        x: np.ndarray,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        N: int,
+        product: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Quantize one linear layer for its inputs and extend it to N outputs; return these."""
-        tensors, y = quantize_linear(name, x, weight, bias, N, self.report)
+        tensors, y = quantize_linear(name, x, weight, bias, N, self.report, product)
         self.result |= tensors
         return y
 
@@ -201,7 +211,13 @@ class _Quantizer:
 
 
 def quantize_linear(
-    name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, N: int, report: Report
+    name: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    N: int,
+    report: Report,
+    product: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Quantize a linear layer for its inputs, in the fastest form that does not lose too much.
 
@@ -215,6 +231,8 @@ def quantize_linear(
         Outputs that it is extended to, with zeros.
     report : Report
         Gets its line.
+    product : ndarray [shape=(T, N), dtype=float32], optional
+        x times the weight, where it is known.
 
     Returns
     -------
@@ -227,7 +245,7 @@ def quantize_linear(
     weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
     # Outputs do not depend on each other: of a whole vocabulary, some at a time.
     blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
-    exact = [matmul(rows, weight[own].T).astype(np.float32) for own in blocks]
+    exact = [matmul(rows, weight[own].T).astype(np.float32) if product is None else product[:, own] for own in blocks]
     energy = sum(_energy(each) for each in exact)
     usual, *finer = finer_groups(K)
     of_group = 0
@@ -244,7 +262,7 @@ def quantize_linear(
             # The limit on weights that meet keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
             y = reference.matmul(*quantized, panels, scale, bias[own], group)
-            lost += _energy(y - bias[own] - wanted)
+            lost += _energy(y, wanted + bias[own])
             parts.append((panels, scale, sums, y))
         error = lost / max(energy, 1e-30)
         if error <= LARGEST_ERROR:
@@ -265,10 +283,12 @@ def quantize_linear(
     return {f"{name}.{part}": array for part, array in tensors.items()}, y
 
 
-def _energy(y: np.ndarray) -> float:
-    """Return the sum of the squares of float32 (T, N)."""
-    # Some rows at a time, which stay in the cache.
-    parts = [total(np.square(y[i : i + _ROWS], dtype=np.float64), 0) for i in range(0, len(y), _ROWS)]
+def _energy(y: np.ndarray, wanted: np.ndarray | None = None) -> float:
+    """Return the sum of the squares of float32 (T, N), or of its difference to another."""
+    parts = []
+    for i in range(0, len(y), _ROWS):  # which stay in the cache
+        rows = y[i : i + _ROWS] if wanted is None else y[i : i + _ROWS] - wanted[i : i + _ROWS]
+        parts.append(total(np.square(rows, dtype=np.float64), 0))
     return float(total(total(np.array(parts), 0))) if parts else 0.0
 
 

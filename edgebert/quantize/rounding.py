@@ -14,8 +14,6 @@ __all__ = ["Inputs", "inputs_of", "round_weight"]
 _BLOCK = 128  # holds whole groups of columns that meet
 _DAMPING = 0.01
 _LEVELS_STEP = 4
-_CHANNELS = 32
-"""Channels whose scale is chosen at a time: what is computed of them stays in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +112,14 @@ def _shorten(values: np.ndarray, limit: np.ndarray | int) -> np.ndarray:
 
     Small ones reach zero and give no more, so that the sum may stay above the limit: whoever rounds sees to it.
     """
-    excess = np.maximum(total(values, 0) - limit, 0)
-    if not excess.any():
+    excess = total(values, 0) - limit
+    above = excess > 0  # few
+    if not above.any():
         return values
-    return np.maximum(values - excess / np.maximum(np.count_nonzero(values, axis=0), 1), 0)
+    long = values[:, above]
+    result = values.copy()
+    result[:, above] = np.maximum(long - excess[above] / np.count_nonzero(long, axis=0), 0)
+    return result
 
 
 def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndarray:
@@ -136,11 +138,6 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndar
     """
     columns = np.ascontiguousarray(meeting(weight.shape[1], depth).T)  # those that meet along the first axis
     importance = energy[columns].astype(np.float32)[:, None, :]
-    parts = [weight[i : i + _CHANNELS] for i in range(0, len(weight), _CHANNELS)]
-    return np.concatenate([_scale_of_channels(part, columns, importance, depth) for part in parts])
-
-
-def _scale_of_channels(weight: np.ndarray, columns: np.ndarray, importance: np.ndarray, depth: int) -> np.ndarray:
     best = np.full(len(weight), np.inf)
     chosen = np.ones(len(weight), np.float32)
     weights = np.ascontiguousarray(weight[:, columns].transpose(1, 0, 2))
