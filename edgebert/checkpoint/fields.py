@@ -12,14 +12,24 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgebert.checkpoint.faults import listed
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
 
-__all__ = ["FIELDS", "FILES", "Rule", "check_fields", "check_files"]
+__all__ = [
+    "FIELDS",
+    "FILES",
+    "Rule",
+    "check_fields",
+    "check_files",
+    "honoured",
+    "refused",
+    "sort_out",
+    "without_effect",
+]
 
 
 class Rule(NamedTuple):
@@ -31,25 +41,47 @@ class Rule(NamedTuple):
         ``"honoured"``, ``"without effect"`` or ``"refused"``.
     why : str
         What it does; why it is without effect; or, where it is refused, what it asks for and the remedy.
-    harmless : callable
-        Of a refused field: whether a value is one that changes nothing.
+    unless : tuple
+        Of a refused field: the values, beside null, that change nothing.
     """
 
     kind: str
     why: str
-    harmless: Callable[[Any], bool] = lambda value: value is None
+    unless: tuple[Any, ...] = ()
+
+    def harmless(self, value: Any) -> bool:
+        """Say whether a value of a refused field changes nothing; 0 is not False here."""
+        return value is None or any(type(value) is type(each) and value == each for each in self.unless)
 
 
-def _honoured(why: str, *names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names, Rule("honoured", why))
+def honoured(why: str, *names: str) -> dict[str, Rule]:
+    """Return the rules of fields that are followed; a text may hold several names."""
+    return _rules(Rule("honoured", why), names)
 
 
-def _without_effect(why: str, *names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names, Rule("without effect", why))
+def without_effect(why: str, *names: str) -> dict[str, Rule]:
+    """Return the rules of fields that change no result."""
+    return _rules(Rule("without effect", why), names)
 
 
-def _refused(why: str, *names: str, unless: tuple[Any, ...] = ()) -> dict[str, Rule]:
-    return dict.fromkeys(names, Rule("refused", why, lambda value: value is None or value in unless))
+def refused(why: str, *names: str, unless: tuple[Any, ...] = ()) -> dict[str, Rule]:
+    """Return the rules of fields that are refused, unless they have certain values."""
+    return _rules(Rule("refused", why, unless), names)
+
+
+def _rules(rule: Rule, names: tuple[str, ...]) -> dict[str, Rule]:
+    return dict.fromkeys(" ".join(names).split(), rule)
+
+
+def sort_out(values: Mapping[str, Any], table: Mapping[str, Rule]) -> tuple[list[tuple[str, Any, Rule]], list[str]]:
+    """Return the refused fields of a file, with their values and rules; and those that are set and in no table."""
+    given = {name: value for name, value in values.items() if value is not None}
+    faulty = [
+        (name, value, table[name])
+        for name, value in given.items()
+        if name in table and table[name].kind == "refused" and not table[name].harmless(value)
+    ]
+    return faulty, [name for name in given if name not in table]
 
 
 _ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -61,16 +93,16 @@ _RESAVE = (
 
 FIELDS: dict[str, dict[str, Rule]] = {
     "tokenizer_config.json": {
-        **_honoured("which class builds the tokenizer (edgebert.checkpoint.tokenizer_classes)", "tokenizer_class"),
-        **_honoured("special tokens", *_ROLES, *_EXTRA),
-        **_honoured("tokens beyond the vocabulary, by id", "added_tokens_decoder"),
-        **_honoured("of BERT's classes: they win over tokenizer.json", "do_lower_case", "strip_accents"),
-        **_honoured("of BERT's classes: it wins over tokenizer.json", "tokenize_chinese_chars"),
-        **_honoured("of RoBERTa's and XLM-RoBERTa's classes", "add_prefix_space", "trim_offsets"),
-        **_honoured("whether the second text of a pair has a type of its own", "model_input_names"),
-        **_honoured("tokens that a text may have; the second is the old name", "model_max_length", "max_len"),
-        **_honoured("which end of a text is kept", "truncation_side"),
-        **_without_effect(
+        **honoured("which class builds the tokenizer (edgebert.checkpoint.tokenizer_classes)", "tokenizer_class"),
+        **honoured("special tokens", *_ROLES, *_EXTRA),
+        **honoured("tokens beyond the vocabulary, by id", "added_tokens_decoder"),
+        **honoured("of BERT's classes: they win over tokenizer.json", "do_lower_case", "strip_accents"),
+        **honoured("of BERT's classes: it wins over tokenizer.json", "tokenize_chinese_chars"),
+        **honoured("of RoBERTa's and XLM-RoBERTa's classes", "add_prefix_space", "trim_offsets"),
+        **honoured("whether the second text of a pair has a type of its own", "model_input_names"),
+        **honoured("tokens that a text may have; the second is the old name", "model_max_length", "max_len"),
+        **honoured("which end of a text is kept", "truncation_side"),
+        **without_effect(
             "nothing is padded here",
             "padding_side",
             "padding",
@@ -79,13 +111,13 @@ FIELDS: dict[str, dict[str, Rule]] = {
             "tokenizer_padding",
             "_json_padding",
         ),
-        **_without_effect(
+        **without_effect(
             "arguments of a call, which transformers keeps and does not look at again",
             *("max_length", "stride", "truncation", "truncation_strategy", "tokenizer_truncation"),
             *("_json_truncation", "add_special_tokens", "return_offsets_mapping", "return_special_tokens_mask"),
             *("return_token_type_ids", "return_attention_mask", "return_tensors", "return_length"),
         ),
-        **_without_effect(
+        **without_effect(
             "where the files came from, and how they were loaded",
             *("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file"),
             *("full_tokenizer_file", "added_tokens_file", "tokenizer_config_file", "spm_file", "files_loaded"),
@@ -93,52 +125,52 @@ FIELDS: dict[str, dict[str, Rule]] = {
             *("use_fast", "from_slow", "from_tf", "slow_tokenizer_class", "backend", "device_map"),
             *("trust_remote_code", "transformers_version", "verbose", "proxies", "force_download"),
         ),
-        **_without_effect("of chats", "chat_template", "response_template", "response_schema", "chat_control_tokens"),
-        **_without_effect("of models for images or sound", "processor_class", "image_token_index"),
-        **_without_effect(
+        **without_effect("of chats", "chat_template", "response_template", "response_schema", "chat_control_tokens"),
+        **without_effect("of models for images or sound", "processor_class", "image_token_index"),
+        **without_effect(
             "of turning ids back into text, which the tokenizer's decoder does",
             *("clean_up_tokenization_spaces", "spaces_between_special_tokens", "errors"),
             "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output",
         ),
-        **_without_effect("the class puts its own tokens round a text", "add_bos_token", "add_eos_token"),
-        **_without_effect("of tokenizers in Python; the fast ones never had it", "never_split", "legacy", "clean_text"),
-        **_without_effect("of Mistral's tokenizers", "fix_mistral_regex", "tokenizer"),
-        **_refused(
+        **without_effect("the class puts its own tokens round a text", "add_bos_token", "add_eos_token"),
+        **without_effect("of tokenizers in Python; the fast ones never had it", "never_split", "legacy", "clean_text"),
+        **without_effect("of Mistral's tokenizers", "fix_mistral_regex", "tokenizer"),
+        **refused(
             "special tokens that a text spells are to be taken apart; remove it if your texts spell none",
             "split_special_tokens",
             unless=(False,),
         ),
-        **_refused(
+        **refused(
             f"text already split into words; edgebert needs the model's own tokenizer.json: {_RESAVE}",
             "do_basic_tokenize",
             unless=(True,),
         ),
-        **_refused(
+        **refused(
             f"words found with a dictionary, which edgebert does not have: {_RESAVE}",
             "word_tokenizer_type",
             unless=("basic",),
         ),
-        **_refused(f"another way to split words: {_RESAVE}", "subword_tokenizer_type", unless=("wordpiece",)),
-        **_refused(f"another way to split words: {_RESAVE}", "do_word_tokenize", "do_subword_tokenize", unless=(True,)),
-        **_refused(
+        **refused(f"another way to split words: {_RESAVE}", "subword_tokenizer_type", unless=("wordpiece",)),
+        **refused(f"another way to split words: {_RESAVE}", "do_word_tokenize", "do_subword_tokenize", unless=(True,)),
+        **refused(
             f"a dictionary's settings: {_RESAVE}", "mecab_kwargs", "sudachi_kwargs", "jumanpp_kwargs", unless=({},)
         ),
-        **_refused(f"pieces of words are marked in another way: {_RESAVE}", "wordpieces_prefix", unless=("##",)),
-        **_refused("sampled tokenization; remove it for the same tokens each time", "sp_model_kwargs", unless=({},)),
-        **_refused(f"a tokenizer by code of its own, which edgebert does not run: {_RESAVE}", "auto_map", unless=({},)),
-        **_refused(
+        **refused(f"pieces of words are marked in another way: {_RESAVE}", "wordpieces_prefix", unless=("##",)),
+        **refused("sampled tokenization; remove it for the same tokens each time", "sp_model_kwargs", unless=({},)),
+        **refused(f"a tokenizer by code of its own, which edgebert does not run: {_RESAVE}", "auto_map", unless=({},)),
+        **refused(
             f"parts of a tokenizer where only settings belong: {_RESAVE}",
             *("vocab", "merges", "post_processor", "tokenizer_object", "gguf_file", "unk_id"),
             "_spm_precompiled_charsmap",
         ),
-        **_refused(f"arguments of a class by their order: {_RESAVE}", "init_inputs", unless=([],)),
-        **_refused(
+        **refused(f"arguments of a class by their order: {_RESAVE}", "init_inputs", unless=([],)),
+        **refused(
             "tokenizer files by version of transformers; name the one to take tokenizer.json and remove the field",
             "fast_tokenizer_files",
             unless=([], ["tokenizer.json"]),
         ),
     },
-    "special_tokens_map.json": {**_honoured("special tokens", *_ROLES, *_EXTRA)},
+    "special_tokens_map.json": {**honoured("special tokens", *_ROLES, *_EXTRA)},
 }
 """Name of a file -> name of a field -> what is done about it.
 
@@ -146,31 +178,31 @@ FIELDS: dict[str, dict[str, Rule]] = {
 """
 
 FILES: dict[str, Rule] = {
-    **_honoured("the tokenizer", "tokenizer.json", "tokenizer_config.json"),
-    **_honoured("vocabularies of a folder without tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"),
-    **_honoured(
+    **honoured("the tokenizer", "tokenizer.json", "tokenizer_config.json"),
+    **honoured("vocabularies of a folder without tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"),
+    **honoured(
         "read where tokenizer_config.json has no added_tokens_decoder", "special_tokens_map.json", "added_tokens.json"
     ),
-    **_honoured("the encoder", "config.json", "model.safetensors", "model.safetensors.index.json"),
-    **_honoured(
+    **honoured("the encoder", "config.json", "model.safetensors", "model.safetensors.index.json"),
+    **honoured(
         "sentence-transformers", "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
     ),
-    **_honoured("kept as the model's card", "README.md"),
+    **honoured("kept as the model's card", "README.md"),
     # Where there is a tokenizer.json, it has all of them; where there is none, the tokenizer is refused by its class.
-    **_without_effect(
+    **without_effect(
         "vocabularies in other forms, beside tokenizer.json",
         *("sentencepiece.bpe.model", "spiece.model", "spm.model", "sentencepiece.model", "source.spm", "target.spm"),
         *("tokenizer.model", "tiktoken.model", "tekken.json", "bpe.codes", "dict.txt", "spm_file", "entity_vocab.json"),
         *("byte_shuffle.json", "word_shape.json", "word_pronunciation.json", "emoji.json", "normalizer.json"),
     ),
-    **_without_effect(
+    **without_effect(
         "weights in other forms, beside model.safetensors",
         *("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack", "rust_model.ot"),
     ),
-    **_without_effect("of models that write text", "generation_config.json", "chat_template.jinja"),
-    **_without_effect("of models for images or sound", "preprocessor_config.json", "processor_config.json"),
-    **_without_effect("what was trained, and how well", "training_args.bin", "trainer_state.json", ".gitattributes"),
-    **_refused(
+    **without_effect("of models that write text", "generation_config.json", "chat_template.jinja"),
+    **without_effect("of models for images or sound", "preprocessor_config.json", "processor_config.json"),
+    **without_effect("what was trained, and how well", "training_args.bin", "trainer_state.json", ".gitattributes"),
+    **refused(
         "weights beside the model's own (PEFT): merge them into the model (merge_and_unload) and save it",
         "adapter_config.json",
     ),
@@ -198,20 +230,11 @@ def check_fields(path: Path, values: Mapping[str, Any]) -> None:
     CheckpointWarning
         Fields that are set and in no table: all in one warning.
     """
-    table = FIELDS[path.name]
-    known = {name: rule for name in values if (rule := table.get(name))}
-    refused = [
-        f"{name} is {json.dumps(values[name])} ({rule.why})"
-        for name, rule in known.items()
-        if rule.kind == "refused" and not rule.harmless(values[name])
-    ]
-    if refused:
-        raise UnsupportedModelError(f"{path} has settings that edgebert does not follow: {listed(refused)}")
-    unknown = [
-        name
-        for name, value in values.items()
-        if name not in known and value is not None and not (name.endswith("_token") and isinstance(value, (str, dict)))
-    ]
+    faulty, unknown = sort_out(values, FIELDS[path.name])
+    if faulty:
+        told = [f"{name} is {json.dumps(value)} ({rule.why})" for name, value, rule in faulty]
+        raise UnsupportedModelError(f"{path} has settings that edgebert does not follow: {listed(told)}")
+    unknown = [name for name in unknown if not (name.endswith("_token") and isinstance(values[name], (str, dict)))]
     if unknown:
         warnings.warn(
             f"{path} has fields that edgebert does not know, and does not follow: {listed(sorted(unknown))};"
@@ -229,8 +252,8 @@ def check_files(folder: Path) -> None:
     UnsupportedModelError
         Naming each such file, what it is, and the remedy.
     """
-    refused = [
+    told = [
         f"{name} ({rule.why})" for name, rule in FILES.items() if rule.kind == "refused" and (folder / name).is_file()
     ]
-    if refused:
-        raise UnsupportedModelError(f"{folder} has files that edgebert does not follow: {listed(refused)}")
+    if told:
+        raise UnsupportedModelError(f"{folder} has files that edgebert does not follow: {listed(told)}")

@@ -9,7 +9,7 @@ import pytest
 
 from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.families import FAMILIES
-from edgebert.checkpoint.fields_models import FIELDS, ONLY, check_fields, config_fields
+from edgebert.checkpoint.fields_models import FIELDS, check_fields, config_fields
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
 from tests.checkpoint.folders import change_json, copy_model, open_refusal
 from tests.golden import GOLDEN
@@ -37,8 +37,8 @@ def test_what_other_libraries_write_is_decided_about(file):
 
 @pytest.mark.parametrize("table", [*FIELDS.values(), *map(config_fields, FAMILIES)])
 def test_every_decision_has_its_reason(table):
-    assert all(field.reason for field in table.values())
-    assert all(not field.allowed or field.kind == ONLY for field in table.values())
+    assert all(field.why for field in table.values())
+    assert all(not field.unless or field.kind == "refused" for field in table.values())
 
 
 def test_fields_are_checked_by_their_tables():
