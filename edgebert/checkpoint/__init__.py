@@ -123,7 +123,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     unknown = check_fields(values, config_fields(values.get("model_type") or "bert"), where="config.json")
     config = BertConfig.from_dict(canonical_values(values, family))
     _check_dense(sentence, config.hidden_size)
-    settings = {**read_tokenizer_settings(encoder), **sentence.tokenizer_args}
+    settings = read_tokenizer_settings(encoder, sentence.tokenizer_args)
     tokenizer_json, mask_token = read_tokenizer(encoder, settings, values, config, lowercase=sentence.lowercase)
     truncation_side = read_truncation_side(encoder, settings)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown])

@@ -26,11 +26,17 @@ _ADDED = "added_tokens_decoder"
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
-def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
+def read_tokenizer_settings(folder: Path, instead: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the fields of ``tokenizer_config.json``, completed from the files beside it.
 
     ``added_tokens_decoder`` is there in any case, with whole numbers for keys; ``extra_special_tokens`` is a list;
     ``model_max_length`` and ``truncation_side`` are those of other places where it has none.
+
+    Parameters
+    ----------
+    folder : Path
+    instead : mapping, optional
+        Fields that replace those of ``tokenizer_config.json``.
 
     Raises
     ------
@@ -45,7 +51,7 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
         A field is set that edgebert does not know.
     """
     path = folder / "tokenizer_config.json"
-    settings = _checked(path)
+    settings = _checked(path, instead or {})
     settings.setdefault("model_max_length", settings.get("max_len"))
     settings["extra_special_tokens"] = _extra(path, settings)
     tokenizer = read_json(folder / "tokenizer.json", dict) if (folder / "tokenizer.json").is_file() else {}
@@ -59,7 +65,7 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
 
     path = folder / "special_tokens_map.json"
     extra = settings["extra_special_tokens"]
-    more = _checked(path)
+    more = _checked(path, {})
     settings |= {name: value for name, value in more.items() if value is not None}
     # Its list is a second one by the new name alone; by the old name it counts where there is no other, and tokens
     # of added_tokens.json that it names stay ordinary ones.
@@ -107,9 +113,9 @@ def token_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _checked(path: Path) -> dict[str, Any]:
-    """Return a file's fields, checked against its table; none where there is no file."""
-    values: dict[str, Any] = read_json(path, dict) if path.is_file() else {}
+def _checked(path: Path, instead: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's fields, checked against its table; none where there is no file. Some may be replaced."""
+    values: dict[str, Any] = {**(read_json(path, dict) if path.is_file() else {}), **instead}
     check_fields(path, values)
     return values
 

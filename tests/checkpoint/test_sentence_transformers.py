@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import UnsupportedModelError
+from edgebert.errors import CheckpointWarning, UnsupportedModelError
 from tests.checkpoint.folders import arrays_of, change_json, copy_model, open_refusal, write_safetensors
 
 PACKAGE = "sentence_transformers.models"
@@ -348,3 +348,12 @@ def test_truncation(folder):
     assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 8
     change_json(folder / "config_sentence_transformers.json", truncate_dim=800)
     assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 48
+
+
+@pytest.mark.parametrize("key", ["tokenizer_args", "processor_kwargs"])
+def test_the_tokenizer_s_arguments_are_checked_as_its_own_settings_are(folder, key):
+    change_json(folder / "sentence_bert_config.json", **{key: {"split_special_tokens": True}})
+    assert "split_special_tokens is true" in open_refusal(folder, UnsupportedModelError)
+    change_json(folder / "sentence_bert_config.json", **{key: {"stem_words": True}})
+    with pytest.warns(CheckpointWarning, match="stem_words"):
+        open_checkpoint(folder)
