@@ -33,75 +33,68 @@ def exp2(x):
     return from_bits(bits(p) + exponent(bits(shifted)))
 
 
-def _gelu_row(coefficients):
-    """Make the kernel that applies GELU, x times Phi(x) (arXiv 1606.08415), with a polynomial for Phi."""
+def _row(function):
+    """Make the kernel that applies a function to `size` float32 in place, then multiplies by `factor`."""
+
+    @kernel
+    def row(x, factor, size):
+        low = broadcast(f32(0.0))
+        high = broadcast(f32(0.0))
+        for i in range(0, size, LANES):
+            value = function(load(x + 4 * i)) * load(factor + 4 * i)
+            store(x + 4 * i, value)
+            low = minimum(low, value)
+            high = maximum(high, value)
+        return low, high
+
+    return row
+
+
+def _gelu(coefficients):
+    """Make GELU, x times Phi(x) (arXiv 1606.08415), with a polynomial for Phi."""
     c0, c1, c2, c3, c4, c5, c6, c7, c8 = coefficients
 
     @kernel
-    def gelu_row(x, factor, size):
-        low = broadcast(f32(0.0))
-        high = broadcast(f32(0.0))
-        for i in range(0, size, LANES):
-            # Below the end, where Phi is next to nothing, what is left of it must not grow with x.
-            value = maximum(load(x + 4 * i), broadcast(-END))
-            a = minimum(value, broadcast(END))
-            t = a * a
-            p = fma(broadcast(c8), t, broadcast(c7))
-            p = fma(p, t, broadcast(c6))
-            p = fma(p, t, broadcast(c5))
-            p = fma(p, t, broadcast(c4))
-            p = fma(p, t, broadcast(c3))
-            p = fma(p, t, broadcast(c2))
-            p = fma(p, t, broadcast(c1))
-            p = fma(p, t, broadcast(c0))
-            value = value * fma(p, a, broadcast(_HALF)) * load(factor + 4 * i)
-            store(x + 4 * i, value)
-            low = minimum(low, value)
-            high = maximum(high, value)
-        return low, high
+    def gelu(x):
+        # Below the end, where Phi is next to nothing, what is left of it must not grow with x.
+        value = maximum(x, broadcast(-END))
+        a = minimum(value, broadcast(END))
+        t = a * a
+        p = fma(broadcast(c8), t, broadcast(c7))
+        p = fma(p, t, broadcast(c6))
+        p = fma(p, t, broadcast(c5))
+        p = fma(p, t, broadcast(c4))
+        p = fma(p, t, broadcast(c3))
+        p = fma(p, t, broadcast(c2))
+        p = fma(p, t, broadcast(c1))
+        p = fma(p, t, broadcast(c0))
+        return value * fma(p, a, broadcast(_HALF))
 
-    return gelu_row
+    return gelu
 
 
-gelu_erf = _gelu_row(ERF)
-gelu_tanh = _gelu_row(TANH)
-
-
-def _sigmoid_row(slope):
-    """Make the kernel that applies x sigmoid(slope x), which is x / (1 + 2**(-slope log2(e) x))."""
+def _of_sigmoid(slope):
+    """Make x sigmoid(slope x), which is x / (1 + 2**(-slope log2(e) x))."""
     rate = f32(-slope * math.log2(math.e))
 
     @kernel
-    def sigmoid_row(x, factor, size):
-        low = broadcast(f32(0.0))
-        high = broadcast(f32(0.0))
-        for i in range(0, size, LANES):
-            # Below the end next to nothing is left; beyond it, exp2 would overflow.
-            value = maximum(load(x + 4 * i), broadcast(-SIGMOID_END))
-            value = value / (broadcast(f32(1.0)) + exp2(value * broadcast(rate))) * load(factor + 4 * i)
-            store(x + 4 * i, value)
-            low = minimum(low, value)
-            high = maximum(high, value)
-        return low, high
+    def of_sigmoid(x):
+        # Below the end next to nothing is left; beyond it, exp2 would overflow.
+        value = maximum(x, broadcast(-SIGMOID_END))
+        return value / (broadcast(f32(1.0)) + exp2(value * broadcast(rate)))
 
-    return sigmoid_row
-
-
-silu_row = _sigmoid_row(SIGMOID_SLOPES["silu"])
-quick_row = _sigmoid_row(SIGMOID_SLOPES["quick"])
+    return of_sigmoid
 
 
 @kernel
-def relu_row(x, factor, size):
-    """Apply ReLU, max(x, 0), which is exact."""
-    low = broadcast(f32(0.0))
-    high = broadcast(f32(0.0))
-    for i in range(0, size, LANES):
-        value = maximum(load(x + 4 * i), broadcast(f32(0.0))) * load(factor + 4 * i)
-        store(x + 4 * i, value)
-        low = minimum(low, value)
-        high = maximum(high, value)
-    return low, high
+def relu(x):
+    """max(x, 0), which is exact."""
+    return maximum(x, broadcast(f32(0.0)))
+
+
+gelu_erf, gelu_tanh = _row(_gelu(ERF)), _row(_gelu(TANH))
+silu_row, quick_row = _row(_of_sigmoid(SIGMOID_SLOPES["silu"])), _row(_of_sigmoid(SIGMOID_SLOPES["quick"]))
+relu_row = _row(relu)
 
 
 @kernel
