@@ -10,19 +10,13 @@ import pytest
 from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.fields import FIELDS, FILES, Rule
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
-from tests.checkpoint.folders import change_json, copy_model, open_refusal
+from tests.checkpoint.folders import change_json, open_refusal
 from tests.cli.command import run
 from tests.golden import GOLDEN
 
 TODAY = json.loads((GOLDEN / "tokenizers" / "fields.json").read_text(encoding="utf-8"))
 CONFIG = "tokenizer_config.json"
 REFUSED = {name: rule for name, rule in FIELDS[CONFIG].items() if rule.kind == "refused"}
-
-
-@pytest.fixture
-def encoder(tmp_path):
-    """A copy of the golden encoder."""
-    return copy_model("encoder", tmp_path / "encoder")
 
 
 @pytest.mark.parametrize("field", TODAY["fields"])

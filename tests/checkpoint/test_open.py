@@ -23,12 +23,6 @@ from tests.golden import GOLDEN
 
 
 @pytest.fixture
-def encoder(tmp_path):
-    """A copy of the golden encoder."""
-    return copy_model("encoder", tmp_path / "encoder")
-
-
-@pytest.fixture
 def classifier(tmp_path):
     """A copy of the golden classifier."""
     return copy_model("classifier", tmp_path / "classifier")

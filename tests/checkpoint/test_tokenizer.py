@@ -13,20 +13,6 @@ from tests.checkpoint.folders import change_json, copy_model, open_refusal
 from tests.golden import GOLDEN, NAMES, load_tokenized
 
 
-@pytest.fixture
-def encoder(tmp_path):
-    """A copy of the golden encoder."""
-    return copy_model("encoder", tmp_path / "encoder")
-
-
-@pytest.fixture
-def vocabulary_alone(encoder):
-    """A copy of the golden encoder with a vocab.txt and nothing else of a tokenizer."""
-    (encoder / "tokenizer.json").unlink()
-    (encoder / "tokenizer_config.json").unlink()
-    return encoder
-
-
 def tokenizer_of(folder):
     """Return the tokenizer that an opened folder describes."""
     return Tokenizer.from_str(open_checkpoint(folder).tokenizer_json)

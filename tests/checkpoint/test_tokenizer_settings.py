@@ -10,23 +10,9 @@ from tokenizers import Tokenizer
 from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
-from tests.checkpoint.folders import change_json, copy_model, open_refusal
+from tests.checkpoint.folders import change_json, open_refusal
 
 CONFIG = "tokenizer_config.json"
-
-
-@pytest.fixture
-def encoder(tmp_path):
-    """A copy of the golden encoder: 165 tokens and as many embeddings."""
-    return copy_model("encoder", tmp_path / "encoder")
-
-
-@pytest.fixture
-def vocabulary_alone(encoder):
-    """A copy of the golden encoder with a vocab.txt and nothing else of a tokenizer."""
-    (encoder / "tokenizer.json").unlink()
-    (encoder / CONFIG).unlink()
-    return encoder
 
 
 def tokens(folder, *texts):
