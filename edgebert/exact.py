@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["erf", "exp", "inverse_factor", "log", "matmul", "mean", "products", "tanh", "total"]
+__all__ = ["erf", "exp", "inverse_factor", "log", "matmul", "mean", "multiply", "products", "tanh", "total"]
 
 _BITS = 26
 """A row of whole numbers is at most 2**26 long, as a vector: by Cauchy's inequality no sum of products of two such
@@ -73,6 +73,11 @@ def matmul(x: np.ndarray, y: np.ndarray, parts: int = 1) -> np.ndarray:
         rows = slice(begin, begin + _ROWS)
         result[..., rows, :] = _product(_whole(x[..., rows, :], -1, parts), of_y)
     return result
+
+
+def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Multiply matrices as `matmul` does, (..., M, K) by (..., K, N), and round to float32 (..., M, N)."""
+    return matmul(x, y).astype(np.float32)
 
 
 def _product(of_x: _Parts, of_y: _Parts) -> np.ndarray:

@@ -18,7 +18,7 @@ from edgebert.batch import PackedBatch
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Linear
-from edgebert.exact import exp, matmul, total
+from edgebert.exact import exp, multiply, total
 from edgebert.heads import architecture_of
 from edgebert.kernels import reference
 from edgebert.model import Model
@@ -128,11 +128,6 @@ def attend(
         weights = (numerators / total(numerators)[..., None]).astype(np.float32)
         context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
     return context.reshape(T, H)
-
-
-def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Multiply matrices, (..., M, K) by (..., K, N), to float32 (..., M, N): the same bits on every computer."""
-    return matmul(x, y).astype(np.float32)
 
 
 class Float32Backend:

@@ -11,7 +11,7 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
-from edgebert.exact import matmul, total
+from edgebert.exact import matmul, multiply, total
 from edgebert.kernels import reference
 from edgebert.kernels.plan import finer_groups, padded, whole_vectors
 from edgebert.positions import bias_of_distances
@@ -160,7 +160,7 @@ class _Quantizer:
         name = f"{layer}.intermediate.dense"
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         # The largest activations first: so they share a group with their like.
-        product = matmul(x[:, : self._config.hidden_size], weight.T).astype(np.float32)
+        product = multiply(x[:, : self._config.hidden_size], weight.T)
         values = reference.activate(product + bias, self._config.activation)
         order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
         x, weight = self._smooth(x, stream, weight[order])
@@ -245,7 +245,7 @@ def quantize_linear(
     weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
     # Outputs do not depend on each other: of a whole vocabulary, some at a time.
     blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
-    exact = [matmul(rows, weight[own].T).astype(np.float32) if product is None else product[:, own] for own in blocks]
+    exact = [multiply(rows, weight[own].T) if product is None else product[:, own] for own in blocks]
     energy = sum(_energy(each) for each in exact)
     usual, *finer = finer_groups(K)
     of_group = 0
