@@ -203,7 +203,7 @@ FILES: dict[str, Rule] = {
     **without_effect("of models for images or sound", "preprocessor_config.json", "processor_config.json"),
     **without_effect("what was trained, and how well", "training_args.bin", "trainer_state.json", ".gitattributes"),
     **refused(
-        "weights beside the model's own (PEFT): merge them into the model (merge_and_unload) and save it",
+        "weights beside the model's own (PEFT): merge the adapter into its weights first, and save it",
         "adapter_config.json",
     ),
 }
