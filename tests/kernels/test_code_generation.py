@@ -32,11 +32,11 @@ CASES = {
     ("avx512bw", LINUX): r"\bvpmaddubsw\s.*%zmm",
     ("avx_vnni", LINUX): r"\{vex\}\s+vpdpbusd\s.*%ymm",
     ("avx2", LINUX): r"\bvpmaddubsw\s.*%ymm",
-    ("portable", LINUX): r"\bpmaddwd\s.*%xmm|\bpmul\w+\s.*%xmm",
+    ("portable", LINUX): r"\bpmaddwd\s.*%xmm",
     ("neon_i8mm", ARM_LINUX): r"\bsmmla\s",
     ("neon_dotprod", ARM_LINUX): r"\bsdot\s.*\.4b\[",
     ("neon", ARM_LINUX): r"\bsmlal2?\s(?s:.*)\bsadalp\s",
-    ("portable", ARM_LINUX): r"\bml[as]l?2?\s+v\d+\.|\bmul\s+v\d+\.|\bs?mlal2?\s",
+    ("portable", ARM_LINUX): r"\bsmull2?\s+v\d+\.",
 }
 MACHINES = {"x86_64": 62, "aarch64": 183}
 """First word of a triple -> the ELF header's e_machine."""

@@ -1,5 +1,8 @@
 """The linear layers: sums exact for any shape and any input, the float epilogue as the law states it."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -205,3 +208,32 @@ def test_panels_are_as_defined():
     weight = np.random.default_rng(11).integers(-127, 128, (80, 48), np.int8)
     assert_equal(pack_panels(weight), pack(weight.T))
     assert_equal(unpack_panels(pack_panels(weight)), weight)
+
+
+def rounded_once(a, b, c):
+    """Return a * b + c of finite float32, exact, then rounded to float32 (ties to even)."""
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    exponent = max(math.frexp(float(exact))[1] - 24, -149)
+    size = math.ldexp(round(abs(exact) / Fraction(2) ** exponent), exponent)
+    return np.float32(-size if exact < 0 else size)
+
+
+# Addends with an even and an odd last bit; the last ones make sums that a float32 has fewer bits for.
+ADDENDS = [1.0, 1 + 2**-23, 2 - 2**-23, -1.0, -1 - 2**-23, *np.array([0, 1, 2, 3, -1, 2**23 - 1, 2**23]) * 2.0**-149]
+
+
+@pytest.mark.parametrize("c", [np.float32(c) for c in ADDENDS])
+def test_the_scale_and_what_came_before_are_one_operation_of_one_rounding(library, c):
+    """Products of half a unit of the addend's last place, and next to it by less than float64 can tell."""
+    half = max(float(np.spacing(abs(c))), 2.0**-149) / 2
+    near = [1.0, *(1 + sign * 2.0**-s for s in (5, 12, 22, 23) for sign in (1, -1))]
+    # Powers that a float32 can hold, where half a unit is none.
+    row = np.array([x * 2.0**-60 for x in near], np.float32)
+    column = np.array([sign * x * half * 2.0**60 for sign in (1, -1, 3) for x in near], np.float32)
+    column = np.pad(column, (0, -len(column) % 16))
+    q, weight = np.zeros((len(row), 64), np.uint8), np.zeros((64, len(column)), np.int8)
+    q[:, 0], weight[0] = 1, 1
+    zero = np.zeros((len(row), 1), np.float32)
+    bias = np.full(len(column), c)
+    actual = matmul(library, q, row[:, None], zero, pack(weight), column[None], bias)
+    assert_equal(actual, np.array([[rounded_once(a, b, c) for b in column] for a in row]))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from edgebert.kernels.simd.families import LANES
-from edgebert.kernels.simd.ops import broadcast_value, pointer
+from edgebert.kernels.simd.lowering import broadcast_value, pointer
 from edgebert.kernels.simd.vector import I32
 
 __all__ = ["I8", "Dot", "broadcast_steps", "step_by_step"]

@@ -77,7 +77,7 @@ FAMILIES = {
         Family("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 4, 1, 4, signed=True),
         Family("neon_dotprod", "aarch64", "cortex-a76", _DOTPROD, "sdot", 6, 1, 4, signed=True),
         Family("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 2, 1, 4, signed=True),
-        Family("portable", "", "", (), "portable", 4, 1, 4),
+        Family("portable", "", "", (), "portable", 3, 1, 4),
     )
 }
 """Name -> family, in the order of preference."""

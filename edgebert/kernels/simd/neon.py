@@ -10,7 +10,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from edgebert.kernels.simd.dot import I8, Dot
-from edgebert.kernels.simd.ops import intrinsic_call, pointer
+from edgebert.kernels.simd.lowering import intrinsic_call, pointer
 from edgebert.kernels.simd.vector import I32
 
 __all__ = ["LOWERINGS"]

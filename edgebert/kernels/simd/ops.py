@@ -10,6 +10,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from edgebert.kernels.simd.families import LANES, MATRIX, current
+from edgebert.kernels.simd.lowering import broadcast_value, intrinsic_call, pointer, splat
+from edgebert.kernels.simd.multiply_add import multiply_add
 from edgebert.kernels.simd.vector import F32, I32, f32x16, i32x16, llvm_type
 
 I8 = ir.IntType(8)
@@ -17,67 +19,6 @@ I64 = ir.IntType(64)
 _CLOCK_MONOTONIC = 6 if sys.platform == "darwin" else 1
 _F32X = llvm_type(f32x16)
 _I32X = llvm_type(i32x16)
-
-
-def pointer(builder, address, element):
-    """Turn an integer address into a typed pointer."""
-    return builder.inttoptr(address, element.as_pointer())
-
-
-def splat(value, lanes=LANES):
-    """Return a constant vector with the same value in every lane."""
-    element = I32 if isinstance(value, int) else F32
-    return ir.Constant(ir.VectorType(element, lanes), [value] * lanes)
-
-
-def broadcast_value(builder, scalar, lanes=LANES):
-    """Copy a scalar into every lane."""
-    vector = ir.VectorType(scalar.type, lanes)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
-    return builder.shuffle_vector(
-        one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-    )
-
-
-def intrinsic_call(builder, name, result, *operands):
-    """Emit a call of one of LLVM's intrinsics."""
-    kind = ir.FunctionType(result, [operand.type for operand in operands])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
-
-
-def multiply_add(builder, a, b, c):
-    """Emit a * b + c, float32, with one rounding."""
-    if not current().has_fma:
-        return _multiply_add_in_double(builder, a, b, c)
-    return intrinsic_call(builder, f"llvm.fma.v{a.type.count}f32", a.type, a, b, c)
-
-
-def _multiply_add_in_double(builder, a, b, c):
-    """Emit a * b + c for processors without that instruction: the same bits, by way of float64.
-
-    There the product is exact, and the sum is rounded to odd, after which a second rounding does no harm (Boldo and
-    Melquiond, "Emulation of FMA and correctly rounded sums", doi 10.1109/TC.2007.70819, section 4).
-    """
-    lanes = a.type.count
-    double, whole = ir.VectorType(ir.DoubleType(), lanes), ir.VectorType(I64, lanes)
-
-    def constant(kind, value):
-        return ir.Constant(kind, [value] * lanes)
-
-    product = builder.fmul(builder.fpext(a, double), builder.fpext(b, double))
-    addend = builder.fpext(c, double)
-    total = builder.fadd(product, addend)
-    # What the sum lost, exactly (Knuth's TwoSum).
-    part = builder.fsub(total, product)
-    lost = builder.fadd(builder.fsub(product, builder.fsub(total, part)), builder.fsub(addend, part))
-    bits = builder.bitcast(total, whole)
-    zero = constant(double, 0.0)
-    even = builder.icmp_signed("==", builder.and_(bits, constant(whole, 1)), constant(whole, 0))
-    inexact = builder.and_(builder.fcmp_ordered("!=", lost, zero), even)
-    outward = builder.icmp_signed("==", builder.fcmp_ordered(">", lost, zero), builder.fcmp_ordered(">", total, zero))
-    step = builder.select(outward, constant(whole, 1), constant(whole, -1))
-    odd = builder.select(inexact, builder.add(bits, step), bits)
-    return builder.fptrunc(builder.bitcast(odd, double), a.type)
 
 
 def _operation(result, *arguments):

@@ -17,7 +17,9 @@ from numba.extending import intrinsic
 from edgebert.kernels.simd import neon, portable, x86
 from edgebert.kernels.simd.dot import Dot, broadcast_steps
 from edgebert.kernels.simd.families import LANES, MATRIX, current
-from edgebert.kernels.simd.ops import I8, I64, broadcast_value, intrinsic_call, multiply_add, pointer, tile_call
+from edgebert.kernels.simd.lowering import broadcast_value, intrinsic_call, pointer
+from edgebert.kernels.simd.multiply_add import multiply_add
+from edgebert.kernels.simd.ops import I8, I64, tile_call
 from edgebert.kernels.simd.vector import F32, I32
 
 __all__ = ["PANEL_BYTES", "dot_tile", "fma_tile", "linear_tile"]
@@ -116,22 +118,23 @@ def _emit(module, name, rows, panels, element, depth, dot, finish, extra):
             a = activations_of(group)
             following[g] = [dot.multiply_add(builder, acc[g][v], a, every[v]) for v in range(vectors)]
     next_count = builder.add(count, I64(steps))
+    end = builder.block  # a multiply-add may have branched
     for phi, start, later in (
         (count, I64(0), next_count),
         (a_offset, I64(0), _at(builder, a_offset, given.a_step, steps)),
         (b_offset, I64(0), _at(builder, b_offset, given.b_step, steps)),
     ):
         phi.add_incoming(start, entry)
-        phi.add_incoming(later, loop)
+        phi.add_incoming(later, end)
     builder.cbranch(builder.icmp_signed("<", next_count, given.steps), loop, done)
 
     builder = ir.IRBuilder(done)
     for g, v, part in itertools.product(range(len(groups)), range(vectors), range(dot.parts)):
         acc[g][v][part].add_incoming(zero, entry)
-        acc[g][v][part].add_incoming(following[g][v][part], loop)
+        acc[g][v][part].add_incoming(following[g][v][part], end)
         result = builder.phi(vector)
         result.add_incoming(zero, entry)
-        result.add_incoming(following[g][v][part], loop)
+        result.add_incoming(following[g][v][part], end)
         following[g][v][part] = result
     for g, group in enumerate(groups):
         folded = [dot.fold(builder, following[g][v]) for v in range(vectors)]

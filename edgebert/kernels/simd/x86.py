@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from edgebert.kernels.simd.dot import I8, step_by_step
-from edgebert.kernels.simd.ops import intrinsic_call
+from edgebert.kernels.simd.lowering import intrinsic_call
 
 __all__ = ["LOWERINGS"]
 
