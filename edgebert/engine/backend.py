@@ -16,7 +16,7 @@ from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
 from edgebert.errors import SettingError
 
-__all__ = ["Backend", "Linear", "open_backend"]
+__all__ = ["Backend", "Linear", "open_backend", "open_linear"]
 
 Linear = Callable[[np.ndarray], np.ndarray]
 """A linear layer in int8: float32 (M, K) -> float32 (M, N)."""
@@ -130,3 +130,22 @@ def open_backend(
         return ReferenceBackend(config, tensors, token_budget)
     budget = max(token_budget, CUDA_TOKENS) if device == CUDA else token_budget
     return CompiledBackend(config, tensors, load_library(family), threads, budget, device)
+
+
+def open_linear(tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+    """Return a single linear layer without a model, as a backend of this machine computes it: all give the same bits.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        The layer's, as in an .edgebert file.
+    name : str
+    N : int
+        Its first outputs, which are wanted.
+    """
+    family = choose_family()
+    if family == REFERENCE:
+        from edgebert.kernels import reference
+
+        return lambda x: reference.linear(tensors, x, name)[:, :N]
+    return CompiledLinear(tensors, name, N, load_library(family))

@@ -72,8 +72,12 @@ def _quantize_group(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def dequantize_rows(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, group: int) -> np.ndarray:
     """Undo `quantize_rows`: float32 (M, K)."""
-    of = np.arange(q.shape[1]) // group
-    return (q - zero[:, of]) * scale[:, of]
+    x = np.empty(q.shape, np.float32)
+    for g in range(scale.shape[1]):
+        own = slice(g * group, (g + 1) * group)
+        np.subtract(q[:, own], zero[:, g, None], out=x[:, own])
+        x[:, own] *= scale[:, g, None]
+    return x
 
 
 def matmul(

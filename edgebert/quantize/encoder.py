@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
+from edgebert.engine.backend import open_linear
 from edgebert.errors import CheckpointError
 from edgebert.exact import matmul, multiply, total
 from edgebert.kernels import reference
@@ -252,8 +253,8 @@ def quantize_linear(
     for group, depth in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
         if group != of_group:
             # What the layer will read: the values that the integers stand for.
-            quantized = reference.quantize_rows(rows, group)
-            inputs, of_group = inputs_of(reference.dequantize_rows(*quantized, group)), group
+            inputs = inputs_of(reference.dequantize_rows(*reference.quantize_rows(rows, group), group))
+            of_group = group
         parts, lost = [], 0.0
         for own, wanted in zip(blocks, exact, strict=True):
             q, scale = round_weight(weight[own], inputs, group, depth)
@@ -261,7 +262,8 @@ def quantize_linear(
             panels = pack_panels(q)
             # The limit on weights that meet keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
-            y = reference.matmul(*quantized, panels, scale, bias[own], group)
+            part = _tensors(name, panels, scale, sums, bias[own], depth)
+            y = open_linear(part, name, len(q))(rows)
             lost += _energy(y, wanted + bias[own])
             parts.append((panels, scale, sums, y))
         error = lost / max(energy, 1e-30)
@@ -273,14 +275,16 @@ def quantize_linear(
     panels, scale, sums, y = (
         np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
     )
-    tensors = {
-        "weight": panels,
-        "scale": scale,
-        "column_sums": sums,
-        "bias": bias,
-        "depth": np.array([depth], np.uint8),
-    }
-    return {f"{name}.{part}": array for part, array in tensors.items()}, y
+    return _tensors(name, panels, scale, sums, bias, depth), y
+
+
+def _tensors(
+    name: str, panels: np.ndarray, scale: np.ndarray, sums: np.ndarray, bias: np.ndarray, depth: int
+) -> dict[str, np.ndarray]:
+    """Return the tensors of a linear layer by their names."""
+    depths = np.array([depth], np.uint8)
+    tensors = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias, "depth": depths}
+    return {f"{name}.{part}": array for part, array in tensors.items()}
 
 
 def _energy(y: np.ndarray, wanted: np.ndarray | None = None) -> float:
