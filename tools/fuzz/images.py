@@ -111,8 +111,11 @@ def _shape(data: bytearray, rng: random.Random) -> None:
 
 def _float(data: bytearray, rng: random.Random) -> None:
     """Put an extreme float somewhere, once or as a run of them."""
-    place = rng.randrange(HEADER.itemsize - 8, max(len(data) - 4, HEADER.itemsize)) // 4 * 4
-    count = min(rng.choice((1, 1, 16, 400)), max(len(data) - place, 0) // 4)
+    begin = HEADER.itemsize - 8  # the header ends with two floats
+    if len(data) < begin + 4:
+        return
+    place = rng.randrange(begin, len(data) - 3) // 4 * 4
+    count = min(rng.choice((1, 1, 16, 400)), (len(data) - place) // 4)
     struct.pack_into(f"<{count}f", data, place, *[rng.choice(_FLOATS)] * count)
 
 
