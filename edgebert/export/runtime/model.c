@@ -171,8 +171,6 @@ static edgebert_status encode_batch(edgebert_model *model, edgebert_output *outp
     memset((void *)plan->stages, 0, (size_t)(plan->epoch - plan->stages));
     edgebert_run_team(&model->team);
     bool sound = true;
-    for (int64_t t = 0; t < plan->tokens; t++)
-        sound &= edgebert_all_finite(hidden + t * plan->hidden_stride, (size_t)plan->hidden_size);
     for (int64_t i = 0; i < plan->sequences && sound; i++)
         sound = output(&model->image, &model->contents, model->values, hidden + begins[i] * plan->hidden_stride,
                        (size_t)(begins[i + 1] - begins[i]), out);

@@ -7,9 +7,10 @@ bool edgebert_copy_hidden(const struct image *image, const struct contents *cont
                           const float *hidden, size_t length, float **out) {
     (void)image, (void)values;
     size_t size = (size_t)contents->plan.hidden_size;
+    float *copy = *out;
     for (size_t i = 0; i < length; i++, *out += size)
         memcpy(*out, hidden + i * (size_t)contents->plan.hidden_stride, size * sizeof **out);
-    return true;
+    return edgebert_all_finite(copy, length * size);
 }
 
 static void score(const float *logits, int64_t labels, int64_t function, float *out) {
@@ -43,8 +44,9 @@ static bool run_head(const struct header *header, const struct contents *content
             y[n] = (float)edgebert_activate((double)(y[n] + layer->bias[n]), layer->activation);
         x = y;
     }
-    /* Of logits that are no numbers a softmax may still make scores. */
-    if (!edgebert_all_finite(x, (size_t)header->label_count))
+    /* Of values that are no numbers an activation may make zeros, and a softmax scores. */
+    if (!edgebert_all_finite(hidden, (size_t)header->hidden_size) ||
+        !edgebert_all_finite(x, (size_t)header->label_count))
         return false;
     score(x, header->label_count, header->function, *out);
     *out += header->label_count;
