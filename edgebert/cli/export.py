@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from edgebert.cli.options import target_option
@@ -14,15 +16,23 @@ __all__ = ["export"]
 @click.argument("model")
 @target_option
 @click.option("-o", "--output", required=True, metavar="DIR", help="The folder, made if it is not there.")
-@click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.")
+@click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.1.")
 def export(model: str, target: str, output: str, static: bool) -> None:
     """Write a folder with which a C program runs MODEL, an .edgebert file, without Python.
 
     It holds the library (for Linux; it needs nothing but the C library), edgebert.h, which says how to use it, the
     model as the library maps it, its tokenizer.json, and example.c. A C compiler for the target has to be there: cc,
-    aarch64-linux-gnu-gcc, or the package ziglang.
+    aarch64-linux-gnu-gcc, or the package ziglang, which comes first: with it the library runs on older systems.
     """
     from edgebert.export import export as write
+    from edgebert.export import needed_glibc
 
-    lines = [f"{path}: {path.stat().st_size:,} bytes" for path in write(model, target, output, static=static)]
+    files = write(model, target, output, static=static)
+    lines = [
+        f"{path}: a link to {os.readlink(path)}" if path.is_symlink() else f"{path}: {path.stat().st_size:,} bytes"
+        for path in files
+    ]
+    glibc = None if static else needed_glibc(files[0])
+    if glibc:
+        lines.append(f"{files[0]} needs glibc {glibc} or later")
     print_text("\n".join(lines) + "\n")

@@ -23,36 +23,35 @@ _LAST_WORDS = 3
 _ZIGLANG = [sys.executable, "-m", "ziglang"]
 
 
-def find_compiler(platform: str) -> list[str] | None:
+def find_compiler(platform: str, *, portable: bool = False) -> list[str] | None:
     """Return the command of a C compiler for a platform, None where there is none.
 
     That is ``$CC`` or ``cc`` for this platform, a cross compiler such as ``aarch64-linux-gnu-gcc`` for another, or the
-    one that the package ziglang brings, which knows all platforms.
+    one that the package ziglang brings, which knows all platforms. With `portable` ziglang's comes before all but
+    ``$CC``: it links for glibc 2.28, the others for that of their own system.
     """
     triple = TRIPLES.get(platform)
     if triple is None:
         return None
-    names = [f"{triple}-gcc"]
-    if platform == this_platform():
-        names = [*filter(None, [os.environ.get("CC", "")]), "cc", "gcc", "clang", *names]
-    for name in names:
-        if shutil.which(name):
-            return [name]
-    if importlib.util.find_spec("ziglang"):
-        # It links for whatever C library is named: this one is older than any system that NumPy's wheels run on.
-        return [*_ZIGLANG, "cc", "-target", f"{triple}.2.28"]
-    return None
+    own = platform == this_platform()
+    chosen = list(filter(None, [os.environ.get("CC", "")])) if own else []
+    names = [*(["cc", "gcc", "clang"] if own else []), f"{triple}-gcc"]
+    # Linking for whatever C library is named: this one is older than any system that NumPy's wheels run on.
+    zig = [[*_ZIGLANG, "cc", "-target", f"{triple}.2.28"]] if importlib.util.find_spec("ziglang") else []
+    installed = [[name] for name in names if shutil.which(name)]
+    found = [[name] for name in chosen if shutil.which(name)] + (zig + installed if portable else installed + zig)
+    return found[0] if found else None
 
 
-def require_compiler(platform: str) -> list[str]:
-    """Return the command of a C compiler for a platform.
+def require_compiler(platform: str, *, portable: bool = False) -> list[str]:
+    """Return the command of a C compiler for a platform, as `find_compiler` does.
 
     Raises
     ------
     EdgebertError
         When there is none.
     """
-    compiler = find_compiler(platform)
+    compiler = find_compiler(platform, portable=portable)
     if compiler is None:
         triple = TRIPLES.get(platform)
         remedy = f"install {triple}-gcc, or: pip install ziglang" if triple else f"expected {' or '.join(TRIPLES)}"
@@ -95,9 +94,9 @@ def archive(platform: str, member: Path) -> bytes:
     return library.read_bytes()
 
 
-def run_compiler(platform: str, arguments: list[str]) -> None:
+def run_compiler(platform: str, arguments: list[str], *, portable: bool = False) -> None:
     """Run a C compiler for a platform; raise EdgebertError with its last words when it fails."""
-    _run([*require_compiler(platform), *arguments])
+    _run([*require_compiler(platform, portable=portable), *arguments])
 
 
 def _run(command: list[str]) -> None:

@@ -1,26 +1,28 @@
-"""A model as a C library maps it: the PLAN and all that it points to, in one file."""
+"""A model as a C library maps it: one file of a header and arrays (`edgebert.export.records.HEADER`)."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgebert.artifact import damaged
 from edgebert.config import ACTIVATIONS as FORMS
 from edgebert.description import Description
 from edgebert.destination import open_destination
-from edgebert.engine.memory import row_bytes, scratch_bytes
 from edgebert.engine.model_plan import ModelPlan
+from edgebert.errors import SettingError
 from edgebert.export.records import (
     ACTIVATIONS,
-    DENSE,
+    ALIGNMENT,
     FUNCTIONS,
     HEADER,
     HEADS,
+    LIMITS,
     MAGIC,
     POOLINGS,
-    WORKSPACE,
     interface,
 )
 from edgebert.heads import HEADS as HEAD_CLASSES
@@ -28,44 +30,31 @@ from edgebert.heads.classification import FUNCTIONS as FUNCTION_OF_PROBLEM
 from edgebert.heads.dense import columns_of
 from edgebert.heads.head import Head
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
-from edgebert.kernels.plan import PLAN, addresses
-from edgebert.kernels.simd.families import FAMILIES
+from edgebert.kernels.plan import LINEAR, PLAN, addresses
 
-__all__ = ["write_image"]
-
-_ALIGNMENT = 64
+__all__ = ["seal", "write_image"]
 
 
-class _Image:
-    """Arrays one after the other; what points to one holds its place in the file until the file is mapped."""
+class _Placed:
+    """Arrays and records that others point to, by a number instead of an address."""
 
     def __init__(self) -> None:
-        self.size = HEADER.itemsize
-        self._arrays: list[tuple[int, np.ndarray]] = []
-        self.relocations: list[int] = []
+        self._arrays: list[np.ndarray] = []
 
     def place(self, array: np.ndarray) -> int:
-        """Append an array, or a record whose addresses are places already; return its place."""
-        array = np.ascontiguousarray(array)
-        begin = -(-self.size // _ALIGNMENT) * _ALIGNMENT
-        self._arrays.append((begin, array))
-        self.size = begin + array.nbytes
-        if array.dtype.names:
-            for i, record in enumerate(array.reshape(-1)):
-                for name in addresses(array.dtype):
-                    if record[name]:
-                        assert array.dtype.fields is not None
-                        self.relocations.append(begin + i * array.itemsize + array.dtype.fields[name][1])
-        return begin
+        """Keep an array, or a record that points to others; return its number, from 1."""
+        self._arrays.append(array)
+        return len(self._arrays)
 
-    def pieces(self) -> list[bytes | memoryview]:
-        """Return what follows the header, with what fills the gaps."""
-        result: list[bytes | memoryview] = []
-        position = HEADER.itemsize
-        for begin, array in self._arrays:
-            result += [bytes(begin - position), array.reshape(-1).view(np.uint8).data]
-            position = begin + array.nbytes
-        return result
+    def behind(self, records: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the arrays that records lead to, in the order of their fields."""
+        for record in records:
+            if records.dtype == LINEAR:
+                yield np.array([record["groups"], record["depth"]], np.int64)
+            for name in addresses(records.dtype):
+                if record[name]:
+                    target = self._arrays[record[name] - 1]
+                    yield from self.behind(target) if target.dtype.names else [target]
 
 
 def write_image(description: Description, path: Path) -> None:
@@ -73,72 +62,90 @@ def write_image(description: Description, path: Path) -> None:
 
     Raises
     ------
+    ArtifactError
+        When it holds values that are no numbers.
+    SettingError
+        When a C program could not have it: a text is too long for its arithmetic, or a label holds a zero byte.
     OutputError
     """
-    image = _Image()
-    config = description.config
-    header = np.zeros(1, HEADER)
-    head = header[0]
-    model = ModelPlan(config, description.tensors, image.place)
-    plan = model.record[0]
-    workspace = np.array([(_offset(name), size) for name, size in row_bytes(model).items()], WORKSPACE)
-    scratches = [
-        scratch_bytes(family, int(plan["head_dim"]), config.max_position_embeddings) for family in FAMILIES.values()
-    ]
-    head["scratch_bytes"], head["stages"] = max(scratches), len(model.stage_names)
-    head["workspace"], head["workspace_count"] = image.place(workspace), len(workspace)
+    config, pipeline = description.config, description.pipeline
+    placed = _Placed()
+    plan = ModelPlan(config, description.tensors, placed.place).record
+    fields = {name: plan[0][name] for name in PLAN.names or () if name in (HEADER.names or ())}
     for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
-        head[name] = getattr(config, name)
-    head["max_length"] = description.max_length
-    head["padding"] = -1 if config.padding is None else config.padding
-    pipeline = description.pipeline
+        fields[name] = getattr(config, name)
+    fields["max_length"] = description.max_length
+    fields["padding"] = -1 if config.padding is None else config.padding
+    fields["has_position_bias"] = int(plan[0]["position_bias"] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
-        head["pooling"], head["normalize"] = POOLINGS[pipeline.pooling], pipeline.normalize
-    _place_head(image, description, head)
-    head["plan"] = image.place(model.record)
-    head["relocation_count"] = len(image.relocations)
-    head["relocations"] = image.place(np.array(image.relocations, np.int64))
-    head["magic"], head["interface"] = np.frombuffer(MAGIC, np.int64)[0], interface()
-    head["size"] = image.size
-    pieces = image.pieces()
-    checksum = 0
-    for piece in pieces:
-        checksum = zlib.crc32(piece, checksum)
-    head["checksum"] = checksum
+        fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
+    head_fields, head_arrays = _head(description)
+    fields |= head_fields
+    arrays = [*placed.behind(plan), *head_arrays]
+    if not all(np.isfinite(array).all() for array in arrays if array.dtype == np.float32):
+        raise damaged(description.path, "it holds values that are no numbers")
+    pieces = _aligned(arrays)
+    header = np.zeros(1, HEADER)
+    for name, value in fields.items():
+        low, high = LIMITS.get(name, (value, value))
+        if not low <= value <= high:
+            raise SettingError(
+                f"{description.path} cannot be exported: its {name} is {value}, expected {low} to {high}"
+            )
+        header[name] = value
+    header["magic"], header["interface"] = np.frombuffer(MAGIC, np.int64), interface()
+    header["size"] = header.nbytes + sum(map(len, pieces))
+    seal(header, pieces)
     with open_destination(str(path)) as file:
-        file.write(header.tobytes())
-        for piece in pieces:
+        for piece in [header.tobytes(), *pieces]:
             file.write(piece)
 
 
-def _offset(field: str) -> int:
-    assert PLAN.fields is not None
-    return int(PLAN.fields[field][1])
+def seal(header: np.ndarray, pieces: Sequence[bytes | memoryview]) -> None:
+    """Set the checksum in the header of an image, behind which come `pieces`."""
+    header["checksum"] = 0
+    checksum = 0
+    for piece in [header.tobytes(), *pieces]:
+        checksum = zlib.crc32(piece, checksum)
+    header["checksum"] = checksum
 
 
-def _place_head(image: _Image, description: Description, head: np.void) -> None:
-    """Place the layers and labels of the head that a C program can ask, if there is one."""
+def _aligned(arrays: Sequence[np.ndarray]) -> list[bytes | memoryview]:
+    """Return the bytes of arrays, each with what fills the gap before it."""
+    pieces: list[bytes | memoryview] = []
+    end = HEADER.itemsize
+    for array in arrays:
+        gap = -end % ALIGNMENT
+        pieces += [bytes(gap), np.ascontiguousarray(array).reshape(-1).view(np.uint8).data]
+        end += gap + array.nbytes
+    return pieces
+
+
+def _head(description: Description) -> tuple[dict[str, int], list[np.ndarray]]:
+    """Return the fields and arrays of the head that a C program can ask, if there is one."""
     config = description.config
     of_text = ("sequence_classification", "next_sentence")
     name = next((name for name in (*of_text, "token_classification") if name in description.heads), None)
     if name is None:
-        return
+        return {}, []
     kind: type[Head] = HEAD_CLASSES[name]
-    head["head"] = HEADS["text" if name in of_text else "tokens"]
     function = FUNCTION_OF_PROBLEM[description.problem_type] if name == "sequence_classification" else "softmax"
-    head["function"] = FUNCTIONS[function]
     labels = NEXT_SENTENCE_LABELS if name == "next_sentence" else description.labels
-    head["labels"] = image.place(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
-    head["label_count"] = len(labels)
+    if any("\0" in label for label in labels):
+        raise SettingError(f"{description.path} cannot be exported: a label has a zero byte, which ends a name in C")
+    arrays: list[np.ndarray] = []
     chain = kind.chain(config)
-    layers = np.zeros(len(chain), DENSE)
-    for layer, (layer_name, activation) in zip(layers, chain, strict=True):
-        columns = columns_of(description.tensors[f"{layer_name}.weight"])
-        bias = description.tensors[f"{layer_name}.bias"]
-        layer["K"], layer["N"] = columns.shape
-        layer["outputs"] = len(bias)
-        layer["weight"], layer["bias"] = image.place(columns), image.place(bias)
+    for layer, activation in chain:
+        weight, bias = description.tensors[f"{layer}.weight"], description.tensors[f"{layer}.bias"]
         form = FORMS.get(activation, activation)
-        layer["activation"] = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
-    head["widest"] = layers["N"].max()
-    head["dense"], head["dense_count"] = image.place(layers), len(layers)
+        code = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
+        arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]
+    arrays.append(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
+    fields = {
+        "head": HEADS["text" if name in of_text else "tokens"],
+        "function": FUNCTIONS[function],
+        "head_layers": len(chain),
+        "label_count": len(labels),
+        "label_bytes": arrays[-1].size,
+    }
+    return fields, arrays

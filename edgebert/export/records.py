@@ -1,111 +1,154 @@
-"""The records of an exported model, and how a C compiler is told of them: the same dtypes make both sides."""
+"""The header of an exported model, and how a C compiler is told of it: the same tables make both sides."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from edgebert.engine.memory import SLACK_ROWS
 from edgebert.engine.signatures import interface_hash
-from edgebert.kernels.plan import ADDRESS, PLAN, STAGE_BYTES
+from edgebert.kernels.plan import (
+    ACTIVATION_CODES,
+    BLOCK_ROWS,
+    DEPTH,
+    DEPTHS,
+    EMBED_STAGES,
+    GROUP_LARGEST,
+    INT4_GROUP,
+    LANES,
+    LAYER,
+    LINEAR,
+    NORM,
+    PLAN,
+    PROJECTED_EMBED_STAGES,
+    STAGE_BYTES,
+    STAGES,
+)
 from edgebert.kernels.simd.families import Family
 from edgebert.runner import TOKEN_BUDGET
 
 __all__ = [
     "ACTIVATIONS",
-    "DENSE",
+    "ALIGNMENT",
     "FUNCTIONS",
     "HEADER",
     "HEADS",
+    "LIMITS",
     "MAGIC",
     "POOLINGS",
-    "WORKSPACE",
     "interface",
     "records_h",
 ]
 
 MAGIC = b"EDGEBERT"
-_VERSION = 2
+ALIGNMENT = 64
+"""Every array of an image begins at a multiple of it."""
+_FORMAT = 3
+"""To be raised where the same fields and arrays come to mean something else."""
+_LONGEST = (2**31 - 1) // 127**2
+"""Most tokens of a text: the sums of attention are int32, and each token adds up to 127 * 127."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
 POOLINGS = {"": 0, "mean": 1, "cls": 2}
 ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "gelu_erf": 3, "gelu_tanh": 4, "silu": 5, "gelu_quick": 6}
+_MOST_HEAD_LAYERS = 8
+
+LIMITS = {
+    "vocab_size": (1, 2**31 - 1),
+    "type_vocab_size": (1, 2**31 - 1),
+    "max_position_embeddings": (1, _LONGEST),
+    "max_length": (1, _LONGEST),
+    "padding": (-1, 2**31 - 1),  # the token at position 0, the others being counted from 1; -1: all are, from 0
+    "hidden_size": (1, 2**16),
+    "intermediate_stride": (DEPTH, 2**20),
+    "activation": (0, max(ACTIVATION_CODES.values())),
+    "num_attention_heads": (1, 2**16),
+    "num_hidden_layers": (1, 1000),
+    "embedding_size": (1, 2**16),
+    "word_groups": (0, 2**16 // INT4_GROUP),
+    "has_position_bias": (0, 1),
+    "head": (0, max(HEADS.values())),
+    "function": (0, max(FUNCTIONS.values())),
+    "head_layers": (0, _MOST_HEAD_LAYERS),
+    "label_count": (0, 2**20),
+    "label_bytes": (0, 2**30),  # names that end in a zero
+    "pooling": (0, max(POOLINGS.values())),
+    "normalize": (0, 1),
+}
+"""Whole number in the header -> its lowest and highest value. Those that a PLAN has too mean the same there."""
 
 HEADER = np.dtype(
     [
-        (name, np.int64)
-        for name in (
-            "magic",
-            "interface",  # of the records and of the kernels
-            "size",  # bytes of the file
-            "checksum",  # CRC-32 of what follows the header
-            "plan",  # where the PLAN lies in the file, as all places below
-            "relocations",  # int64 [relocation_count]: where addresses lie, which are places until the file is mapped
-            "relocation_count",
-            "workspace",  # WORKSPACE [workspace_count]
-            "workspace_count",
-            "scratch_bytes",  # of each thread
-            "stages",  # of a forward pass
-            "widest",  # values of a token in the head, padded
-            "vocab_size",
-            "type_vocab_size",
-            "max_position_embeddings",
-            "max_length",
-            "padding",  # the token at position 0, the others being counted from 1; -1: all are, from 0
-            "head",
-            "function",
-            "dense",  # DENSE [dense_count]
-            "dense_count",
-            "labels",  # names that end in a zero
-            "label_count",
-            "pooling",
-            "normalize",
-        )
+        ("magic", np.int64),
+        ("interface", np.int64),
+        ("size", np.int64),  # bytes of the file
+        ("checksum", np.int64),  # CRC-32 of the file, in which this field is 0
+        *((name, np.int64) for name in LIMITS),
+        ("layer_norm_eps", np.float32),
+        ("softmax_scale", np.float32),
     ]
 )
-"""What an exported model begins with."""
-
-WORKSPACE = np.dtype([("field", np.int64), ("row_bytes", np.int64)])
-"""A buffer with room for each token: the place of its address in the PLAN."""
-
-DENSE = np.dtype(
-    [
-        ("K", np.int64),
-        ("N", np.int64),  # padded to 16
-        ("outputs", np.int64),
-        ("weight", ADDRESS),  # float32 [K, N]
-        ("bias", ADDRESS),  # float32 [outputs]
-        ("activation", np.int64),
-    ]
-)
-"""A float32 layer of the head."""
+"""What an exported model begins with. Behind it come arrays, and nothing that says where: their order is that of the
+addresses in a PLAN and in the records that these lead to, and their sizes follow from the header. Before the arrays of
+a LINEAR stand its groups and its depth, int64 [2]. Then come the layers of the head, each its outputs and the code of
+its activation, int64 [2], its weight, float32 [K, outputs padded to 16], and its bias; last the labels."""
 
 
 def interface() -> int:
-    """Return what an exported model and a library must agree on, as an int64."""
-    return int(interface_hash(), 16) * 16 + _VERSION
+    """Return what an exported model and a library must agree on, as an int64: a hash of all that C is told."""
+    text = f"{_shared()} {interface_hash()}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
 
 
 def records_h(family: Family) -> str:
     """Write ``records.h`` for the library of one family."""
-    constants = {
-        "MAGIC": f'"{MAGIC.decode()}"',
-        "INTERFACE": f"INT64_C({interface()})",
+    own = {
+        # Written so, for the lowest int64 has no literal in C.
+        "INTERFACE": f"((int64_t)UINT64_C({interface() % 2**64}))",
         "FAMILY": f'"{family.name}"',
         "NEEDS": " ".join(f'"{name}",' for name in family.needs),
+        "TILE_ROWS": family.tile_rows,
+        "TILE_PANELS": family.tile_panels,
+    }
+    return _defines(own) + _shared()
+
+
+def _shared() -> str:
+    """Return the part of ``records.h`` that is the same for all families, whose libraries read the same images."""
+    limits = [f'{{"{name}", offsetof(struct header, {name}), {low}, {high}}},' for name, (low, high) in LIMITS.items()]
+    constants = {
+        "MAGIC": f'"{MAGIC.decode()}"',
+        "FORMAT": _FORMAT,
+        "ALIGNMENT": ALIGNMENT,
         "TOKEN_BUDGET": TOKEN_BUDGET,
         "SLACK_ROWS": SLACK_ROWS,
         "STAGE_BYTES": STAGE_BYTES,
+        "EMBED_STAGES": len(EMBED_STAGES),
+        "PROJECTED_EMBED_STAGES": len(PROJECTED_EMBED_STAGES),
+        "LAYER_STAGES": len(STAGES),
+        "LANES": LANES,
+        "DEPTH": DEPTH,
+        "MOST_DEPTH": max(DEPTHS),
+        "GROUP_LARGEST": GROUP_LARGEST,
+        "INT4_GROUP": INT4_GROUP,
+        "BLOCK_ROWS": BLOCK_ROWS,
+        "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
+        "LAST_ACTIVATION": max(ACTIVATIONS.values()),
         **_numbered("HEAD", HEADS),
         **_numbered("POOL", POOLINGS),
         **_numbered("", FUNCTIONS),
         **_numbered("", ACTIVATIONS),
+        "LIMITS": " ".join(limits),
     }
-    structs = {"header": HEADER, "workspace": WORKSPACE, "dense": DENSE, "plan": PLAN}
-    lines = [f"#define EDGEBERT_{name} {value}" for name, value in constants.items()]
-    return "\n".join([*lines, *(_struct(name, dtype) for name, dtype in structs.items()), ""])
+    structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "layer": LAYER, "plan": PLAN}
+    return _defines(constants) + "\n".join([*(_struct(name, dtype) for name, dtype in structs.items()), ""])
+
+
+def _defines(constants: Mapping[str, object]) -> str:
+    return "".join(f"#define EDGEBERT_{name} {value}\n" for name, value in constants.items())
 
 
 def _numbered(prefix: str, names: Mapping[str, int]) -> dict[str, int]:

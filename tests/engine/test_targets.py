@@ -82,6 +82,13 @@ def test_which_compiler(commands, monkeypatch):
     commands(ziglang=True)
     assert find_compiler(other)[1:] == ["-m", "ziglang", "cc", "-target", f"{TRIPLES[other]}.2.28"]
     assert find_compiler("darwin-aarch64") is None
+    commands("cc", "my-cc", f"{TRIPLES[other]}-gcc", ziglang=True)
+    assert find_compiler(other) == [f"{TRIPLES[other]}-gcc"]
+    for platform in TRIPLES:
+        zig = find_compiler(platform, portable=True)
+        assert zig[1:] == ["-m", "ziglang", "cc", "-target", f"{TRIPLES[platform]}.2.28"]
+    monkeypatch.setenv("CC", "my-cc")
+    assert find_compiler(this_platform(), portable=True) == ["my-cc"]
 
 
 def test_without_a_compiler(commands):

@@ -16,7 +16,7 @@ Ids = Sequence[Sequence[int]]
 class Status:
     """The values of ``edgebert_status``."""
 
-    OK, FILE, DAMAGED, VERSION, PROCESSOR, MEMORY, THREADS, INPUT, TASK = range(9)
+    OK, FILE, DAMAGED, VERSION, PROCESSOR, MEMORY, THREADS, INPUT, TASK, RESULT, PROCESS = range(11)
 
 
 class Refused(Exception):
@@ -32,13 +32,13 @@ class CModel:
 
     Parameters
     ----------
-    library : Path
+    library : Path or ctypes.CDLL
     image : Path
     threads : int
     """
 
-    def __init__(self, library: Path, image: Path, threads: int = 1) -> None:
-        self._c = ctypes.CDLL(str(library))
+    def __init__(self, library: Path | ctypes.CDLL, image: Path, threads: int = 1) -> None:
+        self._c = library if isinstance(library, ctypes.CDLL) else ctypes.CDLL(str(library))
         self._c.edgebert_message.restype = self._c.edgebert_label.restype = ctypes.c_char_p
         self._c.edgebert_close.restype = None
         self._model = ctypes.c_void_p()
@@ -47,7 +47,7 @@ class CModel:
         self.threads, self.hidden_size, self.max_length, self.vector_size, labels = (
             getattr(self._c, f"edgebert_{name}")(self._model) for name in counts
         )
-        self.labels = [self._c.edgebert_label(self._model, i).decode() for i in range(labels)]
+        self.labels = [self._c.edgebert_label(self._model, i).decode(errors="replace") for i in range(labels)]
         assert self._c.edgebert_label(self._model, labels) is None
         assert self._c.edgebert_label(self._model, -1) is None
 

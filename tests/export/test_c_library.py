@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
+from edgebert.export.image import write_image
 from edgebert.heads.classification import FUNCTIONS, scores
 from edgebert.heads.pooling import pool, unit
 from edgebert.tokens import Window
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
-from tests.golden import FAMILIES, KINDS, NAMES, family_outputs, kind_outputs, load_inputs
+from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
@@ -90,6 +92,16 @@ def test_it_gives_pythons_bits(open_both, name):
         with pytest.raises(Refused, match="the model has no classifier of tokens") as caught:
             c.tag(ids, types)
         assert caught.value.status == Status.TASK
+
+
+def test_word_embeddings_in_four_bits(native_library, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
+    path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", force=True)
+    write_image(Description(path), tmp_path / "model.image")
+    c, python = CModel(native_library, tmp_path / "model.image"), edgebert.load(path, threads=1)
+    ids, _ = inputs_of("encoder")
+    assert_equal(c.encode(ids), np.concatenate(python.hidden_states(ids)))
+    c.close()
 
 
 def test_threads_batches_and_neighbours_change_nothing(open_both):

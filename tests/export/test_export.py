@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 
 import edgebert
-from edgebert import export as export_package
 from edgebert.artifact import read_artifact, write_artifact
 from edgebert.description import Description
 from edgebert.engine import linker
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
-from edgebert.export import _EXAMPLE, _RUNTIME, export
+from edgebert.export import _EXAMPLE, _RUNTIME, _link, export, needed_glibc
 from edgebert.export.image import write_image
-from edgebert.export.records import HEADER, POOLINGS, records_h
-from edgebert.kernels.simd.families import FAMILIES
+from edgebert.export.records import HEADER, POOLINGS
 from edgebert.model import DEFAULT_MODEL
 from edgebert.tokens import TextTokenizer
 from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
+from tests.export.compiled import compile_library
 from tests.export.conftest import FAMILY
 
 NATIVE_COMPILER = linker.find_compiler(this_platform())
@@ -64,13 +63,19 @@ def test_the_example_labels_texts(tmp_path, static):
     options = ["--static"] if static else []
     done = run("export", model, "--target", FAMILY, "-o", tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
-    library = "libedgebert.a" if static else "libedgebert.so"
-    names = {library, "edgebert.h", "tokenizer.json", "example.c", "model.image"}
+    libraries = ["libedgebert.a"] if static else ["libedgebert.so.1", "libedgebert.so"]
+    names = {*libraries, "edgebert.h", "tokenizer.json", "example.c", "model.image"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
-    for line in done.stdout.decode().splitlines():
+    lines = done.stdout.decode().splitlines()
+    if not static:
+        needs = re.fullmatch(r".+/libedgebert\.so\.1 needs glibc (\d+\.\d+) or later", lines.pop())
+        assert needs[1] == needed_glibc(tmp_path / "out" / "libedgebert.so.1")
+        lines.remove(f"{tmp_path / 'out' / 'libedgebert.so'}: a link to libedgebert.so.1")
+    for line in lines:
         path, size = re.fullmatch(r"(.+): ([\d,]+) bytes", line).groups()
         assert os.path.getsize(path) == int(size.replace(",", ""))
     program = build(tmp_path / "out", NATIVE_COMPILER)
+    (tmp_path / "out" / "libedgebert.so").unlink(missing_ok=True)  # a linker wants it, a program does not
     ids = ids_of(model, TEXTS)
     got = [line.split("\t") for line in answers([program, tmp_path / "out" / "model.image", 2], ids)]
     expected = edgebert.load().classify(TEXTS, truncate=True, on_extent=lambda *_: None)
@@ -102,17 +107,10 @@ def test_the_example_says_what_is_wrong(exported, tmp_path):
 def test_sanitizers_find_nothing(exported, tmp_path, sanitizer, threads):
     """Every line of C under gcc's checks for addresses and undefined behaviour, and for races between threads."""
     model, image = exported("classifier")
-    (tmp_path / "records.h").write_text(records_h(FAMILIES[FAMILY]))
-    (tmp_path / "kernels.o").write_bytes(export_package.compile_object(FAMILY, this_platform()))
-    flags = ["-g", "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{_RUNTIME}", f"-I{tmp_path}"]
-    sources = [_EXAMPLE, *sorted(_RUNTIME.glob("*.c")), tmp_path / "kernels.o"]
-    command = [*NATIVE_COMPILER, *flags, *sources, "-pthread", "-o", tmp_path / "example"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode and "cannot find" in done.stderr:
-        pytest.skip(f"the compiler has no library for {sanitizer}")
-    assert done.returncode == 0, done.stderr
+    flags = (f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
+    program = compile_library(tmp_path, _EXAMPLE, *flags)
     ids = ids_of(model, ["a b", "c d e f", "g"] * 20)
-    assert len(answers([tmp_path / "example", image, threads], ids)) == 60
+    assert len(answers([program, image, threads], ids)) == 60
 
 
 @pytest.fixture(scope="module", params=TARGETS)
@@ -197,6 +195,34 @@ def test_what_cannot_be_exported_leaves_nothing(exported, tmp_path, monkeypatch)
     with pytest.raises(EdgebertError, match="there is no C compiler for"):
         export(exported("classifier")[0], FAMILY, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@needs_compiler
+def test_the_glibc_that_a_library_needs(native_library, tmp_path):
+    """As the dynamic linker reads it: of its versions of symbols the highest."""
+    said = subprocess.run(["readelf", "-V", native_library], capture_output=True, text=True, check=True).stdout
+    versions = {tuple(map(int, version.split("."))) for version in re.findall(r"GLIBC_(\d+\.\d+)", said)}
+    assert needed_glibc(native_library) == ".".join(map(str, max(versions)))
+    (tmp_path / "library").write_bytes(b"\0GLIBC_2.9\0GLIBC_2.17\0GLIBC_2.2.5\0")
+    assert needed_glibc(tmp_path / "library") == "2.17"
+    (tmp_path / "library").write_bytes(b"static")
+    assert needed_glibc(tmp_path / "library") is None
+
+
+def test_a_folder_without_links_gets_a_copy(tmp_path, monkeypatch):
+    """As on a memory card with FAT."""
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
+    (tmp_path / "libedgebert.so.1").write_bytes(b"library")
+    link = _link(tmp_path / "libedgebert.so.1")
+    assert not link.is_symlink()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "libedgebert.so.1": b"library",
+        "libedgebert.so": b"library",
+    }
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")

@@ -13,7 +13,13 @@
  * each; a text's result does not depend on the others. `types` are the token types (0 and 1 for the two texts of a
  * pair); NULL for zeros.
  *
- * A model may be used from several threads; calls wait for each other. A forked child opens its own.
+ * A model may be used from several threads; calls wait for each other. A forked child opens its own, and may close its
+ * parent's. The library's threads take none of the program's signals. After a call that failed, what the output holds
+ * means nothing.
+ *
+ * The model file is mapped, not copied. Replace it by renaming another to its name: a program goes on with the one that
+ * it has open. A file that was written to is refused by the next call; one that is cut off during a call ends the
+ * program.
  */
 #ifndef EDGEBERT_H
 #define EDGEBERT_H
@@ -29,20 +35,23 @@ typedef struct edgebert_model edgebert_model;
 
 typedef enum {
     EDGEBERT_OK = 0,
-    EDGEBERT_FILE = 1,      /* the model file cannot be read */
+    EDGEBERT_FILE = 1,      /* the model file cannot be read, or was written to since it was opened */
     EDGEBERT_DAMAGED = 2,   /* it is no model file, or not as it was written */
     EDGEBERT_VERSION = 3,   /* it was exported by another version than this library */
     EDGEBERT_PROCESSOR = 4, /* this processor lacks instructions that the library was compiled for */
     EDGEBERT_MEMORY = 5,    /* there is not enough memory */
-    EDGEBERT_THREADS = 6,   /* threads cannot be started, or their number is none */
+    EDGEBERT_THREADS = 6,   /* that is no number of threads */
     EDGEBERT_INPUT = 7,     /* an id, a type or a length is out of range */
-    EDGEBERT_TASK = 8       /* the model was not trained for this */
+    EDGEBERT_TASK = 8,      /* the model was not trained for this */
+    EDGEBERT_RESULT = 9,    /* the model gives values that are no numbers */
+    EDGEBERT_PROCESS = 10   /* the model was opened by this process's parent */
 } edgebert_status;
 
 /* What went wrong in the last call of this thread that did not return EDGEBERT_OK. */
 const char *edgebert_message(void);
 
-/* Open a model with so many threads, of which the caller's is one; 0 for as many as this process may use. */
+/* Open a model with so many threads, of which the caller's is one; 0 for as many processors as this process may use, by
+ * its affinity mask and the quota of its control groups. Where the system gives fewer threads, those do the work. */
 edgebert_status edgebert_open(const char *path, int threads, edgebert_model **model);
 
 /* Close it. No other call may be in progress. NULL is closed already. */

@@ -1,6 +1,15 @@
 /* Elementwise functions of the heads, in double: after rounding to float the same as Python's, without libm. */
 #include "internal.h"
 
+/* Neither infinite nor NaN: not all bits of the exponent are set. */
+bool edgebert_all_finite(const void *floats, size_t count) {
+    const uint32_t exponent = 0x7f800000u, *bits = floats;
+    bool all = true;
+    for (size_t i = 0; i < count; i++)
+        all &= (bits[i] & exponent) != exponent;
+    return all;
+}
+
 /* Twice, so that their sum is ln 2 to more than double precision. */
 static const double LN2_HIGH = 0x1.62e42fee00000p-1, LN2_LOW = 0x1.a39ef35793c76p-33, LOG2_E = 0x1.71547652b82fep0;
 static const double TWO_OVER_ROOT_PI = 0x1.20dd750429b6dp0, ROOT_HALF = 0x1.6a09e667f3bcdp-1;

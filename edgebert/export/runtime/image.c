@@ -1,4 +1,4 @@
-/* The model file: mapped, checked, and its records' addresses made absolute. */
+/* The model file: mapped, and checked to be as it was written. */
 #define _POSIX_C_SOURCE 200809L
 #include "internal.h"
 
@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static uint32_t table[8][256];
@@ -24,10 +23,9 @@ static void make_table(void) {
             table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 255];
 }
 
-/* The CRC-32 of zlib, eight bytes at a time. */
-static uint32_t checksum(const unsigned char *data, size_t size) {
-    uint32_t value = ~0u;
-    pthread_once(&table_made, make_table);
+/* The CRC-32 of zlib, eight bytes at a time; `value` is that of what came before. */
+static uint32_t checksum(uint32_t value, const unsigned char *data, size_t size) {
+    value = ~value;
     for (; size >= 8; data += 8, size -= 8) {
         value ^= data[0] | data[1] << 8 | data[2] << 16 | (uint32_t)data[3] << 24;
         value = table[7][value & 255] ^ table[6][value >> 8 & 255] ^ table[5][value >> 16 & 255] ^ table[4][value >> 24] ^
@@ -38,53 +36,60 @@ static uint32_t checksum(const unsigned char *data, size_t size) {
     return ~value;
 }
 
-static edgebert_status check(const char *path, const struct image *image) {
-    const struct header *header = image->header;
-    if (image->size < sizeof *header || memcmp(&header->magic, EDGEBERT_MAGIC, sizeof header->magic))
+static edgebert_status check(const char *path, struct image *image) {
+    struct header blank, *header = &image->header;
+    if (image->size < sizeof *header || memcmp(image->base, EDGEBERT_MAGIC, sizeof header->magic))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is no model that edgebert exported", path);
+    /* What is checked is what is used, even if somebody writes to the file meanwhile. */
+    memcpy(header, image->base, sizeof *header);
     if (header->interface != EDGEBERT_INTERFACE)
         return edgebert_fail(EDGEBERT_VERSION, "%s was exported by another version of edgebert; export it again", path);
     if ((uint64_t)header->size != image->size)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s has %zu bytes, expected %lld; copy it anew", path, image->size,
                              (long long)header->size);
-    size_t begin = sizeof *header;
-    if (checksum(image->base + begin, image->size - begin) != (uint32_t)header->checksum)
+    blank = *header;
+    blank.checksum = 0;
+    pthread_once(&table_made, make_table);
+    uint32_t sum = checksum(0, (const unsigned char *)&blank, sizeof blank);
+    if (checksum(sum, image->base + sizeof blank, image->size - sizeof blank) != header->checksum)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its checksum is wrong; copy it anew", path);
     return EDGEBERT_OK;
 }
 
 edgebert_status edgebert_map_image(const char *path, struct image *image) {
-    struct stat about;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &about)) {
-        int error = errno;
-        if (file >= 0)
-            close(file);
-        return edgebert_fail(EDGEBERT_FILE, "%s cannot be read: %s", path, strerror(error));
-    }
-    image->size = (size_t)about.st_size;
-    /* Private: a page that is written to becomes a copy, the others stay the file's. */
-    image->base = mmap(NULL, image->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
-    int error = errno;
-    close(file);
-    if (image->base == MAP_FAILED) {
-        image->base = NULL;
-        return edgebert_fail(EDGEBERT_FILE, "%s cannot be mapped: %s", path, strerror(error));
-    }
-    image->header = (const struct header *)image->base;
-    edgebert_status status = check(path, image);
-    if (status != EDGEBERT_OK) {
-        edgebert_unmap_image(image);
-        return status;
-    }
-    const int64_t *places = (const int64_t *)(image->base + image->header->relocations);
-    for (int64_t i = 0; i < image->header->relocation_count; i++)
-        *(int64_t *)(image->base + places[i]) += (int64_t)image->base;
-    return EDGEBERT_OK;
+    /* Nobody may ever write to a named pipe: it is opened without waiting, and refused. */
+    image->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (image->file < 0 || fstat(image->file, &image->about))
+        return edgebert_fail(EDGEBERT_FILE, "%s cannot be read: %s", path, strerror(errno));
+    if (!S_ISREG(image->about.st_mode))
+        return edgebert_fail(EDGEBERT_FILE, "%s cannot be read: it is no file", path);
+    image->size = (size_t)image->about.st_size;
+    void *base = mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, image->file, 0);
+    if (base == MAP_FAILED)
+        return edgebert_fail(EDGEBERT_FILE, "%s cannot be mapped: %s", path, strerror(errno));
+    image->base = base;
+    return check(path, image);
+}
+
+/* A page that is gone from the file would end the process, and one that has changed would change the results. */
+edgebert_status edgebert_check_unchanged(const struct image *image) {
+    struct stat now;
+    const struct stat *then = &image->about;
+    /* A program may have closed all its files, or even opened another in the place of this one. */
+    if (fstat(image->file, &now) || now.st_dev != then->st_dev || now.st_ino != then->st_ino)
+        return EDGEBERT_OK;
+    if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+        return EDGEBERT_OK;
+    return edgebert_fail(EDGEBERT_FILE, "the model file was written to while it was open; open it again, and replace a "
+                                        "model by renaming another to its name");
 }
 
 void edgebert_unmap_image(struct image *image) {
     if (image->base)
-        munmap(image->base, image->size);
+        munmap((void *)image->base, image->size);
+    if (image->file >= 0)
+        close(image->file);
     image->base = NULL;
+    image->file = -1;
 }

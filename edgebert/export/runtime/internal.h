@@ -6,9 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "edgebert.h"
 #include "records.h"
+
+#define EDGEBERT_MOST_THREADS 1024
 
 #pragma GCC visibility push(hidden)
 
@@ -22,19 +25,57 @@ edgebert_status edgebert_fail(edgebert_status status, const char *format, ...) _
 /* processor.c */
 edgebert_status edgebert_check_processor(void);
 
-/* image.c: a model file in memory; addresses in its records are made absolute. */
+/* threads.c: the processors that this process may use; and those that the control groups in a file like
+ * /proc/self/cgroup grant, which lie under `root`: INT64_MAX for any number. */
+int edgebert_usable_processors(void);
+int64_t edgebert_processor_quota(const char *membership, const char *root);
+
+/* image.c: a model file, mapped to be read. Its checksum is right, its contents are yet to be checked. */
 struct image {
-    unsigned char *base;
+    const unsigned char *base;
     size_t size;
-    const struct header *header;
+    struct header header;
+    int file;
+    struct stat about; /* when it was opened */
 };
 edgebert_status edgebert_map_image(const char *path, struct image *image);
+edgebert_status edgebert_check_unchanged(const struct image *image);
 void edgebert_unmap_image(struct image *image);
+
+/* contents.c: the records that lead to the arrays of a model file; they lie in memory of this process. */
+struct head_layer {
+    int64_t K, N, outputs, activation; /* N: outputs padded */
+    const float *weight, *bias;        /* [K][N], [outputs] */
+};
+struct layer_parts {
+    struct linear query_key_value, attention_output, intermediate, output;
+    struct norm attention_norm, output_norm;
+};
+struct contents {
+    struct plan plan;
+    struct layer *layers;
+    struct layer_parts *parts;
+    struct linear embeddings_project;
+    struct norm embeddings_norm, projected_norm;
+    struct head_layer head[EDGEBERT_MOST_HEAD_LAYERS];
+    char *labels;        /* names that end in a zero */
+    int64_t most_groups; /* of a linear layer */
+    int64_t widest;      /* values of a token in the head, padded */
+};
+edgebert_status edgebert_read_contents(const char *path, const struct image *image, struct contents *contents);
+void edgebert_free_contents(struct contents *contents);
+
+/* workspace.c: where a forward pass of so many tokens works. With no reserve, only the size is found out. */
+int64_t edgebert_padded(int64_t size, int64_t unit);
+int64_t edgebert_scratch_bytes(int64_t head_dim, int64_t longest);
+size_t edgebert_take(unsigned char *reserve, size_t *used, int64_t size, int64_t *place);
+size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest, int64_t budget, int threads,
+                        unsigned char *reserve);
 
 /* team.c: the threads that run a forward pass together. */
 struct team {
     struct plan *plan;
-    int size, started;
+    int size; /* those that could be started, and the caller's */
     pthread_t *threads;
     struct member {
         struct team *team;
@@ -45,12 +86,18 @@ struct team {
     int64_t job, epoch;
     bool closing;
 };
-int edgebert_usable_processors(void);
 edgebert_status edgebert_start_team(struct team *team, struct plan *plan, int size);
 void edgebert_run_team(struct team *team);
-void edgebert_end_team(struct team *team);
+void edgebert_end_team(struct team *team, bool forked);
+
+/* outputs.c: from the hidden states of a text to what was asked for, behind which `out` points then. Returns false
+ * where a result is no number. */
+typedef bool edgebert_output(const struct image *image, const struct contents *contents, float *const values[2],
+                             const float *hidden, size_t length, float **out);
+edgebert_output edgebert_copy_hidden, edgebert_pool, edgebert_head_of_first, edgebert_head_of_all;
 
 /* functions.c: to the last bit or nearly so in double, whatever the C library has. */
+bool edgebert_all_finite(const void *floats, size_t count);
 double edgebert_exp(double x);
 double edgebert_activate(double x, int64_t code);
 

@@ -1,0 +1,205 @@
+/* From a model file to the records that the kernels read. No number in the file says where something lies: arrays
+ * follow each other, their sizes follow from the header, and the last one must end with the file. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_OUTPUTS (1 << 20) /* of a layer of the head: no product of sizes leaves an int64 */
+
+struct reader {
+    const struct image *image;
+    size_t at;
+    bool fits;   /* all arrays so far lie in the file, and what describes them can be used */
+    bool finite; /* all floats so far are numbers */
+    int64_t most_groups;
+};
+
+static const struct limit {
+    const char *name;
+    size_t field;
+    int64_t lowest, highest;
+} limits[] = {EDGEBERT_LIMITS};
+
+static edgebert_status check_header(const char *path, const struct header *header) {
+    for (const struct limit *limit = limits; limit < limits + sizeof limits / sizeof *limits; limit++) {
+        int64_t value;
+        memcpy(&value, (const char *)header + limit->field, sizeof value);
+        if (value < limit->lowest || value > limit->highest)
+            return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its %s is %lld, expected %lld to %lld; export it again",
+                                 path, limit->name, (long long)value, (long long)limit->lowest,
+                                 (long long)limit->highest);
+    }
+    int64_t groups = edgebert_padded(header->embedding_size, EDGEBERT_DEPTH) / EDGEBERT_INT4_GROUP;
+    bool headless = header->head == EDGEBERT_HEAD_NONE;
+    if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_DEPTH ||
+        header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
+        headless != !header->head_layers || headless != !header->label_count ||
+        !(header->layer_norm_eps >= 0 && header->layer_norm_eps <= 1) ||
+        !(header->softmax_scale > 0 && header->softmax_scale <= 2))
+        return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
+    return EDGEBERT_OK;
+}
+
+/* The next array of the file: rows, each of so many bytes; where it does not fit, an array of two zeros. */
+static const void *take(struct reader *reader, int64_t rows, int64_t row_bytes) {
+    static const int64_t nothing[2];
+    size_t begin = (reader->at + EDGEBERT_ALIGNMENT - 1) / EDGEBERT_ALIGNMENT * EDGEBERT_ALIGNMENT;
+    size_t size = (size_t)(rows * row_bytes);
+    reader->fits &= begin <= reader->image->size && size <= reader->image->size - begin;
+    if (!reader->fits)
+        return nothing;
+    reader->at = begin + size;
+    return reader->image->base + begin;
+}
+
+static int64_t take_bytes(struct reader *reader, int64_t rows, int64_t columns) {
+    return (int64_t)take(reader, rows, columns);
+}
+
+static int64_t take_floats(struct reader *reader, int64_t rows, int64_t columns) {
+    const float *array = take(reader, rows, (int64_t)sizeof *array * columns);
+    reader->finite &= !reader->fits || edgebert_all_finite(array, (size_t)(rows * columns));
+    return (int64_t)array;
+}
+
+static int64_t take_linear(struct reader *reader, struct linear *linear, int64_t N, int64_t K) {
+    int64_t shape[2];
+    memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
+    int64_t groups = shape[0], depth = shape[1];
+    bool sound = groups >= 1 && groups <= K / EDGEBERT_DEPTH && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
+    int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_DEPTH) : EDGEBERT_DEPTH;
+    reader->fits &= sound && group <= EDGEBERT_GROUP_LARGEST && (K + group - 1) / group == groups;
+    if (!reader->fits)
+        return 0;
+    if (groups > reader->most_groups)
+        reader->most_groups = groups;
+    *linear = (struct linear){.N = N, .K = K, .group = group, .groups = groups, .depth = depth};
+    linear->weight = take_bytes(reader, N, K);
+    linear->scale = take_floats(reader, groups, N);
+    linear->column_sums = take_floats(reader, groups, N);
+    linear->bias = take_floats(reader, 1, N);
+    return (int64_t)linear;
+}
+
+static int64_t take_norm(struct reader *reader, struct norm *norm, int64_t size) {
+    norm->weight = take_floats(reader, 1, size);
+    norm->bias = take_floats(reader, 1, size);
+    norm->smoothing = take_floats(reader, 1, size);
+    return (int64_t)norm;
+}
+
+static void take_layer(struct reader *reader, const struct plan *plan, struct layer *layer, struct layer_parts *parts) {
+    int64_t hidden = plan->hidden_stride, inner = plan->intermediate_stride;
+    int64_t width = plan->num_attention_heads * plan->head_dim;
+    layer->query_key_value = take_linear(reader, &parts->query_key_value, 3 * width, hidden);
+    layer->attention_output = take_linear(reader, &parts->attention_output, hidden, plan->context_stride);
+    layer->attention_norm = take_norm(reader, &parts->attention_norm, hidden);
+    layer->intermediate = take_linear(reader, &parts->intermediate, inner, hidden);
+    layer->intermediate_factor = take_floats(reader, 1, inner);
+    layer->output = take_linear(reader, &parts->output, hidden, inner);
+    layer->output_norm = take_norm(reader, &parts->output_norm, hidden);
+}
+
+static void take_plan(struct reader *reader, struct contents *contents) {
+    const struct header *header = &reader->image->header;
+    struct plan *plan = &contents->plan;
+    plan->hidden_size = header->hidden_size;
+    plan->hidden_stride = edgebert_padded(plan->hidden_size, EDGEBERT_DEPTH);
+    plan->intermediate_stride = header->intermediate_stride;
+    plan->activation = header->activation;
+    plan->num_attention_heads = header->num_attention_heads;
+    plan->head_dim = edgebert_padded(plan->hidden_size / plan->num_attention_heads, EDGEBERT_LANES);
+    plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_DEPTH);
+    plan->num_hidden_layers = header->num_hidden_layers;
+    plan->embedding_size = header->embedding_size;
+    plan->embedding_stride = edgebert_padded(plan->embedding_size, EDGEBERT_DEPTH);
+    plan->word_groups = header->word_groups;
+    plan->layer_norm_eps = header->layer_norm_eps;
+    plan->softmax_scale = header->softmax_scale;
+
+    plan->layers = (int64_t)contents->layers;
+    for (int64_t i = 0; i < plan->num_hidden_layers; i++)
+        take_layer(reader, plan, &contents->layers[i], &contents->parts[i]);
+    int64_t width = plan->embedding_stride, groups = plan->word_groups, longest = header->max_position_embeddings;
+    plan->word_weight = take_bytes(reader, header->vocab_size, groups ? width / 2 : width);
+    plan->word_scale = take_floats(reader, header->vocab_size, groups ? groups : 1);
+    plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
+    plan->token_type_embeddings = take_floats(reader, header->type_vocab_size, width);
+    plan->embeddings_norm = take_norm(reader, &contents->embeddings_norm, width);
+    if (plan->embedding_size != plan->hidden_size) {
+        plan->embeddings_project = take_linear(reader, &contents->embeddings_project, plan->hidden_stride, width);
+        contents->projected_norm.smoothing = take_floats(reader, 1, plan->hidden_stride);
+        plan->projected_norm = (int64_t)&contents->projected_norm;
+    }
+    if (header->has_position_bias) {
+        plan->position_bias_row = 2 * longest - 1 + EDGEBERT_LANES;
+        plan->position_bias_centre = longest - 1;
+        plan->position_bias = take_floats(reader, plan->num_attention_heads, plan->position_bias_row);
+    }
+}
+
+static void take_head(struct reader *reader, struct contents *contents) {
+    const struct header *header = &reader->image->header;
+    int64_t K = header->hidden_size;
+    for (int64_t i = 0; i < header->head_layers && reader->fits; i++) {
+        struct head_layer *layer = &contents->head[i];
+        int64_t shape[2];
+        memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
+        layer->K = K;
+        layer->outputs = K = shape[0];
+        layer->activation = shape[1];
+        reader->fits &= K >= 1 && K <= MOST_OUTPUTS && layer->activation >= 0 &&
+                        layer->activation <= EDGEBERT_LAST_ACTIVATION;
+        if (!reader->fits)
+            return;
+        layer->N = edgebert_padded(K, EDGEBERT_LANES);
+        layer->weight = (const float *)take_floats(reader, layer->K, layer->N);
+        layer->bias = (const float *)take_floats(reader, 1, layer->outputs);
+        if (layer->N > contents->widest)
+            contents->widest = layer->N;
+    }
+    reader->fits &= !header->head_layers || K == header->label_count;
+}
+
+static void take_labels(struct reader *reader, struct contents *contents) {
+    int64_t size = reader->image->header.label_bytes, names = 0;
+    const char *labels = size ? take(reader, size, 1) : NULL;
+    if (!reader->fits)
+        return;
+    for (int64_t i = 0; i < size; i++)
+        names += !(contents->labels[i] = labels[i]);
+    reader->fits = names == reader->image->header.label_count && (!size || !contents->labels[size - 1]);
+}
+
+edgebert_status edgebert_read_contents(const char *path, const struct image *image, struct contents *contents) {
+    const struct header *header = &image->header;
+    edgebert_status status = check_header(path, header);
+    if (status != EDGEBERT_OK)
+        return status;
+    if ((size_t)header->label_bytes > image->size)
+        return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: it is too short for its labels; export it again", path);
+    contents->layers = calloc((size_t)header->num_hidden_layers, sizeof *contents->layers);
+    contents->parts = calloc((size_t)header->num_hidden_layers, sizeof *contents->parts);
+    contents->labels = calloc((size_t)header->label_bytes + 1, 1);
+    if (!contents->layers || !contents->parts || !contents->labels)
+        return edgebert_fail(EDGEBERT_MEMORY, "there is no memory for a model");
+    struct reader reader = {.image = image, .at = sizeof *header, .fits = true, .finite = true};
+    take_plan(&reader, contents);
+    take_head(&reader, contents);
+    take_labels(&reader, contents);
+    contents->most_groups = reader.most_groups;
+    if (!reader.fits || reader.at != image->size)
+        return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes are not those of its arrays; export it again",
+                             path);
+    if (!reader.finite)
+        return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: it holds values that are no numbers; export it again",
+                             path);
+    return EDGEBERT_OK;
+}
+
+void edgebert_free_contents(struct contents *contents) {
+    free(contents->layers);
+    free(contents->parts);
+    free(contents->labels);
+}

@@ -1,0 +1,54 @@
+/* The memory of a forward pass, as edgebert/engine/memory.py reckons it: its formulas with this library's tiles. */
+#include "internal.h"
+
+int64_t edgebert_padded(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
+
+/* What a thread needs for itself: a tile and a block of outputs, or a head's keys, values and rows of scores. */
+int64_t edgebert_scratch_bytes(int64_t head_dim, int64_t longest) {
+    const int64_t lanes = EDGEBERT_LANES, rows = EDGEBERT_TILE_ROWS;
+    int64_t keys = edgebert_padded(longest, lanes), depth = edgebert_padded(longest, EDGEBERT_DEPTH);
+    int64_t block = 4 * lanes * rows * EDGEBERT_TILE_PANELS +
+                    4 * EDGEBERT_BLOCK_ROWS * (EDGEBERT_GROUP_LARGEST + head_dim) + 2 * 4 * lanes * lanes;
+    int64_t panels = keys * edgebert_padded(head_dim, EDGEBERT_DEPTH) + depth * head_dim + 3 * 4 * keys;
+    int64_t attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4);
+    return edgebert_padded(block > attention ? block : attention, EDGEBERT_ALIGNMENT);
+}
+
+size_t edgebert_take(unsigned char *reserve, size_t *used, int64_t size, int64_t *place) {
+    *place = reserve ? (int64_t)(reserve + *used) : 0;
+    return *used += (size_t)edgebert_padded(size, EDGEBERT_ALIGNMENT);
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest, int64_t budget, int threads,
+                        unsigned char *reserve) {
+    int64_t heads = plan->num_attention_heads, factors = 4 * most_groups;
+    int64_t inputs = larger(larger(plan->context_stride, plan->hidden_stride), plan->embedding_stride);
+    int64_t stages = (plan->embeddings_project ? EDGEBERT_PROJECTED_EMBED_STAGES : EDGEBERT_EMBED_STAGES) +
+                     EDGEBERT_LAYER_STAGES * plan->num_hidden_layers;
+    const struct {
+        int64_t *place, row_bytes;
+    } buffers[] = {
+        {&plan->hidden, 4 * plan->hidden_stride},
+        {&plan->narrow, 4 * inputs},
+        {&plan->heads, 3 * heads * plan->head_dim},
+        {&plan->head_scale, 4 * 3 * heads},
+        {&plan->key_offset, 4 * heads},
+        {&plan->quantized, inputs},
+        {&plan->row_scale, factors},
+        {&plan->row_zero, factors},
+        {&plan->inner, plan->intermediate_stride},
+        {&plan->inner_scale, factors},
+        {&plan->inner_zero, factors},
+    };
+    size_t used = 0;
+    plan->rows = budget + EDGEBERT_SLACK_ROWS;
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        edgebert_take(reserve, &used, plan->rows * buffers[i].row_bytes, buffers[i].place);
+    plan->scratch_bytes = edgebert_scratch_bytes(plan->head_dim, longest);
+    edgebert_take(reserve, &used, threads * plan->scratch_bytes, &plan->scratch);
+    edgebert_take(reserve, &used, stages * (1 + threads) * EDGEBERT_STAGE_BYTES, &plan->stages);
+    edgebert_take(reserve, &used, sizeof(int64_t), &plan->epoch);
+    return edgebert_take(reserve, &used, sizeof(int64_t), &plan->active);
+}

@@ -1,0 +1,34 @@
+/* Where a library's workspace puts its buffers, for the numbers that it is called with. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+int main(int count, char **words) {
+    int64_t n[11];
+    if (count != 12)
+        return 1;
+    for (int i = 0; i < 11; i++)
+        n[i] = atoll(words[i + 1]);
+    struct plan plan = {
+        .num_attention_heads = n[0],
+        .head_dim = n[1],
+        .hidden_stride = n[2],
+        .intermediate_stride = n[3],
+        .context_stride = n[4],
+        .embedding_stride = n[5],
+        .num_hidden_layers = n[6],
+        .embeddings_project = n[7],
+    };
+    static unsigned char reserve[1]; /* only its address counts */
+    int64_t longest = n[9], begin = (int64_t)reserve;
+    size_t size = edgebert_lay_out(&plan, n[8], longest, longest, (int)n[10], reserve);
+    const int64_t places[] = {plan.hidden,      plan.narrow,    plan.heads,    plan.head_scale, plan.key_offset,
+                              plan.quantized,   plan.row_scale, plan.row_zero, plan.inner,      plan.inner_scale,
+                              plan.inner_zero,  plan.scratch,   plan.stages,   plan.epoch,      plan.active,
+                              begin + (int64_t)size};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        printf("%lld ", (long long)(places[i] - begin));
+    printf("%lld\n", (long long)plan.scratch_bytes);
+    return 0;
+}

@@ -1,0 +1,278 @@
+"""No file, whatever it holds, is used but one that was written whole; and no answer is other than a number."""
+
+import random
+import struct
+import subprocess
+
+import numpy as np
+import pytest
+
+from edgebert.description import Description
+from edgebert.engine.kernel_file import this_platform
+from edgebert.engine.linker import find_compiler
+from edgebert.engine.memory import SLACK_ROWS, row_bytes, scratch_bytes
+from edgebert.engine.model_plan import ModelPlan
+from edgebert.errors import ArtifactError, SettingError
+from edgebert.export import records
+from edgebert.export.image import write_image
+from edgebert.export.records import HEADER, LIMITS, interface, records_h
+from edgebert.kernels.simd.families import FAMILIES
+from tests.export.c_model import CModel, Refused, Status
+from tests.export.compiled import compile_c, compile_library
+from tools.fuzz.images import mutate, places_of_shapes, resealed
+
+pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
+
+MODELS = ("classifier", "bert-token", "electra-classifier", "mpnet-padding")
+"""Plain; for tokens; with a projection of the embeddings; with learned distances and counted positions."""
+
+
+@pytest.fixture
+def opened(native_library, tmp_path):
+    """Return a function that opens an image of some bytes."""
+
+    def open_bytes(data):
+        path = tmp_path / "model.image"
+        path.write_bytes(data)
+        return CModel(native_library, path)
+
+    return open_bytes
+
+
+def with_field(data, name, value):
+    """Set a number of the header, and the checksum right."""
+    damaged = bytearray(data)
+    struct.pack_into("<f" if "f" in HEADER[name].str else "<q", damaged, HEADER.fields[name][1], value)
+    return resealed(bytes(damaged))
+
+
+def test_every_bit_of_the_header_counts(opened, exported):
+    data = exported("classifier")[1].read_bytes()
+    for bit in range(8 * HEADER.itemsize):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Refused) as caught:
+            opened(bytes(damaged))
+        assert caught.value.status in (Status.DAMAGED, Status.VERSION), f"bit {bit}"
+
+
+def test_every_byte_counts(native_library, exported, tmp_path):
+    """All that describe arrays, and some of each array and of each gap."""
+    data = exported("bert-token")[1].read_bytes()
+    shapes = places_of_shapes(data)
+    header = np.frombuffer(data, HEADER, 1)[0]
+    assert len(shapes) == 4 * header["num_hidden_layers"] + header["head_layers"]
+    described = [place + i for place in shapes for i in range(64)]
+    others = random.Random(0).sample(range(HEADER.itemsize, len(data)), 500)
+    path = tmp_path / "model.image"
+    path.write_bytes(data)
+    with open(path, "r+b", buffering=0) as file:
+        for place in [*described, *others]:
+            file.seek(place)
+            file.write(bytes([data[place] ^ 0xFF]))
+            with pytest.raises(Refused, match="its checksum is wrong"):
+                CModel(native_library, path)
+            file.seek(place)
+            file.write(data[place : place + 1])
+    CModel(native_library, path).close()
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_numbers_out_of_their_limits_are_refused(opened, exported, name):
+    data = exported("classifier")[1].read_bytes()
+    low, high = LIMITS[name]
+    for value in (low - 1, high + 1, -(2**63), 2**63 - 1):
+        expected = f"its {name} is {value}, expected {low} to {high}; export it again"
+        with pytest.raises(Refused, match=expected) as caught:
+            opened(with_field(data, name, value))
+        assert caught.value.status == Status.DAMAGED
+
+
+SIZES = "its sizes are not those of its arrays"
+CONTRADICTION = "its sizes contradict each other"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("vocab_size", lambda n: n + 1, SIZES),
+        ("vocab_size", lambda n: n - 64, SIZES),
+        ("type_vocab_size", lambda n: n + 1, SIZES),
+        ("max_position_embeddings", lambda n: n + 1, SIZES),
+        ("padding", lambda n: 0, SIZES),
+        ("hidden_size", lambda n: n + 64, CONTRADICTION),
+        ("hidden_size", lambda n: 2 * n, SIZES),
+        ("intermediate_stride", lambda n: n + 64, SIZES),
+        ("intermediate_stride", lambda n: n + 1, CONTRADICTION),
+        ("num_attention_heads", lambda n: 2**16, CONTRADICTION),
+        ("num_hidden_layers", lambda n: n + 1, SIZES),
+        ("num_hidden_layers", lambda n: 1000, SIZES),
+        ("embedding_size", lambda n: n + 64, SIZES),
+        ("word_groups", lambda n: 1 - n, SIZES),
+        ("word_groups", lambda n: 2, CONTRADICTION),
+        ("has_position_bias", lambda n: 1, SIZES),
+        ("max_length", lambda n: n + 1000, CONTRADICTION),
+        ("head", lambda n: 0, CONTRADICTION),
+        ("head_layers", lambda n: 0, CONTRADICTION),
+        ("head_layers", lambda n: 1, SIZES),
+        ("head_layers", lambda n: 3, SIZES),
+        ("label_count", lambda n: 0, CONTRADICTION),
+        ("label_count", lambda n: n + 1, SIZES),
+        ("label_bytes", lambda n: 0, SIZES),
+        ("label_bytes", lambda n: n - 1, SIZES),
+        ("label_bytes", lambda n: 2**30, "too short for its labels"),
+        ("layer_norm_eps", lambda n: float("nan"), CONTRADICTION),
+        ("layer_norm_eps", lambda n: -1.0, CONTRADICTION),
+        ("softmax_scale", lambda n: float("inf"), CONTRADICTION),
+        ("softmax_scale", lambda n: 0.0, CONTRADICTION),
+    ],
+)
+def test_numbers_are_checked_against_each_other(opened, exported, name, change, message):
+    data = exported("classifier")[1].read_bytes()
+    value = change(np.frombuffer(data, HEADER, 1)[0][name].item())
+    with pytest.raises(Refused, match=message) as caught:
+        opened(with_field(data, name, value))
+    assert caught.value.status == Status.DAMAGED
+
+
+@pytest.mark.parametrize("offset", [0, 8], ids=["groups", "depth"])
+def test_what_describes_a_layer_is_checked(opened, exported, offset):
+    data = exported("bert-token")[1].read_bytes()
+    first = places_of_shapes(data)[0]
+    assert struct.unpack_from("<qq", data, first)[1] in (1, 2)
+    for value in (-(2**63), -1, 0, 3, 64, 2**31, 2**62, 2**63 - 1):
+        damaged = bytearray(data)
+        struct.pack_into("<q", damaged, first + offset, value)
+        with pytest.raises(Refused, match=SIZES):
+            opened(resealed(bytes(damaged)))
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data[:-5000], lambda data: data + bytes(64)])
+def test_arrays_end_with_the_file(opened, exported, change):
+    with pytest.raises(Refused, match=SIZES):
+        opened(resealed(change(exported("classifier")[1].read_bytes())))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_with_values_that_are_no_numbers_is_refused(opened, exported, value):
+    """Its last float is of the last bias, before the labels."""
+    data = exported("classifier")[1].read_bytes()
+    labels = int(np.frombuffer(data, HEADER, 1)[0]["label_bytes"])
+    place = (len(data) - labels) // 64 * 64 - 64
+    damaged = bytearray(data)
+    struct.pack_into("<f", damaged, place, value)
+    with pytest.raises(Refused, match="it holds values that are no numbers; export it again") as caught:
+        opened(resealed(bytes(damaged)))
+    assert caught.value.status == Status.DAMAGED
+
+
+@pytest.fixture
+def changed(golden_files, native_library, tmp_path):
+    """Return a function that opens the classifier with some tensors replaced by what a function makes of them."""
+
+    def make(name, change):
+        description = Description(golden_files["classifier"])
+        description.tensors = dict(description.tensors) | {name: change(description.tensors[name].copy())}
+        write_image(description, tmp_path / "model.image")
+        return CModel(native_library, tmp_path / "model.image")
+
+    return make
+
+
+def full(value):
+    return lambda array: np.full_like(array, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("embeddings.LayerNorm.weight", "encode"),
+        ("embeddings.LayerNorm.weight", "classify"),
+        ("classifier.weight", "classify"),
+    ],
+)
+def test_answers_that_are_no_numbers_are_an_error(changed, name, asked):
+    """Finite weights, so large that the sums are not; a softmax or a relu would hide some of it."""
+    model = changed(name, full(np.finfo(np.float32).max))
+    with pytest.raises(Refused, match="the model gives values that are no numbers") as caught:
+        getattr(model, asked)([[1, 2, 3]])
+    assert caught.value.status == Status.RESULT
+    model.close()
+
+
+def test_a_model_that_the_library_would_refuse_is_not_written(changed, golden_files, tmp_path):
+    with pytest.raises(ArtifactError, match="it holds values that are no numbers"):
+        changed("classifier.bias", full(np.nan))
+    description = Description(golden_files["classifier"])
+    description.labels = ("good\0bad", *description.labels[1:])
+    with pytest.raises(SettingError, match="a label has a zero byte"):
+        write_image(description, tmp_path / "model.image")
+    assert not (tmp_path / "model.image").exists()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path, family):
+    program = compile_c(tmp_path, "sizes.c", "workspace.c", family=family)
+    for name in MODELS:
+        description = Description(exported(name)[0])
+        model = ModelPlan(description.config, description.tensors, lambda array: 1)
+        plan = model.record[0]
+        fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
+        more = ("embedding_stride", "num_hidden_layers", "embeddings_project")
+        for longest, threads in ((50, 1), (515, 3)):
+            numbers = [*(int(plan[field]) for field in (*fields, *more)), model.most_groups, longest, threads]
+            said = subprocess.run([program, *map(str, numbers)], capture_output=True, text=True, check=True).stdout
+            *places, scratch = map(int, said.split())
+            assert scratch == scratch_bytes(FAMILIES[family], int(plan["head_dim"]), longest)
+            rows = [(longest + SLACK_ROWS) * size for size in row_bytes(model).values()]
+            stages = 64 * len(model.stage_names) * (1 + threads)
+            sizes = [*rows, threads * scratch, stages, 8, 8]
+            assert places == np.cumsum([0, *(-(-size // 64) * 64 for size in sizes)]).tolist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ALIGNMENT", "SLACK_ROWS", "STAGE_BYTES", "TOKEN_BUDGET", "LANES", "DEPTH", "DEPTHS", "GROUP_LARGEST"),
+        *("INT4_GROUP", "BLOCK_ROWS", "STAGES", "EMBED_STAGES", "PROJECTED_EMBED_STAGES", "_FORMAT", "LIMITS"),
+        *("HEADS", "FUNCTIONS", "POOLINGS", "ACTIVATIONS", "HEADER", "LINEAR", "NORM", "LAYER", "PLAN"),
+    ],
+)
+def test_the_interface_covers_all_that_c_is_told(monkeypatch, name):
+    """An image of another edgebert is refused, whatever differs."""
+    before, value = interface(), getattr(records, name)
+    if isinstance(value, np.dtype):
+        changed = np.dtype([*((field, value[field]) for field in value.names), ("another", np.int64)])
+    elif isinstance(value, dict):
+        first, *others = value.items()
+        changed = dict([*others, (f"{first[0]}x", first[1])])
+    else:
+        changed = (*value, 9) if isinstance(value, tuple) else 2 * value
+    monkeypatch.setattr(records, name, changed)
+    assert interface() != before
+
+
+def test_images_serve_all_families():
+    texts = {name: records_h(family) for name, family in FAMILIES.items()}
+    lines = {next(line for line in text.splitlines() if "_INTERFACE " in line) for text in texts.values()}
+    assert len(lines) == 1
+    assert len(set(texts.values())) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sanitizers_find_nothing_in_mutated_images(exported, tmp_path, name):
+    program = compile_library(tmp_path, "try_images.c", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    data, rng = exported(name)[1].read_bytes(), random.Random(name)
+    images = [tmp_path / f"{i}.image" for i in range(150)]
+    images[0].write_bytes(data)
+    for image in images[1:]:
+        image.write_bytes(mutate(data, rng))
+    paths = "".join(f"{image}\n" for image in images)
+    done = subprocess.run([program], input=paths, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    assert len(lines) == len(images)
+    assert {sound for _, sound in lines} == {"sound"}
+    assert lines[0][0] == str(Status.OK)
+    refused = [int(status) for status, _ in lines if int(status) == Status.DAMAGED]
+    assert len(images) > len(refused) > len(images) / 2
