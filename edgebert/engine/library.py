@@ -106,7 +106,7 @@ _loaded: dict[str, KernelLibrary] = {}
 
 def _renew_turn_after_fork() -> None:
     # A thread of the parent may have held it; here that thread does not exist.
-    global _lock
+    global _turn
     _turn = Turn("the loading of kernels")
 
 
