@@ -11,8 +11,9 @@ import json
 import math
 import os
 import struct
+import weakref
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def write_artifact(
         "format_version": str(FORMAT_VERSION),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()},
     }
-    texts["crc32"] = _checksum(texts, header, arrays)
+    texts["crc32"] = _checksum(_head_checksum(texts, header), arrays)
     head = json.dumps({"__metadata__": texts, **header}, ensure_ascii=False, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
     with open_destination(os.path.abspath(path)) as file:
@@ -69,12 +70,37 @@ def write_artifact(
             file.write(array.reshape(-1).view(np.uint8).data)
 
 
-def _checksum(texts: Mapping[str, str], header: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> str:
-    """Return the CRC-32 of everything in a file: metadata, header, data."""
-    checksum = zlib.crc32(json.dumps([texts, header]).encode())
+def _head_checksum(texts: Mapping[str, str], header: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of a file's metadata and header."""
+    return zlib.crc32(json.dumps([texts, header]).encode())
+
+
+def _checksum(head: int, arrays: Iterable[np.ndarray]) -> str:
+    """Return the CRC-32 of everything in a file: metadata and header, whose own is given, and data."""
+    checksum = head
     for array in arrays:
         checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
     return f"{checksum:08x}"
+
+
+class _OpenFile:
+    """A file that is looked at later, whatever has its name then.
+
+    Parameters
+    ----------
+    descriptor : int
+        A copy of it is kept.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = os.dup(descriptor)
+        weakref.finalize(self, os.close, self._descriptor)
+        self.opened = self.look()
+
+    def look(self) -> tuple[int, int]:
+        """Return what tells that somebody has written to the file: its size [bytes], and when it was written [ns]."""
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
 
 
 class Artifact:
@@ -90,8 +116,36 @@ class Artifact:
     metadata : dict of str to str
     """
 
-    def __init__(self, path: Path, size: int, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        tensors: dict[str, np.ndarray],
+        metadata: dict[str, str],
+        file: _OpenFile,
+        is_whole: Callable[[], bool],
+    ) -> None:
         self.path, self.size, self.tensors, self.metadata = path, size, tensors, metadata
+        self._file, self._last_seen, self._is_whole = file, file.opened, is_whole
+
+    def check_unchanged(self) -> None:
+        """Check that what is mapped is still what was read: nobody has written to the file, or cut it short.
+
+        It takes a microsecond. A file that was only touched is read once more.
+
+        Raises
+        ------
+        ArtifactError
+        """
+        seen = self._file.look()
+        if seen == self._last_seen:
+            return
+        if seen[0] != self.size or not self._is_whole():
+            raise ArtifactError(
+                f"{self.path} was written over while it was in use; load the model again, and replace files by"
+                " renaming: write the new one beside the old one, then move it there"
+            )
+        self._last_seen = seen
 
     def json(self, key: str) -> Any:
         """Return a metadata entry that was stored as JSON."""
@@ -119,7 +173,8 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         if path.is_dir():
             remedy = f"edgebert convert {path} OUTPUT.edgebert"
             raise ArtifactError(f"{path} is a folder, expected an .edgebert file; make one with: {remedy}")
-        mapped = np.memmap(path, np.uint8, "r")
+        with open(path, "rb") as stream:
+            file, mapped = _OpenFile(stream.fileno()), np.memmap(stream, np.uint8, "r")
     except FileNotFoundError as error:
         raise ArtifactError(f"there is no file {path}; make one with: edgebert convert SOURCE {path}") from error
     except OSError as error:
@@ -141,9 +196,15 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         )
     data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
     tensors = _tensors(path, header, data)
-    if metadata.pop("crc32", None) != _checksum(metadata, header, [data]):
+    checksum = metadata.pop("crc32", None)
+    head = _head_checksum(metadata, header)
+
+    def is_whole() -> bool:
+        return checksum == _checksum(head, [data])
+
+    if not is_whole():
         raise damaged(path, "its checksum is wrong")
-    return Artifact(path, mapped.size, tensors, metadata)
+    return Artifact(path, mapped.size, tensors, metadata, file, is_whole)
 
 
 def _header(path: Path, mapped: np.ndarray) -> dict[str, Any]:

@@ -93,16 +93,7 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
         that.
         `name` is what they are called there.
     """
-    checked = []
-    for i, ids in enumerate(sequences):
-        array = np.asarray(ids)
-        if array.size == 0:
-            array = array.astype(np.int32).reshape(-1)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise InputError(f"{name}[{i}] is no sequence of whole numbers; expected one list of ids for each text")
-        if len(array) > longest:
-            raise InputError(f"{name}[{i}] has {len(array)} tokens, the model takes at most {longest}")
-        checked.append(array)
+    checked = [_array_of(ids, longest, f"{name}[{i}]") for i, ids in enumerate(sequences)]
     # All at once, which for many short texts takes a fraction of the time; one by one only to name the first.
     together = np.concatenate([np.zeros(1, np.int32), *checked])
     if together.min() < 0 or together.max() >= count:
@@ -115,6 +106,22 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
     ends = list(itertools.accumulate(map(len, checked), initial=1))
     whole = together.astype(np.int32, copy=False)
     return [whole[begin:end] for begin, end in itertools.pairwise(ends)]
+
+
+def _array_of(ids: Ids, longest: int, name: str) -> np.ndarray:
+    try:
+        length = len(ids)
+        # What is too long is refused without being read.
+        array = np.asarray(ids if length <= longest else ids[:1])
+    except Exception as error:  # of numbers that are no rectangle; or the caller's own code
+        raise InputError(f"{name} is no sequence of whole numbers; expected one list of ids for each text") from error
+    if array.size == 0:
+        array = np.zeros(0, np.int32)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(f"{name} is no sequence of whole numbers; expected one list of ids for each text")
+    if length > longest:
+        raise InputError(f"{name} has {length} tokens, the model takes at most {longest}")
+    return array
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -76,6 +76,9 @@ class Described(Protocol):
     def info(self) -> dict[str, Any]:
         """Facts about the model, in the order of reading them."""
 
+    def check_unchanged(self) -> None:
+        """Raise ArtifactError when somebody has written over the file that `tensors` are views of."""
+
 
 class Description:
     """A model in an .edgebert file.
@@ -180,6 +183,10 @@ class Description:
             faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))
+
+    def check_unchanged(self) -> None:
+        """Check that the file is what it was, as `edgebert.artifact.Artifact` does; raise ArtifactError."""
+        self._artifact.check_unchanged()
 
     @property
     def pooling(self) -> str:

@@ -16,6 +16,11 @@ from edgebert.errors import OutputError
 __all__ = ["Destination", "abandon_stdout", "check_folder", "open_destination", "print_text"]
 
 
+_PART, _PART_SUFFIX = ".edgebert-", ".part"
+"""How the name of a file begins and ends that is not whole yet."""
+_WINDOWS = os.name == "nt"
+
+
 class Destination:
     """A stream of bytes whose failures are `OutputError`, but for a closed pipe.
 
@@ -90,18 +95,19 @@ def open_destination(path: str | None) -> Iterator[Destination]:
 
 @contextmanager
 def _whole_file(target: Path, mode: int | None, name: str) -> Iterator[BinaryIO]:
-    part = target.with_name(f".edgebert-{os.urandom(8).hex()}.part")
+    _remove_abandoned(target.parent)
+    with _reported(name):
+        part, stream = _new_part(target.parent)
     try:
-        with _reported(name):
-            stream = open(part, "xb")  # noqa: SIM115 (closed below; only these errors are about writing)
         try:
             yield stream
             with _reported(name):
                 stream.flush()
                 os.fsync(stream.fileno())
-                stream.close()
                 if mode is not None:
                     os.chmod(part, stat.S_IMODE(mode))
+                if _WINDOWS:
+                    stream.close()  # it renames no open file; elsewhere the lock holds until there is no part any more
                 os.replace(part, target)
         finally:
             with suppress(OSError):
@@ -109,6 +115,48 @@ def _whole_file(target: Path, mode: int | None, name: str) -> Iterator[BinaryIO]
     finally:
         with suppress(OSError):  # there is none any more when all went well
             part.unlink()
+
+
+def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make a file for what is not whole yet; it is locked for as long as it is open."""
+    while True:
+        part = folder / f"{_PART}{os.urandom(8).hex()}{_PART_SUFFIX}"
+        stream = open(part, "xb")  # noqa: SIM115 (the caller closes it)
+        if not _WINDOWS:
+            with suppress(OSError):  # not every file system has locks
+                _lock(stream, wait=True)
+        # Between its making and its locking another process may have taken it for abandoned.
+        if part.exists():
+            return part, stream
+        stream.close()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes have left in a folder: parts that nobody has locked."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(_PART) and name.endswith(_PART_SUFFIX):
+                with suppress(OSError):
+                    _remove_unless_in_use(folder / name)
+
+
+def _remove_unless_in_use(part: Path) -> None:
+    """Remove a part; raise OSError when a living process writes it, or it is not for this user to remove."""
+    if _WINDOWS:
+        part.unlink()  # which no open file can be
+        return
+    # Neither following a link nor waiting for the other end of a pipe.
+    descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "r+b") as stream:
+        _lock(stream, wait=False)
+        part.unlink()
+
+
+def _lock(stream: BinaryIO, *, wait: bool) -> None:
+    """Lock a file until it is closed, by the end of its process at the latest."""
+    import fcntl  # here, for Windows has none
+
+    fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def check_folder(path: str) -> None:

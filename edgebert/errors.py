@@ -29,7 +29,10 @@ __all__ = [
     "SettingError",
     "TruncationWarning",
     "UnsupportedModelError",
+    "shown",
 ]
+
+_MOST_SHOWN = 200
 
 
 class EdgebertError(Exception):
@@ -78,3 +81,12 @@ class TruncationWarning(UserWarning):
 
 class MemoryWarning(UserWarning):
     """The process has more memory resident than ``max_memory`` allows, because of what it holds besides the model."""
+
+
+def shown(value: object) -> str:
+    """Return how a value looks in a message: whatever it is, and in few characters."""
+    try:
+        text = repr(value)
+    except Exception:  # the caller's own code
+        text = f"<a {type(value).__name__}>"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} ..."

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edgebert.errors import MemoryWarning, SettingError
+from edgebert.errors import MemoryWarning, SettingError, shown
 
 if TYPE_CHECKING:
     import resource
@@ -29,11 +29,17 @@ def parse_size(value: str | int, name: str = "max_memory") -> int:
     ------
     SettingError
     """
-    text = str(value).strip().lower() if type(value) in (str, int) else ""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text)
+    text = value.strip().lower() if isinstance(value, str) else str(value) if _is_size(value) else ""
+    found = re.fullmatch(r"(\d{1,20}(?:\.\d{1,20})?)\s*([a-z]*)", text)
     if not found or found[2] not in _UNITS or not float(found[1]):
-        raise SettingError(f"{name} is {value!r}, expected a size such as 200MB, 1.5GB or 512MiB, or a number of bytes")
+        raise SettingError(
+            f"{name} is {shown(value)}, expected a size such as 200MB, 1.5GB or 512MiB, or a number of bytes"
+        )
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 < value < 1 << 63
 
 
 def memory_limit(asked: str | int | None, environment: Mapping[str, str] | None = None) -> int | None:

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.arguments import checked_callable, checked_path, listed_sequences, listed_texts
 from edgebert.batch import Ids
 from edgebert.description import Described, Description
 from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
+from edgebert.errors import EdgebertError
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.pooling import Embedding
 from edgebert.memory import memory_limit
-from edgebert.runner import OnExtent, Runner, listed_texts, token_budget
+from edgebert.runner import OnExtent, Runner, token_budget
 from edgebert.tasks import embed
 from edgebert.tasks.of_texts import TextTasks
 from edgebert.tasks.of_tokens import TokenTasks
@@ -55,22 +57,33 @@ def load(
     ------
     ArtifactError
         When the file is missing, damaged, or of a newer format.
+    InputError
+        When `path` is no path.
     SettingError
-        When a setting of the environment cannot be used, or when `max_memory` is too little, with what would do.
+        When an option or a setting of the environment cannot be used, or when `max_memory` is too little, with what
+        would do.
     """
+    file = DEFAULT_MODEL if path is None else checked_path(path, "path")
     limit = memory_limit(max_memory)
     chosen, _ = choose_device(device)
-    description = Description(DEFAULT_MODEL if path is None else path)
+    description = Description(file)
     config = description.config
     backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
     model = Model(description, backend)
     if limit is not None:
         model._runner.limit_memory(limit)
+    model._loaded_by = (None if path is None else os.path.abspath(file), threads, max_memory, device)
     return model
 
 
 class Model(TextTasks, TokenTasks):
     """A loaded model. It may be called from several threads at once, and inherited by a forked child.
+
+    A signal handler or a finalizer that interrupts a call may not call the same model: that is an `EdgebertError`.
+    Pickled, for worker processes, it is its path and the options of `edgebert.load`, by which it is loaded there; a
+    copy is the model itself, which nothing changes. Its file is mapped, not read: replace it by renaming another one
+    to its name, never by writing over it. A call finds that out, and raises `ArtifactError`; a file that is cut short
+    during a call ends the process.
 
     Make one with `edgebert.load`. A task whose head the model lacks raises `InputError`, which says what it has.
 
@@ -96,6 +109,9 @@ class Model(TextTasks, TokenTasks):
         ``"cpu"`` or ``"cuda"``.
     """
 
+    _loaded_by: tuple[str | None, int | None, str | int | None, str | None] | None = None
+    """The arguments of `load`."""
+
     def __init__(self, description: Described, backend: Backend) -> None:
         self._description = description
         self.labels, self.max_length = description.labels, description.max_length
@@ -110,6 +126,19 @@ class Model(TextTasks, TokenTasks):
 
     def __repr__(self) -> str:
         return f"<edgebert.Model {self._description.path.name}: {architecture_of(self._description.heads)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._loaded_by is None:
+            raise EdgebertError(
+                f"{self!r} cannot be pickled: it was not made by edgebert.load, from a file to load again"
+            )
+        return load, self._loaded_by
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
 
     @property
     def info(self) -> dict[str, Any]:
@@ -165,8 +194,9 @@ class Model(TextTasks, TokenTasks):
         InputError
         """
         listed = listed_texts(texts)
+        checked_callable(on_extent, "on_extent")
         description, pipeline = self._description, self._description.pipeline
-        embed.check_embedding_options(pooling, dimensions, pipeline, self.hidden_size)
+        embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
         before = embed.prompt_of(description.prompts, description.default_prompt, prompt, prompt_name)
         vectors, extents = embed.embed(
             self._runner, self._embedding, listed, pooling, normalize, dimensions, before, description.include_prompt
@@ -194,7 +224,7 @@ class Model(TextTasks, TokenTasks):
         InputError
             When an id is outside of the vocabulary, or a sequence is too long or no list of whole numbers.
         """
-        token_ids = list(token_ids)
+        token_ids = listed_sequences(token_ids, "token_ids")
         results: list[np.ndarray] = [np.empty(0, np.float32)] * len(token_ids)
         for indices, hidden in self._runner.encode_ids(token_ids):
             for index, rows in zip(indices, hidden, strict=True):

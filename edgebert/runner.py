@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +13,11 @@ from edgebert.config import BertConfig
 from edgebert.description import Described
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
-from edgebert.errors import InputError, SettingError
+from edgebert.errors import SettingError
 from edgebert.memory import MemoryLimit
 from edgebert.tokens import Content, TextTokenizer, Window
 
-__all__ = ["Cut", "Extent", "OnExtent", "Runner", "Text", "listed_pairs", "listed_texts", "token_budget"]
+__all__ = ["Cut", "Extent", "OnExtent", "Runner", "token_budget"]
 
 TOKEN_BUDGET = 1024
 """Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
@@ -26,10 +26,6 @@ TOKEN_BUDGET = 1024
 def token_budget(config: BertConfig) -> int:
     """Return the most tokens of one forward pass of a model."""
     return max(TOKEN_BUDGET, config.max_position_embeddings)
-
-
-Text = str | tuple[str, str]
-"""A text, or a pair of texts."""
 
 
 class Extent(NamedTuple):
@@ -84,6 +80,7 @@ class Runner:
         )
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
+        self._check_unchanged = description.check_unchanged
 
     def limit_memory(self, limit: int) -> None:
         """Keep this process under so much resident memory [bytes], as `edgebert.load` says.
@@ -151,6 +148,7 @@ class Runner:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
+            self._check_unchanged()
             hidden = self.backend.encode(batch)
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
@@ -164,54 +162,3 @@ class Runner:
             for index, row in zip(indices, logits(np.stack([states[0] for states in hidden])), strict=True):
                 rows[index] = row
         return np.stack(rows)
-
-
-def listed_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
-    """Check that texts are texts.
-
-    Raises
-    ------
-    InputError
-    """
-    listed = _listed(texts, name)
-    for index, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise InputError(f"{name}[{index}] is a {type(text).__name__}, expected a string")
-    return listed
-
-
-def listed_pairs(texts: Iterable[Text | Mapping[str, str]], *, only: bool = False) -> list[Text]:
-    """Check that texts are texts or pairs: tuples, or ``{"text", "text_pair"}`` as transformers takes them.
-
-    Parameters
-    ----------
-    texts : iterable
-    only : bool
-        Whether single texts are refused.
-
-    Raises
-    ------
-    InputError
-    """
-    listed = _listed(texts, "pairs" if only else "texts")
-    result: list[Text] = []
-    for index, item in enumerate(listed):
-        if isinstance(item, Mapping):
-            item = (item.get("text"), item["text_pair"]) if item.get("text_pair") is not None else item.get("text")
-        pair = isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)
-        if not pair and (only or not isinstance(item, str)):
-            expected = "a pair of strings" if only else "a string or a pair of strings"
-            raise InputError(f"{'pairs' if only else 'texts'}[{index}] is a {type(item).__name__}, expected {expected}")
-        result.append((item[0], item[1]) if pair else item)
-    return result
-
-
-def _listed(texts: Iterable, name: str) -> list:
-    if isinstance(texts, Mapping):
-        raise InputError(f"{name} is one {type(texts).__name__}, expected a list; write [text]")
-    if isinstance(texts, (str, bytes)):
-        raise InputError(f"{name} is one string, expected a list of them; write [text]")
-    try:
-        return list(texts)
-    except TypeError as error:
-        raise InputError(f"{name} is a {type(texts).__name__}, expected a list of strings") from error

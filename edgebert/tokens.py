@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgebert.errors import ArtifactError, InputError
+from edgebert.errors import ArtifactError, InputError, shown
 from edgebert.words import Words
 
 __all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window"]
@@ -115,7 +115,10 @@ class TextTokenizer:
 
     def id_of(self, token: str) -> int | None:
         """Return the id of a token, None where there is no such token."""
-        return self._tokenizer.token_to_id(token)
+        try:
+            return self._tokenizer.token_to_id(token)
+        except UnicodeEncodeError:  # a lone surrogate, which no token has
+            return None
 
     def decode(self, ids: list[int], *, skip_special: bool = False) -> str:
         """Turn ids back into text."""
@@ -199,7 +202,9 @@ class TextTokenizer:
         template = self._single if before is None else self._pair
         room = self.max_length - template.size
         if overlap is not None and (type(overlap) is not int or not 0 <= overlap < room):
-            raise InputError(f"stride is {overlap}, expected 0 to {room - 1} tokens that two windows have in common")
+            raise InputError(
+                f"stride is {shown(overlap)}, expected 0 to {room - 1} tokens that two windows have in common"
+            )
         head = []
         if before is not None:
             size = max(room // 2, room - len(text.ids))

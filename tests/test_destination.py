@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgebert import destination
 from edgebert.destination import Destination, open_destination
 from edgebert.errors import OutputError
 
@@ -129,3 +132,94 @@ def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:
     assert pipe.is_fifo()  # else the reader waits for ever
     reader.join()
     assert got == [b"new"]
+
+
+KILLED = """
+import os, signal, sys
+from edgebert.destination import open_destination
+with open_destination(sys.argv[1]) as destination:
+    destination.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@posix
+def test_what_a_killed_process_leaves_the_next_run_removes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", KILLED, str(out)], check=False, timeout=60)
+    assert len(list(tmp_path.glob(".edgebert-*.part"))) == 1
+    write(out)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@posix
+def test_what_a_living_writer_has_begun_stays(tmp_path: Path) -> None:
+    """Also when others write to the same folder from the beginning of its writing to the end."""
+    with open_destination(str(tmp_path / "first")) as destination:
+        for i in range(3):
+            destination.write(b"x")
+            write(tmp_path / "second", bytes(i))
+    assert (tmp_path / "first").read_bytes() == b"xxx"
+
+
+@posix
+def test_many_writers_in_one_folder(tmp_path: Path) -> None:
+    """One is always between the making of its part and its locking, or between its closing and its renaming."""
+    faults: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(100):
+                write(tmp_path / f"{number}", b"%d" % i)
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"99"}
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@posix
+def test_a_part_that_is_taken_for_abandoned_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = []
+    lock = destination._lock
+
+    def lock_late(stream: Any, *, wait: bool) -> None:
+        if wait and not removed:
+            removed.append(stream.name)
+            os.unlink(stream.name)
+        lock(stream, wait=wait)
+
+    monkeypatch.setattr(destination, "_lock", lock_late)
+    write(tmp_path / "out")
+    assert len(removed) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+@posix
+def test_what_only_has_such_a_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"kept")
+    (tmp_path / ".edgebert-link.part").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".edgebert-folder.part").mkdir()
+    write(tmp_path / "out")
+    assert (tmp_path / ".edgebert-link.part").is_symlink()
+    assert (tmp_path / ".edgebert-folder.part").is_dir()
+
+
+@posix
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(stream: Any, *, wait: bool) -> None:
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(destination, "_lock", no_locks)
+    (tmp_path / ".edgebert-0.part").touch()
+    write(tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"new"
+    assert (tmp_path / ".edgebert-0.part").exists()  # nobody can tell whether it is in use

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from edgebert.checkpoint.weights import INDEX, SINGLE
-from edgebert.errors import CheckpointError, DownloadError
+from edgebert.errors import CheckpointError, DownloadError, shown
 
 __all__ = ["Source", "fetch_weights", "locate"]
 
@@ -64,14 +64,19 @@ def locate(source: str | os.PathLike[str]) -> Source:
         The hub does not have it, or cannot be reached and its cache has it not.
     """
     word = os.fspath(source)
-    path = Path(word).expanduser()
-    if word and path.is_dir():
-        return Source(path.resolve().name, path)
-    if path.is_file():
-        raise CheckpointError(f"{word} is a file, expected the model folder with config.json that it lies in")
+    try:
+        path = Path(word).expanduser()
+        if word and path.is_dir():
+            return Source(path.resolve().name, path)
+        if path.is_file():
+            raise CheckpointError(f"{word} is a file, expected the model folder with config.json that it lies in")
+    except (OSError, RuntimeError) as error:  # too long a name; the home of a user who is not there
+        raise CheckpointError(
+            f"no such folder: {shown(word)} ({error}); expected a model folder, or org/name of one on the hub"
+        ) from error
     parsed = _HUB_NAME.fullmatch(word)
     if not isinstance(source, str) or not parsed or word.startswith(".") or word.endswith(".safetensors"):
-        raise CheckpointError(f"no such folder: {word!r}; expected a model folder, or org/name of one on the hub")
+        raise CheckpointError(f"no such folder: {shown(word)}; expected a model folder, or org/name of one on the hub")
     repo, revision = parsed["repo"], parsed["revision"]
     return Source(word, _download(word, repo, revision, _DESCRIPTION), repo)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, i
 from edgebert.cuda.program import load_program
 from edgebert.cuda.shape import MOST_HEAD_DIM, SYMBOL, Shape, blocks_of, expand_tile, heads_tile, project_tile
 from edgebert.cuda.target import Target, target_of
+from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.plan import group_of_count, padded, whole_vectors
 from edgebert.positions import bias_of_distances
@@ -133,7 +133,7 @@ class CudaEncoder:
         target: Target | None = None,
     ) -> None:
         self.config, self.token_budget = config, token_budget
-        self._lock, self._process = threading.Lock(), os.getpid()
+        self._turn, self._process = Turn("a model's forward pass"), os.getpid()
         self._shape = shape_of(config, tensors)
         self.device = device = Device(driver)
         self._target = target or target_of(device.capability)
@@ -168,20 +168,21 @@ class CudaEncoder:
             return np.empty((0, self.config.hidden_size), np.float32)
         if os.getpid() != self._process:
             raise EdgebertError("a model on a GPU cannot be used by a forked process: load it there, or spawn")
+        return self._turn.take(lambda: self._encode(batch, tokens))
+
+    def _encode(self, batch: PackedBatch, tokens: int) -> np.ndarray:
         device = self.device
-        with self._lock:
-            device.enter()
-            device.copy_in(self._batch, self._words, 4 * describe_batch(batch, self._words))
-            device.run_graph(self._graph)
-            device.copy_out(self._result, self._hidden, 4 * tokens * self._shape.hidden_stride)
-            device.wait()
-            return self._result[:tokens, : self.config.hidden_size].copy()
+        device.enter()
+        device.copy_in(self._batch, self._words, 4 * describe_batch(batch, self._words))
+        device.run_graph(self._graph)
+        device.copy_out(self._result, self._hidden, 4 * tokens * self._shape.hidden_stride)
+        device.wait()
+        return self._result[:tokens, : self.config.hidden_size].copy()
 
     def close(self) -> None:
         """Give the GPU's memory back; the encoder is of no use any more."""
         if os.getpid() == self._process:
-            with self._lock:
-                self.device.close()
+            self._turn.take(self.device.close)
 
     def __del__(self) -> None:
         if hasattr(self, "_graph"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edgebert.cuda.shape import Shape
 from edgebert.destination import open_destination
 from edgebert.engine.compiler import Notice, keep, run_compiler
 from edgebert.engine.kernel_file import cached_kernels, source_hash
+from edgebert.engine.trust import read_trusted
 from edgebert.errors import EdgebertError
 
 __all__ = ["load_program"]
@@ -26,8 +28,9 @@ def load_program(shape: Shape, capability: tuple[int, int]) -> bytes:
     """
     asked = json.dumps({"capability": capability, "shape": shape})
     path = _cached_path(asked)
-    if path is not None and path.is_file():
-        return path.read_bytes()
+    if path is not None:
+        with suppress(OSError, EdgebertError):  # none there, or none to be trusted
+            return read_trusted(path, named=False)
     notice = Notice("edgebert: compiling its kernels for this GPU and model, once on this machine")
     try:
         code = run_compiler("edgebert.cuda.compile", [asked], notice)

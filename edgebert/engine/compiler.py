@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from edgebert.engine.kernel_file import KernelFile, cached_path, can_compile, this_platform
 from edgebert.engine.linker import TRIPLES, find_compiler, link_shared
+from edgebert.engine.trust import distrust, make_private
 from edgebert.errors import EdgebertError, OutputError
 
 __all__ = ["Notice", "compile_and_keep", "compile_kernels", "compile_object", "keep", "run_compiler"]
@@ -48,7 +49,8 @@ def compile_kernels(family: str) -> KernelFile:
 def compile_and_keep(family: str) -> KernelFile:
     """Compile the kernels of a family and keep them in the cache; where that is not possible, say what it means."""
     kernels = compile_kernels(family)
-    return keep(cached_path(family), lambda path: kernels.write(path.with_name(path.name + kernels.suffix))) or kernels
+    path = cached_path(family)
+    return keep(path and path.with_name(path.name + kernels.suffix), kernels.write) or kernels
 
 
 def keep(path: Path | None, write: Callable[[Path], _Kept]) -> _Kept | None:
@@ -56,11 +58,16 @@ def keep(path: Path | None, write: Callable[[Path], _Kept]) -> _Kept | None:
     fault = "there is no home folder"
     if path is not None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return write(path)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(path.parent)
+            fault = distrust(path.parent, path.parent.stat())
+            if not fault:
+                kept = write(path)
+                make_private(path)
+                return kept
         except (OSError, OutputError) as error:
             fault = str(error)
-    remedy = "set XDG_CACHE_HOME to a folder that can be written, or every process will compile them again"
+    remedy = "set XDG_CACHE_HOME to a folder that you alone can write, or every process will compile them again"
     _tell(f"edgebert: the kernels could not be kept: {fault}; {remedy}\n")
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from edgebert.errors import SettingError
+from edgebert.errors import SettingError, shown
 
 __all__ = ["AUTO", "CPU", "CUDA", "DEVICES", "choose_device", "cuda_driver", "missing_for_cuda"]
 
@@ -34,8 +34,8 @@ def choose_device(asked: str | None = None, environment: Mapping[str, str] | Non
     if asked is None:
         name = "EDGEBERT_DEVICE"
         asked = (os.environ if environment is None else environment).get(name, "").strip() or CPU
-    if asked not in DEVICES:
-        raise SettingError(f"{name} is {asked!r}, expected one of {', '.join(DEVICES)}")
+    if not isinstance(asked, str) or asked not in DEVICES:
+        raise SettingError(f"{name} is {shown(asked)}, expected one of {', '.join(DEVICES)}")
     if asked == CPU:
         return CPU, ""
     missing = missing_for_cuda()

@@ -21,6 +21,8 @@ from edgebert.kernels.simd.families import FAMILIES, Family
 
 __all__ = ["Encoder"]
 
+_NO_EPOCH = -1
+
 
 def _yield_address() -> int:
     """Return the address of the C function that offers the processor to other threads."""
@@ -84,16 +86,22 @@ class Encoder:
         tokens = len(batch.input_ids)
         if tokens == 0:
             return np.empty((0, self.config.hidden_size), np.float32)
-        plan = self._plan[0]
-        with self._team.lock:
-            plan["tokens"], plan["sequences"] = tokens, len(batch.cu_seqlens) - 1
-            for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
-                plan[name] = getattr(batch, name).ctypes.data
-            plan["epoch"], plan["active"] = self._team.epoch.ctypes.data, self._team.active.ctypes.data
-            self._stages[:] = 0
-            job = functools.partial(self._library.encode, self._plan.ctypes.data, int(self._team.epoch[0]))
-            self._team.run(job, needs=(self._keep, self._team.epoch, batch))
-            return self._hidden[:tokens, : self.config.hidden_size].copy()
+        return self._team.turn.take(lambda: self._encode(batch, tokens))
+
+    def _encode(self, batch: PackedBatch, tokens: int) -> np.ndarray:
+        plan, team = self._plan[0], self._team
+        if team.unfinished:
+            # The first thread's part, in no epoch: it ends the one that is on, and waits until the others have left.
+            self._library.encode(self._plan.ctypes.data, _NO_EPOCH, 0)
+            team.unfinished = False
+        plan["tokens"], plan["sequences"] = tokens, len(batch.cu_seqlens) - 1
+        for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
+            plan[name] = getattr(batch, name).ctypes.data
+        plan["epoch"], plan["active"] = team.epoch.ctypes.data, team.active.ctypes.data
+        self._stages[:] = 0
+        job = functools.partial(self._library.encode, self._plan.ctypes.data, int(team.epoch[0]))
+        team.run(job, needs=(self._keep, team.epoch, batch))
+        return self._hidden[:tokens, : self.config.hidden_size].copy()
 
     def profile(self, batch: PackedBatch) -> list[tuple[str, float]]:
         """Run a batch and return what each stage of the forward pass took, in seconds, in order.

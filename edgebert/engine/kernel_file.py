@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from edgebert.destination import open_destination
 from edgebert.engine.signatures import interface_hash
+from edgebert.engine.trust import read_trusted
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.simd.families import FAMILIES
 
@@ -40,18 +41,26 @@ _BUNDLED = _PACKAGE / "compiled"
 _MAGIC = b"\nedgebert kernels 1\n"
 _SUFFIXES = {"shared": ".so", "object": ".o"}
 _MACHINES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+_MACHINES_OF_32_BITS = {"x86_64": "i686", "aarch64": "armv8l"}
+"""A kernel of 64 bits -> what it calls itself to a program of 32 (``linux32 uname -m``)."""
 
 
 @functools.cache
 def this_platform() -> str:
-    """Return the operating system and the kind of processor, like ``linux-aarch64``."""
+    """Return the operating system and the kind of processor, like ``linux-aarch64``.
+
+    A Python of 32 bits, as on Raspberry Pi OS, can load nothing of 64, whatever the system's kernel is.
+    """
     if hasattr(os, "uname"):
         machine = os.uname().machine.lower()
     else:
         import platform  # takes longer than the kernels' loading
 
         machine = platform.machine().lower()
-    return f"{sys.platform}-{_MACHINES.get(machine, machine)}"
+    machine = _MACHINES.get(machine, machine)
+    if sys.maxsize < 1 << 32:
+        machine = _MACHINES_OF_32_BITS.get(machine, machine)
+    return f"{sys.platform}-{machine}"
 
 
 @functools.cache
@@ -120,16 +129,23 @@ class KernelFile(NamedTuple):
         return self._replace(path=path)
 
     @classmethod
-    def read(cls, path: Path) -> KernelFile:
-        """Read a file and check that it is whole.
+    def read(cls, path: Path, *, named: bool = True) -> KernelFile:
+        """Read a file and check that it is whole, and that the right ones wrote it (`edgebert.engine.trust`).
+
+        Parameters
+        ----------
+        path : Path
+        named : bool
+            Whether the user has named this very file, or else it was found in the cache.
 
         Raises
         ------
         EdgebertError
-            When it cannot be read, is none of these files, or is damaged.
+            When it cannot be read, is none of these files, is damaged, or others may have written it.
         """
         try:
-            data = path.read_bytes()
+            # Who may write the package may write Python code, too.
+            data = path.read_bytes() if path.parent == _BUNDLED else read_trusted(path, named=named)
         except OSError as error:
             raise EdgebertError(f"the kernels in {path} cannot be read: {error.strerror or error}") from error
         tail = len(data) - len(_MAGIC) - 4
@@ -232,7 +248,7 @@ def find_kernels(family: str, features: frozenset[str]) -> KernelFile | None:
         raise SettingError(f"EDGEBERT_KERNELS has no kernels for {family} that fit: {'; '.join(faults)}")
     for path in _places(family):
         try:
-            file = KernelFile.read(path)
+            file = KernelFile.read(path, named=False)
         except EdgebertError:
             continue
         if file.family == family and not file.misfit(features):

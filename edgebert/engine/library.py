@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from edgebert.engine.kernel_file import KernelFile, find_kernels
 from edgebert.engine.processor import available_families, features
 from edgebert.engine.signatures import SIGNATURES
+from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError
 
 __all__ = ["KernelLibrary", "load_library"]
@@ -42,13 +41,12 @@ class KernelLibrary:
             setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address_of(f"edgebert_kernel_{name}")))
 
     def _open_shared(self, kernels: KernelFile) -> Callable[[str], int]:
-        path = kernels.path or _in_memory(kernels.code)
         try:
-            self._library = ctypes.CDLL(str(path))
+            self._library = ctypes.CDLL(_in_memory(kernels.code) if kernels.path is None else _same(kernels))
         except OSError as error:
             raise EdgebertError(
-                f"the kernels in {path} cannot be loaded: {error}; if programs may not run from there, set"
-                " XDG_CACHE_HOME to another folder"
+                f"the kernels in {kernels.path or 'memory'} cannot be loaded: {error}; if programs may not run from"
+                " there, set XDG_CACHE_HOME to another folder"
             ) from error
         return lambda name: ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
 
@@ -68,12 +66,30 @@ class KernelLibrary:
         return address
 
 
-def _in_memory(code: bytes) -> Path:
+def _in_memory(code: bytes) -> str:
     """Return a name for a file that is on no disk."""
     descriptor = os.memfd_create("edgebert-kernels")
     with open(descriptor, "wb", closefd=False) as file:
         file.write(code)
-    return Path(f"/proc/self/fd/{descriptor}")
+    return _name_of(descriptor)
+
+
+def _same(kernels: KernelFile) -> str:
+    """Return a name for the file that was checked, which nobody can give to another one meanwhile."""
+    path = kernels.path
+    assert path is not None
+    with open(path, "rb") as file:
+        if file.read(len(kernels.code)) != kernels.code:
+            raise EdgebertError(f"the kernels in {path} were written over while they were loaded; start again")
+        name = _name_of(file.fileno())
+        if not os.path.exists(name):
+            return str(path)  # this system has no such names
+        return _name_of(os.dup(file.fileno()))
+
+
+def _name_of(descriptor: int) -> str:
+    # It stays open as long as the process lives: the system's loader takes two files of one name for the same.
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _needs_initialize() -> bool:
@@ -84,18 +100,18 @@ def _needs_initialize() -> bool:
     return release < (0, 45)
 
 
-_lock = threading.Lock()
+_turn = Turn("the loading of kernels")
 _loaded: dict[str, KernelLibrary] = {}
 
 
-def _renew_lock_after_fork() -> None:
+def _renew_turn_after_fork() -> None:
     # A thread of the parent may have held it; here that thread does not exist.
-    global _lock
-    _lock = threading.Lock()
+    global _turn
+    _turn = Turn("the loading of kernels")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_after_fork)
+    os.register_at_fork(after_in_child=_renew_turn_after_fork)
 
 
 def load_library(family: str) -> KernelLibrary:
@@ -114,13 +130,15 @@ def load_library(family: str) -> KernelLibrary:
         raise EdgebertError(
             f"this processor cannot run kernels for {family}, expected one of {', '.join(available_families())}"
         )
-    with _lock:
-        if family not in _loaded:
-            kernels = find_kernels(family, features())
-            if kernels is None:
-                # Imported when it is needed: what runs other programs takes time to import.
-                from edgebert.engine.compiler import compile_and_keep
+    return _turn.take(lambda: _loaded.get(family) or _load(family))
 
-                kernels = compile_and_keep(family)
-            _loaded[family] = KernelLibrary(kernels)
-        return _loaded[family]
+
+def _load(family: str) -> KernelLibrary:
+    kernels = find_kernels(family, features())
+    if kernels is None:
+        # Imported when it is needed: what runs other programs takes time to import.
+        from edgebert.engine.compiler import compile_and_keep
+
+        kernels = compile_and_keep(family)
+    _loaded[family] = KernelLibrary(kernels)
+    return _loaded[family]

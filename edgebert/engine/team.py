@@ -7,15 +7,20 @@ does not survive a fork, and neither can be compiled ahead of time.
 from __future__ import annotations
 
 import collections
+import ctypes
 import functools
 import operator
 import os
+import signal
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
 import numpy as np
+
+from edgebert.engine.turn import Turn
 
 __all__ = ["ThreadTeam"]
 
@@ -38,10 +43,21 @@ if hasattr(os, "register_at_fork"):
 class _Crew:
     """The other threads, and what wakes them; holds no reference to the team, so that the team can be collected."""
 
-    def __init__(self, count: int) -> None:
-        self.queues: list[SimpleQueue[_Order | None]] = [SimpleQueue() for _ in range(count)]
-        for index, queue in enumerate(self.queues, start=1):
-            threading.Thread(target=_work, args=(queue, index), name=f"edgebert-{index}", daemon=True).start()
+    def __init__(self) -> None:
+        self.queues: list[SimpleQueue[_Order | None]] = []
+
+    def grow(self, count: int) -> None:
+        """Start threads until there are so many; raise RuntimeError when the system gives no more, and keep those."""
+        while len(self.queues) < count:
+            queue: SimpleQueue[_Order | None] = SimpleQueue()
+            index = len(self.queues) + 1
+            thread = threading.Thread(target=_work, args=(queue, index), name=f"edgebert-{index}", daemon=True)
+            try:
+                _start_without_signals(thread)
+            except BaseException:
+                queue.put(None)  # Ctrl-C may come when the thread has started
+                raise
+            self.queues.append(queue)
 
     def dismiss(self) -> None:
         """End the threads."""
@@ -49,10 +65,27 @@ class _Crew:
             queue.put(None)
 
 
+def _start_without_signals(thread: threading.Thread) -> None:
+    """Start a thread that takes none of the program's signals: they are for the threads that wait for them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        thread.start()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        thread.start()  # it inherits the mask
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(queue: SimpleQueue[_Order | None], index: int) -> None:
     """Carry out orders until there is none."""
     while (order := queue.get()) is not None:
-        order[0](index)
+        try:  # noqa: SIM105 (a context manager takes memory, too)
+            order[0](index)
+        except (MemoryError, ctypes.ArgumentError):  # which is what ctypes makes of it
+            # The others do its part. A thread that ended here would leave orders behind that nobody takes.
+            pass
         del order  # and with it what the job needed
 
 
@@ -66,8 +99,11 @@ class ThreadTeam:
 
     Attributes
     ----------
-    lock : threading.Lock
-        Held by whoever runs a job.
+    turn : Turn
+        Taken by whoever runs a job.
+    unfinished : bool
+        Whether an exception came before the caller's own part of a job, which has no end then: the others may be in it,
+        or come to it. Whoever has the next turn ends it first.
     epoch, active : ndarray [shape=(1,), dtype=int64]
         Counters of the jobs: which one is on, and how many threads are in it.
     """
@@ -79,24 +115,43 @@ class ThreadTeam:
 
     def _start_over(self) -> None:
         """Have no threads yet: in a new team, and in a forked child, which inherits none."""
-        self.lock = threading.Lock()
+        self.turn, self.unfinished = Turn("a model's forward pass"), False
         counters = np.zeros(32, np.int64)
         self.epoch, self.active = counters[:1], counters[16:17]  # on different cache lines
         self._crew: _Crew | None = None
+        self._told = False
 
     def run(self, job: Callable[[int], object], needs: object) -> None:
         """Call ``job(0)`` here and ``job(1)`` to ``job(size - 1)`` in the other threads.
 
         Returns when ``job(0)`` does. Another thread may call the job later than that, when its turn on a busy
         machine comes: the job must see from `epoch` that it is over, and `needs` is kept alive until then.
-        The caller holds `lock`. `job` is a C function, possibly partial: no line of Python runs between the
-        first thread's waking and the end, so that Ctrl-C cannot come in between.
+        The caller has the `turn`. `job` is a C function, possibly partial: no line of Python runs between the
+        first thread's waking and the end, so that Ctrl-C cannot come in between. Where a thread cannot be started,
+        those that there are do its part.
         """
         steps: list[Callable[[], object]] = [functools.partial(job, 0)]
         if self.size > 1:
-            if self._crew is None:
-                self._crew = _Crew(self.size - 1)
-                weakref.finalize(self, self._crew.dismiss).atexit = False
             order: _Order = (job, needs)
-            steps = [*(functools.partial(queue.put, order) for queue in self._crew.queues), *steps]
+            steps = [*(functools.partial(queue.put, order) for queue in self._others()), *steps]
+        self.unfinished = True
         collections.deque(map(_call, steps), maxlen=0)
+        self.unfinished = False
+
+    def _others(self) -> list[SimpleQueue[_Order | None]]:
+        """Return what wakes the other threads, which are started if they have not been."""
+        if self._crew is None:
+            self._crew = _Crew()
+            weakref.finalize(self, self._crew.dismiss).atexit = False
+        try:
+            self._crew.grow(self.size - 1)
+        except RuntimeError as error:
+            if not self._told:
+                self._told = True
+                started = 1 + len(self._crew.queues)
+                warnings.warn(
+                    f"edgebert computes on {started} of {self.size} threads, the system starts no more: {error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return self._crew.queues

@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebert.errors import SettingError
+from edgebert.errors import SettingError, shown
 
 __all__ = ["default_threads", "explain_threads"]
 
 _MOST_THREADS = 1024
+_MOST_DIGITS = 9
 
 
 def default_threads(asked: int | None = None, environment: Mapping[str, str] | None = None) -> int:
@@ -47,12 +48,13 @@ def explain_threads(asked: int | None = None, environment: Mapping[str, str] | N
 
 
 def _checked(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isdecimal():
-        number = 0
-    else:
+    number = 0
+    if type(value) is int:
+        number = value
+    elif isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS:
         number = int(value)
     if not 1 <= number <= _MOST_THREADS:
-        raise SettingError(f"{name} is {value!r}, expected a whole number from 1 to {_MOST_THREADS}")
+        raise SettingError(f"{name} is {shown(value)}, expected a whole number from 1 to {_MOST_THREADS}")
     return number
 
 

@@ -63,6 +63,9 @@ class _Description:
         self.prompts, self.default_prompt = dict(sentence.prompts), sentence.default_prompt
         self.info: dict[str, Any] = {"source": checkpoint.name, "architecture": architecture_of(self.heads)}
 
+    def check_unchanged(self) -> None:
+        """Do nothing: what was read of a checkpoint is in memory."""
+
 
 def encode(config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
     """Run BERT's encoder (arXiv 1810.04805, section 3) on a packed batch.

@@ -21,9 +21,24 @@ from edgebert.kernels.simd.families import FAMILIES, Family, select
 __all__ = ["compile_family"]
 
 
+_NOT_ASKED_FOR = {
+    "x86_64": (
+        *("bmi", "lzcnt", "movbe", "f16c", "gfni", "avxvnni", "avx512vnni", "avx512bf16", "avx512fp16", "avx512ifma"),
+        *("avx512vbmi", "avx512vbmi2", "avx512bitalg", "avx512vpopcntdq", "avx512vp2intersect"),
+    ),
+    "aarch64": ("lse", "rcpc", "rdm", "fullfp16", "dotprod", "crc", "aes", "sha2"),
+}
+"""Machine -> what LLVM takes the processors for granted to have that families are scheduled for, and could use.
+
+What a family does not need, a processor that it runs on may lack: a virtual machine that masks ``bmi1``, an Arm
+processor with ``dotprod`` and no ``lrcpc``.
+"""
+
+
 def _features(family: Family) -> str:
-    """Return a family's features as LLVM wants them."""
-    return ",".join(f"+{name}" for name in family.needs)
+    """Return a family's features as LLVM wants them, and without what its processor has besides."""
+    others = (name for name in _NOT_ASKED_FOR.get(family.machine, ()) if name not in family.needs)
+    return ",".join([*(f"-{name}" for name in others), *(f"+{name}" for name in family.needs)])
 
 
 def _target_machine(family: Family, triple: str) -> llvm.TargetMachine:

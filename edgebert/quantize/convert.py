@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.arguments import checked_callable, checked_choice, checked_flag, checked_path, listed_texts
 from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
-from edgebert.errors import AccuracyError, InputError, OutputError
+from edgebert.errors import AccuracyError, InputError, OutputError, shown
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean
@@ -83,16 +84,22 @@ def convert(
     AccuracyError
         When the result agrees less than `min_agreement` with fp32.
     InputError
-        When there are no texts, or those to measure on are among those to calibrate on.
+        When an option has no such value, there are no texts, or those to measure on are among those to calibrate on.
     OutputError
         When the file cannot be written.
     """
     # Before a download, which may take long. The suffix keeps a slip from replacing the source's own weights.
-    check_folder(os.fspath(output))
-    if Path(output).suffix != SUFFIX:
+    checked_path(source, "source")
+    target = checked_path(output, "output")
+    check_folder(str(target))
+    if target.suffix != SUFFIX:
         raise OutputError(f"cannot convert to {output}: expected a name that ends in {SUFFIX}")
-    if embeddings not in EMBEDDINGS:
-        raise InputError(f"embeddings is {embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
+    checked_choice(embeddings, "embeddings", EMBEDDINGS)
+    checked_flag(force, "force")
+    checked_callable(on_progress, "on_progress")
+    _check_agreement(min_agreement)
+    calibrate = None if calibrate is None else listed_texts(calibrate, "calibrate")
+    evaluate = None if evaluate is None else listed_texts(evaluate, "evaluate")
     checkpoint = open_checkpoint(source)
     tokenizer = TextTokenizer(
         checkpoint.tokenizer_json,
@@ -100,8 +107,8 @@ def convert(
         checkpoint.config.type_vocab_size,
         checkpoint.truncation_side,
     )
-    calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
-    evaluate = evaluation_texts() if evaluate is None else list(evaluate)
+    calibrate = default_texts(tokenizer) if calibrate is None else calibrate
+    evaluate = evaluation_texts() if evaluate is None else evaluate
     _check_texts(calibrate, evaluate)
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
@@ -136,7 +143,12 @@ def convert(
             " (--calibrate), ask for less (--min-agreement), or --force it"
         )
     write_artifact(output, tensors, {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt})
-    return Path(output)
+    return target
+
+
+def _check_agreement(value: float | None) -> None:
+    if value is not None and not (isinstance(value, (int, float)) and type(value) is not bool and 0 <= value <= 1):
+        raise InputError(f"min_agreement is {shown(value)}, expected a number from 0 to 1")
 
 
 def _check_texts(calibrate: Sequence[str], evaluate: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.arguments import checked_number
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.question_answering import best_spans
@@ -32,8 +33,8 @@ def answer(
     cut: Cut,
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
     """Do what `edgebert.Model.answer` says, for each question and its context."""
-    if type(top_k) is not int or top_k < 1 or type(longest) is not int or longest < 1:
-        raise InputError(f"top_k is {top_k!r} and max_answer_len {longest!r}, expected whole numbers from 1 on")
+    checked_number(top_k, "top_k", "a number of answers from 1 on")
+    checked_number(longest, "max_answer_len", "a number of tokens from 1 on")
     befores, contents = runner.contents(questions), runner.contents(contexts, offsets=True)
     for name, texts, tokenized in (("question", questions, befores), ("context", contexts, contents)):
         for text, content in zip(texts, tokenized, strict=True):

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgebert.arguments import checked_callable, checked_flag
 from edgebert.description import Described, serves
 from edgebert.errors import InputError, TruncationWarning
 from edgebert.heads import HEADS, Head, architecture_of
 from edgebert.heads.pooling import Embedding
-from edgebert.runner import Extent, OnExtent, Runner
+from edgebert.runner import Cut, Extent, OnExtent, Runner
 
 __all__ = ["Asked"]
 
@@ -37,6 +38,12 @@ class Asked:
                 f" {serves(self._description.heads)}; for {task}(), convert a model {wanted}"
             )
         return self._heads[name]
+
+    @staticmethod
+    def _cut(truncate: bool, stride: int | None, on_extent: OnExtent | None) -> Cut:
+        """Return what becomes of long texts, which decide what `stride` may be; raise InputError for something else."""
+        checked_callable(on_extent, "on_extent")
+        return Cut(checked_flag(truncate, "truncate"), stride)
 
     def _told(self, results: Any, extents: Sequence[Extent], on_extent: OnExtent | None) -> Any:
         """Tell how much was seen of each text; return the results."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.errors import InputError
+from edgebert.arguments import Text, checked_choice, checked_number
+from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
-from edgebert.runner import Cut, Extent, Runner, Text
+from edgebert.runner import Cut, Extent, Runner
 
 __all__ = ["POOLS", "classify", "next_sentence", "pair_logits", "pooled_scores", "rank"]
 
@@ -43,8 +44,8 @@ def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
 
 
 def _check_top_k(top_k: int | None, things: str) -> None:
-    if top_k is not None and (type(top_k) is not int or top_k < 1):
-        raise InputError(f"top_k is {top_k!r}, expected a number of {things} from 1 on, or None for all")
+    if top_k is not None:
+        checked_number(top_k, "top_k", f"a number of {things} from 1 on, or None for all")
 
 
 def classify(
@@ -60,10 +61,8 @@ def classify(
 ) -> tuple[list[Any], list[Extent]]:
     """Do what `edgebert.Model.classify` says."""
     _check_top_k(top_k, "labels")
-    if function is not None and function not in FUNCTIONS.values():
-        raise InputError(f"function_to_apply is {function!r}, expected one of {', '.join(FUNCTIONS.values())}")
-    if pool not in POOLS:
-        raise InputError(f"pool is {pool!r}, expected one of {', '.join(POOLS)}")
+    if function is not None:
+        checked_choice(function, "function_to_apply", FUNCTIONS.values())
     each, extents = pair_logits(runner, head, texts, cut)
     results = [
         ranked(pooled_scores(logits, function or FUNCTIONS[problem_type], pool), labels, top_k) for logits in each
@@ -97,8 +96,8 @@ def rank(
             f"the model has {len(labels)} labels, expected one: a cross-encoder, which was trained to score a query and"
             f" a document together; or the label whose score is to count, of {', '.join(labels)}"
         )
-    if label is not None and label not in labels:
-        raise InputError(f"label is {label!r}, expected one of the model's: {', '.join(labels)}")
+    if label is not None and not (isinstance(label, str) and label in labels):
+        raise InputError(f"label is {shown(label)}, expected one of the model's: {', '.join(labels)}")
     column = 0 if label is None else list(labels).index(label)
     each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
     function = FUNCTIONS[problem_type]

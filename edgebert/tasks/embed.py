@@ -6,26 +6,35 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgebert.errors import InputError
+from edgebert.arguments import checked_flag, checked_number, checked_text
+from edgebert.errors import InputError, shown
 from edgebert.heads.pooling import POOLINGS, Embedding, Pipeline, poolings_of
 from edgebert.runner import Cut, Extent, Runner
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]
 
 
-def check_embedding_options(pooling: str | None, dimensions: int | None, pipeline: Pipeline, hidden_size: int) -> None:
+def check_embedding_options(
+    pooling: str | None, normalize: bool | None, dimensions: int | None, pipeline: Pipeline, hidden_size: int
+) -> None:
     """Refuse options that no vector could be made with.
 
     Raises
     ------
     InputError
     """
-    if pooling == "none":
+    if normalize is not None:
+        checked_flag(normalize, "normalize")
+    if isinstance(pooling, str) and pooling == "none":
+        if dimensions is not None:
+            raise InputError(
+                f"dimensions is {shown(dimensions)}, expected None with pooling none, which cuts no vectors"
+            )
         return
     if pooling is not None and not (isinstance(pooling, str) and set(poolings_of(pooling)) <= set(POOLINGS)):
         raise InputError(
-            f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}, several with + between, or none for all"
-            " tokens"
+            f"pooling is {shown(pooling)}, expected one of {', '.join(POOLINGS)}, several with + between, or none for"
+            " all tokens"
         )
     count, own = len(poolings_of(pooling or pipeline.pooling)), len(poolings_of(pipeline.pooling))
     if pipeline.dense and count != own:
@@ -34,8 +43,8 @@ def check_embedding_options(pooling: str | None, dimensions: int | None, pipelin
             f" {own} of {', '.join(POOLINGS)}"
         )
     width = pipeline.width(hidden_size, pooling)
-    if dimensions is not None and (type(dimensions) is not int or not 1 <= dimensions <= width):
-        raise InputError(f"dimensions is {dimensions!r}, expected a number from 1 to {width}")
+    if dimensions is not None:
+        checked_number(dimensions, "dimensions", f"a number from 1 to {width}", most=width)
 
 
 def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prompt_name: str | None) -> str:
@@ -49,11 +58,11 @@ def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prom
     if prompt is not None and prompt_name is not None:
         raise InputError("both prompt and prompt_name are given, expected one of them")
     if prompt is not None:
-        return prompt
+        return checked_text(prompt, "prompt")
     name = default if prompt_name is None else prompt_name
-    if name and name not in prompts:
+    if not isinstance(name, str) or (name and name not in prompts):
         known = f"expected one of {', '.join(prompts)}" if prompts else "but the model has no prompts"
-        raise InputError(f"prompt_name is {name!r}, {known}")
+        raise InputError(f"prompt_name is {shown(name)}, {known}")
     return prompts[name] if name else ""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.arguments import checked_number, listed_texts
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
@@ -31,8 +32,7 @@ def fill_mask(
     cut: Cut,
 ) -> tuple[list[Any], list[Extent]]:
     """Do what `edgebert.Model.fill_mask` says."""
-    if type(top_k) is not int or top_k < 1:
-        raise InputError(f"top_k is {top_k!r}, expected a number of words from 1 on")
+    checked_number(top_k, "top_k", "a number of words from 1 on")
     mask = _mask_id(runner, mask_token)
     allowed = None if targets is None else _target_ids(runner, targets)
     contents = runner.contents(texts)
@@ -71,10 +71,8 @@ def _mask_id(runner: Runner, mask_token: str) -> int:
 
 def _target_ids(runner: Runner, targets: Sequence[str]) -> np.ndarray:
     """Return the ids of target words, each once; a word is a token of the vocabulary, or becomes one."""
-    if isinstance(targets, (str, bytes)):
-        raise InputError("targets is one string, expected a list of them; write [word]")
     ids = []
-    for target in targets:
+    for target in listed_texts(targets, "targets", "word"):
         found = runner.tokenizer.id_of(target)
         if found is None:
             parts = runner.tokenizer.content(target).ids

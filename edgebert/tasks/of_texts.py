@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.arguments import Text, checked_choice, checked_flag, checked_text, listed_pairs, listed_texts
 from edgebert.errors import InputError
 from edgebert.heads.pooling import unit
-from edgebert.runner import Cut, Extent, OnExtent, Text, listed_pairs, listed_texts
+from edgebert.runner import Cut, Extent, OnExtent
 from edgebert.tasks import classify, embed, zero_shot
 from edgebert.tasks.asked import Asked
 
@@ -64,7 +65,9 @@ class TextTasks(Asked):
         InputError
             When the model has no classifier, `texts` holds something else, or an option has no such value.
         """
-        cut = Cut(truncate, stride)
+        cut = self._cut(truncate, stride, on_extent)
+        checked_flag(multi_label, "multi_label")
+        checked_choice(pool, "pool", classify.POOLS)
         if labels is not None:
             wanted = zero_shot.descriptions_of(labels)
             plain = listed_texts(texts)  # type: ignore[arg-type] # it refuses pairs
@@ -89,8 +92,6 @@ class TextTasks(Asked):
         cut: Cut,
         on_extent: OnExtent | None,
     ) -> list[Any]:
-        if pool not in classify.POOLS:
-            raise InputError(f"pool is {pool!r}, expected one of {', '.join(classify.POOLS)}")
         if "sequence_classification" in self._heads:
             entailment = zero_shot.entailment_of(self.labels)
             if entailment is None:
@@ -139,10 +140,9 @@ class TextTasks(Asked):
         ------
         InputError
         """
-        head = self._head("next_sentence", "next_sentence")
-        return self._told(
-            *classify.next_sentence(self._runner, head, listed_pairs(pairs, only=True), Cut(truncate=True)), on_extent
-        )
+        head, cut = self._head("next_sentence", "next_sentence"), self._cut(True, None, on_extent)
+        listed = listed_pairs(pairs, only=True)
+        return self._told(*classify.next_sentence(self._runner, head, listed, cut), on_extent)
 
     def rank(
         self,
@@ -178,7 +178,7 @@ class TextTasks(Asked):
         InputError
         """
         head = self._head("sequence_classification", "rank")
-        (query,) = listed_texts([query], "query")
+        cut, query = self._cut(truncate, stride, on_extent), checked_text(query, "query")
         listed, problem_type = listed_texts(documents, "documents"), self._description.problem_type
         results, extents = classify.rank(
             self._runner,
@@ -189,6 +189,6 @@ class TextTasks(Asked):
             listed,
             top_k,
             label,
-            Cut(truncate, stride),
+            cut,
         )
         return self._told(results, extents, on_extent)

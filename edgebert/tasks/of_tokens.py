@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from edgebert.arguments import checked_flag, listed_texts
 from edgebert.errors import InputError
-from edgebert.runner import Cut, OnExtent, listed_texts
+from edgebert.runner import OnExtent
 from edgebert.tasks import answer, fill_mask, tag
 from edgebert.tasks.asked import Asked
 
@@ -56,7 +57,7 @@ class TokenTasks(Asked):
         ------
         InputError
         """
-        head = self._head("token_classification", "tag")
+        head, cut = self._head("token_classification", "tag"), self._cut(truncate, stride, on_extent)
         results, extents = tag.tag(
             self._runner,
             head,
@@ -64,7 +65,7 @@ class TokenTasks(Asked):
             listed_texts(texts),
             aggregation_strategy,
             ignore_labels,
-            Cut(truncate, stride),
+            cut,
         )
         return self._told(results, extents, on_extent)
 
@@ -101,7 +102,7 @@ class TokenTasks(Asked):
         InputError
             Also when a text has no mask.
         """
-        head, cut = self._head("masked_lm", "fill_mask"), Cut(truncate, stride)
+        head, cut = self._head("masked_lm", "fill_mask"), self._cut(truncate, stride, on_extent)
         results, extents = fill_mask.fill_mask(
             self._runner, head, self.mask_token, listed_texts(texts), top_k, targets, cut
         )
@@ -133,7 +134,7 @@ class TokenTasks(Asked):
         ------
         InputError
         """
-        head, cut = self._head("masked_lm", "score"), Cut(truncate, stride)
+        head, cut = self._head("masked_lm", "score"), self._cut(truncate, stride, on_extent)
         return self._told(*fill_mask.score(self._runner, head, self.mask_token, listed_texts(texts), cut), on_extent)
 
     def answer(
@@ -174,7 +175,7 @@ class TokenTasks(Asked):
         ------
         InputError
         """
-        head = self._head("question_answering", "answer")
+        head, cut = self._head("question_answering", "answer"), self._cut(truncate, stride, on_extent)
         alone = isinstance(question, str)
         questions = listed_texts([question] if alone else question, "question")  # type: ignore[list-item]
         contexts = listed_texts([context] if isinstance(context, str) else context, "context")
@@ -189,9 +190,9 @@ class TokenTasks(Asked):
             contexts,
             top_k,
             max_answer_len,
-            handle_impossible_answer,
-            align_to_words,
-            Cut(truncate, stride),
+            checked_flag(handle_impossible_answer, "handle_impossible_answer"),
+            checked_flag(align_to_words, "align_to_words"),
+            cut,
         )
         empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
         found: list[Any] = [(each or [empty])[0] for each in results] if top_k == 1 else results

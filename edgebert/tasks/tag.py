@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.errors import InputError
+from edgebert.arguments import checked_choice, listed_texts
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
 from edgebert.heads.tokens import STRATEGIES, entities
@@ -41,9 +41,8 @@ def tag(
     cut: Cut,
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
     """Do what `edgebert.Model.tag` says."""
-    if strategy not in STRATEGIES:
-        raise InputError(f"aggregation_strategy is {strategy!r}, expected one of {', '.join(STRATEGIES)}")
-    left_out = set(ignored)
+    checked_choice(strategy, "aggregation_strategy", STRATEGIES)
+    left_out = set(listed_texts(ignored, "ignore_labels", "label"))
     contents = runner.contents(texts, offsets=True)
     windows, owners, extents = runner.cut(contents, cut)
     own: list[tuple[int, int]] = []

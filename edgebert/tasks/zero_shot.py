@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.errors import InputError
+from edgebert.arguments import checked_text, listed_texts
+from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import pool_windows, softmax
 from edgebert.runner import Cut, Extent, Runner
@@ -28,9 +29,11 @@ def descriptions_of(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]
     InputError
         When there are none, or one is no text.
     """
-    if isinstance(labels, (str, bytes)):
-        raise InputError("labels is one string, expected a list of them; write [label]")
-    found = dict(labels) if isinstance(labels, Mapping) else {label: label for label in labels}
+    found = (
+        dict(labels)
+        if isinstance(labels, Mapping)
+        else {each: each for each in listed_texts(labels, "labels", "label")}
+    )
     if not found or not all(isinstance(text, str) and text.strip() for pair in found.items() for text in pair):
         raise InputError("labels are empty or no texts, expected strings, or a dict of label and description")
     return found
@@ -56,12 +59,7 @@ def by_entailment(
 
     Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest sentence.
     """
-    try:
-        hypotheses = [template.format(description) for description in labels.values()]
-    except (AttributeError, IndexError, KeyError, ValueError) as error:
-        raise InputError(f"hypothesis_template is {template!r}, expected a text with {{}} in it") from error
-    if len(set(hypotheses)) < len(hypotheses):
-        raise InputError(f"hypothesis_template is {template!r}, expected a text with {{}} in it")
+    hypotheses = _filled(template, list(labels.values()))
     described = runner.contents(hypotheses)
     longest = max(described, key=lambda content: len(content.ids))
     results, extents = [], []
@@ -78,6 +76,25 @@ def by_entailment(
         results.append(_ranked(text, list(labels), pool_windows(values, pool)))
         extents.append(extent)
     return results, extents
+
+
+def _filled(template: str, descriptions: Sequence[str]) -> list[str]:
+    """Put each description into the template, as ``str.format`` does; raise InputError when that is not possible."""
+    from string import Formatter
+
+    checked_text(template, "hypothesis_template")
+    filled: list[str] = []
+    try:
+        # A width could make a text of any size, an attribute name anything.
+        if all(
+            name in (None, "", "0") and not form and not kind for _, name, form, kind in Formatter().parse(template)
+        ):
+            filled = [template.format(description) for description in descriptions]
+    except (IndexError, ValueError):
+        pass
+    if len(set(filled)) < len(set(descriptions)):
+        raise InputError(f"hypothesis_template is {shown(template)}, expected a text with {{}} in it")
+    return filled
 
 
 def by_similarity(

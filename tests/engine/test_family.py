@@ -1,9 +1,12 @@
 """Which instruction family: the best that the processor has, or what the environment asks for."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 import edgebert
-from edgebert.engine import processor
+from edgebert.engine import kernel_file, processor
 from edgebert.engine.processor import REFERENCE, available_families, choose_family
 from edgebert.engine.threads import default_threads
 from edgebert.errors import SettingError
@@ -87,6 +90,17 @@ def test_what_linux_says_of_an_arm_processor(monkeypatch, with_features, best, w
     monkeypatch.setattr(processor, "this_platform", lambda: "linux-aarch64")
     monkeypatch.setattr(processor, "_hardware_capabilities", words.__getitem__)
     assert with_features(*processor.features.__wrapped__(), machine="aarch64")[0] == best
+
+
+@pytest.mark.parametrize(("machine", "name"), [("aarch64", "armv8l"), ("x86_64", "i686"), ("armv7l", "armv7l")])
+def test_a_python_of_32_bits_on_a_system_of_64(monkeypatch, with_features, machine, name):
+    """Raspberry Pi OS runs one; what is for the kernel's processor cannot be loaded into it."""
+    monkeypatch.setattr(kernel_file.os, "uname", lambda: SimpleNamespace(machine=machine))
+    assert kernel_file.this_platform.__wrapped__() == f"{sys.platform}-{machine}"
+    monkeypatch.setattr(kernel_file.sys, "maxsize", 2**31 - 1)
+    assert kernel_file.this_platform.__wrapped__() == f"{sys.platform}-{name}"
+    everything = {feature for family in FAMILIES.values() for feature in family.needs}
+    assert with_features(*everything, machine=name) == ("portable",)
 
 
 def test_linux_and_llvm_agree_on_this_processor():
