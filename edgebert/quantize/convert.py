@@ -11,10 +11,11 @@ import numpy as np
 
 from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
+from edgebert.description import Description
 from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
-from edgebert.errors import AccuracyError, InputError, OutputError
+from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean
@@ -99,6 +100,7 @@ def convert(
         checkpoint.max_length,
         checkpoint.config.type_vocab_size,
         checkpoint.truncation_side,
+        checkpoint.config.vocab_size,
     )
     calibrate = default_texts(tokenizer) if calibrate is None else list(calibrate)
     evaluate = evaluation_texts() if evaluate is None else list(evaluate)
@@ -106,11 +108,6 @@ def convert(
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
-    if not comparison.finite:
-        raise AccuracyError(
-            f"{checkpoint.name} computes values that are no finite numbers on the texts to evaluate on: its weights are"
-            " damaged, or too large for int8; nothing was written. Look at it with the library that it was made with"
-        )
     reached = comparison.agreement if min_agreement is not None else comparison.agreement_at_best
     min_agreement = DEFAULT_AGREEMENT if min_agreement is None else min_agreement
     accepted = reached >= min_agreement
@@ -135,8 +132,19 @@ def convert(
             " written. Measure it on texts like those that it will meet (--evaluate), calibrate it on others of them"
             " (--calibrate), ask for less (--min-agreement), or --force it"
         )
-    write_artifact(output, tensors, {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt})
+    metadata = {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt}
+    write_artifact(output, tensors, metadata, lambda path: _check_written(path, checkpoint.name))
     return Path(output)
+
+
+def _check_written(path: Path, source: str) -> None:
+    """Refuse a file that `edgebert.load` would refuse."""
+    try:
+        written = Description(path)
+        TextTokenizer(written.tokenizer, written.max_length, written.config.type_vocab_size)
+    except ArtifactError as error:
+        fault = str(error).replace(str(path), "its file")
+        raise CheckpointError(f"{source} makes no file that could be loaded, nothing was written: {fault}") from error
 
 
 def _check_texts(calibrate: Sequence[str], evaluate: Sequence[str]) -> None:
@@ -186,7 +194,7 @@ def _quantize(
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     weights, config = checkpoint.tensors, checkpoint.config
     masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
-    batch = calibration_batch(tokenizer, texts, masks, config.padding)
+    batch = calibration_batch(tokenizer, texts, masks, config)
     encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
