@@ -19,7 +19,6 @@ from edgebert.quantize.law import exceeds_limit, unpack_panels
 from tests.checkpoint.folders import arrays_of, change_json, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
 
-
 FEW = {"calibrate": ["the film was good", "Tom saw 3 red films"], "evaluate": ["a bad film"]}
 """Texts that do where nothing is measured."""
 
