@@ -160,9 +160,11 @@ def run(
                         os.kill(child.pid, signal.SIGKILL)
                         end(reader, child, "hang")
         except KeyboardInterrupt:  # what was found so far counts
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # `timeout` sends it twice
             for child in children.values():
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
+            signal.signal(signal.SIGINT, before)
     return tally
 
 
