@@ -21,18 +21,25 @@ import numpy as np
 
 from edgebert.destination import open_destination
 from edgebert.errors import ArtifactError
+from edgebert.json_text import parse_json
 
 __all__ = ["FORMAT_VERSION", "Artifact", "damaged", "read_artifact", "write_artifact"]
 
 FORMAT_VERSION = 4
 _ALIGNMENT = 64
-_LARGEST_HEADER = 100_000_000
+_LARGEST_HEADER = 16_000_000
+"""Bytes, a hundred times what a model has: read as JSON, a header takes some twenty times its size."""
+_MOST_PRINTED = 1000
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}
+_FIELDS = {"dtype", "shape", "data_offsets"}
 _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
 def write_artifact(
-    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    check: Callable[[Path], object] = lambda path: None,  # noqa: ARG005 (nothing is checked)
 ) -> None:
     """Write an .edgebert file, whole or not at all.
 
@@ -41,6 +48,8 @@ def write_artifact(
     path : path
     tensors : name -> ndarray [dtype=float32, float16, int32, int16, int8 or uint8]
     metadata : name -> what JSON can hold; strings are stored as they are
+    check : callable
+        Is given the finished file under another name, before it gets its own; what it raises keeps that from happening.
 
     Raises
     ------
@@ -68,6 +77,8 @@ def write_artifact(
         file.write(struct.pack("<Q", len(head)) + head)
         for array in arrays:
             file.write(array.reshape(-1).view(np.uint8).data)
+        if file.path is not None:
+            check(file.path)
 
 
 def _head_checksum(texts: Mapping[str, str], header: Mapping[str, Any]) -> int:
@@ -150,14 +161,17 @@ class Artifact:
     def json(self, key: str) -> Any:
         """Return a metadata entry that was stored as JSON."""
         try:
-            return json.loads(self.metadata[key])
+            return parse_json(self.metadata[key], finite=True)
         except (KeyError, ValueError) as error:
             raise damaged(self.path, f"its metadata has no readable {key!r}") from error
 
 
 def damaged(path: Path, fault: str) -> ArtifactError:
     """Make the error for a file that is not as it was written."""
-    return ArtifactError(f"{path} is damaged: {fault}; convert the model again or copy the file anew")
+    # What a file says is printed, but not obeyed by a terminal, nor at any length.
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in fault[:_MOST_PRINTED])
+    cut = "..." if len(fault) > _MOST_PRINTED else ""
+    return ArtifactError(f"{path} is damaged: {shown}{cut}; convert the model again or copy the file anew")
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -187,11 +201,13 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         raise ArtifactError(
             f"{path} is a safetensors file but no .edgebert file; convert its model with: edgebert convert"
         )
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise damaged(path, "its metadata has values that are no strings")
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
-        newer = version.isdigit() and int(version) > FORMAT_VERSION
+        newer = version.isdecimal() and len(version) < 10 and int(version) > FORMAT_VERSION
         raise ArtifactError(
-            f"{path} has format version {version}, this edgebert reads {FORMAT_VERSION};"
+            f"{path} has format version {version[:20]!a}, this edgebert reads {FORMAT_VERSION};"
             f" {'upgrade edgebert' if newer else 'convert the model again'}"
         )
     data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
@@ -214,9 +230,9 @@ def _header(path: Path, mapped: np.ndarray) -> dict[str, Any]:
     if 8 + length > mapped.size:
         raise damaged(path, f"it ends after {mapped.size} bytes, within its header of {length}")
     try:
-        header = json.loads(mapped[8 : 8 + length].tobytes())
+        header = parse_json(mapped[8 : 8 + length].tobytes(), finite=True)
     except ValueError as error:
-        raise damaged(path, "its header is not readable JSON") from error
+        raise damaged(path, f"its header is not readable JSON: {error}") from error
     if not isinstance(header, dict):
         raise damaged(path, "its header is not a JSON object")
     return header
@@ -228,10 +244,13 @@ def _tensors(path: Path, header: dict[str, Any], data: np.ndarray) -> dict[str, 
     position = 0
     try:
         for name, entry in header.items():
+            if not isinstance(entry, dict) or entry.keys() != _FIELDS:
+                raise ValueError(name)
             dtype = np.dtype(_DTYPES[entry["dtype"]])
             shape = tuple(entry["shape"])
             begin, end = entry["data_offsets"]
-            if begin != position or end - begin != math.prod(shape) * dtype.itemsize or min(shape, default=0) < 0:
+            whole = all(type(each) is int and 0 <= each < 2**63 for each in (*shape, begin, end))
+            if not whole or begin != position or end - begin != math.prod(shape) * dtype.itemsize:
                 raise ValueError(name)
             position = end
             if end <= data.size:

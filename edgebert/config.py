@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.errors import CheckpointError
+from edgebert.kernels.plan import LONGEST_TEXT
 
 __all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig"]
 
@@ -31,7 +32,7 @@ _LARGEST = {
     "num_hidden_layers": 1000,
     "num_attention_heads": 2**16,
     "intermediate_size": 2**20,
-    "max_position_embeddings": 2**31 - 1,
+    "max_position_embeddings": LONGEST_TEXT,
     "type_vocab_size": 2**31 - 1,
 }
 """Field -> largest value: token ids are int32, and a damaged config must not ask for a billion layers."""
@@ -129,14 +130,14 @@ class BertConfig:
                 faults.append(f"{name} is {merged[name]!r}, expected one of {', '.join(filter(None, allowed))}")
         if type(merged["embedding_size"]) is not int or not 0 <= merged["embedding_size"] <= 2**16:
             faults.append(f"embedding_size is {merged['embedding_size']!r}, expected a whole number from 0 to 65536")
-        if merged["relative_attention_num_buckets"] not in _BUCKETS:
-            buckets = merged["relative_attention_num_buckets"]
+        buckets = merged["relative_attention_num_buckets"]
+        if type(buckets) is not int or buckets not in _BUCKETS:
             faults.append(f"relative_attention_num_buckets is {buckets!r}, expected 0, or an even number from 4 to 510")
         if not isinstance(merged["model_type"], str):
             faults.append(f"model_type is {merged['model_type']!r}, expected a name")
         if type(merged["positions_follow_padding"]) is not bool:
             faults.append(f"positions_follow_padding is {merged['positions_follow_padding']!r}, expected true or false")
-        if type(merged["pad_token_id"]) is not int or merged["pad_token_id"] < 0:
+        if type(merged["pad_token_id"]) is not int or not 0 <= merged["pad_token_id"] < 2**31:
             faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
         epsilon = merged["layer_norm_eps"]
         if type(epsilon) not in (int, float) or not 0 < epsilon < 1:

@@ -176,6 +176,8 @@ class Description:
             faults.append(f"truncation_side is {self.truncation_side!r}, expected {' or '.join(TRUNCATION_SIDES)}")
         if not 3 <= self.max_length <= longest:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
+        if not self.labels and any(HEADS[head].has_labels for head in self.heads if head in HEADS):
+            faults.append("there are no labels, expected one at least")
         faults += self._pipeline_faults()
         if not faults:
             sizes = [(step.N, step.K) for step in self.pipeline.dense]

@@ -35,6 +35,12 @@ class Destination:
         self._stream = stream
         self._name = name
 
+    @property
+    def path(self) -> Path | None:
+        """Where the file lies that is being written; None where it is none that could be read."""
+        name = getattr(self._stream, "name", None)
+        return Path(name) if isinstance(name, str) and os.path.isfile(name) else None
+
     def write(self, data: bytes | memoryview) -> None:
         """Write bytes, and let who waits at the other end have them."""
         with _reported(self._name):

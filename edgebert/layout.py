@@ -26,6 +26,8 @@ HALF_OR_WHOLE = (np.float16, np.float32)
 TOKENIZER = "tokenizer.json.zlib"
 """The tensor that holds the tokenizer's description, in zlib's format: as metadata its quotes would all be escaped."""
 _STORED = 0xFFFF
+_LARGEST_TOKENIZER = 1 << 26
+"""Bytes of a tokenizer's description: the largest vocabularies take half of it. A few bytes can unpack to gigabytes."""
 
 
 EMBEDDINGS = ("int8", "int4")
@@ -120,10 +122,16 @@ def pack_tokenizer(description: str) -> np.ndarray:
 
 def unpack_tokenizer(tensor: np.ndarray) -> str:
     """Undo `pack_tokenizer`; raise ValueError for what cannot be."""
+    unpacker = zlib.decompressobj()
     try:
-        return zlib.decompress(tensor.tobytes()).decode()
+        data = unpacker.decompress(tensor.tobytes(), _LARGEST_TOKENIZER)
     except zlib.error as error:
         raise ValueError(f"{TOKENIZER} cannot be unpacked: {error}") from error
+    if len(data) == _LARGEST_TOKENIZER:
+        raise ValueError(f"{TOKENIZER} unpacks to {_LARGEST_TOKENIZER} bytes or more, expected less")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError(f"{TOKENIZER} cannot be unpacked: its end is missing, or not the end")
+    return data.decode()
 
 
 def check_tensors(tensors: Mapping[str, np.ndarray], expected: Mapping[str, tuple[Shape, Dtype]]) -> list[str]:

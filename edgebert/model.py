@@ -94,6 +94,14 @@ class Model(TextTasks, TokenTasks):
     is told to ``on_extent``, a callable that gets the index of a text and its `Extent`: tokens, windows, whether
     something was not seen. Without it, texts that were not seen whole cause one `TruncationWarning` for the call.
 
+    **Blank texts** are texts like any other: the answer is what the model says of its special tokens alone. Where the
+    tokenizer adds none there is nothing to answer from, and `InputError` says so, but for tags, of which there are
+    none, and scores, which have no tokens. The command line reads lines, and leaves the answers of blank ones empty;
+    it asks about them for vectors and answers.
+
+    **Numbers.** What a damaged or extreme model computes may be no finite number: then `ArtifactError` is raised,
+    whatever it was asked.
+
     Attributes
     ----------
     labels : tuple of str

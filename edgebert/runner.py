@@ -13,11 +13,12 @@ from edgebert.config import BertConfig
 from edgebert.description import Described
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
-from edgebert.errors import SettingError
+from edgebert.errors import ArtifactError, InputError, SettingError
+from edgebert.heads import Head
 from edgebert.memory import MemoryLimit
-from edgebert.tokens import Content, TextTokenizer, Window
+from edgebert.tokens import Content, TextTokenizer, Window, fitting_ids
 
-__all__ = ["Cut", "Extent", "OnExtent", "Runner", "token_budget"]
+__all__ = ["Cut", "Extent", "OnExtent", "Runner", "finite", "token_budget"]
 
 TOKEN_BUDGET = 1024
 """Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
@@ -76,7 +77,11 @@ class Runner:
     def __init__(self, description: Described, backend: Backend) -> None:
         self.config, self.backend = description.config, backend
         self.tokenizer = TextTokenizer(
-            description.tokenizer, description.max_length, self.config.type_vocab_size, description.truncation_side
+            description.tokenizer,
+            description.max_length,
+            self.config.type_vocab_size,
+            description.truncation_side,
+            self.config.vocab_size,
         )
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
@@ -132,11 +137,7 @@ class Runner:
 
     def encode(self, windows: Sequence[Window]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         """Encode windows batch by batch; yield the indices of those of a batch, and the hidden states of each."""
-        # Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
-        config, longest = self.config, self.config.max_position_embeddings
-        ids = check_ids([window.ids for window in windows], config.vocab_size, longest)
-        types = check_ids([window.type_ids for window in windows], config.type_vocab_size, longest, "token_type_ids")
-        return self._encode(ids, types)
+        return self._encode(*fitting_ids(windows, self.config))
 
     def encode_ids(self, token_ids: Sequence[Ids]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         """Encode sequences of ids in the same way."""
@@ -149,16 +150,40 @@ class Runner:
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
             self._check_unchanged()
-            hidden = self.backend.encode(batch)
+            # Of all tokens: what is no number in one of them spoils the others, and may look like a number there.
+            hidden = finite(self.backend.encode(batch), "hidden states")
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
             if self._memory:
                 self._memory.check()
 
-    def first_logits(self, windows: Sequence[Window], logits: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    @staticmethod
+    def logits(head: Head, hidden: np.ndarray) -> np.ndarray:
+        """Return what a head says of tokens, by their hidden states (T, H): float32 (T, outputs)."""
+        return finite(head.logits(hidden), "logits")
+
+    def first_logits(self, windows: Sequence[Window], head: Head) -> np.ndarray:
         """Return what a head says of the first token of each window: float32 (windows, outputs)."""
         rows: list[np.ndarray] = [np.empty(0, np.float32)] * len(windows)
         for indices, hidden in self.encode(windows):
-            for index, row in zip(indices, logits(np.stack([states[0] for states in hidden])), strict=True):
+            if not all(map(len, hidden)):
+                raise InputError("a text is blank, and the model's tokenizer makes no token of it; leave it out")
+            firsts = np.stack([states[0] for states in hidden])
+            for index, row in zip(indices, self.logits(head, firsts), strict=True):
                 rows[index] = row
         return np.stack(rows)
+
+
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """Return what a model computed; refuse to answer with it where it is NaN or infinite.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    if not np.isfinite(values).all():
+        raise ArtifactError(
+            f"the model computes {what} that are no finite numbers: its weights are damaged, or too large for int8;"
+            " convert it again, or look at it with the library that it was made with"
+        )
+    return values

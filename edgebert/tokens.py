@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgebert.batch import check_ids
+from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError, shown
 from edgebert.words import Words
 
-__all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window"]
+__all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window", "fault_of", "fitting_ids"]
 
 TRUNCATION_SIDES = ("right", "left")
 """Where a text that is too long may be cut."""
@@ -24,6 +27,7 @@ _CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f
 """Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
 (the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
 _PROBES = ("a", "A", "1", ".")
+_LONGEST_FAULT = 300
 
 
 class Content(NamedTuple):
@@ -91,20 +95,32 @@ class TextTokenizer:
         Tokens that a sequence may have, special ones included.
     type_vocab_size : int
         Token types that the model knows; with one, all are 0.
+    vocab_size : int
+        Ids that the model knows; that of a token looked up by its text is one of them.
     truncation_side : str
         Where a text that is to be one window is cut: ``"right"`` keeps its beginning, ``"left"`` its end.
     """
 
     def __init__(
-        self, description: str, max_length: int, type_vocab_size: int = 2, truncation_side: str = "right"
+        self,
+        description: str,
+        max_length: int,
+        type_vocab_size: int = 2,
+        truncation_side: str = "right",
+        vocab_size: int = 2**31 - 1,
     ) -> None:
         from tokenizers import Tokenizer
 
         try:
             self._tokenizer = Tokenizer.from_str(description)
-        except Exception as error:  # the tokenizers library raises nothing narrower
-            raise ArtifactError(f"the model's tokenizer cannot be read: {error}; convert the model again") from error
-        self._description = description
+            # Windows are cut here, and nothing is padded.
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+        except BaseException as error:
+            raise ArtifactError(
+                f"the model's tokenizer cannot be read: {fault_of(error)}; convert the model again"
+            ) from error
+        self._description, self._vocab_size = description, vocab_size
         self._one_type = type_vocab_size == 1
         self.max_length, self._truncation_side = max_length, truncation_side
 
@@ -116,13 +132,28 @@ class TextTokenizer:
     def id_of(self, token: str) -> int | None:
         """Return the id of a token, None where there is no such token."""
         try:
-            return self._tokenizer.token_to_id(token)
+            found = self._tokenizer.token_to_id(token)
         except UnicodeEncodeError:  # a lone surrogate, which no token has
             return None
+        return None if found is None else self._checked_id(token, found)
+
+    def _checked_id(self, token: str, own: int) -> int:
+        """Return the id of a token if the model knows it: heads index their answers by it."""
+        if own >= self._vocab_size:
+            raise ArtifactError(
+                f"the model's tokenizer has the id {own} for {token[:40]!a}, expected 0 to {self._vocab_size - 1}:"
+                " it is another model's; convert the model again"
+            )
+        return own
 
     def decode(self, ids: list[int], *, skip_special: bool = False) -> str:
         """Turn ids back into text."""
-        return self._tokenizer.decode(ids, skip_special_tokens=skip_special)
+        try:
+            return self._tokenizer.decode(ids, skip_special_tokens=skip_special)
+        except BaseException as error:
+            raise ArtifactError(
+                f"the model's tokenizer makes no text of ids: {fault_of(error)}; convert the model again"
+            ) from error
 
     def content(self, text: str, *, offsets: bool = False) -> Content:
         """Tokenize a whole text, however long, without special tokens.
@@ -143,18 +174,26 @@ class TextTokenizer:
         return Content(*(np.concatenate(column) for column in columns))
 
     def _piece(self, text: str, begin: int, offsets: bool) -> Content:
-        try:
-            # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
-            raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
-        ids = np.array(encoding.ids, np.int32)
+        encoding = self._encode(text, None, special=False)
+        ids = _ids(encoding.ids)
         if not offsets:
             return Content(ids, _NONE, _NONE, _NONE)
         places = np.array(encoding.offsets, np.int32).reshape(-1, 2) + np.int32(begin)
         words = [-1 if word is None else word for word in encoding.word_ids]
         # A special token that the text spells out is in no word: it goes with the one before.
         return Content(ids, places[:, 0], places[:, 1], np.maximum.accumulate(np.array(words, np.int32)))
+
+    def _encode(self, text: str, pair: str | None, *, special: bool) -> Any:
+        """Tokenize a text or a pair, with special tokens or without."""
+        try:
+            # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
+            return self._tokenizer.encode(text, pair, add_special_tokens=special)
+        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
+            raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
+        except BaseException as error:
+            raise ArtifactError(
+                f"the model's tokenizer makes no tokens of a text: {fault_of(error)}; convert the model again"
+            ) from error
 
     def single(self, text: str) -> Window:
         """Tokenize one text; one that is too long keeps the tokens that fit."""
@@ -250,7 +289,7 @@ class TextTokenizer:
     def _template(self, *, pair: bool = False) -> _Template:
         """Find out what is put round texts, by letting the tokenizer do it."""
         for probe in _PROBES:
-            encoding = self._tokenizer.encode(probe, probe if pair else None)
+            encoding = self._encode(probe, probe if pair else None, special=True)
             # None for special tokens, and the number of the text for the others.
             owners = encoding.sequence_ids
             texts = [0, 1] if pair else [0]
@@ -258,6 +297,14 @@ class TextTokenizer:
                 break
         else:
             raise ArtifactError("the model's tokenizer makes no token of a letter; convert the model again")
+        # Of a text that is there twice the library owns to the last alone, and does not mark the other as special.
+        marked = zip(owners, encoding.special_tokens_mask, strict=True)
+        runs = [owner for owner, _ in itertools.groupby(owners) if owner is not None]
+        if runs != texts or any((owner is None) != special for owner, special in marked):
+            raise ArtifactError(
+                "the model's tokenizer puts a text in pieces, or the second of a pair first; expected each once, in"
+                " their order, with special tokens around; convert the model again"
+            )
         pieces, types, at = [], [], 0
         for text in texts:
             begin = owners.index(text)
@@ -267,7 +314,7 @@ class TextTokenizer:
             at = end
         pieces.append((encoding.ids[at:], encoding.type_ids[at:]))
         return _Template(
-            tuple((np.array(ids, np.int32), np.array(kinds, np.int32)) for ids, kinds in pieces),
+            tuple((_ids(ids), _ids(kinds)) for ids, kinds in pieces),
             tuple(types),
             sum(len(ids) for ids, _ in pieces),
             any(types) or any(any(kinds) for _, kinds in pieces),
@@ -304,9 +351,45 @@ class TextTokenizer:
         if not prefix:
             return None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        table = np.zeros(max(vocabulary.values()) + 1, bool)
+        last = max(vocabulary, key=vocabulary.__getitem__)
+        table = np.zeros(self._checked_id(last, vocabulary[last]) + 1, bool)
         table[[i for token, i in vocabulary.items() if token.startswith(prefix) and token != prefix]] = True
         return table
+
+
+def fitting_ids(windows: Sequence[Window], config: BertConfig) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the ids and the types of windows, if the model has embeddings for them.
+
+    Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    longest = config.max_position_embeddings
+    try:
+        return (
+            check_ids([window.ids for window in windows], config.vocab_size, longest),
+            check_ids([window.type_ids for window in windows], config.type_vocab_size, longest, "token_type_ids"),
+        )
+    except InputError as error:
+        raise ArtifactError(f"the model's tokenizer is another model's: {error}; convert the model again") from error
+
+
+def fault_of(error: BaseException) -> str:
+    """Return what the tokenizers library could not do, in a line.
+
+    It raises nothing narrower than Exception, and where it fails an assertion of its own (a panic of Rust) a
+    BaseException. Others of these, such as KeyboardInterrupt, are not its own and are raised.
+    """
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+    return " ".join(str(error).split())[:_LONGEST_FAULT] or type(error).__name__
+
+
+def _ids(ids: list[int]) -> np.ndarray:
+    """Return ids of the library, which are uint32, as int32: those from 2**31 on become negative, and are refused."""
+    return np.array(ids, np.uint32).view(np.int32)
 
 
 def _solid(text: str, content: Content) -> np.ndarray:

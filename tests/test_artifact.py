@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.numpy import save_file
 
 import edgebert
 from edgebert.artifact import FORMAT_VERSION, read_artifact, write_artifact
-from edgebert.errors import ArtifactError, InputError, OutputError
+from edgebert.errors import ArtifactError, OutputError
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 
 TENSORS = {
@@ -93,9 +94,58 @@ def _with_version(path, version):
     path.write_bytes(struct.pack("<Q", len(head)) + head + data[8 + length :])
 
 
+def _write_raw(path, header, data=b""):
+    """Write a file with any header, text or value, and a right checksum where it can have one."""
+    if isinstance(header, dict) and isinstance(header.get("__metadata__"), dict):
+        texts, entries = header["__metadata__"], {key: header[key] for key in header if key != "__metadata__"}
+        texts["crc32"] = f"{zlib.crc32(data, zlib.crc32(json.dumps([texts, entries]).encode())):08x}"
+    head = header if isinstance(header, str) else json.dumps(header)
+    path.write_bytes(struct.pack("<Q", len(head)) + head.encode() + data)
+
+
+FORMAT = {"format": "edgebert", "format_version": str(FORMAT_VERSION)}
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        ("{" + "[" * 100_000, "not readable JSON"),
+        ('{"a":' * 200 + "1" + "}" * 200, "nested more than 100 deep"),
+        ('{"a": "\\ud800"}', "not readable JSON"),
+        ({"__metadata__": {**FORMAT, "labels": ["a"]}}, "values that are no strings"),
+        ({"__metadata__": {**FORMAT, "scheme": None}}, "values that are no strings"),
+        ({"__metadata__": {**FORMAT, "format_version": 4}}, "values that are no strings"),
+        ({"__metadata__": {**FORMAT, "format_version": "\u00b2"}}, r"format version '\\xb2', this edgebert"),
+        ({"__metadata__": {**FORMAT, "format_version": "9" * 5000}}, "convert the model again"),
+        ({"__metadata__": {**FORMAT, "format_version": "\x1b[31m5"}}, r"format version '\\x1b\[31m5'"),
+        ({"__metadata__": FORMAT, "a": {"dtype": "I8", "shape": [0, 2**70], "data_offsets": [0, 0]}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": {"dtype": "I8", "shape": [-1], "data_offsets": [0, -1]}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": {"dtype": "I8", "shape": [1.0], "data_offsets": [0, 1]}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": {"dtype": "I8", "shape": [True], "data_offsets": [0, 1]}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": {"dtype": [], "shape": [1], "data_offsets": [0, 1]}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1], "b": 1}}, "do not fit"),
+        ({"__metadata__": FORMAT, "a": None}, "do not fit"),
+        ({"__metadata__": FORMAT, "a\x1b]0;b\n": None}, r"do not fit \(a\\x1b\]0;b\\n\)"),
+    ],
+)
+def test_a_hostile_header_is_one_clear_error(tmp_path, header, complaint):
+    _write_raw(tmp_path / "m.edgebert", header, b"\0")
+    with pytest.raises(ArtifactError, match=complaint) as raised:
+        read_artifact(tmp_path / "m.edgebert")
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 2000
+
+
+def test_a_header_of_unlikely_size_is_not_read(tmp_path):
+    """Read as JSON, a hundred megabytes take some two gigabytes."""
+    _write_raw(tmp_path / "m.edgebert", "{" + " " * 16_000_000 + "}")
+    with pytest.raises(ArtifactError, match="does not begin like a safetensors file"):
+        read_artifact(tmp_path / "m.edgebert")
+
+
 def test_a_newer_format_says_to_upgrade(path):
     _with_version(path, str(FORMAT_VERSION + 1))
-    found = rf"has format version {FORMAT_VERSION + 1}, this edgebert reads {FORMAT_VERSION}; upgrade edgebert"
+    found = rf"has format version '{FORMAT_VERSION + 1}', this edgebert reads {FORMAT_VERSION}; upgrade edgebert"
     with pytest.raises(ArtifactError, match=found):
         read_artifact(path)
 
@@ -179,6 +229,11 @@ def test_a_linear_layer_that_does_not_fit_together_is_refused(golden_files, tmp_
         ("config", "nonsense", "no readable 'config'"),
         ("max_length", "100000", "max_length is 100000"),
         ("pooling", "median", "pooling is 'median'"),
+        ("config", "[" * 100_000, "no readable 'config'"),
+        ("config", '{"hidden_size": ' + "[" * 500 + "]" * 500 + "}", "no readable 'config'"),
+        ("labels", '["\\ud800"]', "no readable 'labels'"),
+        ("receipt", '{"agreement": NaN}', "no readable 'receipt'"),
+        ("heads", '["sequence_classification"]', "there are no labels"),
         ("heads", "3", "its heads is 3, expected a list"),
         ("heads", "[3]", r"its heads is \[3\], expected a list"),
         ("heads", '["poetry"]', "there is no head 'poetry'"),
@@ -205,7 +260,7 @@ def test_metadata_that_makes_no_sense_is_refused(golden_files, tmp_path, key, va
     artifact = read_artifact(golden_files["encoder"])
     write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | {key: value})
     with pytest.raises(ArtifactError, match=complaint):
-        edgebert.load(tmp_path / "m.edgebert")
+        _ = edgebert.load(tmp_path / "m.edgebert").info
 
 
 def test_a_model_survives_its_file_being_replaced(golden_files, tmp_path):
@@ -233,11 +288,29 @@ def test_a_tokenizer_that_cannot_be_unpacked(golden_files, tmp_path):
         edgebert.load(tmp_path / "m.edgebert")
 
 
+@pytest.mark.parametrize(
+    ("packed", "complaint"),
+    [
+        (zlib.compress(bytes(1 << 27)), "unpacks to 67108864 bytes or more"),
+        (zlib.compress(b"{}")[:-1], "its end is missing"),
+        (zlib.compress(b"{}") + b"x", "its end is missing, or not the end"),
+        (zlib.compress(b"\x80"), "invalid start byte"),
+    ],
+    ids=["bomb", "cut", "more", "no text"],
+)
+def test_a_tokenizer_that_unpacks_to_something_else(golden_files, tmp_path, packed, complaint):
+    artifact = read_artifact(golden_files["encoder"])
+    tensors = artifact.tensors | {TOKENIZER: np.frombuffer(packed, np.uint8)}
+    write_artifact(tmp_path / "m.edgebert", tensors, artifact.metadata)
+    with pytest.raises(ArtifactError, match=complaint):
+        edgebert.load(tmp_path / "m.edgebert")
+
+
 def test_a_tokenizer_that_does_not_fit_the_model_reads_nothing_beyond_its_tables(golden_files, tmp_path):
     artifact = read_artifact(golden_files["encoder"])
     description = unpack_tokenizer(artifact.tensors[TOKENIZER])
     assert '"type_id":0' in description
     other = pack_tokenizer(description.replace('"type_id":0', '"type_id":7'))
     write_artifact(tmp_path / "m.edgebert", artifact.tensors | {TOKENIZER: other}, artifact.metadata)
-    with pytest.raises(InputError, match=r"token_type_ids\[0\]\[0\] is 7, expected 0 to 1"):
+    with pytest.raises(ArtifactError, match=r"another model's: token_type_ids\[0\]\[0\] is 7, expected 0 to 1"):
         edgebert.load(tmp_path / "m.edgebert").embed(["a good film"])

@@ -52,6 +52,12 @@ def test_padding_has_a_row_of_its_own_where_positions_follow_it():
     [
         ({"vocab_size": 0}, "vocab_size is 0, expected a whole number from 1 to 2147483647"),
         ({"hidden_size": "768"}, "hidden_size is '768'"),
+        (
+            {"max_position_embeddings": 133_145},
+            "max_position_embeddings is 133145, expected a whole number from 1 to 133144",
+        ),
+        ({"relative_attention_num_buckets": 32.0}, "relative_attention_num_buckets is 32.0"),
+        ({"pad_token_id": 2**31}, "pad_token_id is 2147483648"),
         ({"hidden_size": 10**12}, "hidden_size is 1000000000000, expected a whole number from 1 to 65536"),
         ({"num_hidden_layers": 2**30}, "num_hidden_layers is 1073741824"),
         ({"num_hidden_layers": True}, "num_hidden_layers is True"),

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from edgebert import tokens
 from edgebert.checkpoint import open_checkpoint
+from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError
-from edgebert.tokens import TextTokenizer
+from edgebert.tokens import TextTokenizer, fitting_ids
 from tests.golden import GOLDEN
 
 KINDS = ("bert-token", "distilbert-token", "roberta-token", "xlm-roberta-token", "camembert-token", "mpnet-token")
@@ -234,3 +235,107 @@ def test_text_that_is_none():
 def test_a_tokenizer_that_cannot_be_read():
     with pytest.raises(ArtifactError, match="tokenizer cannot be read"):
         TextTokenizer(json.dumps({"version": "1.0"}), 8)
+
+
+def changed(name, **parts):
+    """Return a tokenizer.json with other parts; a callable makes one of what was there."""
+    whole = json.loads(DESCRIPTIONS[name])
+    whole |= {key: part(whole[key]) if callable(part) else part for key, part in parts.items()}
+    return json.dumps(whole)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},  # Rust panics: a BaseException
+        {"model": {"type": "WordPiece"}},
+        {"version": "2"},
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read_is_one_error(parts):
+    with pytest.raises(ArtifactError, match="the model's tokenizer cannot be read: "):
+        TextTokenizer(changed("bert-token", **parts), 96)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"pre_tokenizer": {"type": "FixedLength", "length": 0}},  # Rust panics
+        {
+            "model": {"type": "Unigram", "unk_id": None, "vocab": [["zz", 0.0]]},
+            "added_tokens": [],
+            "post_processor": None,
+        },
+    ],
+)
+def test_a_tokenizer_that_fails_on_a_text_is_one_error(parts):
+    made = TextTokenizer(changed("bert-token", **parts), 96)
+    with pytest.raises(ArtifactError, match="the model's tokenizer makes no tokens of a text: "):
+        made.single("a film")
+
+
+def test_what_is_not_the_librarys_is_not_its_fault(monkeypatch):
+    made = tokenizer("bert-token")
+
+    class Interrupted:
+        def encode(self, *_, **__):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(made, "_tokenizer", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        made.content("a film")
+
+
+def test_padding_and_truncation_left_in_a_tokenizer_change_nothing():
+    padding = {"strategy": {"Fixed": 50}, "direction": "Right", "pad_to_multiple_of": None}
+    padding |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+    truncation = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 2}
+    plain = tokenizer("bert-token")
+    for left in ({"padding": padding}, {"truncation": truncation}, {"padding": padding, "truncation": truncation}):
+        made = TextTokenizer(changed("bert-token", **left), 96)
+        assert made.single(TEXT).ids.tolist() == plain.single(TEXT).ids.tolist()
+        content = made.content(TEXT)
+        (window,) = made.windows(content, made.content("Bob"))
+        (expected,) = plain.windows(plain.content(TEXT), plain.content("Bob"))
+        assert window.ids.tolist() == expected.ids.tolist()
+
+
+def test_ids_beyond_what_int32_holds_are_refused():
+    config = BertConfig(vocab_size=1000, max_position_embeddings=96)
+    vocabulary = {"a": 2**32 - 1, "b": 2**31, "c": 1000, "[UNK]": 1}
+    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"}
+    description = changed("bert-token", model=model, added_tokens=[], post_processor=None)
+    made = TextTokenizer(description, 96, vocab_size=config.vocab_size)
+    for text in "abc":
+        with pytest.raises(ArtifactError, match=r"the model's tokenizer is another model's: token_ids\[0\]\[0\] is"):
+            fitting_ids([made.single(text)], config)
+        with pytest.raises(ArtifactError, match=rf"has the id {vocabulary[text]} for '{text}', expected 0 to 999"):
+            made.id_of(text)
+    assert made.id_of("[UNK]") == 1
+    assert made.id_of("d") is None
+
+
+def test_a_vocabulary_with_a_large_id_takes_no_memory_for_it():
+    """Which ids continue a word stands in a table by their number: of the last, 4 GB."""
+    whole = json.loads(DESCRIPTIONS["bert-token"])
+    whole["model"]["vocab"]["##zz"] = 2**32 - 1
+    made = TextTokenizer(json.dumps(whole), 96, vocab_size=1000)
+    with pytest.raises(ArtifactError, match="has the id 4294967295 for '##zz'"):
+        made.continues("a film", made.content("a film", offsets=True))
+
+
+@pytest.mark.parametrize("order", [["A", "[SEP]", "A"], ["B", "[SEP]", "A"], ["A", "[SEP]", "B", "A"]])
+def test_a_template_that_takes_texts_apart_is_refused(order):
+    def template(part):
+        pieces = [
+            {"SpecialToken": {"id": each, "type_id": 0}}
+            if each == "[SEP]"
+            else {"Sequence": {"id": each, "type_id": 0}}
+            for each in order
+        ]
+        single = [piece for piece in pieces if piece.get("Sequence", {}).get("id") != "B"]
+        return {**part, "single": single, "pair": pieces if "B" in order else [*pieces, *part["pair"]]}
+
+    made = TextTokenizer(changed("bert-token", post_processor=template), 96)
+    with pytest.raises(ArtifactError, match="puts a text in pieces, or the second of a pair first"):
+        list(made.windows(made.content("a film"), made.content("Bob")))

@@ -8,7 +8,6 @@ library reads bfloat16 through torch alone, and edgebert has no torch; so the fi
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import CheckpointError
+from edgebert.json_text import parse_json
 
 __all__ = ["FLOAT_DTYPES", "StoredTensor", "read_header", "read_tensor"]
 
@@ -65,10 +65,10 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                     f"{path} is not a whole safetensors file: its {size} bytes do not hold"
                     f" a header of {length}; {_REMEDY}"
                 )
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} has a header that is not JSON ({error}); {_REMEDY}") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} has a header that is not a JSON object; {_REMEDY}")

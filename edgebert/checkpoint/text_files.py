@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from edgebert.errors import CheckpointError
+from edgebert.json_text import parse_json
 
 __all__ = ["read_json", "read_text"]
 
@@ -36,8 +36,8 @@ def read_json(path: Path, expected: type[dict] | type[list]) -> Any:
         It is missing, cannot be read, or holds something else.
     """
     try:
-        value = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_text(path))
+    except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, expected):
         raise CheckpointError(f"{path} holds a JSON {type(value).__name__}, expected a {expected.__name__}")

@@ -17,7 +17,7 @@ from edgebert.checkpoint.tokenizer_settings import ROLES, added_token
 from edgebert.checkpoint.vocabulary import read_vocabulary
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning
-from edgebert.tokens import TRUNCATION_SIDES
+from edgebert.tokens import TRUNCATION_SIDES, fault_of
 
 __all__ = ["read_tokenizer", "read_truncation_side"]
 
@@ -99,8 +99,8 @@ def _read(parts: Mapping[str, Any], path: Path) -> Tokenizer:
     """Return the tokenizer that its parts describe."""
     try:
         return Tokenizer.from_str(json.dumps(parts))
-    except Exception as error:  # the library raises nothing narrower
-        raise CheckpointError(f"{path} cannot be read by the tokenizers library: {error}") from error
+    except BaseException as error:
+        raise CheckpointError(f"{path} cannot be read by the tokenizers library: {fault_of(error)}") from error
 
 
 def _fitting(own: TokenizerClass, parts: Mapping[str, Any], path: Path) -> TokenizerClass:

@@ -22,6 +22,7 @@ def info(model: str | None, as_json: bool) -> None:
 
     MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
     """
+    from edgebert.artifact import damaged
     from edgebert.description import Description
     from edgebert.model import DEFAULT_MODEL
 
@@ -33,7 +34,10 @@ def info(model: str | None, as_json: bool) -> None:
     told = {key: _words(value) for key, value in description.info.items() if key != "receipt"}
     width = max(map(len, told))
     lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
-    lines += ["", *map(escape, receipt_lines(description.info["receipt"]))]
+    try:
+        lines += ["", *map(escape, receipt_lines(description.info["receipt"]))]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(description.path, "its receipt is none") from error
     if description.card:
         # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
         lines += ["", *(escape(line) for line in description.card.replace("\t", "    ").splitlines())]

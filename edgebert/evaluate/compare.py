@@ -18,12 +18,12 @@ from edgebert.description import Description
 from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
-from edgebert.errors import InputError
+from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import Embedding
-from edgebert.tokens import TextTokenizer, Window
+from edgebert.tokens import TextTokenizer, Window, fitting_ids
 
 __all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "masked", "text_hash", "token_budget"]
 
@@ -103,7 +103,8 @@ class Comparison:
     @property
     def finite(self) -> bool:
         """Whether everything that both models computed is a finite number."""
-        figures: list[Any] = [self.pooled_cosines, self.token_cosines, *self.largest_difference.values()]
+        figures: list[Any] = [self.pooled_cosines, self.token_cosines]
+        figures += [*self.largest_difference.values(), *self.correlation.values()]
         return all(bool(np.isfinite(each).all()) for each in figures)
 
     @property
@@ -183,6 +184,8 @@ def evaluate(
     ------
     ArtifactError, CheckpointError
         When one of the models cannot be read.
+    AccuracyError
+        When one of them computes values that are no finite numbers.
     InputError
         When there are no texts, or the models do not belong together.
     """
@@ -219,18 +222,23 @@ def compare(
     texts: Sequence[str],
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Comparison:
-    """Compare a quantized model with the checkpoint that it comes from; see `evaluate`."""
+    """Compare a quantized model with the checkpoint that it comes from; parameters and errors are `evaluate`'s."""
     if not texts:
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
     config, pipeline = checkpoint.config, checkpoint.sentence.pipeline
     tokenizer = TextTokenizer(
-        checkpoint.tokenizer_json, checkpoint.max_length, config.type_vocab_size, checkpoint.truncation_side
+        checkpoint.tokenizer_json,
+        checkpoint.max_length,
+        config.type_vocab_size,
+        checkpoint.truncation_side,
+        config.vocab_size,
     )
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
+    every_ids, every_types = fitting_ids(windows, config)
     heads = {
         name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
         for name in checkpoint.heads
@@ -239,7 +247,7 @@ def compare(
     pooled, token = np.empty(len(texts)), []
     answers = _Answers(list(heads))
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
-        ids, types = [windows[i].ids for i in indices], [windows[i].type_ids for i in indices]
+        ids, types = [every_ids[i] for i in indices], [every_types[i] for i in indices]
         batch = pack(ids, types, config.padding)
         own = batch if quantized.config is None else pack(ids, types, quantized.config.padding)
         hidden = [quantized.backend.encode(own), exact.backend.encode(batch)]
@@ -256,7 +264,7 @@ def compare(
         if on_progress:
             on_progress(len(answers.order), len(texts))
     classifies = "sequence_classification" in heads
-    return Comparison(
+    comparison = Comparison(
         texts=tuple(texts),
         tokens=sum(len(window.ids) for window in windows),
         pooled_cosines=pooled,
@@ -268,6 +276,12 @@ def compare(
         exact_logits=answers.in_order(1) if classifies else None,
         labels=checkpoint.labels,
     )
+    if not comparison.finite:
+        raise AccuracyError(
+            f"{checkpoint.name} computes values that are no finite numbers on the texts to evaluate on: its weights are"
+            " damaged, or too large for int8; look at it with the library that it was made with"
+        )
+    return comparison
 
 
 class _Answers:

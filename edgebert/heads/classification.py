@@ -42,7 +42,8 @@ def scores(logits: np.ndarray, function: str) -> np.ndarray:
     if function == "none":
         return exact
     if function == "sigmoid":
-        return 1 / (1 + np.exp(-exact))
+        with np.errstate(over="ignore"):  # of a logit below -709, whose score is 0
+            return 1 / (1 + np.exp(-exact))
     return softmax(exact)
 
 

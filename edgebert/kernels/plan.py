@@ -29,6 +29,7 @@ __all__ = [
     "LANES",
     "LAYER",
     "LINEAR",
+    "LONGEST_TEXT",
     "NORM",
     "PANEL_COLUMNS",
     "PANEL_DEPTH",
@@ -53,6 +54,9 @@ DEPTH = 64
 """Inputs that the deepest instruction multiplies at a time: linear layers are padded to it."""
 DEPTHS = (1, 2)
 """Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`)."""
+LONGEST_TEXT = (2**31 - 1) // (127 * 127)
+"""Most tokens of a text, 133,144: attention adds so many products of seven bits (the halves of softmax numerators by
+values, at most 127 each) in int32."""
 GROUP_LARGEST = 384
 """Most inputs of a linear layer that share a scale."""
 INT4_GROUP = 64

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebert.batch import PackedBatch, pack
+from edgebert.config import BertConfig
 from edgebert.evaluate.compare import masked
-from edgebert.tokens import TextTokenizer
+from edgebert.tokens import TextTokenizer, fitting_ids
 
 __all__ = ["calibration_batch", "default_texts", "evaluation_texts", "vocabulary_texts"]
 
@@ -54,14 +55,11 @@ def _letters(word: str) -> bool:
 
 
 def calibration_batch(
-    tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str, padding: int | None
+    tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str, config: BertConfig
 ) -> PackedBatch:
-    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it.
-
-    `padding` as in `pack`.
-    """
+    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it."""
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(mask_token) if mask_token else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
-    return pack([window.ids for window in windows], [window.type_ids for window in windows], padding)
+    return pack(*fitting_ids(windows, config), config.padding)

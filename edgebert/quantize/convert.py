@@ -12,10 +12,11 @@ import numpy as np
 from edgebert.arguments import checked_callable, checked_choice, checked_flag, checked_path, listed_texts
 from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
+from edgebert.description import Description
 from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
-from edgebert.errors import AccuracyError, InputError, OutputError, shown
+from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError, shown
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean
@@ -106,6 +107,7 @@ def convert(
         checkpoint.max_length,
         checkpoint.config.type_vocab_size,
         checkpoint.truncation_side,
+        checkpoint.config.vocab_size,
     )
     calibrate = default_texts(tokenizer) if calibrate is None else calibrate
     evaluate = evaluation_texts() if evaluate is None else evaluate
@@ -113,11 +115,6 @@ def convert(
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
     backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
-    if not comparison.finite:
-        raise AccuracyError(
-            f"{checkpoint.name} computes values that are no finite numbers on the texts to evaluate on: its weights are"
-            " damaged, or too large for int8; nothing was written. Look at it with the library that it was made with"
-        )
     reached = comparison.agreement if min_agreement is not None else comparison.agreement_at_best
     min_agreement = DEFAULT_AGREEMENT if min_agreement is None else min_agreement
     accepted = reached >= min_agreement
@@ -142,13 +139,24 @@ def convert(
             " written. Measure it on texts like those that it will meet (--evaluate), calibrate it on others of them"
             " (--calibrate), ask for less (--min-agreement), or --force it"
         )
-    write_artifact(output, tensors, {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt})
+    metadata = {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt}
+    write_artifact(output, tensors, metadata, lambda path: _check_written(path, checkpoint.name))
     return target
 
 
 def _check_agreement(value: float | None) -> None:
     if value is not None and not (isinstance(value, (int, float)) and type(value) is not bool and 0 <= value <= 1):
         raise InputError(f"min_agreement is {shown(value)}, expected a number from 0 to 1")
+
+
+def _check_written(path: Path, source: str) -> None:
+    """Refuse a file that `edgebert.load` would refuse."""
+    try:
+        written = Description(path)
+        TextTokenizer(written.tokenizer, written.max_length, written.config.type_vocab_size)
+    except ArtifactError as error:
+        fault = str(error).replace(str(path), "its file")
+        raise CheckpointError(f"{source} makes no file that could be loaded, nothing was written: {fault}") from error
 
 
 def _check_texts(calibrate: Sequence[str], evaluate: Sequence[str]) -> None:
@@ -198,7 +206,7 @@ def _quantize(
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     weights, config = checkpoint.tensors, checkpoint.config
     masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
-    batch = calibration_batch(tokenizer, texts, masks, config.padding)
+    batch = calibration_batch(tokenizer, texts, masks, config)
     encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}

@@ -247,6 +247,11 @@ def quantize_linear(
     # Outputs do not depend on each other: of a whole vocabulary, some at a time.
     blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
     exact = [multiply(rows, weight[own].T) if product is None else product[:, own] for own in blocks]
+    if not all(np.isfinite(each).all() for each in (rows, weight, *exact)):
+        raise CheckpointError(
+            f"{name} has inputs or outputs that are no finite numbers where the calibration text passes through: the"
+            " weights of this layer, or of one before it, are damaged or too large"
+        )
     energy = sum(_energy(each) for each in exact)
     usual, *finer = finer_groups(K)
     of_group = 0

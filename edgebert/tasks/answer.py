@@ -54,7 +54,7 @@ def answer(
             allowed = np.zeros(len(window.ids), bool)
             allowed[window.begin : window.begin + window.last - window.first] = True
             # More than are wanted: whole words may make one answer of several.
-            spans, none = best_spans(head.logits(states), allowed, longest, 2 * top_k + _MORE)
+            spans, none = best_spans(runner.logits(head, states), allowed, longest, 2 * top_k + _MORE)
             no_answer[owner] = min(no_answer[owner], none)
             at = window.first - window.begin
             spans = [(at + first, at + last, score) for first, last, score in spans if allowed[first] and allowed[last]]

@@ -33,7 +33,7 @@ def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> 
         extents += extent
     if not windows:
         return [], []
-    logits = runner.first_logits(windows, head.logits)
+    logits = runner.first_logits(windows, head)
     bounds = np.searchsorted(owners, np.arange(1, len(texts)))
     return np.split(logits, bounds), extents
 

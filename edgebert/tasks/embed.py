@@ -9,7 +9,7 @@ import numpy as np
 from edgebert.arguments import checked_flag, checked_number, checked_text
 from edgebert.errors import InputError, shown
 from edgebert.heads.pooling import POOLINGS, Embedding, Pipeline, poolings_of
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Cut, Extent, Runner, finite
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]
 
@@ -86,7 +86,12 @@ def embed(
         for index, states in zip(indices, hidden, strict=True):
             if pooling == "none":
                 vectors[index] = states.copy()
+            elif not len(states):
+                raise InputError(
+                    f"texts[{index}] is {texts[index][:40]!r}, and the model's tokenizer makes no token of it; leave it"
+                    " out"
+                )
             else:
                 first = skipped if skipped < len(states) else 0
-                vectors[index] = embedding(states, pooling, normalize, dimensions, first)
+                vectors[index] = finite(embedding(states, pooling, normalize, dimensions, first), "vectors")
     return vectors, extents

@@ -12,7 +12,7 @@ from edgebert.arguments import checked_number, listed_texts
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Cut, Extent, Runner, finite
 from edgebert.tasks.tag import owned
 from edgebert.tokens import Window
 
@@ -50,7 +50,7 @@ def fill_mask(
         ]
         if not wanted:
             continue
-        logits = head.logits(np.stack([row for _, _, row in wanted]))
+        logits = runner.logits(head, np.stack([row for _, _, row in wanted]))
         for (index, place, _), row in zip(wanted, logits, strict=True):
             alone = int((contents[owners[index]].ids == mask).sum()) == 1
             best = _best(runner, windows[index], place, softmax(row), top_k, allowed, alone)
@@ -164,7 +164,8 @@ def _log_chances(runner: Runner, head: Head, mask: int, copies: Sequence[tuple[W
         masked.append(window._replace(ids=ids))
     result = np.empty(len(copies))
     for indices, hidden in runner.encode(masked):
-        logits = head.logits(np.stack([states[copies[i][1]] for i, states in zip(indices, hidden, strict=True)]))
+        rows = np.stack([states[copies[i][1]] for i, states in zip(indices, hidden, strict=True)])
+        logits = runner.logits(head, rows)
         for i, row in zip(indices, logits.astype(np.float64), strict=True):
             window, place, _ = copies[i]
             highest = row.max()
@@ -173,4 +174,6 @@ def _log_chances(runner: Runner, head: Head, mask: int, copies: Sequence[tuple[W
 
 
 def _result(total: float, count: int) -> dict[str, Any]:
-    return {"score": total, "tokens": count, "perplexity": float(np.exp(-total / count)) if count else 1.0}
+    with np.errstate(over="ignore"):  # what float64 cannot hold is infinite, and refused as such
+        perplexity = finite(np.exp(-total / max(count, 1)), "perplexities")
+    return {"score": total, "tokens": count, "perplexity": float(perplexity)}

@@ -56,7 +56,7 @@ def tag(
         for index, states in zip(indices, hidden, strict=True):
             window, (first, last) = windows[index], own[index]
             at = window.begin - window.first
-            scores[owners[index]][first:last] = softmax(head.logits(states[at + first : at + last]))
+            scores[owners[index]][first:last] = softmax(runner.logits(head, states[at + first : at + last]))
     results = []
     for text, content, values, part in zip(texts, contents, scores, seen, strict=True):
         continues = runner.tokenizer.continues(text, content)[part]

@@ -67,7 +67,7 @@ def by_entailment(
         cuts, _, (extent,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in described]
-        logits = runner.first_logits(pairs, head.logits).reshape(len(pieces), len(hypotheses), -1)
+        logits = runner.first_logits(pairs, head).reshape(len(pieces), len(hypotheses), -1)
         if multi_label or len(hypotheses) == 1:
             other = -1 if entailment == 0 else 0
             values = softmax(logits[..., [other, entailment]])[..., 1]

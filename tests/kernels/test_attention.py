@@ -5,7 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from edgebert.engine.memory import scratch_bytes
+from edgebert.engine.processor import available_families
 from edgebert.kernels import reference
+from edgebert.kernels.plan import LONGEST_TEXT
+from edgebert.kernels.simd.families import FAMILIES
 from tests.kernels.calls import assert_equal, attend
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
@@ -134,3 +138,23 @@ def test_scale_is_that_of_the_scores(library):
 def test_no_sequences(library):
     rows, cu_seqlens = draw([], 2, 16)
     assert attend(library, rows, cu_seqlens, 2, 0.25).shape == (0, 32)
+
+
+@pytest.mark.parametrize("family", available_families())
+@pytest.mark.parametrize(("length", "holds"), [(LONGEST_TEXT, True), (LONGEST_TEXT + 8, False)])
+def test_the_longest_text_is_the_longest_whose_sums_int32_holds(library_of, family, length, holds):
+    """All keys weigh the same and all values are the largest: nothing adds up to more. The next length overflows."""
+    library, head_dim, row = library_of(family), 16, length + 16
+    rows = np.full((row, 3 * head_dim), 127, np.uint8)  # beyond the text lies what must not show
+    rows[:length, :head_dim] = 64  # queries of zero
+    scales, offset = np.ones((3, row), np.float32), np.zeros((1, row), np.float32)
+    scratch = np.empty(scratch_bytes(FAMILIES[family], head_dim, length), np.uint8)
+    out = np.full((length, head_dim), np.nan, np.float32)
+    places = (rows, scales, offset, alone(length), out, scratch)
+    query_key_value, scale, shift, cu_seqlens, context, work = (array.ctypes.data for array in places)
+    options = (row, cu_seqlens, 1, 1, head_dim, 1.0, 0, 0, 0, context, head_dim, work)
+    # A few queries are enough: the first thread's of very many.
+    library.attend(query_key_value, scale, shift, *options, 0, length // 64)
+    computed = out[~np.isnan(out[:, 0])]
+    assert 0 < len(computed) < 1000
+    assert bool((np.abs(computed - 127) < TOLERANCE * 127).all()) is holds

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import numpy as np
 import pytest
 
 import edgebert
 from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import CheckpointError, OutputError
+from edgebert.errors import CheckpointError, EdgebertError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
 from edgebert.quantize import encoder as quantize_encoder
 from edgebert.quantize.encoder import half_or_whole
 from edgebert.quantize.law import exceeds_limit, unpack_panels
-from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
+from tests.checkpoint.folders import arrays_of, change_json, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
+
+FEW = {"calibrate": ["the film was good", "Tom saw 3 red films"], "evaluate": ["a bad film"]}
+"""Texts that do where nothing is measured."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,3 +147,60 @@ def test_the_weights_of_the_source_are_not_replaced(tmp_path):
     with pytest.raises(OutputError, match=r"expected a name that ends in \.edgebert"):
         edgebert.convert(folder, folder / "model.safetensors")
     assert (folder / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        (
+            "bert.encoder.layer.0.attention.self.query.weight",
+            "encoder.layer.0.attention.self.query_key_value has inputs",
+        ),
+        ("bert.encoder.layer.0.attention.output.dense.weight", "encoder.layer.0.attention.output.dense has inputs"),
+        ("bert.encoder.layer.0.output.LayerNorm.weight", "encoder.layer.1.attention.self.query_key_value has inputs"),
+        ("bert.encoder.layer.1.output.LayerNorm.weight", "computes values that are no finite numbers"),
+        ("classifier.weight", "computes values that are no finite numbers"),
+    ],
+)
+def test_extreme_weights_are_named_and_nothing_is_written(tmp_path, name, complaint):
+    folder = copy_model("classifier", tmp_path / "model")
+    arrays = arrays_of("classifier")
+    arrays[name] = np.full_like(arrays[name], 3e38)
+    write_safetensors(folder / "model.safetensors", arrays)
+    with pytest.raises(EdgebertError, match=complaint):
+        edgebert.convert(folder, tmp_path / "m.edgebert", force=True, **FEW)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_file_that_could_not_be_loaded_is_not_written(tmp_path, monkeypatch):
+    module = sys.modules[edgebert.convert.__module__]
+    described = module._describe
+    monkeypatch.setattr(module, "_describe", lambda checkpoint: {**described(checkpoint), "labels": ["only one"]})
+    with pytest.raises(CheckpointError) as raised:
+        edgebert.convert(GOLDEN / "classifier", tmp_path / "m.edgebert", force=True, **FEW)
+    message = str(raised.value)
+    assert message.startswith(
+        "classifier makes no file that could be loaded, nothing was written: its file is damaged: "
+    )
+    assert "classifier.weight is float32 (3, 36), expected float32 (1, 36)" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tokenizer_whose_ids_the_model_does_not_know_is_refused(tmp_path):
+    """Of special tokens, which stand in no vocabulary."""
+    folder = copy_model("encoder", tmp_path / "model")
+    change_json(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    description = json.loads((folder / "tokenizer.json").read_text())
+    description["post_processor"]["special_tokens"]["[SEP]"]["ids"] = [2**31]
+    (folder / "tokenizer.json").write_text(json.dumps(description))
+    with pytest.raises(EdgebertError, match="the model's tokenizer is another model's: token_ids"):
+        edgebert.convert(folder, tmp_path / "m.edgebert")
+    assert not (tmp_path / "m.edgebert").exists()
+
+
+def test_a_tokenizer_that_makes_the_library_panic_is_refused(tmp_path):
+    folder = copy_model("encoder", tmp_path / "model")
+    change_json(folder / "tokenizer.json", normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"})
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json cannot be read by the tokenizers library: "):
+        edgebert.convert(folder, tmp_path / "m.edgebert")
