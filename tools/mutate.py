@@ -40,6 +40,8 @@ from mutants import Mutant, draw
 ROOT = Path(__file__).parents[1]
 FAMILY = "EDGEBERT_MUTATE_FAMILY"
 """The family that tests are kept to, in the environment of `one_family`."""
+HANG = 60
+"""Seconds that a run may take beside four times what its tests take, or else it hangs."""
 _LEFT_OUT = ("tests/tools/", "tests/benchmarks/", "tests/emulator/")
 _KERNEL_TESTS = (
     "tests/kernels/test_matmul.py",
@@ -103,7 +105,7 @@ class Copy:
             environment["EDGEBERT_TEST_CACHE"] = str(kernels)
         with tempfile.TemporaryDirectory(prefix="mutate") as scratch:
             command = [sys.executable, "-m", "pytest", "-x", "-p", "one_family", "-p", "no:cacheprovider"]
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 [*command, "--tb=line", f"--basetemp={scratch}/base", *files],
                 cwd=self.folder,
                 env=environment,
@@ -112,17 +114,15 @@ class Copy:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY)),
-            )
-            try:
-                output = process.communicate(timeout=seconds)[0].decode("utf-8", "replace")
-            except subprocess.TimeoutExpired:
-                output = ""
-            finally:
-                # What the tests started, too; a copy runs one at a time.
-                hangs = process.poll() is None
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            ) as process:
+                hangs, output = False, ""
+                try:
+                    output = process.communicate(timeout=seconds)[0].decode("utf-8", "replace")
+                except subprocess.TimeoutExpired:
+                    hangs = True
+                finally:  # what the tests started, too
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
         if hangs:
             return -1, f"more than {seconds:.0f} s"
         failed = re.findall(r"^(?:FAILED|ERROR) (.*)$", output, re.MULTILINE)
@@ -293,7 +293,7 @@ class Run:
         compiled = _is_compiled(mutant.path)
         for family in _LOWERINGS.get(mutant.path, ("",)):
             # Kernels with a fault are compiled in a folder of their own, which takes its time.
-            limit = 60 + 4 * sum(self._map.seconds[test] for test in files) + 120 * compiled
+            limit = HANG + 4 * sum(self._map.seconds[test] for test in files) + 120 * compiled
             where = None if mutant.path.startswith("edgebert/kernels/") else self._kernels
             status, said = copy.test(files, limit, where, {FAMILY: family} if family else {})
             if status == -1:
@@ -303,7 +303,7 @@ class Run:
         return {"outcome": "survived", "said": "", "tests": files}
 
 
-def report(mutants: list[Mutant], results: dict[str, dict[str, Any]]) -> str:
+def report(mutants: Iterable[Mutant], results: dict[str, dict[str, Any]]) -> str:
     """Return which faults survived, and how many."""
     own = [results[key] for key in (":".join(map(str, mutant)) for mutant in mutants) if key in results]
     survived = [result for result in own if result["outcome"] == "survived"]
