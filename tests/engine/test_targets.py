@@ -26,6 +26,7 @@ for name in sys.argv[2:]:
 @pytest.mark.parametrize(
     ("name", "family", "platform"),
     [
+        ("raspberrypi3", "neon", "linux-aarch64"),
         ("raspberrypi4", "neon", "linux-aarch64"),
         ("raspberrypi5", "neon_dotprod", "linux-aarch64"),
         ("cortex-a72", "neon", "linux-aarch64"),
