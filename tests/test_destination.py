@@ -101,7 +101,9 @@ def test_the_data_is_on_the_disk_before_it_has_the_name(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(("abandon", "code"), [("abandon_stdout()", 0), ("pass", 120)])
 def test_a_pipe_that_nobody_reads_any_more(abandon: str, code: int) -> None:
     """Python would fail to write once more at exit, and say so."""
-    program = f"import sys; from edgebert.destination import abandon_stdout; sys.stdin.readline(); print('lost'); {abandon}"
+    program = (
+        f"import sys; from edgebert.destination import abandon_stdout; sys.stdin.readline(); print('lost'); {abandon}"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
         [sys.executable, "-c", program],

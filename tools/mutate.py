@@ -96,14 +96,25 @@ class Copy:
         self._writes += 1
         os.utime(self.folder / path, (time.time() + self._writes, time.time() + self._writes))
 
-    def test(self, files: Iterable[str], seconds: float, kernels: Path | None, more: dict[str, str]) -> tuple[int, str]:
-        """Run test files until one fails; return pytest's exit status and the last that it says, -1 if it hangs."""
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of processes that are to import this copy."""
         places = (str(self.folder), str(self.folder / "tools"), os.environ.get("PYTHONPATH", ""))
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), **more}
-        environment.pop("EDGEBERT_TEST_CACHE", None)
-        if kernels is not None:
-            environment["EDGEBERT_TEST_CACHE"] = str(kernels)
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, places)), **more}
+
+    def compile_kernels(self, folder: Path) -> None:
+        """Compile what most tests need, which no fault of other modules changes."""
+        code = "from edgebert.engine.library import *; from edgebert.engine.processor import *; "
+        code += "[load_library(family) for family in (available_families()[0], 'portable')]"
+        environment = self.environment(XDG_CACHE_HOME=str(folder))
+        subprocess.run([sys.executable, "-c", code], cwd=self.folder, env=environment, check=True)
+
+    def test(self, files: Iterable[str], seconds: float, kernels: Path | None, **more: str) -> tuple[int, str]:
+        """Run test files until one fails; return pytest's exit status and the last that it says, -1 if it hangs."""
         with tempfile.TemporaryDirectory(prefix="mutate") as scratch:
+            if kernels is not None:  # a fault may spoil them
+                more["EDGEBERT_TEST_CACHE"] = str(shutil.copytree(kernels, f"{scratch}/kernels"))
+            environment = self.environment(**more)
             command = [sys.executable, "-m", "pytest", "-x", "-p", "one_family", "-p", "no:cacheprovider"]
             with subprocess.Popen(
                 [*command, "--tb=line", f"--basetemp={scratch}/base", *files],
@@ -207,7 +218,7 @@ def _measure(test: str, copies: Queue[Copy], kernels: Path) -> tuple[float, dict
                 f"[run]\nsource = {copy.folder / 'edgebert'}\nparallel = true\ndata_file = {folder}/data\n"
             )
             begin = time.perf_counter()
-            status, said = copy.test([test], 1200, kernels, {"COVERAGE_PROCESS_START": str(settings)})
+            status, said = copy.test([test], 1200, kernels, COVERAGE_PROCESS_START=str(settings))
             seconds = time.perf_counter() - begin
             if status not in (0, 5):
                 print(f"{test} fails without any fault, and is left out: {said}", flush=True)
@@ -295,7 +306,7 @@ class Run:
             # Kernels with a fault are compiled in a folder of their own, which takes its time.
             limit = HANG + 4 * sum(self._map.seconds[test] for test in files) + 120 * compiled
             where = None if mutant.path.startswith("edgebert/kernels/") else self._kernels
-            status, said = copy.test(files, limit, where, {FAMILY: family} if family else {})
+            status, said = copy.test(files, limit, where, **({FAMILY: family} if family else {}))
             if status == -1:
                 return {"outcome": "hung", "said": said, "tests": files}
             if status not in (0, 5):
@@ -331,6 +342,7 @@ def main() -> None:
         for job in range(options.jobs):
             copies.put(Copy(Path(name, str(job))))
         kernels = Path(name, "kernels")
+        copies.queue[0].compile_kernels(kernels)
         tests = Map.read_or_make(options.map, copies, options.jobs, kernels)
         run = Run(tests, copies, kernels, options.output, options.most)
         if options.resume:

@@ -113,6 +113,7 @@ def run(tmp_path, monkeypatch):
     every = list(range(1, SOURCE.count("\n") + 1))
     found = {"seconds": {"tests/test_larger.py": 1}, "imported": {"edgebert/larger.py": [1]}}
     found["lines"] = {"tests/test_larger.py": {"edgebert/larger.py": every}}
+    (tmp_path / "kernels").mkdir()
     return mutate.Run(mutate.Map(found), copies, tmp_path / "kernels", tmp_path / "mutation.json", 100)
 
 
