@@ -1,5 +1,7 @@
 """Which instruction family: the best that the processor has, or what the environment asks for."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import edgebert
@@ -53,6 +55,39 @@ def test_families_by_features(with_features):
     for feature in FAMILIES["avx2"].needs:
         assert with_features(*set(FAMILIES["avx2"].needs) - {feature}) == ("portable",)
     assert with_features() == ("portable",)
+
+
+@pytest.mark.parametrize(("answer", "best"), [(0, "amx"), (-1, "avx512_vnni")])
+def test_tiles_only_where_linux_grants_them(monkeypatch, answer, best):
+    asked = []
+    kernel = SimpleNamespace(syscall=lambda *arguments: (asked.append(arguments), answer)[1])
+    monkeypatch.setattr(processor, "features", lambda: frozenset(FAMILIES["amx"].needs))
+    monkeypatch.setattr(processor, "this_platform", lambda: "linux-x86_64")
+    monkeypatch.setattr(processor.sys, "platform", "linux")
+    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: kernel)
+    assert available_families.__wrapped__()[0] == best
+    assert asked == [(158, 0x1023, 18)]  # arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    monkeypatch.setattr(processor.sys, "platform", "darwin")
+    assert available_families.__wrapped__()[0] == "avx512_vnni"
+
+
+@pytest.mark.parametrize(
+    ("there", "numba", "expected"),
+    [
+        (["avx2", "portable"], False, "avx2"),
+        (["avx2"], True, "avx2"),
+        (["portable"], True, "avx2"),
+        (["portable"], False, "portable"),
+        ([], False, "avx2"),
+        ([], True, "avx2"),
+    ],
+)
+def test_without_numba_what_is_compiled_already_is_chosen(available, monkeypatch, there, numba, expected):
+    available("avx2", "portable")
+    monkeypatch.setattr(processor, "given_kernels", lambda environment: None)
+    monkeypatch.setattr(processor, "find_kernels", lambda name, features: name if name in there else None)
+    monkeypatch.setattr(processor, "can_compile", lambda: numba)
+    assert choose_family({}) == expected
 
 
 CPUINFO = {

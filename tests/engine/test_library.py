@@ -189,6 +189,18 @@ def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "edgebert"
+    for nowhere in ("", "relative/folder"):  # which the specification says to disregard
+        monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
+        assert cache_folder() == tmp_path / ".cache" / "edgebert"
+
+
+@pytest.mark.parametrize(
+    ("release", "needed"), [("0.44.0", True), ("0.45.0", False), ("0.46.1rc1", False), ("1.0", False)]
+)
+def test_which_llvmlite_is_initialised_by_hand(monkeypatch, release, needed):
+    """Later ones refuse it."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: release)
+    assert library._needs_initialize() is needed
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")

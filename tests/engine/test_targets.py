@@ -100,6 +100,18 @@ def test_a_compiler_that_fails_says_why():
         link_shared(b"no object file", this_platform())
 
 
+@pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
+def test_a_library_does_not_ask_for_a_stack_that_may_run_programs(object_code, tmp_path):
+    """Assemblers mark no object file of LLVM's as doing without; hardened systems refuse to load such a library."""
+    (tmp_path / "kernels.so").write_bytes(link_shared(object_code, this_platform()))
+    said = subprocess.run(
+        ["readelf", "-lW", tmp_path / "kernels.so"], capture_output=True, text=True, check=True
+    ).stdout
+    (stack,) = [line.split() for line in said.splitlines() if "GNU_STACK" in line]
+    assert "RW" in stack
+    assert "RWE" not in stack
+
+
 @pytest.fixture
 def object_code(cache_home, monkeypatch):
     """Compile the portable kernels once; `compile_object` gives them from then on."""
