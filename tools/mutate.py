@@ -42,6 +42,8 @@ FAMILY = "EDGEBERT_MUTATE_FAMILY"
 """The family that tests are kept to, in the environment of `one_family`."""
 HANG = 60
 """Seconds that a run may take beside four times what its tests take, or else it hangs."""
+_SLOWEST = 180
+"""Seconds beyond which a test file is left out."""
 _LEFT_OUT = ("tests/tools/", "tests/benchmarks/", "tests/emulator/")
 _KERNEL_TESTS = (
     "tests/kernels/test_matmul.py",
@@ -100,6 +102,8 @@ class Copy:
         """Return the environment of processes that are to import this copy."""
         places = (str(self.folder), str(self.folder / "tools"), os.environ.get("PYTHONPATH", ""))
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        # Threads of BLAS and of several runs at a time would wait for each other.
+        kept |= {"OPENBLAS_NUM_THREADS": "1"}
         return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, places)), **more}
 
     def compile_kernels(self, folder: Path) -> None:
@@ -160,20 +164,21 @@ class Map:
 
     @classmethod
     def read_or_make(cls, path: Path, copies: Queue[Copy], jobs: int, kernels: Path) -> Map:
-        """Read the file; where there is none, run every test file and write it."""
-        if not path.exists():
-            tests = sorted(str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py"))
-            tests = [test for test in tests if not test.startswith(_LEFT_OUT)]
-            with ThreadPoolExecutor(jobs) as pool:
-                measured = pool.map(lambda test: _measure(test, copies, kernels), tests)
-                rows = {test: row for test, row in zip(tests, measured, strict=True) if row is not None}
-            found = {
-                "seconds": {test: seconds for test, (seconds, _) in rows.items()},
-                "lines": {test: lines for test, (_, lines) in rows.items()},
-                "imported": _imported_lines(),
-            }
-            path.write_text(json.dumps(found), encoding="utf-8")
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        """Read the file; run every test file that it does not know, and write it anew after each."""
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"seconds": {}, "lines": {}}
+        tests = sorted(str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py"))
+        tests = [test for test in tests if not test.startswith(_LEFT_OUT) and test not in found["seconds"]]
+        lock = threading.Lock()
+
+        def add(test: str) -> None:
+            seconds, lines = _measure(test, copies, kernels)
+            with lock:
+                found["seconds"][test], found["lines"][test] = seconds, lines
+                path.write_text(json.dumps(found), encoding="utf-8")
+
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(add, tests))
+        return cls({**found, "imported": _imported_lines()})
 
     def tests_for(self, mutant: Mutant, most: float) -> list[str]:
         """Return the test files that run the line of a fault, in the order that they are run in."""
@@ -206,8 +211,8 @@ def _is_compiled(path: str) -> bool:
     return path.startswith("edgebert/kernels/") and not path.endswith(plain)
 
 
-def _measure(test: str, copies: Queue[Copy], kernels: Path) -> tuple[float, dict[str, list[int]]] | None:
-    """Run a test file under coverage; return its seconds and the lines that it runs, None where it fails."""
+def _measure(test: str, copies: Queue[Copy], kernels: Path) -> tuple[float, dict[str, list[int]]]:
+    """Run a test file under coverage; return its seconds and the lines that it runs, none where it fails."""
     import coverage
 
     copy = copies.get()
@@ -218,11 +223,11 @@ def _measure(test: str, copies: Queue[Copy], kernels: Path) -> tuple[float, dict
                 f"[run]\nsource = {copy.folder / 'edgebert'}\nparallel = true\ndata_file = {folder}/data\n"
             )
             begin = time.perf_counter()
-            status, said = copy.test([test], 1200, kernels, COVERAGE_PROCESS_START=str(settings))
+            status, said = copy.test([test], _SLOWEST, kernels, COVERAGE_PROCESS_START=str(settings))
             seconds = time.perf_counter() - begin
             if status not in (0, 5):
                 print(f"{test} fails without any fault, and is left out: {said}", flush=True)
-                return None
+                return seconds, {}
             data = coverage.CoverageData(f"{folder}/whole")
             for part in Path(folder).glob("data*"):
                 each = coverage.CoverageData(str(part))

@@ -206,9 +206,9 @@ def test_one_label_is_weighed_against_contradiction(model_of):
 def test_a_text_is_cut_for_the_longest_label(model_of):
     """Beside the short one it would fit."""
     seen = []
-    labels = {"short": "a", "long": "a " * 40}
+    labels = {"short": "a", "long": "a " * 30}
     model_of("bert-classifier").classify(
-        ["film " * 70], labels=labels, on_extent=lambda index, extent: seen.append(extent)
+        ["film " * 75], labels=labels, on_extent=lambda index, extent: seen.append(extent)
     )
     assert [(extent.windows > 1, extent.truncated) for extent in seen] == [(True, False)]
 
