@@ -113,6 +113,17 @@ def test_special_tokens_may_have_other_names(vocabulary_alone, as_object, file):
     assert encoding.tokens == ["<s>", "<s>", "film", "<unk>", "</s>"]
 
 
+@pytest.mark.parametrize(
+    ("said", "there", "expected"), [("<m>", "<m>", "<m>"), (..., "[MASK]", "[MASK]"), (..., "<mask>", "<mask>")]
+)
+def test_the_token_of_a_masked_word(vocabulary_alone, said, there, expected):
+    """What the settings call it, or else what others do."""
+    path = vocabulary_alone / "vocab.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("[MASK]", there), encoding="utf-8")
+    change_json(vocabulary_alone / "tokenizer_config.json", mask_token=said)
+    assert open_checkpoint(vocabulary_alone).mask_token == expected
+
+
 def test_special_tokens_missing_from_the_vocabulary_are_all_named(vocabulary_alone):
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")
