@@ -1,4 +1,4 @@
-"""A plugin of pytest for `mutate`: tests of one instruction family, and none that takes an emulated Python.
+"""A plugin of pytest for `mutate`: tests of one instruction family, and none on real models or an emulated Python.
 
 The family is this processor's best, or the one that the environment names.
 """
@@ -12,6 +12,8 @@ import pytest
 from edgebert.engine.processor import available_families
 from edgebert.kernels.simd.families import FAMILIES
 
+_SLOW = {"arm_python", "material", "prepared", "minilm"}
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop the tests of other families."""
@@ -20,7 +22,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         call = getattr(item, "callspec", None)
         others = {value for value in call.params.values() if isinstance(value, str)} if call else set()
-        slow = "arm_python" in getattr(item, "fixturenames", ())
+        slow = _SLOW & set(getattr(item, "fixturenames", ()))
         (dropped if slow or (others & set(FAMILIES)) - {family} else kept).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
