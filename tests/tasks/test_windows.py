@@ -128,7 +128,7 @@ def test_a_mask_that_two_windows_have_is_filled_in_once(model_of):
     expected = [
         *model.fill_mask([" ".join(words[:94])], top_k=2)[0][:2],
         model.fill_mask([" ".join(words[71:165])], top_k=2)[0][1],
-        *model.fill_mask([" ".join(words[142:])], top_k=2)[0],
+        model.fill_mask([" ".join(words[142:])], top_k=2)[0],  # the one mask of it
     ]
     assert [[each["score"] for each in place] for place in found] == [
         [each["score"] for each in place] for place in expected
