@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -63,8 +64,9 @@ _LOWERINGS = {
     "edgebert/kernels/simd/dot.py": ("", "avx2", "portable"),
 }
 """Module -> the families that its faults are looked for in, one after the other; empty for this processor's best."""
-_STARTUP = """import os
+_STARTUP = """import os, sys
 if os.environ.get("COVERAGE_PROCESS_START"):
+    sys.path.append({!r})
     import coverage
     coverage.process_startup()
 """
@@ -88,7 +90,9 @@ class Copy:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
         # Python starts with it, so that processes that tests start are looked at, too.
-        (folder / "sitecustomize.py").write_text(_STARTUP)
+        coverage = importlib.util.find_spec("coverage")
+        place = str(Path(coverage.origin).parents[1]) if coverage and coverage.origin else ""
+        (folder / "sitecustomize.py").write_text(_STARTUP.format(place))
         self._writes = 0
 
     def write(self, path: str, text: str) -> None:
@@ -306,6 +310,8 @@ class Run:
 
     def _outcome(self, copy: Copy, mutant: Mutant) -> dict[str, Any]:
         files = self._map.tests_for(mutant, self._most)
+        if not files:
+            return {"outcome": "survived", "said": "no test runs it", "tests": []}
         compiled = _is_compiled(mutant.path)
         for family in _LOWERINGS.get(mutant.path, ("",)):
             # Kernels with a fault are compiled in a folder of their own, which takes its time.

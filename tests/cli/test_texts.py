@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import click
 import pytest
 
 from edgebert.cli import texts
@@ -101,6 +102,20 @@ def test_given_bytes_that_are_not_utf8() -> None:
         pass
     with open_texts(None, ["x", argument], "replace") as source:
         assert list(source) == [["x", "caf\ufffd"]]
+
+
+def test_a_terminal_is_read_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Typed(io.BytesIO):
+        buffer = io.BytesIO(b"one\ntwo\n")
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(texts.sys, "stdin", Typed())
+    with pytest.raises(click.UsageError, match="Nothing to read"), open_texts(None, (), "strict"):
+        pass
+    with open_texts("-", (), "strict") as source:
+        assert list(source) == [["one", "two"]]
 
 
 def test_unreadable(tmp_path: Path) -> None:
