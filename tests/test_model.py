@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.config import BertConfig
 from edgebert.errors import InputError, SettingError, TruncationWarning
-from tests.golden import NAMES, load_inputs, load_outputs, load_tokenized
+from tests.golden import GOLDEN, NAMES, load_inputs, load_outputs, load_tokenized
 
 TEXTS = [text for text, _ in load_tokenized("classifier")]
 
@@ -158,13 +159,30 @@ def test_threads(golden_files, monkeypatch):
             edgebert.load(golden_files["encoder"], threads=bad)
 
 
-def test_info(classifier):
+def test_info(classifier, golden_files):
     info = classifier.info
     assert info["architecture"] == "BertForSequenceClassification"
     assert info["hidden_size"] == classifier.hidden_size == 36
     assert info["labels"] == ["negative", "neutral", "positive"]
     assert info["scheme"] == "w8a8"
     assert len(info["source_sha256"]) == 64
+    assert list(info) == [
+        *("file", "size_bytes", "format_version", "source", "source_sha256", "architecture", "heads", "serves"),
+        *("parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length", "truncation_side", "labels"),
+        *("problem_type", "pooling", "dense", "normalize", "truncate_dim", "prompts", "receipt"),
+    ]
+    assert (info["max_length"], info["pooling"], info["normalize"], info["dense"]) == (50, "mean", False, [])
+    assert (info["file"], info["size_bytes"]) == (
+        str(golden_files["classifier"]),
+        golden_files["classifier"].stat().st_size,
+    )
+
+
+def test_four_bits_are_no_fewer_parameters(encoder, tmp_path):
+    path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", min_agreement=0)
+    info = edgebert.load(path).info
+    assert info["size_bytes"] < encoder.info["size_bytes"]
+    assert info["parameters"] == encoder.info["parameters"]
 
 
 def test_texts_may_come_from_a_generator(classifier):

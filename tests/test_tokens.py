@@ -257,6 +257,15 @@ def test_words_by_a_tokenizer_that_marks_pieces(text, pieces, tagged):
     assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == tagged
 
 
+def test_asking_for_words_changes_no_places():
+    mine = described(["▁do", "n", "'", "t", ",", "▁x"])
+    content = mine.content(" don't  x,", offsets=True)
+    before = [each.tolist() for each in content]
+    mine.continues(" don't  x,", content)
+    mine.words(" don't  x,", content)
+    assert [each.tolist() for each in content] == before
+
+
 def test_a_text_without_any_space_is_cut_where_it_must():
     mine = tokenizer("bert-token")
     content = mine.content("看" * 100_000, offsets=True)

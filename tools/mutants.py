@@ -51,7 +51,20 @@ _NO_DIFFERENCE = {"strict", "encoding", "stacklevel", "daemon", "help", "metavar
 _WORDS = {"_tell", "Notice", "echo", "secho", "warn", "damaged", "append", "option", "argument", "command", "main"}
 """Functions whose strings are read by people."""
 _EASY = {"arguments swapped", "nothing returned"}
-_ANY_ORDER = {"min", "max", "minimum", "maximum", "isinstance", "issubclass", "zip", "cast"}
+_ANY_ORDER = {
+    "min",
+    "max",
+    "minimum",
+    "maximum",
+    "isinstance",
+    "issubclass",
+    "zip",
+    "cast",
+    "add",
+    "mul",
+    "fadd",
+    "fmul",
+}
 """Functions whose first two arguments make no difference in another order, or are no values."""
 
 

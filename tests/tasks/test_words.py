@@ -160,6 +160,11 @@ def test_spans_are_the_best_products(none_logit):
     assert none == pytest.approx(chances[0, 0] * chances[0, 1])
 
 
+def test_of_equal_spans_the_first_and_shortest_comes_first():
+    spans, _ = best_spans(np.zeros((5, 2), np.float32), np.arange(5) >= 2, 3, 10)
+    assert [(first, last) for first, last, _ in spans][:6] == [(2, 2), (2, 3), (2, 4), (3, 3), (3, 4), (4, 4)]
+
+
 def test_ranks(model_of):
     model = model_of("roberta-classifier")
     documents = ["Nobody liked it", "", "The film was good", "中文"]
