@@ -5,10 +5,10 @@
     python tools/mutate.py --count 300 --seed 1 --resume               # what is missing of an earlier run
 
 Every fault (`mutants`) gets into a copy of the repository, and the tests that run its line are run there until one
-fails: first those that mirror its module, then those that run most of the module, as long as they take no more than
-``--most`` seconds in all. Which test file runs which line is found out once and kept (``--map``), with the coverage
-package; the kernels, which are compiled in another process, are tried on the tests of `_KERNEL_TESTS` for one
-instruction family, or those that a lowering is for. A fault that makes the tests hang is noticed.
+fails, those of the module's own file first; then whole test files, the module's own and those that run most of it: as
+many of either as take ``--most`` seconds. Which test runs which line is found out once and kept (``--map``,
+`mutation_map`). The kernels, which are compiled in another process, are tried on `_KERNEL_TESTS` for one instruction
+family, or those that a lowering is for. A fault that makes the tests hang is noticed.
 
 Results stand in ``mutation.json``; it is kept after each fault.
 """
@@ -16,7 +16,6 @@ Results stand in ``mutation.json``; it is kept after each fault.
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import importlib.util
 import json
@@ -32,20 +31,20 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 from mutants import Mutant, draw
+from mutation_map import TestMap, record
 
 ROOT = Path(__file__).parents[1]
-FAMILY = "EDGEBERT_MUTATE_FAMILY"
-"""The family that tests are kept to, in the environment of `one_family`."""
 HANG = 60
 """Seconds that a run may take beside four times what its tests take, or else it hangs."""
-_SLOWEST = 180
+SLOWEST = 180
 """Seconds beyond which a test file is left out."""
-_LEFT_OUT = ("tests/tools/", "tests/benchmarks/", "tests/emulator/")
+LEFT_OUT = ("tests/tools/", "tests/benchmarks/", "tests/emulator/")
 _KERNEL_TESTS = (
     "tests/kernels/test_matmul.py",
     "tests/kernels/test_attention.py",
@@ -117,13 +116,17 @@ class Copy:
         environment = self.environment(XDG_CACHE_HOME=str(folder))
         subprocess.run([sys.executable, "-c", code], cwd=self.folder, env=environment, check=True)
 
-    def test(self, files: Iterable[str], seconds: float, kernels: Path | None, **more: str) -> tuple[int, str]:
-        """Run test files until one fails; return pytest's exit status and the last that it says, -1 if it hangs."""
+    def test(self, tests: Iterable[str], seconds: float, kernels: Path | None, **more: str) -> tuple[int, str]:
+        """Run tests, or test files, until one fails; return pytest's exit status, -1 if it hangs, and what it says."""
+        files = dict.fromkeys(test.partition("::")[0] for test in tests)
         with tempfile.TemporaryDirectory(prefix="mutate") as scratch:
+            if any("::" in test for test in tests):  # more of them than a command line takes
+                more["MUTATE_ONLY"] = f"{scratch}/only.json"
+                Path(more["MUTATE_ONLY"]).write_text(json.dumps(list(tests)), encoding="utf-8")
             if kernels is not None:  # a fault may spoil them
                 more["EDGEBERT_TEST_CACHE"] = str(shutil.copytree(kernels, f"{scratch}/kernels"))
             environment = self.environment(**more)
-            command = [sys.executable, "-m", "pytest", "-x", "-p", "one_family", "-p", "no:cacheprovider"]
+            command = [sys.executable, "-m", "pytest", "-x", "-p", "mutate_plugin", "-p", "no:cacheprovider"]
             with subprocess.Popen(
                 [*command, "--tb=line", f"--basetemp={scratch}/base", *files],
                 cwd=self.folder,
@@ -148,65 +151,27 @@ class Copy:
         return process.returncode, (failed or output.strip().splitlines() or [""])[-1][:300]
 
 
-class Map:
-    """Which test file runs which lines, and how long it takes.
+def read_map(folder: Path, copies: Queue[Copy], jobs: int, kernels: Path) -> TestMap:
+    """Read what is known of each test file from a folder, a JSON file for each; run those that are not there."""
+    folder.mkdir(exist_ok=True)
+    tests = sorted(str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py"))
+    tests = [test for test in tests if not test.startswith(LEFT_OUT)]
 
-    Attributes
-    ----------
-    lines : dict
-        Test file -> module -> lines that it runs.
-    seconds : dict
-        Test file -> how long it takes with coverage [s].
-    imported : dict
-        Module -> lines that run whenever it is imported.
-    """
+    def read(test: str) -> dict[str, Any]:
+        path = folder / f"{test.replace('/', '.')}.json"
+        if not path.exists():
+            copy = copies.get()
+            try:
+                row = record(copy.folder, partial(copy.test, [test], SLOWEST, kernels))
+            finally:
+                copies.put(copy)
+            path.write_text(json.dumps(row), encoding="utf-8")
+            print(f"{test}: {row['seconds']:.0f} s{', left out: ' * bool(row['said'])}{row['said']}", flush=True)
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
-    def __init__(self, found: dict[str, Any]) -> None:
-        self.seconds: dict[str, float] = found["seconds"]
-        self.lines = {test: {path: set(n) for path, n in of.items()} for test, of in found["lines"].items()}
-        self.imported = {path: set(numbers) for path, numbers in found["imported"].items()}
-
-    @classmethod
-    def read_or_make(cls, path: Path, copies: Queue[Copy], jobs: int, kernels: Path) -> Map:
-        """Read the file; run every test file that it does not know, and write it anew after each."""
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"seconds": {}, "lines": {}}
-        tests = sorted(str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py"))
-        tests = [test for test in tests if not test.startswith(_LEFT_OUT) and test not in found["seconds"]]
-        lock = threading.Lock()
-
-        def add(test: str) -> None:
-            seconds, lines = _measure(test, copies, kernels)
-            with lock:
-                found["seconds"][test], found["lines"][test] = seconds, lines
-                path.write_text(json.dumps(found), encoding="utf-8")
-
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(add, tests))
-        return cls({**found, "imported": _imported_lines()})
-
-    def tests_for(self, mutant: Mutant, most: float) -> list[str]:
-        """Return the test files that run the line of a fault, in the order that they are run in."""
-        own = {test: len(of.get(mutant.path, set()) - self.imported[mutant.path]) for test, of in self.lines.items()}
-        whole = _statement(mutant)
-        touching = [test for test, of in self.lines.items() if whole & of.get(mutant.path, set())]
-        if _is_compiled(mutant.path):
-            touching = [test for test in _KERNEL_TESTS if test in self.seconds]
-        else:
-            touching.sort(key=lambda test: (-own[test] / (1 + self.seconds[test] / 30), self.seconds[test]))
-        mirrors = [test for test in touching if _mirrors(test, mutant.path)]
-        chosen, seconds = [], 0.0
-        for test in dict.fromkeys([*mirrors, *touching]):
-            if not chosen or seconds + self.seconds[test] <= most:
-                chosen.append(test)
-                seconds += self.seconds[test]
-        return chosen
-
-
-def _mirrors(test: str, path: str) -> bool:
-    """Say whether a test file is a module's own: ``tests/heads/test_tokens.py`` of ``edgebert/heads/tokens.py``."""
-    module = Path(path).relative_to("edgebert").with_suffix("")
-    place = Path(test).relative_to("tests")
-    return place.parent == module.parent and place.stem == f"test_{module.name}"
+    with ThreadPoolExecutor(jobs) as pool:
+        return TestMap(dict(zip(tests, pool.map(read, tests), strict=True)), ROOT)
 
 
 def _is_compiled(path: str) -> bool:
@@ -215,66 +180,10 @@ def _is_compiled(path: str) -> bool:
     return path.startswith("edgebert/kernels/") and not path.endswith(plain)
 
 
-def _measure(test: str, copies: Queue[Copy], kernels: Path) -> tuple[float, dict[str, list[int]]]:
-    """Run a test file under coverage; return its seconds and the lines that it runs, none where it fails."""
-    import coverage
-
-    copy = copies.get()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            settings = Path(folder, "coveragerc")
-            settings.write_text(
-                f"[run]\nsource = {copy.folder / 'edgebert'}\nparallel = true\ndata_file = {folder}/data\n"
-            )
-            begin = time.perf_counter()
-            status, said = copy.test([test], _SLOWEST, kernels, COVERAGE_PROCESS_START=str(settings))
-            seconds = time.perf_counter() - begin
-            if status not in (0, 5):
-                print(f"{test} fails without any fault, and is left out: {said}", flush=True)
-                return seconds, {}
-            data = coverage.CoverageData(f"{folder}/whole")
-            for part in Path(folder).glob("data*"):
-                each = coverage.CoverageData(str(part))
-                each.read()
-                data.update(each)
-            root = copy.folder
-            lines = {
-                str(Path(name).relative_to(root)): sorted(data.lines(name) or ()) for name in data.measured_files()
-            }
-            print(f"{test}: {seconds:.0f} s", flush=True)
-            return seconds, lines
-    finally:
-        copies.put(copy)
-
-
-def _imported_lines() -> dict[str, list[int]]:
-    """Return the lines of every module that stand in no function."""
-    result = {}
-    for path in python_files():
-        source = (ROOT / path).read_text(encoding="utf-8")
-        inside: set[int] = set()
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.FunctionDef):
-                inside |= set(range(node.body[0].lineno, (node.end_lineno or 0) + 1))
-        result[path] = sorted(set(range(1, source.count("\n") + 2)) - inside)
-    return result
-
-
-def _statement(mutant: Mutant) -> set[int]:
-    """Return the lines of the innermost statement that a fault is in; of one with a body, those before the body."""
-    best = {mutant.line}
-    for node in ast.walk(ast.parse((ROOT / mutant.path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0):
-            body = getattr(node, "body", None)
-            last = body[0].lineno - 1 if body else node.end_lineno or 0
-            best = set(range(node.lineno, max(last, node.lineno) + 1))  # inner ones come later
-    return best | {mutant.line}
-
-
 class Run:
     """A run over drawn faults, whose results are kept in a file."""
 
-    def __init__(self, tests: Map, copies: Queue[Copy], kernels: Path, output: Path, most: float) -> None:
+    def __init__(self, tests: TestMap, copies: Queue[Copy], kernels: Path, output: Path, most: float) -> None:
         self._map, self._copies, self._kernels, self._output, self._most = tests, copies, kernels, output, most
         self.results: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -309,20 +218,25 @@ class Run:
                 print(result["diff"], flush=True)
 
     def _outcome(self, copy: Copy, mutant: Mutant) -> dict[str, Any]:
-        files = self._map.tests_for(mutant, self._most)
-        if not files:
-            return {"outcome": "survived", "said": "no test runs it", "tests": []}
         compiled = _is_compiled(mutant.path)
+        if compiled:
+            rounds = [list(_KERNEL_TESTS)]
+        else:
+            rounds = [self._map.tests_for(mutant, self._most), self._map.files_for(mutant, self._most)]
+        rounds = [tests for tests in rounds if tests]
+        if not rounds:
+            return {"outcome": "survived", "said": "no test runs it"}
+        # Kernels with a fault are compiled in a folder of their own, which takes its time.
+        where = None if mutant.path.startswith("edgebert/kernels/") else self._kernels
         for family in _LOWERINGS.get(mutant.path, ("",)):
-            # Kernels with a fault are compiled in a folder of their own, which takes its time.
-            limit = HANG + 4 * sum(self._map.seconds[test] for test in files) + 120 * compiled
-            where = None if mutant.path.startswith("edgebert/kernels/") else self._kernels
-            status, said = copy.test(files, limit, where, **({FAMILY: family} if family else {}))
-            if status == -1:
-                return {"outcome": "hung", "said": said, "tests": files}
-            if status not in (0, 5):
-                return {"outcome": "noticed", "said": said, "tests": files}
-        return {"outcome": "survived", "said": "", "tests": files}
+            for tests in rounds:
+                limit = HANG + 4 * self._map.time_of(tests) + 120 * compiled
+                status, said = copy.test(tests, limit, where, **({"MUTATE_FAMILY": family} if family else {}))
+                if status == -1:
+                    return {"outcome": "hung", "said": said}
+                if status not in (0, 5):
+                    return {"outcome": "noticed", "said": said}
+        return {"outcome": "survived", "said": ""}
 
 
 def report(mutants: Iterable[Mutant], results: dict[str, dict[str, Any]]) -> str:
@@ -342,7 +256,7 @@ def main() -> None:
     parser.add_argument("--module", action="append", help="only modules whose path begins so; may be repeated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--most", type=float, default=120, help="seconds of tests that a fault is tried on")
-    parser.add_argument("--map", type=Path, default=Path("mutation-map.json"), help="which test runs which lines")
+    parser.add_argument("--map", type=Path, default=Path("mutation-map"), help="which test runs which lines")
     parser.add_argument("--output", type=Path, default=Path("mutation.json"))
     parser.add_argument("--resume", action="store_true", help="keep the results that --output holds")
     options = parser.parse_args()
@@ -354,7 +268,7 @@ def main() -> None:
             copies.put(Copy(Path(name, str(job))))
         kernels = Path(name, "kernels")
         copies.queue[0].compile_kernels(kernels)
-        tests = Map.read_or_make(options.map, copies, options.jobs, kernels)
+        tests = read_map(options.map, copies, options.jobs, kernels)
         run = Run(tests, copies, kernels, options.output, options.most)
         if options.resume:
             run.resume()

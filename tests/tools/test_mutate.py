@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import Queue
 
 import mutate
+import mutation_map
 import pytest
 from mutants import draw, mutants_of
 
@@ -101,7 +102,7 @@ def run(tmp_path, monkeypatch):
     """Return a run over a repository of one module and its tests."""
     root = tmp_path / "root"
     files = {"edgebert/__init__.py": "", "edgebert/larger.py": SOURCE, "tests/test_larger.py": TEST}
-    for name, text in {**files, "tools/one_family.py": ""}.items():
+    for name, text in {**files, "tools/mutate_plugin.py": ""}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
@@ -110,11 +111,11 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(mutate, "HANG", 1)
     copies = Queue()
     copies.put(mutate.Copy(tmp_path / "copy"))
-    every = list(range(1, SOURCE.count("\n") + 1))
-    found = {"seconds": {"tests/test_larger.py": 1}, "imported": {"edgebert/larger.py": [1]}}
-    found["lines"] = {"tests/test_larger.py": {"edgebert/larger.py": every}}
+    lines = {"edgebert/larger.py": list(range(1, SOURCE.count("\n") + 1))}
+    tests = {f"tests/test_larger.py::test_{name}": {"seconds": 1, "lines": lines} for name in ("larger", "countdown")}
+    found = mutation_map.TestMap({"tests/test_larger.py": {"seconds": 2, "said": "", "tests": tests}}, root)
     (tmp_path / "kernels").mkdir()
-    return mutate.Run(mutate.Map(found), copies, tmp_path / "kernels", tmp_path / "mutation.json", 100)
+    return mutate.Run(found, copies, tmp_path / "kernels", tmp_path / "mutation.json", 100)
 
 
 def test_what_the_tests_notice(run, capsys):
