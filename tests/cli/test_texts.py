@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import click
@@ -83,6 +84,16 @@ def test_progress_counts_bytes(tmp_path: Path) -> None:
         seen = [source.done for _ in source]
     assert seen == sorted(seen)
     assert 0 < seen[0] < seen[-1] == 110_000
+
+
+def test_how_much_a_pipe_holds_is_not_known() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"one\n")
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        source = Texts(stream, "it", "strict")
+        assert source.total is None
+        assert list(source) == [["one"]]
 
 
 def test_given_texts_are_kept_whole() -> None:
