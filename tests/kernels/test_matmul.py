@@ -166,6 +166,24 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts, depth):
         assert_equal(offset, offsets)
 
 
+@pytest.mark.parametrize("least", [0, 1e-38, 1e-30])
+def test_heads_of_next_to_nothing(library, least):
+    """Values that have no scale, being zero or too small for one, are zeros of the oracle's scale."""
+    heads, head_dim = 2, 16
+    q, row_scale, zero, panels, scale, _ = real(np.random.default_rng(9), 5, 3 * heads * head_dim, 64)
+    bias = np.full(3 * heads * head_dim, least, np.float32)
+    operands = q, row_scale, zero, np.zeros_like(panels), scale, bias
+    got, found, offset = project_heads(library, *operands, heads=heads)
+    expected, expected_scale = reference.quantize_heads(np.tile(bias, (5, 1)), heads)
+    offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
+    expected[0] += 64
+    got = got.reshape(5, 3, heads, head_dim).transpose(1, 2, 0, 3)
+    assert_equal(np.ascontiguousarray(got), expected.view(np.uint8))
+    assert_equal(found.reshape(3, heads, 5), expected_scale)
+    assert np.isfinite(found).all()
+    assert_equal(offset, offsets)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("M", [1, 5, 64, 65, 130, 400, 1000])
 def test_parts_make_up_the_whole(library, M, depth):
