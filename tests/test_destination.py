@@ -122,6 +122,12 @@ def test_a_pipe_that_nobody_reads_any_more(abandon: str, code: int) -> None:
         assert (process.stderr.read() == b"") is (code == 0)
 
 
+def test_text_comes_behind_what_was_printed_before(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    sys.stdout.write("first, ")
+    print_text("second\n")
+    assert capfdbinary.readouterr().out == b"first, second\n"
+
+
 def test_text_that_is_no_unicode_is_written_all_the_same(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     print_text("a \ud800\n")
     assert capfdbinary.readouterr().out == b"a \\ud800\n"

@@ -178,11 +178,19 @@ def test_info(classifier, golden_files):
     )
 
 
-def test_four_bits_are_no_fewer_parameters(encoder, tmp_path):
+def test_embeddings_in_four_bits(encoder, tmp_path, monkeypatch):
     path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", min_agreement=0)
-    info = edgebert.load(path).info
+    model = edgebert.load(path)
+    info = model.info
     assert info["size_bytes"] < encoder.info["size_bytes"]
     assert info["parameters"] == encoder.info["parameters"]
+    inputs, outputs = load_inputs("encoder"), np.concatenate(load_outputs("encoder")["last_hidden_state"])
+    found = np.concatenate(model.hidden_states(inputs))
+    monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
+    reference = np.concatenate(edgebert.load(path).hidden_states(inputs))
+    assert abs(found - reference).max() < 0.15
+    cosines = (found * outputs).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(outputs, axis=1)
+    assert cosines.min() > 0.95
 
 
 def test_texts_may_come_from_a_generator(classifier):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebert.checkpoint.families import FAMILIES, canonical_values, family_of
+from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.config import BertConfig
 
 BASE = {
@@ -77,6 +78,22 @@ def test_how_many_positions_are_left_behind_the_padding(padding, rows, longest):
 def test_the_padding_of_mpnet_is_the_second_row_whatever_it_says():
     found = read(model_type="mpnet", pad_token_id=5, max_position_embeddings=514)
     assert (found["pad_token_id"], found["max_position_embeddings"]) == (1, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("distilbert", "hidden_act", "relu"),
+        ("distilbert", "intermediate_size", 64),
+        ("distilbert", "type_vocab_size", 3),
+        ("distilbert", "layer_norm_eps", 0.5),
+        ("mpnet", "type_vocab_size", 3),
+        ("electra", "generator_size", 0.25),
+    ],
+)
+def test_what_a_family_does_not_read_changes_nothing_and_is_no_unknown_field(name, field, value):
+    assert read(model_type=name, **{field: value}) == {"model_type": name, **BASE, **OWN[name]}
+    assert check_fields({field: value}, config_fields(name), where="it") == []
 
 
 def test_embeddings_as_wide_as_the_encoder_are_not_projected():

@@ -124,6 +124,22 @@ def test_the_token_of_a_masked_word(vocabulary_alone, said, there, expected):
     assert open_checkpoint(vocabulary_alone).mask_token == expected
 
 
+@pytest.mark.parametrize(("name", "takes"), [("MPNetTokenizer", True), ("BertTokenizer", False)])
+def test_whether_the_space_before_a_masked_word_is_part_of_it(vocabulary_alone, name, takes):
+    """As transformers' classes have it, where no tokenizer.json says so."""
+    path = vocabulary_alone / "vocab.txt"
+    text = path.read_text(encoding="utf-8")
+    if takes:
+        names = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+        text = "\n".join(names.get(line, line) for line in text.split("\n"))
+    path.write_text(text, encoding="utf-8")
+    (vocabulary_alone / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    mask = "<mask>" if takes else "[MASK]"
+    encoding = tokenizer_of(vocabulary_alone).encode(f"the {mask} film")
+    at = encoding.tokens.index(mask)
+    assert encoding.offsets[at] == ((3 if takes else 4), 4 + len(mask))
+
+
 def test_special_tokens_missing_from_the_vocabulary_are_all_named(vocabulary_alone):
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")

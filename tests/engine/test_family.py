@@ -124,6 +124,15 @@ def test_what_linux_says_of_an_arm_processor(monkeypatch, with_features, best, w
     assert with_features(*processor.features.__wrapped__(), machine="aarch64")[0] == best
 
 
+@pytest.mark.parametrize(
+    "line", ["model name\t: Some processor", "Model\t\t: Some processor", "processor\t: 0\nmodel name : Some processor"]
+)
+def test_the_name_that_linux_gives_a_processor(monkeypatch, line):
+    """On x86 that of each core, on a Raspberry Pi that of the board."""
+    monkeypatch.setattr(processor.Path, "read_text", lambda path: f"bogomips\t: 1\n{line}\nflags\t: fpu\n")
+    assert processor.processor_name() == "Some processor"
+
+
 def test_linux_and_llvm_agree_on_this_processor():
     llvm = pytest.importorskip("llvmlite.binding")
     asked = {feature for family in FAMILIES.values() for feature in family.needs}

@@ -13,7 +13,7 @@ from edgebert.engine.processor import available_families
 from edgebert.engine.targets import NAMES, find_target
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.simd.families import FAMILIES
-from tests.cli.command import run
+from tests.cli.command import invoke, run
 
 KNOWN = """
 import llvmlite.binding as llvm, os, sys
@@ -91,6 +91,15 @@ def test_without_a_compiler(commands):
         link_shared(b"", "linux-aarch64")
     with pytest.raises(EdgebertError, match=r"win32-x86_64 here.*expected linux-x86_64 or linux-aarch"):
         link_shared(b"", "win32-x86_64")
+
+
+def test_what_cannot_be_linked_is_not_compiled(commands, monkeypatch, tmp_path):
+    """That takes long."""
+    commands()
+    monkeypatch.setattr(compiler, "compile_object", lambda *_, **__: pytest.fail("it was compiled"))
+    result = invoke("compile", "--target", "raspberrypi4", "-o", tmp_path / "pi4.so")
+    assert result.exit_code == 1
+    assert "there is no C compiler for linux-aarch64 here" in result.stderr
 
 
 def test_a_compiler_that_fails_says_why():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebert.kernels import reference
 from edgebert.kernels.plan import DEPTHS
 from edgebert.quantize.law import (
     LEVELS,
@@ -66,6 +67,14 @@ def test_four_bits_lose_as_little_as_any_scale_near_the_largest_value_would():
     found = np.square(four_bits(*quantize_embeddings_int4(rows)) - rows).sum(axis=1)
     np.testing.assert_allclose(found, np.min(errors, axis=0), rtol=1e-3)
     assert len(set(np.argmin(errors, axis=0))) > 5
+
+
+def test_four_bits_are_read_as_they_are_written():
+    rows = np.random.default_rng(2).normal(size=(9, 192)).astype(np.float32)
+    packed, scale = quantize_embeddings_int4(rows)
+    name = "embeddings.word_embeddings"
+    found = reference.embed_words({f"{name}.weight": packed, f"{name}.scale": scale}, np.array([3, 0, 8, 3]))
+    np.testing.assert_allclose(found, four_bits(packed, scale)[[3, 0, 8, 3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
