@@ -261,6 +261,14 @@ def test_dense_modules_that_are_refused(folder):
     assert "2_Dense has no weights" in open_refusal(folder)
 
 
+@pytest.mark.parametrize("bias", [1, "true", [True]])
+def test_a_dense_module_whose_bias_is_neither_there_nor_not(folder, bias):
+    write_modules(folder, "Transformer", "Pooling", "Dense")
+    write_dense(folder, np.zeros((20, 48), np.float32))
+    change_json(folder / "2_Dense" / "config.json", bias=bias)
+    assert f"has bias {bias!r}, expected true or false" in open_refusal(folder)
+
+
 def test_a_dense_module_of_other_inputs_than_it_gets(folder):
     """The kernel would read beyond its weight."""
     write_modules(folder, "Transformer", "Pooling", "Dense")
