@@ -106,6 +106,12 @@ def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: 
     assert "\x1b[1m" in shown
 
 
+def test_a_dash_is_the_terminal_too(nasty: Path, classifier: Path) -> None:
+    expected = at_terminal("classify", nasty, "-m", classifier)
+    assert "\x1b[1m" in expected[1]
+    assert at_terminal("classify", nasty, "-m", classifier, "-o", "-") == expected
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colour_where_none_is_wanted(environment: dict[str, str], nasty: Path, classifier: Path) -> None:
     code, shown = at_terminal("classify", nasty, "-m", classifier, **environment)

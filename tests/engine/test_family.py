@@ -1,5 +1,6 @@
 """Which instruction family: the best that the processor has, or what the environment asks for."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -122,6 +123,21 @@ def test_what_linux_says_of_an_arm_processor(monkeypatch, with_features, best, w
     monkeypatch.setattr(processor, "this_platform", lambda: "linux-aarch64")
     monkeypatch.setattr(processor, "_hardware_capabilities", words.__getitem__)
     assert with_features(*processor.features.__wrapped__(), machine="aarch64")[0] == best
+
+
+def test_what_other_systems_say_of_a_processor(monkeypatch):
+    """LLVM knows; without llvmlite nothing is known."""
+    llvm = pytest.importorskip("llvmlite.binding")
+
+    def no_such_file(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(processor.Path, "read_text", no_such_file)
+    monkeypatch.setattr(processor, "this_platform", lambda: "darwin-x86_64")
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"avx2": True, "avx": True, "avx512f": False})
+    assert processor.features.__wrapped__() == {"avx", "avx2"}
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    assert processor.features.__wrapped__() == frozenset()
 
 
 @pytest.mark.parametrize(

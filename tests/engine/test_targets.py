@@ -93,6 +93,23 @@ def test_without_a_compiler(commands):
         link_shared(b"", "win32-x86_64")
 
 
+@pytest.mark.parametrize(
+    ("family", "platform", "arguments"),
+    [
+        ("neon", "linux-aarch64", ["neon", "--triple", "aarch64-linux-gnu"]),
+        ("avx2", "linux-x86_64", ["avx2", "--triple", "x86_64-linux-gnu"]),
+        ("portable", None, ["portable"]),
+    ],
+)
+def test_what_the_compiler_is_asked_for(monkeypatch, family, platform, arguments):
+    asked = []
+    monkeypatch.setattr(compiler, "run_compiler", lambda *what: asked.append(what) or b"code")
+    monkeypatch.setattr(compiler, "this_platform", lambda: "darwin-aarch64")
+    assert compiler.compile_object(family, platform) == b"code"
+    ((module, given, _),) = asked
+    assert (module, given) == ("edgebert.kernels.compile", arguments)
+
+
 def test_what_cannot_be_linked_is_not_compiled(commands, monkeypatch, tmp_path):
     """That takes long."""
     commands()

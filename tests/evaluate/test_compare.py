@@ -150,6 +150,27 @@ def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
     assert many.agreement_at_best < 0.99
 
 
+@pytest.mark.parametrize(
+    ("name", "weight", "decisions"),
+    [
+        # Of the texts' words, and without the special tokens; a seventh of them; a begin and an end; a text each.
+        ("bert-token", "classifier", {"token_classification": 26}),
+        ("bert-masked", "cls.predictions.decoder", {"masked_lm": 6}),
+        ("bert-question", "qa_outputs", {"question_answering": 8}),
+        ("bert-pretraining", "cls.seq_relationship", {"masked_lm": 6, "next_sentence": 4}),
+    ],
+)
+def test_every_head_decides(name, weight, decisions):
+    checkpoint = open_checkpoint(GOLDEN / "families" / name)
+    tensors = {each: checkpoint.tensors[each] for each in checkpoint.tensors}
+    backend = Float32Backend(checkpoint.config, tensors)
+    found = compare(checkpoint, Side(backend, tensors), TEXTS)
+    assert {head: len(own) for head, (own, _) in found.decisions.items()} == decisions
+    assert found.agreement == 1
+    turned = {f"{weight}.{part}": -tensors[f"{weight}.{part}"] for part in ("weight", "bias")}
+    assert compare(checkpoint, Side(backend, tensors | turned), TEXTS).agreement < 0.6
+
+
 def test_the_head_that_agrees_least_decides():
     found = Comparison(
         texts=("a",),
@@ -172,6 +193,13 @@ def test_the_head_that_agrees_least_decides():
     assert found.agreement_at_best == 1  # of eight and more; of four decisions, 0.75 + 2 * sqrt(0.75 * 0.25 / 4)
     assert found.judged_by == " (next_sentence, 4 decisions)"
     assert dataclasses.replace(found, decisions={}).agreement == 0.5
+    assert found.finite
+    for damage in (
+        {"pooled_cosines": np.array([np.nan])},
+        {"token_cosines": np.array([1, np.nan])},
+        {"largest_difference": {"masked_lm": np.inf, "next_sentence": 0.1}},
+    ):
+        assert not dataclasses.replace(found, **damage).finite
 
 
 def test_logits_stand_in_the_order_of_the_texts():
