@@ -340,6 +340,16 @@ def test_lengths_in_other_places(folder, settings, length):
     assert open_checkpoint(folder).max_length == length
 
 
+@pytest.mark.parametrize("truncation", [True, "longest_first", "only_first"])
+def test_what_is_done_anyway_may_be_asked_for(folder, truncation):
+    text = {"add_special_tokens": True, "truncation": truncation, "max_length": 20, "padding": True}
+    change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text})
+    assert open_checkpoint(folder).max_length == 20
+    for refused in ({"add_special_tokens": False}, {"truncation": False}, {"truncation": "only_second"}):
+        change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text | refused})
+        assert next(iter(refused)) in open_refusal(folder, UnsupportedModelError)
+
+
 def test_config_args_replace_what_config_json_says(folder):
     change_json(folder / "sentence_bert_config.json", config_args={"layer_norm_eps": 0.25})
     assert open_checkpoint(folder).config.layer_norm_eps == 0.25
