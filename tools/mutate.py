@@ -54,10 +54,11 @@ _KERNEL_TESTS = (
     "tests/kernels/test_dense.py",
     "tests/engine/test_encoder.py",
     "tests/test_kinds.py",
+    "tests/test_model.py",
     "tests/engine/test_team.py",
 )
 _LOWERINGS = {
-    "edgebert/kernels/simd/neon.py": ("neon_dotprod", "neon"),
+    "edgebert/kernels/simd/neon.py": ("neon_dotprod", "neon_i8mm", "neon"),
     "edgebert/kernels/simd/portable.py": ("portable",),
     "edgebert/kernels/simd/tile.py": ("", "avx2", "neon_i8mm"),
     "edgebert/kernels/simd/dot.py": ("", "avx2", "portable"),
