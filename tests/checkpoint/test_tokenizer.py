@@ -138,6 +138,12 @@ def test_whether_the_space_before_a_masked_word_is_part_of_it(vocabulary_alone, 
     assert tokenizer_of(vocabulary_alone).encode(f"the {mask} film").tokens[2] == " " * takes + mask
 
 
+def test_the_longest_word_that_is_no_unknown_one(vocabulary_alone):
+    tokenizer = tokenizer_of(vocabulary_alone)
+    assert "[UNK]" not in tokenizer.encode("a" * 100).tokens
+    assert tokenizer.encode("a" * 101).tokens[1:-1] == ["[UNK]"]
+
+
 def test_special_tokens_missing_from_the_vocabulary_are_all_named(vocabulary_alone):
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")

@@ -149,6 +149,20 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, dept
         assert_equal(got, wanted)
 
 
+@pytest.mark.parametrize(("bias", "factor"), [(5, 1), (5, -1)])
+def test_an_intermediate_layer_of_values_of_one_sign(library, bias, factor):
+    """The range that they are quantized in begins or ends at zero all the same."""
+    q, row_scale, zero, panels, scale, _ = real(np.random.default_rng(8), 5, 64, 64)
+    operands = q, row_scale, zero, np.zeros_like(panels), scale, np.linspace(bias, bias + 3, 64).astype(np.float32)
+    factors = np.full(64, factor, np.float32)
+    values = activate(library, matmul(library, *operands), "erf", np.tile(factors, (5, 1)))
+    assert (values * factor > 1).all()
+    found = expand(library, *operands, factor=factors, form="erf", out_group=64)
+    expected = quantize_rows(library, values, 64)
+    for got, wanted in zip((unsigned(library, found[0]), found[1], unsigned(library, found[2])), expected, strict=True):
+        assert_equal(got, wanted)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 16), (3, 32), (12, 32), (4, 64), (1, 80)])
