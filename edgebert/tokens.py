@@ -247,8 +247,6 @@ class TextTokenizer:
         head = []
         if before is not None:
             size = max(room // 2, room - len(text.ids))
-            if len(text.ids):
-                size = min(size, room - 1)
             size = min(max(size, 0), len(before.ids))
             ids = before.ids[len(before.ids) - size :] if side == "left" else before.ids[:size]
             room -= len(ids)

@@ -24,8 +24,11 @@ from prepare_models import prepared as prepare
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory):
-    """Keep compiled kernels in a folder of this session: each family is compiled once, and by these sources."""
-    home = tmp_path_factory.mktemp("cache_home")
+    """Keep compiled kernels in a folder of this session: each family is compiled once, and by these sources.
+
+    Or in the folder that ``EDGEBERT_TEST_CACHE`` names, for those who start many sessions (``tools/mutate.py``).
+    """
+    home = Path(os.environ.get("EDGEBERT_TEST_CACHE") or tmp_path_factory.mktemp("cache_home"))
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get("EDGEBERT_MATERIAL"):
             # Fetched models are large and pinned by their sha256: those stay where they are.

@@ -3,17 +3,20 @@
 ``encoder`` is a BertModel (hidden 48, 4 heads, 2 layers, erf GELU, uncased, 64 positions);
 ``classifier`` is a BertForSequenceClassification with three labels (hidden 36, 3 heads,
 intermediate 100, tanh GELU, cased, 50 positions). Those of ``families`` are one for every family and head, those of
-``kinds`` (``tools/make_golden_kinds.py``) have something unusual.
+``kinds`` (``tools/make_golden_kinds.py``) have something unusual; the ``odd`` ones have as few defaults as can be.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from edgebert.tokens import Window
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 NAMES = ("encoder", "classifier")
@@ -25,6 +28,12 @@ _HEADS = {
     "masked": "masked_lm",
     "question": "question_answering",
     "pretraining": "next_sentence",
+}
+_HEAD_OF_CLASS = {
+    "ForMaskedLM": "masked_lm",
+    "ForPreTraining": "masked_lm",
+    "ForTokenClassification": "token_classification",
+    "ForSequenceClassification": "sequence_classification",
 }
 
 
@@ -57,19 +66,45 @@ def family_outputs(name: str) -> FamilyOutputs:
     return FamilyOutputs(ids, types, hidden, logits)
 
 
-def kind_outputs(name: str) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
-    """Return the sequences of ids that a model of `KINDS` was given, and what it computed for each.
+class KindOutputs(NamedTuple):
+    """What a golden model of `KINDS` was given and answered, one array for each of its sequences of ids.
 
-    ``last_hidden_state`` has arrays (length, hidden); ``logits``, of a model with a head, of the first few tokens.
+    ``logits`` has for each head arrays (outputs of the first token or of the first few, labels).
     """
-    with np.load(GOLDEN / "kinds" / name / "outputs.npz") as file:
+
+    input_ids: list[np.ndarray]
+    token_type_ids: list[np.ndarray]
+    last_hidden_state: list[np.ndarray]
+    logits: dict[str, list[np.ndarray]]
+
+
+def kind_outputs(name: str) -> KindOutputs:
+    """Return the outputs of a model of `KINDS`."""
+    folder = GOLDEN / "kinds" / name
+    with np.load(folder / "outputs.npz") as file:
         arrays = dict(file)
-    ends = np.cumsum(arrays.pop("lengths"))[:-1]
-    ids = np.split(arrays.pop("input_ids"), ends)
-    outputs = {"last_hidden_state": np.split(arrays["last_hidden_state"], ends)}
-    if "logits" in arrays:
-        outputs["logits"] = np.split(arrays["logits"], len(ids))
-    return ids, outputs
+    ends = np.cumsum(arrays["lengths"])[:-1]
+    ids, hidden = np.split(arrays["input_ids"], ends), np.split(arrays["last_hidden_state"], ends)
+    types = np.split(arrays.get("token_type_ids", np.zeros_like(arrays["input_ids"])), ends)
+    (architecture,) = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"]
+    logits = {}
+    for ending, head in _HEAD_OF_CLASS.items():
+        if architecture.endswith(ending):
+            logits[head] = np.split(arrays["logits"], len(ids))
+    if "next_sentence_logits" in arrays:
+        logits["next_sentence"] = np.split(arrays["next_sentence_logits"], len(ids))
+    return KindOutputs(ids, types, hidden, logits)
+
+
+def hidden_of(model: Any, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Return a model's hidden states for ids with token types, which `Model.hidden_states` does not take."""
+    pairs = [[np.array(each, np.int32) for each in pair] for pair in zip(ids, types, strict=True)]
+    windows = [Window(own, kinds, 0, 0, len(own)) for own, kinds in pairs]
+    states = [np.empty(0)] * len(ids)
+    for indices, hidden in model._runner.encode(windows):
+        for i, rows in zip(indices, hidden, strict=True):
+            states[i] = rows
+    return states
 
 
 def family_cases(name: str) -> list[dict[str, Any]]:

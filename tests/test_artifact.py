@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import edgebert
-from edgebert.artifact import FORMAT_VERSION, read_artifact, write_artifact
+from edgebert.artifact import FORMAT_VERSION, _checksum, _head_checksum, read_artifact, write_artifact
 from edgebert.errors import ArtifactError, OutputError
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 
@@ -147,6 +147,40 @@ def test_a_newer_format_says_to_upgrade(path):
     _with_version(path, str(FORMAT_VERSION + 1))
     found = rf"has format version '{FORMAT_VERSION + 1}', this edgebert reads {FORMAT_VERSION}; upgrade edgebert"
     with pytest.raises(ArtifactError, match=found):
+        read_artifact(path)
+
+
+def _rewritten(path, change):
+    """Change the header of a file, and give it the checksum that belongs to it."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header, rest = json.loads(data[8 : 8 + length]), data[8 + length :]
+    change(header)
+    texts = header.pop("__metadata__")
+    texts.pop("crc32", None)
+    texts["crc32"] = _checksum(_head_checksum(texts, header), [np.frombuffer(rest, np.uint8)])
+    head = json.dumps({"__metadata__": texts, **header}).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + rest)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda header: header["odd"].update(data_offsets=[0, 20]), "tensors that do not fit"),
+        (lambda header: header["weight"].update(shape=[64, 5]), "tensors that do not fit"),
+        (lambda header: header["weight"].update(shape=[-4, -64]), "tensors that do not fit"),
+        (lambda header: header["weight"].update(dtype="I64"), "tensors that do not fit"),
+        (lambda header: header["weight"].pop("shape"), "tensors that do not fit"),
+        (lambda header: header.pop("odd"), "it holds 404 bytes of weights, expected 384"),
+        (lambda header: header["__metadata__"].update(format="pt"), r"a safetensors file but no \.edgebert file"),
+        (lambda header: header["__metadata__"].pop("format"), r"a safetensors file but no \.edgebert file"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_data_is_refused_with_any_checksum(path, change, complaint):
+    _rewritten(path, lambda header: None)
+    assert read_artifact(path).tensors.keys() == TENSORS.keys()
+    _rewritten(path, change)
+    with pytest.raises(ArtifactError, match=complaint):
         read_artifact(path)
 
 

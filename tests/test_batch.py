@@ -63,6 +63,7 @@ def test_batches_of_nothing():
     ("ids", "complaint"),
     [
         ([[1, 2], [3, 10]], r"token_ids\[1\]\[1\] is 10, expected 0 to 9"),
+        ([[0, 9], [0, 10, 11], [12]], r"token_ids\[1\]\[1\] is 10, expected 0 to 9"),
         ([[-1]], r"token_ids\[0\]\[0\] is -1, expected 0 to 9"),
         ([[2**40]], r"is 1099511627776, expected 0 to 9"),
         ([[1.5]], "no sequence of whole numbers"),

@@ -68,6 +68,15 @@ def test_padding_has_a_row_of_its_own_where_positions_follow_it():
         ({"layer_norm_eps": 0}, "layer_norm_eps is 0"),
         ({"layer_norm_eps": "1e-12"}, "layer_norm_eps is '1e-12'"),
         ({"pad_token_id": -1}, "pad_token_id is -1"),
+        ({"embedding_size": -1}, "embedding_size is -1, expected a whole number from 0 to 65536"),
+        ({"embedding_size": 2**16 + 1}, "embedding_size is 65537"),
+        ({"embedding_size": True}, "embedding_size is True"),
+        ({"relative_attention_num_buckets": 2}, "relative_attention_num_buckets is 2, expected 0, or an even number"),
+        ({"relative_attention_num_buckets": 33}, "relative_attention_num_buckets is 33"),
+        ({"relative_attention_num_buckets": 512}, "relative_attention_num_buckets is 512"),
+        ({"pooler_act": "relu6"}, "pooler_act is 'relu6', expected one of tanh, gelu"),
+        ({"transform_act": "tanh"}, "transform_act is 'tanh', expected one of gelu"),
+        ({"model_type": 3}, "model_type is 3, expected a name"),
         ({"positions_follow_padding": 1}, "positions_follow_padding is 1, expected true or false"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"is_decoder": True}, "bidirectional encoder"),
@@ -80,6 +89,24 @@ def test_what_cannot_be_used_is_named(values, message):
         BertConfig.from_dict(values)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"embedding_size": 0},
+        {"embedding_size": 2**16},
+        {"relative_attention_num_buckets": 4},
+        {"relative_attention_num_buckets": 510},
+        {"hidden_size": 2**16, "num_attention_heads": 2**16},
+        {"pooler_act": "tanh", "transform_act": ""},
+        {"layer_norm_eps": 0.999, "pad_token_id": 0},
+        {"num_hidden_layers": 1000, "vocab_size": 2**31 - 1, "intermediate_size": 2**20},
+    ],
+)
+def test_the_last_values_that_can_be_used(values):
+    config = BertConfig.from_dict(values).to_dict()
+    assert {name: config[name] for name in values} == values
 
 
 def test_every_fault_is_named_at_once():

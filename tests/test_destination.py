@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edgebert import destination
-from edgebert.destination import Destination, open_destination
+from edgebert.destination import Destination, open_destination, print_text
 from edgebert.errors import OutputError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
@@ -85,6 +85,53 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
 def test_a_long_name_is_no_problem(tmp_path: Path) -> None:
     write(tmp_path / ("x" * 255))
     assert (tmp_path / ("x" * 255)).read_bytes() == b"new"
+
+
+@posix
+def test_the_data_is_on_the_disk_before_it_has_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else a failure of power could leave an empty file in the place of the old one."""
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (done.append(name), real(*args))[1])
+    write(tmp_path / "out")
+    assert done == ["fsync", "replace"]
+
+
+@posix
+@pytest.mark.parametrize(("abandon", "code"), [("abandon_stdout()", 0), ("pass", 120)])
+def test_a_pipe_that_nobody_reads_any_more(abandon: str, code: int) -> None:
+    """Python would fail to write once more at exit, and say so."""
+    program = (
+        f"import sys; from edgebert.destination import abandon_stdout; sys.stdin.readline(); print('lost'); {abandon}"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(b"go on\n")
+        process.stdin.close()
+        assert process.wait(60) == code
+        assert (process.stderr.read() == b"") is (code == 0)
+
+
+def test_text_comes_behind_what_was_printed_before(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    sys.stdout.write("first, ")
+    print_text("second\n")
+    assert capfdbinary.readouterr().out == b"first, second\n"
+
+
+def test_text_that_is_no_unicode_is_written_all_the_same(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    print_text("a \ud800\n")
+    assert capfdbinary.readouterr().out == b"a \\ud800\n"
 
 
 @posix

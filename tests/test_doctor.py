@@ -77,6 +77,23 @@ def test_more_threads_than_processors(monkeypatch):
     assert invoke("doctor").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "state", "told"),
+    [
+        ("MemTotal: 8000000 kB\nMemFree: 1 kB\nMemAvailable: 4000000 kB\n", GOOD, "4.1 of 8.2 GB available; the sent"),
+        ("MemTotal: 8000000 kB\nMemFree: 1 kB\nMemAvailable: 40000 kB\n", FAULT, "0.0 of 8.2 GB available"),
+        ("MemTotal: 8000000 kB\n", GOOD, "this system does not say how much there is"),
+        ("MemAvailable: much\n", GOOD, "this system does not say how much there is"),
+        ("", GOOD, "this system does not say how much there is"),
+    ],
+)
+def test_memory(monkeypatch, text, state, told):
+    monkeypatch.setattr(doctor.Path, "read_text", lambda path: text)
+    found = doctor._memory("memory")
+    assert (found.name, found.state) == ("memory", state)
+    assert found.text.startswith(told)
+
+
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     assert look("cache").state == GOOD
     (tmp_path / "file").write_bytes(b"")

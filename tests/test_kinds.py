@@ -11,12 +11,16 @@ import edgebert
 from edgebert.artifact import read_artifact, write_artifact
 from edgebert.errors import ArtifactError
 from edgebert.evaluate.compare import evaluate
-from tests.golden import GOLDEN, KINDS, kind_outputs
+from tests.golden import GOLDEN, KINDS, hidden_of, kind_outputs
 from tests.kernels.calls import assert_equal
 
 PADDED = [name for name in KINDS if name.endswith("padding")]
 COSINE = 0.995
 """Of a token's hidden states to transformers': a row of another position, or another activation, is below 0.98."""
+LENGTH = 0.015
+"""How far the length of a token's hidden states may be off: measured 0.0054; another epsilon changes it more."""
+LOGITS = 0.1
+"""How far a logit may be off, as a share of the largest."""
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +36,12 @@ def converted(tmp_path_factory):
     return get
 
 
-def least_cosine(got, expected):
+def check_close(got, expected):
+    """Compare the directions of the tokens' hidden states, and their lengths, which another epsilon changes."""
     x, y = np.concatenate(got), np.concatenate(expected)
-    return float(((x * y).sum(axis=1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).min())
+    lengths = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
+    assert ((x * y).sum(axis=1) / lengths[0] / lengths[1]).min() > COSINE
+    assert abs(lengths[0] / lengths[1] - 1).max() < LENGTH
 
 
 @pytest.mark.parametrize("family", ["", "reference"])
@@ -42,13 +49,37 @@ def least_cosine(got, expected):
 def test_hidden_states(converted, monkeypatch, name, family):
     if family:
         monkeypatch.setenv("EDGEBERT_FAMILY", family)
-    ids, outputs = kind_outputs(name)
+    outputs = kind_outputs(name)
     model = edgebert.load(converted(name), threads=1)
-    together = model.hidden_states(ids)
-    assert least_cosine(together, outputs["last_hidden_state"]) > COSINE
-    for each, rows in zip(ids, together, strict=True):
-        (alone,) = model.hidden_states([each])
+    together = hidden_of(model, outputs.input_ids, outputs.token_type_ids)
+    check_close(together, outputs.last_hidden_state)
+    for ids, types, rows in zip(outputs.input_ids, outputs.token_type_ids, together, strict=True):
+        (alone,) = hidden_of(model, [ids], [types])
         np.testing.assert_allclose(alone, rows, rtol=0, atol=0 if not family else 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if kind_outputs(name).logits])
+def test_logits(converted, name):
+    """Of every head, from the hidden states that int8 gives."""
+    outputs = kind_outputs(name)
+    model = edgebert.load(converted(name), threads=1)
+    hidden = hidden_of(model, outputs.input_ids, outputs.token_type_ids)
+    assert set(outputs.logits) == set(model.info["heads"])
+    for head, expected in outputs.logits.items():
+        rows = [states[: len(each)] for states, each in zip(hidden, expected, strict=True)]
+        got, exact = model._heads[head].logits(np.concatenate(rows)), np.concatenate(expected)
+        assert np.abs(got - exact).max() < LOGITS * np.abs(exact).max()
+
+
+def test_labels_stand_in_the_order_of_the_model(converted):
+    tags, stars = (edgebert.load(converted(name), threads=1) for name in ("mpnet-odd", "xlm-roberta-odd"))
+    assert tags.labels == ("I-LOC", "B-PER", "O", "B-LOC", "I-PER")
+    assert stars.labels == ("two", "four", "one", "three")
+    (found,) = stars.classify(["Alice liked the film"], None, "none")
+    window = stars._runner.tokenizer.single("Alice liked the film")
+    (states,) = hidden_of(stars, [window.ids], [window.type_ids])
+    (logits,) = stars._heads["sequence_classification"].logits(states[:1])
+    assert {each["label"]: each["score"] for each in found} == dict(zip(stars.labels, logits.tolist(), strict=True))
 
 
 def rewritten(path, target, *, rows=None, **fields):
@@ -70,7 +101,7 @@ def test_a_file_from_before_counts_every_token(converted, tmp_path, name):
     old = rewritten(converted(name), tmp_path / "old.edgebert", rows=slice(1, None), positions_follow_padding=None)
     before, after = edgebert.load(old, threads=1), edgebert.load(converted(name), threads=1)
     padding = after.info["pad_token_id"]
-    ids, _ = kind_outputs(name)
+    ids = kind_outputs(name).input_ids
     padded = [each.tolist() for each in ids if padding in each[:-1]]
     plain = [[token for token in each if token != padding] for each in padded]
     for got, expected in zip(before.hidden_states(plain), after.hidden_states(plain), strict=True):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert import memory
 from edgebert.errors import MemoryWarning, SettingError
 from edgebert.memory import memory_limit, parse_size, peak_memory, resident_memory
 from edgebert.model import DEFAULT_MODEL
@@ -50,6 +51,18 @@ def test_the_environment(monkeypatch):
     monkeypatch.setenv("EDGEBERT_MAX_MEMORY", "much")
     with pytest.raises(SettingError, match="EDGEBERT_MAX_MEMORY is 'much', expected a size"):
         edgebert.load()
+
+
+def test_how_many_tokens_a_limit_leaves(monkeypatch):
+    """Worked out by hand: 100 MB resident, 6 MB of slack, 4 MB fixed, 1000 bytes a token."""
+    monkeypatch.setattr(memory, "resident_memory", lambda: 100_000_000)
+    for limit, tokens in ((110_500_000, 500), (110_500_999, 500), (110_100_000, 100), (120_000_000, 900)):
+        assert memory.MemoryLimit(limit, 1000, 4_000_000).token_budget(100, 900) == tokens
+    for limit in (110_099_999, 1_000_000):
+        with pytest.raises(SettingError, match="needs at least 111 MB here"):
+            memory.MemoryLimit(limit, 1000, 4_000_000).token_budget(100, 900)
+    # What it asks for will do.
+    assert memory.MemoryLimit(111_000_000, 1000, 4_000_000).token_budget(100, 900) == 900
 
 
 def test_the_reference_keeps_no_limit(golden_files, monkeypatch):

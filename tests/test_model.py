@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgebert
+from edgebert.config import BertConfig
 from edgebert.errors import InputError, SettingError, TruncationWarning
-from tests.golden import NAMES, load_inputs, load_outputs, load_tokenized
+from tests.golden import GOLDEN, NAMES, load_inputs, load_outputs, load_tokenized
 
 TEXTS = [text for text, _ in load_tokenized("classifier")]
 
@@ -47,6 +49,11 @@ def test_public_names():
     assert all(getattr(edgebert, name) is not None for name in edgebert.__all__)
     with pytest.raises(AttributeError, match="no attribute 'quantise'"):
         _ = edgebert.quantise
+
+
+def test_the_package_has_the_version_of_its_project():
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{edgebert.__version__}"\n' in project
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,13 +165,38 @@ def test_threads(golden_files, monkeypatch):
             edgebert.load(golden_files["encoder"], threads=bad)
 
 
-def test_info(classifier):
+def test_info(classifier, golden_files):
     info = classifier.info
     assert info["architecture"] == "BertForSequenceClassification"
     assert info["hidden_size"] == classifier.hidden_size == 36
     assert info["labels"] == ["negative", "neutral", "positive"]
     assert info["scheme"] == "w8a8"
     assert len(info["source_sha256"]) == 64
+    assert list(info) == [
+        *("file", "size_bytes", "format_version", "source", "source_sha256", "architecture", "heads", "serves"),
+        *("parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length", "truncation_side", "labels"),
+        *("problem_type", "pooling", "dense", "normalize", "truncate_dim", "prompts", "receipt"),
+    ]
+    assert (info["max_length"], info["pooling"], info["normalize"], info["dense"]) == (50, "mean", False, [])
+    assert (info["file"], info["size_bytes"]) == (
+        str(golden_files["classifier"]),
+        golden_files["classifier"].stat().st_size,
+    )
+
+
+def test_embeddings_in_four_bits(encoder, tmp_path, monkeypatch):
+    path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", min_agreement=0)
+    model = edgebert.load(path)
+    info = model.info
+    assert info["size_bytes"] < encoder.info["size_bytes"]
+    assert info["parameters"] == encoder.info["parameters"]
+    inputs, outputs = load_inputs("encoder"), np.concatenate(load_outputs("encoder")["last_hidden_state"])
+    found = np.concatenate(model.hidden_states(inputs))
+    monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
+    reference = np.concatenate(edgebert.load(path).hidden_states(inputs))
+    assert abs(found - reference).max() < 0.15
+    cosines = (found * outputs).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(outputs, axis=1)
+    assert cosines.min() > 0.95
 
 
 def test_texts_may_come_from_a_generator(classifier):

@@ -129,6 +129,26 @@ def test_an_overlap_that_leaves_no_room(overlap):
         list(mine.windows(mine.content(TEXT), None, overlap))
 
 
+def test_an_overlap_of_more_than_a_window_beside_a_first_text_holds():
+    """Of what is left of a window, all but one token are common to two; every token is seen."""
+    mine = tokenizer("bert-token", 20)
+    question, context = mine.content(TEXT), mine.content(TEXT * 2)
+    windows = list(itertools.islice(mine.windows(context, question, 16), 1000))
+    assert [window.first for window in windows] == list(range(len(windows)))
+    assert windows[-1].last == len(context.ids)
+
+
+def test_a_token_type_of_a_text_alone():
+    """Where the template gives it one that is not 0."""
+    described = json.loads(DESCRIPTIONS["bert-token"])
+    for entry in described["post_processor"]["single"]:
+        next(iter(entry.values()))["type_id"] = 1
+    library = Tokenizer.from_str(json.dumps(described))
+    mine = TextTokenizer(json.dumps(described), 96, 2)
+    window = mine.single("Alice liked")
+    assert window.type_ids.tolist() == library.encode("Alice liked").type_ids == [1] * len(window.ids)
+
+
 def test_no_room_at_all():
     mine = tokenizer("bert-token", 3)
     with pytest.raises(InputError, match="no room for a text"):
@@ -145,6 +165,24 @@ def test_a_long_text_is_tokenized_piece_by_piece_as_a_whole(name, monkeypatch):
     assert len(list(tokens._cuts(text))) > 5
     for part in ("ids", "starts", "ends", "words"):
         assert (getattr(whole, part) == getattr(pieces, part)).all(), part
+
+
+@pytest.mark.parametrize("space", [50, 60, 100, 150, 198])
+def test_where_a_long_text_is_cut(monkeypatch, space):
+    """At the first space from the middle of a piece on, within two pieces; else where it must."""
+    monkeypatch.setattr(tokens, "_PIECE", 100)
+    assert list(tokens._cuts("w" * space + " " + "w" * 90)) == [(0, space), (space, space + 91)]
+    whole = "w" * 20 + " " + "w" * 200
+    assert list(tokens._cuts(whole)) == [(0, 100), (100, 200), (200, 221)]
+
+
+def test_words_are_counted_on_behind_a_piece_without_any(monkeypatch):
+    mine = tokenizer("bert-token")
+    text = "Alice and Bob " * 20 + "\n" * 700 + "Carol was not " * 20
+    whole = mine.content(text, offsets=True)
+    monkeypatch.setattr(tokens, "_PIECE", 200)
+    assert any(not text[begin:end].strip() for begin, end in tokens._cuts(text))
+    assert mine.content(text, offsets=True).words.tolist() == whole.words.tolist()
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -218,6 +256,15 @@ def test_words_by_a_tokenizer_that_marks_pieces(text, pieces, tagged):
     assert grouped(text, ~mine.continues(text, content), content) == tagged
     numbers = mine.words(text, content)
     assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == tagged
+
+
+def test_asking_for_words_changes_no_places():
+    mine = described(["▁do", "n", "'", "t", ",", "▁x"])
+    content = mine.content(" don't  x,", offsets=True)
+    before = [each.tolist() for each in content]
+    mine.continues(" don't  x,", content)
+    mine.words(" don't  x,", content)
+    assert [each.tolist() for each in content] == before
 
 
 def test_a_text_without_any_space_is_cut_where_it_must():

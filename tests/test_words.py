@@ -49,6 +49,25 @@ def test_words(words):
 
 
 @pytest.mark.parametrize(
+    ("text", "span", "apart"),
+    [
+        ("Alice/", (0, 6), "Alice"),
+        ('("Bob', (0, 5), "Bob"),
+        ("a  (Bob) , b", (1, 10), "Bob"),
+        (" \tBob \n", (0, 7), "Bob"),
+        (", Bob ,", (0, 7), "Bob"),
+        ("a-b", (0, 3), "a-b"),
+        ("(...)", (0, 5), "(...)"),
+        ("x Bob", (2, 5), "Bob"),
+    ],
+)
+def test_a_span_without_the_punctuation_at_its_ends(text, span, apart):
+    start, end = Words(text).apart(*span)
+    assert text[start:end] == apart
+    assert span[0] <= start <= end <= span[1]
+
+
+@pytest.mark.parametrize(
     "graphemes",
     [
         ["a", "e\u0301", "b"],

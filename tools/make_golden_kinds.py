@@ -6,7 +6,8 @@ Run with torch and transformers 5.24 installed::
 
 Every folder of ``kinds`` is an ordinary Hugging Face folder, its weights random and float16, its tokenizer that of
 another golden model, and one file more: ``outputs.npz`` (the last hidden states for some ids, each sequence alone, and
-of a model with a head its logits, computed in float64).
+of a model with a head its logits, computed in float64). The ``odd`` ones have no default and nothing of each other
+wherever that can be: whoever takes a default for what the config says gets something else.
 """
 
 from __future__ import annotations
@@ -29,16 +30,30 @@ SPREAD = 0.25
 
 
 class Kind(NamedTuple):
-    """A model to make: its class, where its tokenizer comes from, its config, the ids that it is asked."""
+    """A model to make: its class, where its tokenizer comes from, its config, the ids that it is asked.
+
+    With several token types, a third of each sequence has the first, a third the second, and so on.
+    """
 
     model: str
     tokenizer: str
     config: dict[str, Any]
     ids: list[list[int]]
+    types: int = 1
 
 
 PADDED = [[0, 20, 1, 30, 1, 1, 40, 2], [1, 1, 1], [0, 50, 60, 2, 2, 7, 5, 1], [0, 1, 21, 22, 5, 2]]
 PLAIN = [[2, 20, 30, 40, 50, 3], [2, 3], [2, *range(5, 35), 3]]
+LONG = [[0, *(5 + 7 * i % 50 for i in range(147)), 2], [0, 9, 8, 7, 2]]
+TAGS = ["I-LOC", "B-PER", "O", "B-LOC", "I-PER"]
+STARS = ["two", "four", "one", "three"]
+
+
+def labelled(names: list[str]) -> dict[str, Any]:
+    """Return what a config says of labels."""
+    return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+
+
 KINDS = {
     # The padding in places where no padding is.
     "roberta-padding": Kind("RobertaModel", "roberta-token", {"pad_token_id": 1}, PADDED),
@@ -48,6 +63,44 @@ KINDS = {
     "mpnet-padding": Kind("MPNetModel", "mpnet-token", {"pad_token_id": 5}, PADDED),
     "bert-relu": Kind("BertForMaskedLM", "bert-masked", {"hidden_act": "relu"}, PLAIN),
     "bert-silu": Kind("BertForMaskedLM", "bert-masked", {"hidden_act": "silu"}, PLAIN),
+    "bert-odd": Kind(
+        "BertForPreTraining",
+        "bert-pretraining",
+        {"hidden_size": 36, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 56}
+        | {"hidden_act": "gelu_new", "layer_norm_eps": 0.5, "type_vocab_size": 3, "pad_token_id": 7}
+        | {"max_position_embeddings": 33},
+        PLAIN,
+        3,
+    ),
+    # The transform before its decoder has GELU, whatever the layers have.
+    "electra-odd": Kind(
+        "ElectraForMaskedLM",
+        "electra-masked",
+        {"hidden_size": 40, "num_hidden_layers": 1, "num_attention_heads": 5, "intermediate_size": 72}
+        | {"hidden_act": "relu", "layer_norm_eps": 0.3, "type_vocab_size": 4, "pad_token_id": 6}
+        | {"max_position_embeddings": 35, "embedding_size": 20},
+        PLAIN,
+        4,
+    ),
+    # Longer than the distances that have buckets of their own.
+    "mpnet-odd": Kind(
+        "MPNetForTokenClassification",
+        "mpnet-token",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 6, "intermediate_size": 88}
+        | {"layer_norm_eps": 0.2, "max_position_embeddings": 160}
+        | labelled(TAGS),
+        LONG,
+    ),
+    "xlm-roberta-odd": Kind(
+        "XLMRobertaForSequenceClassification",
+        "xlm-roberta-classifier",
+        {"hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 7, "intermediate_size": 104}
+        | {"layer_norm_eps": 0.4, "type_vocab_size": 2, "pad_token_id": 5, "max_position_embeddings": 44}
+        | {"problem_type": "multi_label_classification"}
+        | labelled(STARS),
+        [[0, 20, 30, 40, 2], [0, 50, 60, 2, 2, 7, 5, 5, 8, 2], [0, *range(6, 36), 2]],
+        2,
+    ),
 }
 
 
@@ -60,7 +113,7 @@ def make(name: str, golden: Path, seed: int) -> int:
         shutil.copyfile(origin / file, folder / file)
     model_class = getattr(transformers, kind.model)
     vocabulary = transformers.AutoTokenizer.from_pretrained(origin)
-    sizes = LAYOUT | kind.config | {"vocab_size": len(vocabulary), "max_position_embeddings": POSITIONS}
+    sizes = {**LAYOUT, "max_position_embeddings": POSITIONS, **kind.config, "vocab_size": len(vocabulary)}
     model = model_class(model_class.config_class(**sizes)).eval()
     generator = torch.Generator().manual_seed(seed)
     for parameter_name, parameter in model.named_parameters():
@@ -69,14 +122,25 @@ def make(name: str, golden: Path, seed: int) -> int:
         parameter.data = values.to(parameter.dtype)
     model = model.half().double()
     base = getattr(model, model.base_model_prefix, model)
-    arrays: dict[str, list[np.ndarray]] = {"input_ids": [], "last_hidden_state": [], "logits": []}
+    arrays: dict[str, list[np.ndarray]] = {}
+
+    def add(key: str, array: torch.Tensor) -> None:
+        arrays.setdefault(key, []).append(array.numpy())
+
     with torch.inference_mode():
         for ids in kind.ids:
-            batch = torch.tensor([ids])
-            arrays["input_ids"].append(np.array(ids, np.int16))
-            arrays["last_hidden_state"].append(base(batch).last_hidden_state[0].float().numpy())
+            batch = {"input_ids": torch.tensor([ids])}
+            add("input_ids", batch["input_ids"][0].short())
+            if kind.types > 1:
+                batch["token_type_ids"] = torch.arange(len(ids))[None] * kind.types // len(ids)
+                add("token_type_ids", batch["token_type_ids"][0].short())
+            add("last_hidden_state", base(**batch).last_hidden_state[0].float())
             if base is not model:
-                arrays["logits"].append(model(batch).logits[0, :WORDS_KEPT].float().numpy())
+                answer = model(**batch)
+                logits = answer.prediction_logits if "prediction_logits" in answer else answer.logits
+                add("logits", logits.reshape(-1, logits.shape[-1])[:WORDS_KEPT].float())
+                if "seq_relationship_logits" in answer:
+                    add("next_sentence_logits", answer.seq_relationship_logits.float())
     whole = {key: np.concatenate(parts) for key, parts in arrays.items() if parts}
     np.savez_compressed(folder / "outputs.npz", lengths=np.array([len(ids) for ids in kind.ids]), **whole)
     model.half().save_pretrained(folder)

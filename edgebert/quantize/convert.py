@@ -153,7 +153,8 @@ def _check_written(path: Path, source: str) -> None:
     """Refuse a file that `edgebert.load` would refuse."""
     try:
         written = Description(path)
-        TextTokenizer(written.tokenizer, written.max_length, written.config.type_vocab_size)
+        config, side = written.config, written.truncation_side
+        TextTokenizer(written.tokenizer, written.max_length, config.type_vocab_size, side, config.vocab_size)
     except ArtifactError as error:
         fault = str(error).replace(str(path), "its file")
         raise CheckpointError(f"{source} makes no file that could be loaded, nothing was written: {fault}") from error

@@ -104,6 +104,18 @@ def test_a_field_of_another_family_is_not_known_to_change_nothing(folder, field)
         open_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "taken", "other"), [("distilbert-classifier", "relu", "gelu"), ("electra-classifier", "gelu", "relu")]
+)
+def test_what_stands_in_the_classifier_of_a_family(tmp_path, name, taken, other):
+    folder = tmp_path / "model"
+    shutil.copytree(GOLDEN / "families" / name, folder)
+    change_json(folder / "config.json", classifier_activation=taken)
+    assert open_checkpoint(folder).heads == ("sequence_classification",)
+    change_json(folder / "config.json", classifier_activation=other)
+    assert f"classifier_activation '{other}'" in open_refusal(folder, UnsupportedModelError)
+
+
 def test_a_size_by_the_family_s_name_and_by_berts(tmp_path):
     """DistilBERT's own are dim and the like; transformers takes both."""
     folder = tmp_path / "distilbert"

@@ -60,7 +60,12 @@ def hub(tmp_path):
     (main / "onnx" / "model.onnx").write_bytes(b"not needed")
     (main / "onnx" / "model.safetensors").write_bytes(b"not needed")
     v1 = copy_model("classifier", tmp_path / "v1")
-    with FakeHub({"org/name": {"main": main, "v1": v1}, "bert-tiny": {"main": v1}}) as hub:
+    old = tmp_path / "old"  # old folders have the encoder in one of its own
+    copy_model("encoder", old / "0_Transformer")
+    module = {"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}
+    (old / "modules.json").write_text(json.dumps([module]))
+    models = {"org/name": {"main": main, "v1": v1}, "bert-tiny": {"main": v1}, "org/old": {"main": old}}
+    with FakeHub(models) as hub:
         yield hub
 
 
@@ -127,6 +132,11 @@ def test_a_revision(hub, fetch):
         answer = fetch(f"org/name@{revision}")
         assert answer["name"] == f"org/name@{revision}"
         assert answer["sha256"] == open_checkpoint(GOLDEN / "classifier").sha256
+
+
+def test_an_encoder_in_a_folder_of_its_own(hub, fetch):
+    assert fetch("org/old")["sha256"] == open_checkpoint(GOLDEN / "encoder").sha256
+    assert "0_Transformer/model.safetensors" in hub.fetched()
 
 
 def test_a_name_of_one_word(fetch):

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.families import FAMILIES
-from edgebert.checkpoint.names import expected_tensors
+from edgebert.checkpoint.names import expected_tensors, heads_among
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointWarning
 from tests.checkpoint.folders import (
@@ -138,6 +138,40 @@ def test_what_old_versions_saved_beside_the_weights_is_left_out(encoder):
     }
     write(arrays | extras)
     assert sorted(open_checkpoint(folder).tensors) == sorted(name for name in arrays if "pooler" not in name)
+
+
+def test_a_decoder_that_is_stored_twice_is_no_fault(tmp_path):
+    """As the head's and as its decoder's: old versions saved both of what is one; of anything else it is a fault."""
+    folder = tmp_path / "model"
+    shutil.copytree(GOLDEN / "families" / "bert-masked", folder)
+    arrays = load_file(folder / "model.safetensors")
+    arrays["cls.predictions.decoder.bias"] = arrays["cls.predictions.bias"]
+    write_safetensors(folder / "model.safetensors", arrays)
+    assert open_checkpoint(folder).heads == ("masked_lm",)
+    arrays["embeddings.LayerNorm.weight"] = arrays["bert.embeddings.LayerNorm.weight"]
+    write_safetensors(folder / "model.safetensors", arrays)
+    assert "'embeddings.LayerNorm.weight' is there under two names" in open_refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("there", "heads"),
+    [
+        ("cls.seq_relationship pooler", ["next_sentence"]),
+        ("cls.seq_relationship", []),
+        ("cls.predictions.transform.dense", ["masked_lm"]),
+        ("cls.predictions.transform.dense cls.seq_relationship pooler", ["masked_lm", "next_sentence"]),
+        ("classifier pooler", ["sequence_classification"]),
+        ("classifier", ["token_classification"]),
+        ("qa_outputs pooler", ["question_answering"]),
+        ("pooler", []),
+    ],
+)
+def test_heads_by_what_is_there(there, heads):
+    """What looks at a whole text reads the pooler."""
+    names = [
+        f"{'pooler.dense' if name == 'pooler' else name}.{p}" for name in there.split() for p in ("weight", "bias")
+    ]
+    assert heads_among(dict.fromkeys(names)) == tuple(heads)
 
 
 def test_an_encoder_may_lack_its_pooler_which_no_task_reads(encoder):

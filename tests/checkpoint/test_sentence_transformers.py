@@ -261,6 +261,14 @@ def test_dense_modules_that_are_refused(folder):
     assert "2_Dense has no weights" in open_refusal(folder)
 
 
+@pytest.mark.parametrize("bias", [1, "true", [True]])
+def test_a_dense_module_whose_bias_is_neither_there_nor_not(folder, bias):
+    write_modules(folder, "Transformer", "Pooling", "Dense")
+    write_dense(folder, np.zeros((20, 48), np.float32))
+    change_json(folder / "2_Dense" / "config.json", bias=bias)
+    assert f"has bias {bias!r}, expected true or false" in open_refusal(folder)
+
+
 def test_a_dense_module_of_other_inputs_than_it_gets(folder):
     """The kernel would read beyond its weight."""
     write_modules(folder, "Transformer", "Pooling", "Dense")
@@ -330,6 +338,16 @@ def test_the_sisters_of_the_settings_of_the_encoder(folder, name):
 def test_lengths_in_other_places(folder, settings, length):
     change_json(folder / "sentence_bert_config.json", **settings)
     assert open_checkpoint(folder).max_length == length
+
+
+@pytest.mark.parametrize("truncation", [True, "longest_first", "only_first"])
+def test_what_is_done_anyway_may_be_asked_for(folder, truncation):
+    text = {"add_special_tokens": True, "truncation": truncation, "max_length": 20, "padding": True}
+    change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text})
+    assert open_checkpoint(folder).max_length == 20
+    for refused in ({"add_special_tokens": False}, {"truncation": False}, {"truncation": "only_second"}):
+        change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text | refused})
+        assert next(iter(refused)) in open_refusal(folder, UnsupportedModelError)
 
 
 def test_config_args_replace_what_config_json_says(folder):

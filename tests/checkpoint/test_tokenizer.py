@@ -113,6 +113,37 @@ def test_special_tokens_may_have_other_names(vocabulary_alone, as_object, file):
     assert encoding.tokens == ["<s>", "<s>", "film", "<unk>", "</s>"]
 
 
+@pytest.mark.parametrize(
+    ("said", "there", "expected"), [("<m>", "<m>", "<m>"), (..., "[MASK]", "[MASK]"), (..., "<mask>", "<mask>")]
+)
+def test_the_token_of_a_masked_word(vocabulary_alone, said, there, expected):
+    """What the settings call it, or else what others do."""
+    path = vocabulary_alone / "vocab.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("[MASK]", there), encoding="utf-8")
+    change_json(vocabulary_alone / "tokenizer_config.json", mask_token=said)
+    assert open_checkpoint(vocabulary_alone).mask_token == expected
+
+
+@pytest.mark.parametrize(("name", "takes"), [("MPNetTokenizer", True), ("BertTokenizer", False)])
+def test_whether_the_space_before_a_masked_word_is_part_of_it(vocabulary_alone, name, takes):
+    """As transformers' classes have it, where no tokenizer.json says so."""
+    path = vocabulary_alone / "vocab.txt"
+    text = path.read_text(encoding="utf-8")
+    if takes:
+        names = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+        text = "\n".join(names.get(line, line) for line in text.split("\n"))
+    path.write_text(text, encoding="utf-8")
+    (vocabulary_alone / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    mask = "<mask>" if takes else "[MASK]"
+    assert tokenizer_of(vocabulary_alone).encode(f"the {mask} film").tokens[2] == " " * takes + mask
+
+
+def test_the_longest_word_that_is_no_unknown_one(vocabulary_alone):
+    tokenizer = tokenizer_of(vocabulary_alone)
+    assert "[UNK]" not in tokenizer.encode("a" * 100).tokens
+    assert tokenizer.encode("a" * 101).tokens[1:-1] == ["[UNK]"]
+
+
 def test_special_tokens_missing_from_the_vocabulary_are_all_named(vocabulary_alone):
     path = vocabulary_alone / "vocab.txt"
     text = path.read_text(encoding="utf-8")

@@ -25,6 +25,23 @@ def change_parts(folder, **changes):
     change_json(folder / "tokenizer.json", **changes)
 
 
+@pytest.mark.parametrize(
+    ("config", "other", "expected"),
+    [
+        ({"extra_special_tokens": ["a"]}, {"extra_special_tokens": ["b", "a"]}, ["a", "b"]),
+        ({"additional_special_tokens": ["a"]}, {"additional_special_tokens": ["b"]}, ["a"]),
+        ({}, {"additional_special_tokens": ["b"]}, ["b"]),
+        ({}, {"extra_special_tokens": ["b"]}, ["b"]),
+        ({"extra_special_tokens": ["a"]}, {}, ["a"]),
+    ],
+)
+def test_two_lists_of_special_tokens(tmp_path, config, other, expected):
+    """By the new name both count; by the old one the second where there is no first."""
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps(other))
+    assert read_tokenizer_settings(tmp_path, {})["extra_special_tokens"] == expected
+
+
 @pytest.mark.parametrize("name", ["BertJapaneseTokenizer", "PhobertTokenizer", "BertweetTokenizerFast"])
 @pytest.mark.parametrize("file", [CONFIG, "config.json"])
 def test_a_class_that_needs_code_or_a_dictionary_is_refused_with_a_tokenizer_json_too(encoder, name, file):

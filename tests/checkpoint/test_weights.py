@@ -154,6 +154,16 @@ def test_tensors_are_read_when_asked_for_and_not_kept(tmp_path):
         tensors["nonsense"]
 
 
+@pytest.mark.parametrize(
+    ("value", "counted"), [(np.inf, "0 NaN and 1 infinite"), (-np.inf, "0 NaN and 1 infinite"), (np.nan, "1 NaN and 0")]
+)
+def test_one_value_that_is_not_finite(tmp_path, value, counted):
+    folder, arrays = copy_model("encoder", tmp_path), arrays_of("encoder")
+    arrays["embeddings.LayerNorm.bias"][0] = value
+    write_safetensors(folder / "model.safetensors", arrays)
+    assert f"has {counted}" in refusal(open_checkpoint(folder).tensors.__getitem__, "embeddings.LayerNorm.bias")
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_values_that_are_not_finite_are_counted(tmp_path, dtype):
     folder = copy_model("encoder", tmp_path)

@@ -12,8 +12,9 @@ import click
 import pytest
 
 import edgebert
+from edgebert import cli as cli_module
 from edgebert.cli import cli
-from edgebert.errors import InputError
+from edgebert.errors import InputError, TruncationWarning
 from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS
 from edgebert.heads.tokens import STRATEGIES
@@ -165,3 +166,10 @@ def test_files_that_cannot_be_read(command: list[str], model: FakeModel, tmp_pat
         assert fault in result.stderr
         assert result.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == ["empty"]
+
+
+def test_warnings_of_others_look_as_python_has_them() -> None:
+    found = cli_module._format_warning("about x", DeprecationWarning, "file.py", 3)
+    assert found == "file.py:3: DeprecationWarning: about x\n"
+    own = cli_module._format_warning("about\x1b y", TruncationWarning, "file.py", 3)
+    assert own == "edgebert: warning: about\\x1b y\n"

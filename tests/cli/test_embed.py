@@ -34,6 +34,7 @@ def test_npy_of_many_lines(model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_bytes(b"word\n" * 12_345)
     assert invoke("embed", tmp_path / "in.txt", "-o", tmp_path / "out.npy").exit_code == 0
     assert np.load(tmp_path / "out.npy").shape == (12_345, 3)
+    assert (tmp_path / "out.npy").stat().st_size == 128 + 12_345 * 3 * 4  # the vectors begin at a cache line
 
 
 @pytest.mark.parametrize("to_file", [False, True])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from edgebert.cli import cli
+from edgebert.evaluate.compare import Comparison
 from tests.golden import GOLDEN
 
 TEXTS = ["a good film", "bad", "neither good nor bad, only long", "the end"]
@@ -79,6 +81,35 @@ def test_labels_of_a_model_without_any(run, golden_files, tmp_path):
     result = run("evaluate", golden_files["encoder"], *options)
     assert result.exit_code == 1
     assert "has no classifier of texts" in result.stderr
+
+
+@pytest.mark.parametrize(("count", "more"), [(0, 0), (3, 0), (10, 0), (11, 1), (14, 4)])
+def test_texts_whose_label_changed_are_shown(run, texts, monkeypatch, count, more):
+    """The first ten, and how many there are besides."""
+    exact = np.tile(np.array([[3, 1, 2]], np.float32), (15, 1))
+    found = exact.copy()
+    found[1 : 1 + count] = 1, 2, 3
+    comparison = Comparison(
+        texts=tuple(f"text {i}" for i in range(15)),
+        tokens=45,
+        pooled_cosines=np.ones(15),
+        token_cosines=np.ones(45),
+        decisions={"sequence_classification": (found.argmax(axis=1), exact.argmax(axis=1))},
+        largest_difference={"sequence_classification": 1.0},
+        correlation={"sequence_classification": 0.5},
+        logits=found,
+        exact_logits=exact,
+        labels=("bad", "so so", "good"),
+    )
+    monkeypatch.setattr("edgebert.evaluate.evaluate", lambda *_, **__: comparison)
+    lines = run("evaluate", "m.edgebert", "--against", "m", "--texts", texts).stdout.splitlines()
+    shown = [line for line in lines if line.startswith("changed")]
+    assert shown == [f"changed           bad became good: text {i}" for i in range(1, 1 + min(count, 10))]
+    told = [f"                  and {more} more (--json has all)"] if more else []
+    assert [line for line in lines if " more (" in line] == told
+    facts = json.loads(run("evaluate", "m.edgebert", "--against", "m", "--texts", texts, "--json").stdout)
+    assert [each["index"] for each in facts["changed"]] == list(range(1, 1 + count))
+    assert all((each["fp32"], each["int8"]) == ("bad", "good") for each in facts["changed"])
 
 
 @pytest.mark.parametrize(

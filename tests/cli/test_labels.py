@@ -131,6 +131,13 @@ def test_lines_that_are_no_pairs(command: list[str], line: str, found: str, mode
     assert result.stderr == f"edgebert: error: --text number 1 {fault}"
 
 
+@pytest.mark.parametrize("bad", [1, 512, 513, 700])
+def test_of_many_lines_the_one_that_is_no_pair_is_named(bad: int, model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("a\tb\n" * (bad - 1) + "one\n" + "a\tb\n" * 10)
+    result = invoke("next-sentence", tmp_path / "in.txt", "-o", tmp_path / "out")
+    assert f"in.txt: line {bad} has no tab" in result.stderr
+
+
 def test_pairs_with_several_labels(model: FakeModel) -> None:
     result = invoke("classify", "--pairs", "--top-k", "2", "--text", "a\tb")
     assert result.stdout == "NEGATIVE\t0.8765\ta\tb\nPOSITIVE\t0.2500\ta\tb\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebert.cli.terminal import display_width
+from edgebert.cli.terminal import clip, clip_start, display_width, escape
 from tests.cli.command import COMMAND
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
@@ -58,6 +58,38 @@ def nasty(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("a\u20dd", 1), ("\u200d", 0), ("\x1b", 4), ("", 0)]
+)
+def test_how_wide_a_text_is(text: str, columns: int) -> None:
+    """Marks that stand above a letter or enclose it take no column."""
+    assert display_width(escape(text)) == columns
+    assert clip(text, max(columns, 1)) == clip_start(text, max(columns, 1)) == escape(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "start", "end"),
+    [
+        ("abcdef", 4, "abc…", "…def"),
+        ("abcdef", 1, "…", "…"),
+        ("日本語", 4, "日…", "…語"),
+        ("日本語", 5, "日本…", "…本語"),
+        ("a\x1b[2J", 4, "a…", "…[2J"),
+    ],
+)
+def test_a_text_that_is_too_long(text: str, columns: int, start: str, end: str) -> None:
+    assert (clip(text, columns), clip_start(text, columns)) == (start, end)
+
+
+def test_marks_without_number_are_cut_too() -> None:
+    """They take no column; four characters for each column are enough."""
+    for cut in (clip("e" + "\u0301" * 1000, 3), clip("e" + "\u0301" * 12, 3)):
+        assert cut.startswith("e\u0301")
+        assert cut.endswith("…")
+        assert len(cut) <= 13
+    assert clip("e" + "\u0301" * 11, 3) == "e" + "\u0301" * 11
+
+
 @pytest.mark.parametrize("columns", [30, 60, 100])
 def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: Path) -> None:
     code, shown = at_terminal("classify", nasty, "-m", classifier, columns=columns)
@@ -72,6 +104,12 @@ def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: 
     assert "\x07" not in shown
     assert "\x1b[2J" not in shown
     assert "\x1b[1m" in shown
+
+
+def test_a_dash_is_the_terminal_too(nasty: Path, classifier: Path) -> None:
+    expected = at_terminal("classify", nasty, "-m", classifier)
+    assert "\x1b[1m" in expected[1]
+    assert at_terminal("classify", nasty, "-m", classifier, "-o", "-") == expected
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

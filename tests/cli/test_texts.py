@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
+import click
 import pytest
 
 from edgebert.cli import texts
@@ -84,6 +86,16 @@ def test_progress_counts_bytes(tmp_path: Path) -> None:
     assert 0 < seen[0] < seen[-1] == 110_000
 
 
+def test_how_much_a_pipe_holds_is_not_known() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"one\n")
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        source = Texts(stream, "it", "strict")
+        assert source.total is None
+        assert list(source) == [["one"]]
+
+
 def test_given_texts_are_kept_whole() -> None:
     given = ["one\ntwo", "", "\r\n", *map(str, range(2000))]
     with open_texts(None, given, "strict") as source:
@@ -101,6 +113,20 @@ def test_given_bytes_that_are_not_utf8() -> None:
         pass
     with open_texts(None, ["x", argument], "replace") as source:
         assert list(source) == [["x", "caf\ufffd"]]
+
+
+def test_a_terminal_is_read_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Typed(io.BytesIO):
+        buffer = io.BytesIO(b"one\ntwo\n")
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(texts.sys, "stdin", Typed())
+    with pytest.raises(click.UsageError, match="Nothing to read"), open_texts(None, (), "strict"):
+        pass
+    with open_texts("-", (), "strict") as source:
+        assert list(source) == [["one", "two"]]
 
 
 def test_unreadable(tmp_path: Path) -> None:

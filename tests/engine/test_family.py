@@ -58,6 +58,39 @@ def test_families_by_features(with_features):
     assert with_features() == ("portable",)
 
 
+@pytest.mark.parametrize(("answer", "best"), [(0, "amx"), (-1, "avx512_vnni")])
+def test_tiles_only_where_linux_grants_them(monkeypatch, answer, best):
+    asked = []
+    kernel = SimpleNamespace(syscall=lambda *arguments: (asked.append(arguments), answer)[1])
+    monkeypatch.setattr(processor, "features", lambda: frozenset(FAMILIES["amx"].needs))
+    monkeypatch.setattr(processor, "this_platform", lambda: "linux-x86_64")
+    monkeypatch.setattr(processor.sys, "platform", "linux")
+    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: kernel)
+    assert available_families.__wrapped__()[0] == best
+    assert asked == [(158, 0x1023, 18)]  # arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    monkeypatch.setattr(processor.sys, "platform", "darwin")
+    assert available_families.__wrapped__()[0] == "avx512_vnni"
+
+
+@pytest.mark.parametrize(
+    ("there", "numba", "expected"),
+    [
+        (["avx2", "portable"], False, "avx2"),
+        (["avx2"], True, "avx2"),
+        (["portable"], True, "avx2"),
+        (["portable"], False, "portable"),
+        ([], False, "avx2"),
+        ([], True, "avx2"),
+    ],
+)
+def test_without_numba_what_is_compiled_already_is_chosen(available, monkeypatch, there, numba, expected):
+    available("avx2", "portable")
+    monkeypatch.setattr(processor, "given_kernels", lambda environment: None)
+    monkeypatch.setattr(processor, "find_kernels", lambda name, features: name if name in there else None)
+    monkeypatch.setattr(processor, "can_compile", lambda: numba)
+    assert choose_family({}) == expected
+
+
 CPUINFO = {
     # Haswell, Cascade Lake, Sapphire Rapids: what Linux says of them
     "avx2": "flags\t\t: fpu sse4_2 movbe popcnt aes avx f16c rdrand fma bmi1 avx2 bmi2 erms",
@@ -101,6 +134,30 @@ def test_a_python_of_32_bits_on_a_system_of_64(monkeypatch, with_features, machi
     assert kernel_file.this_platform.__wrapped__() == f"{sys.platform}-{name}"
     everything = {feature for family in FAMILIES.values() for feature in family.needs}
     assert with_features(*everything, machine=name) == ("portable",)
+
+
+def test_what_other_systems_say_of_a_processor(monkeypatch):
+    """LLVM knows; without llvmlite nothing is known."""
+    llvm = pytest.importorskip("llvmlite.binding")
+
+    def no_such_file(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(processor.Path, "read_text", no_such_file)
+    monkeypatch.setattr(processor, "this_platform", lambda: "darwin-x86_64")
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"avx2": True, "avx": True, "avx512f": False})
+    assert processor.features.__wrapped__() == {"avx", "avx2"}
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    assert processor.features.__wrapped__() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "line", ["model name\t: Some processor", "Model\t\t: Some processor", "processor\t: 0\nmodel name : Some processor"]
+)
+def test_the_name_that_linux_gives_a_processor(monkeypatch, line):
+    """On x86 that of each core, on a Raspberry Pi that of the board."""
+    monkeypatch.setattr(processor.Path, "read_text", lambda path: f"bogomips\t: 1\n{line}\nflags\t: fpu\n")
+    assert processor.processor_name() == "Some processor"
 
 
 def test_linux_and_llvm_agree_on_this_processor():

@@ -1,6 +1,8 @@
 """Files of compiled kernels: what they say of themselves, where they are looked for, what is refused before it runs."""
 
 import struct
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +22,15 @@ def own(cache_home):
     found = find_kernels(BEST, features())
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [("AMD64", "x86_64"), ("x86_64", "x86_64"), ("x64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")],
+)
+def test_a_processor_has_one_name_on_every_system(monkeypatch, machine, expected):
+    monkeypatch.setattr(kernel_file.os, "uname", lambda: SimpleNamespace(machine=machine), raising=False)
+    assert this_platform.__wrapped__() == f"{sys.platform}-{expected}"
 
 
 @pytest.fixture

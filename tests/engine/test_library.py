@@ -189,6 +189,25 @@ def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "edgebert"
+    for nowhere in ("", "relative/folder"):  # which the specification says to disregard
+        monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
+        assert cache_folder() == tmp_path / ".cache" / "edgebert"
+
+
+def test_cache_folder_of_windows(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(kernel_file.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert cache_folder() == tmp_path / "edgebert"
+
+
+@pytest.mark.parametrize(
+    ("release", "needed"), [("0.44.0", True), ("0.45.0", False), ("0.46.1rc1", False), ("1.0", False)]
+)
+def test_which_llvmlite_is_initialised_by_hand(monkeypatch, release, needed):
+    """Later ones refuse it."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: release)
+    assert library._needs_initialize() is needed
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
@@ -209,6 +228,14 @@ def test_a_compiler_that_fails_says_why(monkeypatch):
     )
     with pytest.raises(EdgebertError, match=f"the kernels for {FAMILY} could not be compiled: out of registers; "):
         compiler_module.compile_object(FAMILY)
+
+
+def test_the_compiler_does_not_inherit_settings_of_numba(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    monkeypatch.setenv("MINE", "2")
+    code = "import os, sys; sys.stdout.write(f\"{os.environ.get('NUMBA_DISABLE_JIT')} {os.environ.get('MINE')}\")"
+    monkeypatch.setattr(compiler_module, "_COMPILE", code.replace("{", "{{").replace("}", "}}"))
+    assert compiler_module.compile_object(FAMILY) == b"None 2"
 
 
 def test_a_compiler_that_dies_is_no_crash_of_ours(monkeypatch):

@@ -13,7 +13,7 @@ from edgebert.engine.processor import available_families
 from edgebert.engine.targets import NAMES, find_target
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.simd.families import FAMILIES
-from tests.cli.command import run
+from tests.cli.command import invoke, run
 
 KNOWN = """
 import llvmlite.binding as llvm, os, sys
@@ -26,6 +26,7 @@ for name in sys.argv[2:]:
 @pytest.mark.parametrize(
     ("name", "family", "platform"),
     [
+        ("raspberrypi3", "neon", "linux-aarch64"),
         ("raspberrypi4", "neon", "linux-aarch64"),
         ("raspberrypi5", "neon_dotprod", "linux-aarch64"),
         ("cortex-a72", "neon", "linux-aarch64"),
@@ -99,11 +100,49 @@ def test_without_a_compiler(commands):
         link_shared(b"", "win32-x86_64")
 
 
+@pytest.mark.parametrize(
+    ("family", "platform", "arguments"),
+    [
+        ("neon", "linux-aarch64", ["neon", "--triple", "aarch64-linux-gnu"]),
+        ("avx2", "linux-x86_64", ["avx2", "--triple", "x86_64-linux-gnu"]),
+        ("portable", None, ["portable"]),
+    ],
+)
+def test_what_the_compiler_is_asked_for(monkeypatch, family, platform, arguments):
+    asked = []
+    monkeypatch.setattr(compiler, "run_compiler", lambda *what: asked.append(what) or b"code")
+    monkeypatch.setattr(compiler, "this_platform", lambda: "darwin-aarch64")
+    assert compiler.compile_object(family, platform) == b"code"
+    ((module, given, _),) = asked
+    assert (module, given) == ("edgebert.kernels.compile", arguments)
+
+
+def test_what_cannot_be_linked_is_not_compiled(commands, monkeypatch, tmp_path):
+    """That takes long."""
+    commands()
+    monkeypatch.setattr(compiler, "compile_object", lambda *_, **__: pytest.fail("it was compiled"))
+    result = invoke("compile", "--target", "raspberrypi4", "-o", tmp_path / "pi4.so")
+    assert result.exit_code == 1
+    assert "there is no C compiler for linux-aarch64 here" in result.stderr
+
+
 def test_a_compiler_that_fails_says_why():
     if find_compiler(this_platform()) is None:
         pytest.skip("there is no C compiler")
     with pytest.raises(EdgebertError, match=r"failed: .*kernels\.o"):
         link_shared(b"no object file", this_platform())
+
+
+@pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
+def test_a_library_does_not_ask_for_a_stack_that_may_run_programs(object_code, tmp_path):
+    """Assemblers mark no object file of LLVM's as doing without; hardened systems refuse to load such a library."""
+    (tmp_path / "kernels.so").write_bytes(link_shared(object_code, this_platform()))
+    said = subprocess.run(
+        ["readelf", "-lW", tmp_path / "kernels.so"], capture_output=True, text=True, check=True
+    ).stdout
+    (stack,) = [line.split() for line in said.splitlines() if "GNU_STACK" in line]
+    assert "RW" in stack
+    assert "RWE" not in stack
 
 
 @pytest.fixture

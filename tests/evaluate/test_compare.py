@@ -18,11 +18,12 @@ from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate import evaluate
-from edgebert.evaluate.compare import Comparison, Side, compare
-from edgebert.evaluate.float32 import Float32Backend
+from edgebert.evaluate.compare import Comparison, Side, compare, masked
+from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.evaluate.quality import accuracy_and_f1
 from edgebert.quantize import encoder as quantize_encoder
 from edgebert.quantize.calibrate import default_texts, evaluation_texts
+from edgebert.tokens import Window
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN
 
@@ -149,6 +150,81 @@ def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
     assert many.agreement_at_best < 0.99
 
 
+@pytest.mark.parametrize(
+    ("name", "weight", "decisions"),
+    [
+        # Of the texts' words, and without the special tokens; a seventh of them; a begin and an end; a text each.
+        ("bert-token", "classifier", {"token_classification": 26}),
+        ("bert-masked", "cls.predictions.decoder", {"masked_lm": 6}),
+        ("bert-question", "qa_outputs", {"question_answering": 8}),
+        ("bert-pretraining", "cls.seq_relationship", {"masked_lm": 6, "next_sentence": 4}),
+    ],
+)
+def test_every_head_decides(name, weight, decisions):
+    checkpoint = open_checkpoint(GOLDEN / "families" / name)
+    tensors = {each: checkpoint.tensors[each] for each in checkpoint.tensors}
+    backend = Float32Backend(checkpoint.config, tensors)
+    found = compare(checkpoint, Side(backend, tensors), TEXTS)
+    assert {head: len(own) for head, (own, _) in found.decisions.items()} == decisions
+    assert found.agreement == 1
+    turned = {f"{weight}.{part}": -tensors[f"{weight}.{part}"] for part in ("weight", "bias")}
+    assert compare(checkpoint, Side(backend, tensors | turned), TEXTS).agreement < 0.6
+
+
+def test_the_head_that_agrees_least_decides():
+    found = Comparison(
+        texts=("a",),
+        tokens=1,
+        pooled_cosines=np.full(1, 0.5),
+        token_cosines=np.ones(1),
+        decisions={
+            "masked_lm": (np.arange(8), np.arange(8)),
+            "next_sentence": (np.zeros(4, int), np.array([0, 1, 0, 0])),
+            "question_answering": (np.zeros(0, int), np.zeros(0, int)),
+        },
+        largest_difference=dict.fromkeys(("masked_lm", "next_sentence", "question_answering"), 0.1),
+        correlation=dict.fromkeys(("masked_lm", "next_sentence", "question_answering"), 0.9),
+        logits=None,
+        exact_logits=None,
+        labels=(),
+    )
+    assert found.head_agreement == {"masked_lm": 1, "next_sentence": 0.75, "question_answering": 1}
+    assert found.agreement == 0.75
+    assert found.agreement_at_best == 1  # of eight and more; of four decisions, 0.75 + 2 * sqrt(0.75 * 0.25 / 4)
+    assert found.judged_by == " (next_sentence, 4 decisions)"
+    assert dataclasses.replace(found, decisions={}).agreement == 0.5
+    assert found.finite
+    for damage in (
+        {"pooled_cosines": np.array([np.nan])},
+        {"token_cosines": np.array([1, np.nan])},
+        {"largest_difference": {"masked_lm": np.inf, "next_sentence": 0.1}},
+    ):
+        assert not dataclasses.replace(found, **damage).finite
+
+
+def test_logits_stand_in_the_order_of_the_texts():
+    """Batches take the longest first."""
+    checkpoint = open_checkpoint(GOLDEN / "classifier")
+    model = load_float32(GOLDEN / "classifier")
+    itself = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
+    found = compare(checkpoint, itself, TEXTS)
+    each = model.classify(TEXTS, None, "none")
+    expected = [[{r["label"]: r["score"] for r in row}[label] for label in model.labels] for row in each]
+    for logits in (found.logits, found.exact_logits):
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "places"), [(1, [0]), (2, [1]), (3, [2]), (4, [3]), (10, [3]), (11, [3, 10]), (30, [3, 10, 17, 24])]
+)
+def test_which_words_are_masked(tokens, places):
+    """Every seventh of the text's own tokens; of a short text the last."""
+    ids = np.arange(100, 100 + tokens + 3, dtype=np.int32)
+    window = Window(ids, np.zeros_like(ids), 2, 0, tokens)
+    assert np.flatnonzero(masked(window, 7).ids == 7).tolist() == [2 + place for place in places]
+    assert ids[2] == 102
+
+
 def test_other_weights_of_the_same_shape_are_no_source(golden_files, tmp_path):
     folder = copy_model("classifier", tmp_path / "classifier")
     arrays = arrays_of("classifier")
@@ -247,3 +323,9 @@ def test_a_model_of_one_label_is_judged_too():
     assert compare(checkpoint, itself, texts).agreement == 1
     turned = tensors | {"classifier.weight": -tensors["classifier.weight"]}
     assert compare(checkpoint, Side(itself.backend, turned), texts).agreement < 0.7
+    # All scores far above 0, half of the texts in the better half all the same.
+    lifted = dataclasses.replace(checkpoint, tensors={**tensors, "classifier.bias": tensors["classifier.bias"] + 50})
+    turned |= {"classifier.bias": lifted.tensors["classifier.bias"]}
+    assert compare(lifted, Side(itself.backend, turned), texts).agreement < 0.9
+    found = compare(lifted, Side(itself.backend, lifted.tensors), texts)
+    assert abs(found.decisions["sequence_classification"][1].mean() - 0.5) < 0.1

@@ -11,10 +11,9 @@ from edgebert.engine.kernel_file import this_platform
 from edgebert.export.image import write_image
 from edgebert.heads.classification import FUNCTIONS, scores
 from edgebert.heads.pooling import pool, unit
-from edgebert.tokens import Window
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
-from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, kind_outputs, load_inputs
+from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
@@ -40,22 +39,8 @@ def inputs_of(name):
     if name in NAMES:
         ids = load_inputs(name)
         return ids, [[0] * len(each) for each in ids]
-    if name in KINDS:
-        ids = [list(each) for each in kind_outputs(name)[0]]
-        return ids, [[0] * len(each) for each in ids]
-    outputs = family_outputs(name)
+    outputs = kind_outputs(name) if name in KINDS else family_outputs(name)
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
-
-
-def hidden_of(python, ids, types):
-    """Return the hidden states of each text, of the same ids and types."""
-    pairs = [[np.array(each, np.int32) for each in pair] for pair in zip(ids, types, strict=True)]
-    windows = [Window(own, kinds, 0, 0, len(own)) for own, kinds in pairs]
-    states = [np.empty(0)] * len(ids)
-    for indices, hidden in python._runner.encode(windows):
-        for i, rows in zip(indices, hidden, strict=True):
-            states[i] = rows
-    return states
 
 
 @pytest.mark.parametrize("name", [*NAMES, *FAMILIES, *KINDS])

@@ -39,6 +39,13 @@ def test_one_sequence(library, length, head_dim):
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
+def test_a_sequence_that_needs_more_scratch_than_any_linear_layer(library):
+    """Beyond some thousand tokens attention decides how much memory a thread has for itself."""
+    rows, cu_seqlens = draw([1500], 1, 16)
+    got, expected = attend(library, rows, cu_seqlens, 1, 0.25), reference.attend(rows, cu_seqlens, 1, 0.25)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("head_dim", HEAD_DIMS)
 def test_many_sequences(library, head_dim):
     """Empty ones too; heads of a number that no tile divides."""

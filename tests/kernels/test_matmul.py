@@ -152,6 +152,20 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, dept
         assert_equal(got, wanted)
 
 
+@pytest.mark.parametrize(("bias", "factor"), [(5, 1), (5, -1)])
+def test_an_intermediate_layer_of_values_of_one_sign(library, bias, factor):
+    """The range that they are quantized in begins or ends at zero all the same."""
+    q, row_scale, zero, panels, scale, _ = real(np.random.default_rng(8), 5, 64, 64)
+    operands = q, row_scale, zero, np.zeros_like(panels), scale, np.linspace(bias, bias + 3, 64).astype(np.float32)
+    factors = np.full(64, factor, np.float32)
+    values = activate(library, matmul(library, *operands), "erf", np.tile(factors, (5, 1)))
+    assert (values * factor > 1).all()
+    found = expand(library, *operands, factor=factors, form="erf", out_group=64)
+    expected = quantize_rows(library, values, 64)
+    for got, wanted in zip((unsigned(library, found[0]), found[1], unsigned(library, found[2])), expected, strict=True):
+        assert_equal(got, wanted)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 16), (3, 32), (12, 32), (4, 64), (1, 80)])
@@ -167,6 +181,24 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts, depth):
         assert_equal(np.ascontiguousarray(got), expected.view(np.uint8))
         assert_equal(scale.reshape(3, heads, M), expected_scale)
         assert_equal(offset, offsets)
+
+
+@pytest.mark.parametrize("least", [0, 1e-38, 1e-30])
+def test_heads_of_next_to_nothing(library, least):
+    """Values that have no scale, being zero or too small for one, are zeros of the oracle's scale."""
+    heads, head_dim = 2, 16
+    q, row_scale, zero, panels, scale, _ = real(np.random.default_rng(9), 5, 3 * heads * head_dim, 64)
+    bias = np.full(3 * heads * head_dim, least, np.float32)
+    operands = q, row_scale, zero, np.zeros_like(panels), scale, bias
+    got, found, offset = project_heads(library, *operands, heads=heads)
+    expected, expected_scale = reference.quantize_heads(np.tile(bias, (5, 1)), heads)
+    offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
+    expected[0] += 64
+    got = got.reshape(5, 3, heads, head_dim).transpose(1, 2, 0, 3)
+    assert_equal(np.ascontiguousarray(got), expected.view(np.uint8))
+    assert_equal(found.reshape(3, heads, 5), expected_scale)
+    assert np.isfinite(found).all()
+    assert_equal(offset, offsets)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebert.kernels import reference
 from edgebert.kernels.plan import DEPTHS
 from edgebert.quantize.law import (
     LEVELS,
@@ -13,6 +14,7 @@ from edgebert.quantize.law import (
     meeting,
     pack_panels,
     quantize_embeddings,
+    quantize_embeddings_int4,
     unpack_panels,
 )
 from edgebert.quantize.rounding import inputs_of, round_weight
@@ -28,6 +30,51 @@ def test_embeddings_are_within_half_a_step():
     assert not q[3].any()
     assert np.abs(q).max() == 127
     assert (np.abs(q * scale[:, None] - rows) <= scale[:, None] * 0.5001).all()
+
+
+def four_bits(packed, scale):
+    """Return the values that four bits stand for, by their definition: the first 32 of a group in the upper half."""
+    rows, groups = scale.shape
+    whole = packed.astype(int).reshape(rows, groups, 32)
+    levels = np.concatenate([whole >> 4, (whole & 15) - 8], axis=2)
+    assert levels.min() >= -8
+    assert levels.max() <= 7
+    return (levels * scale[..., None]).reshape(rows, -1)
+
+
+def test_four_bits_hold_what_they_can():
+    """The value of the largest size gets the level that has no positive counterpart, whatever its sign."""
+    rows = np.random.default_rng(0).integers(-7, 8, (6, 128)).astype(np.float32)
+    rows[:, [3, 70]] = 8
+    rows[1::2] *= np.float32(-0.3)
+    rows[4, :64] = 0
+    packed, scale = quantize_embeddings_int4(rows)
+    assert (packed.dtype, packed.shape, scale.shape) == (np.int8, (6, 64), (6, 2))
+    np.testing.assert_allclose(four_bits(packed, scale), rows, rtol=1e-6)
+
+
+def test_four_bits_lose_as_little_as_any_scale_near_the_largest_value_would():
+    """Against every scale that gives the largest value 6.5 to 9.5 levels in steps of a quarter; beyond -8 is cut."""
+    rng = np.random.default_rng(1)
+    rows = (rng.standard_t(3, size=(40, 64))).astype(np.float32)
+    rows[0, :2] = 9, -9  # both ends cannot have their level
+    largest = rows[np.arange(40), np.abs(rows).argmax(axis=1)].astype(float)
+    errors = []
+    for levels in np.arange(6.5, 9.51, 0.25):
+        scale = -largest / levels
+        kept = np.clip(np.rint(rows / scale[:, None]), -8, 7) * scale[:, None]
+        errors.append(np.square(kept - rows).sum(axis=1))
+    found = np.square(four_bits(*quantize_embeddings_int4(rows)) - rows).sum(axis=1)
+    np.testing.assert_allclose(found, np.min(errors, axis=0), rtol=1e-3)
+    assert len(set(np.argmin(errors, axis=0))) > 5
+
+
+def test_four_bits_are_read_as_they_are_written():
+    rows = np.random.default_rng(2).normal(size=(9, 192)).astype(np.float32)
+    packed, scale = quantize_embeddings_int4(rows)
+    name = "embeddings.word_embeddings"
+    found = reference.embed_words({f"{name}.weight": packed, f"{name}.scale": scale}, np.array([3, 0, 8, 3]))
+    np.testing.assert_allclose(found, four_bits(packed, scale)[[3, 0, 8, 3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -18,10 +18,11 @@ import pytest
 
 import edgebert
 from edgebert.engine.processor import available_families, features
-from tests.golden import FAMILIES, GOLDEN, NAMES
+from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES
 
 DIGESTS = Path(__file__).parent.parent / "data" / "digests.json"
 MODELS = {name: GOLDEN / name for name in NAMES} | {name: GOLDEN / "families" / name for name in FAMILIES}
+MODELS |= {name: GOLDEN / "kinds" / name for name in KINDS}
 CORES = {"Nehalem": (), "Haswell": ("avx2", "fma"), "Zen": ("avx2", "fma"), "SkylakeX": ("avx512bw", "avx512vl")}
 """OpenBLAS's kernels for a processor -> the features without which they cannot run."""
 

@@ -30,6 +30,11 @@ def test_every_pooling_is_that_of_the_tokens(encoder):
         np.testing.assert_allclose(lengths, 1, rtol=1e-6)
 
 
+def test_vectors_of_tokens_keep_nothing_else_alive(encoder):
+    """A view would keep the hidden states of its whole batch."""
+    assert all(rows.flags.owndata for rows in encoder.embed(TEXTS, "none"))
+
+
 def test_fewer_dimensions(encoder):
     whole = encoder.embed(TEXTS)
     assert (encoder.embed(TEXTS, dimensions=5) == whole[:, :5]).all()
@@ -95,3 +100,14 @@ def test_a_dense_module_and_a_default_prompt(sentence_model):
     assert model.embed([]).shape == (0, 20)
     with pytest.raises(InputError, match="prompt_name is 'passage', expected one of query, document"):
         model.embed(TEXTS, prompt_name="passage")
+
+
+def test_a_prompt_that_leaves_no_room_counts_after_all(sentence_model):
+    """There is nothing else that a vector could be made of."""
+    model, weight, bias = sentence_model
+    prompt, told = "good film " * 60, {"on_extent": lambda *_: None}
+    (tokens,) = model.embed(["a"], "none", prompt=prompt, **told)
+    assert len(tokens) == model.max_length
+    expected = np.tanh(tokens.mean(axis=0) @ weight.T + bias)
+    (found,) = model.embed(["a"], prompt=prompt, **told)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=2e-3)

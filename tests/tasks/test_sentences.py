@@ -104,6 +104,13 @@ def test_options_of_a_pipeline(folder_of):
     assert model.embed([], pooling="mean+max").shape == (0, 8)
 
 
+def test_a_model_that_normalizes_can_be_asked_not_to(folder_of):
+    normalizes, plain = load_float32(folder_of("normalize")), load_float32(folder_of("encoder"))
+    expected = plain.embed(["a plot"])
+    assert abs(np.linalg.norm(expected) - 1) > 0.1
+    np.testing.assert_allclose(normalizes.embed(["a plot"], normalize=False), expected, rtol=0, atol=1e-6)
+
+
 def test_another_pooling_must_fit_the_dense_modules(folder_of):
     model = load_float32(folder_of("poolings-dense-normalize"))
     assert model.embed(["a plot"], pooling="cls+cls").shape == (1, 20)

@@ -7,6 +7,14 @@ import pytest
 
 from edgebert.errors import InputError
 from edgebert.heads.classification import pool_windows, scores
+from edgebert.runner import Cut
+from edgebert.tasks.answer import answer
+
+
+def windows_of(model, text):
+    """Return the windows that a text is cut into."""
+    return list(model._runner.tokenizer.windows(model._runner.tokenizer.content(text)))
+
 
 FITS = ["The film was good", "", "中文电影"]
 LONG = "Alice and Bob liked the very good film, but unbelievable acting was not for Carol. " * 12
@@ -71,6 +79,25 @@ def test_an_answer_is_found_wherever_it_stands(model_of):
     assert scores_found == sorted(scores_found, reverse=True)
 
 
+@pytest.mark.parametrize("sure", [0, 1])
+def test_of_the_same_answer_in_two_windows_the_surer_one_counts(model_of, sure):
+    """Whichever comes first."""
+    runner, context = model_of("bert-question")._runner, "film " * 100 + "plot " * 40
+    calls = []
+
+    class Head:
+        def logits(self, states):
+            logits = np.zeros((len(states), 2), np.float32)
+            logits[20] = 20 if len(calls) == sure else 2  # "film" in both
+            calls.append(len(states))
+            return logits
+
+    (found,), (extent,) = answer(runner, Head(), ["film"], [context], 1, 1, False, True, Cut())
+    assert extent.windows == len(calls) == 2
+    assert found[0]["answer"] == "film"
+    assert found[0]["score"] > 0.99
+
+
 def test_a_document_is_worth_what_its_best_window_is(model_of):
     model = model_of("roberta-classifier")
     (whole,) = model.rank("good film", [LONG])
@@ -87,6 +114,26 @@ def test_a_mask_far_behind_is_filled_in(model_of):
     assert [len(each) for each in several] == [3, 3]
     with pytest.raises(InputError, match=r"texts\[0\] has no \[MASK\] in what the model sees of it"):
         model.fill_mask([LONG + "the [MASK]"], truncate=True)
+
+
+def test_a_mask_that_two_windows_have_is_filled_in_once(model_of):
+    """By the window that has most around it, and in the order of the text."""
+    model = model_of("bert-masked")
+    words = ["film", "plot", "story"] * 67
+    for place in (5, 75, 90, 160):
+        words[place] = "[MASK]"
+    # Of 96 tokens 94 are words, a quarter of them in common: windows of the words from 0, 71, 142.
+    assert [w.first for w in windows_of(model, " ".join(words))] == [0, 71, 142]
+    (found,) = model.fill_mask([" ".join(words)], top_k=2)
+    expected = [
+        *model.fill_mask([" ".join(words[:94])], top_k=2)[0][:2],
+        model.fill_mask([" ".join(words[71:165])], top_k=2)[0][1],
+        model.fill_mask([" ".join(words[142:])], top_k=2)[0],  # the one mask of it
+    ]
+    assert [[each["score"] for each in place] for place in found] == [
+        [each["score"] for each in place] for place in expected
+    ]
+    assert len({place[0]["score"] for place in found}) == 4
 
 
 def test_every_token_of_a_long_text_is_scored_once(model_of):

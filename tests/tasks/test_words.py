@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.question_answering import best_spans
-from edgebert.tasks.zero_shot import descriptions_of, entailment_of
-from tests.golden import GOLDEN
+from edgebert.tasks.zero_shot import by_similarity, descriptions_of, entailment_of
+from tests.golden import GOLDEN, family_outputs
+
+QUESTION = (
+    "Who liked the film?",
+    "Alice and Bob liked the very good film, but unbelievable acting was not for Carol.",
+)
+"""A pair that ``tools/make_golden_families.py`` asks."""
 
 
 def test_masked_words(model_of):
@@ -28,12 +34,21 @@ def test_masked_words(model_of):
 def test_words_to_choose_from(model_of):
     model = model_of("bert-masked")
     found = model.fill_mask(["the [MASK] film"], targets=["good", "bad", "good"])[0]
-    assert {each["token_str"] for each in found} == {"good", "bad"}
+    assert sorted(each["token_str"] for each in found) == ["bad", "good"]
     with pytest.raises(InputError, match=r"target 'goodbad' is \d+ tokens to the model, expected words of one"):
         model.fill_mask(["the [MASK] film"], targets=["goodbad"])
     for bad, complaint in (([], "targets is empty"), ("good", "targets is one string")):
         with pytest.raises(InputError, match=complaint):
             model.fill_mask(["the [MASK] film"], targets=bad)
+
+
+def test_padding_that_a_text_spells_out_is_no_part_of_the_answer(model_of):
+    """As in transformers' pipeline; other special tokens stay where there are several masks."""
+    places = model_of("bert-masked").fill_mask(["[MASK] [PAD] film [MASK]"], top_k=1)[0]
+    for each in (place[0]["sequence"] for place in places):
+        assert "[PAD]" not in each
+        assert "[CLS]" in each
+        assert "film" in each
 
 
 def test_a_text_without_a_mask(model_of):
@@ -59,6 +74,18 @@ def test_the_score_of_a_text_is_the_sum_over_its_masked_tokens(model_of):
     assert model.score(["", text, "a"])[1] == found
     assert model.score([""]) == [{"score": 0.0, "tokens": 0, "perplexity": 1.0}]
     assert model.score([]) == []
+
+
+def test_the_label_of_the_next_sentence_is_that_of_its_logit():
+    """The first logit says that it follows (transformers' BertForNextSentencePrediction)."""
+    model, expected = load_float32(GOLDEN / "families" / "bert-pretraining"), family_outputs("bert-pretraining")
+    question, context = QUESTION
+    pairs = [(question, context), ("no story", "中文 plot, really?")]  # the second and third of its texts
+    labels = [("IsNext", "NotNext")[logits.argmax()] for logits in expected.logits["next_sentence"][1:]]
+    assert [each["label"] for each in model.next_sentence(pairs)] == labels
+    for each, logits in zip(model.next_sentence(pairs), expected.logits["next_sentence"][1:], strict=True):
+        chances = np.exp(logits[0].astype(float)) / np.exp(logits[0].astype(float)).sum()
+        assert each["score"] == pytest.approx(chances.max(), abs=1e-5)
 
 
 def test_next_sentences(model_of):
@@ -114,10 +141,12 @@ def test_an_answer_is_widened_to_words_or_not(model_of):
     assert all(each["answer"] for each in raw)
 
 
-def test_spans_are_the_best_products(model_of):
-    """Against every begin and end, one by one."""
+@pytest.mark.parametrize("none_logit", [-1, 3, 9])
+def test_spans_are_the_best_products(none_logit):
+    """Against every begin and end, one by one; none begins or ends with the token that stands for no answer."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(30, 2)).astype(np.float32)
+    logits[0] = none_logit
     allowed = np.arange(30) >= 5
     found, none = best_spans(logits, allowed, 4, 6)
     seen = allowed.copy()
@@ -129,6 +158,11 @@ def test_spans_are_the_best_products(model_of):
     assert [(i, j) for i, j, _ in found] == [(i, j) for _, i, j in best]
     assert [score for *_, score in found] == pytest.approx([score for score, *_ in best])
     assert none == pytest.approx(chances[0, 0] * chances[0, 1])
+
+
+def test_of_equal_spans_the_first_and_shortest_comes_first():
+    spans, _ = best_spans(np.zeros((5, 2), np.float32), np.arange(5) >= 2, 3, 10)
+    assert [(first, last) for first, last, _ in spans][:6] == [(2, 2), (2, 3), (2, 4), (3, 3), (3, 4), (4, 4)]
 
 
 def test_ranks(model_of):
@@ -160,6 +194,42 @@ def test_labels_by_entailment(model_of):
             model.classify(["a"], labels=["b", "c"], hypothesis_template=template)
 
 
+def test_one_label_is_weighed_against_contradiction(model_of):
+    """As several are that may hold at once: by two of the logits of the pair."""
+    model = model_of("bert-classifier")
+    text = "the film was good"
+    (logits,) = model.classify([(text, "This example is good.")], None, "none")
+    powers = {each["label"]: np.exp(each["score"]) for each in logits}
+    expected = powers["entailment"] / (powers["entailment"] + powers["contradiction"])
+    for options in ({}, {"multi_label": True}):
+        (found,) = model.classify([text], labels=["good"], **options)
+        assert found["scores"] == pytest.approx([expected])
+    (several,) = model.classify([text], labels=["bad", "good"], multi_label=True)
+    assert dict(zip(several["labels"], several["scores"], strict=True))["good"] == pytest.approx(expected)
+
+
+def test_a_text_is_cut_for_the_longest_label(model_of):
+    """Beside the short one it would fit."""
+    seen = []
+    labels = {"short": "a", "long": "a " * 30}
+    model_of("bert-classifier").classify(
+        ["film " * 75], labels=labels, on_extent=lambda index, extent: seen.append(extent)
+    )
+    assert [(extent.windows > 1, extent.truncated) for extent in seen] == [(True, False)]
+
+
+def test_scores_by_similarity_are_those_of_cosines():
+    """Worked out by hand: a softmax of twenty times the cosines; or the cosines, from 0 on."""
+    labels, of_labels = {"a": "", "b": "", "c": ""}, np.array([[0.6, 0.8], [-1, 0], [0.8, -0.6]], np.float32)
+    vectors = np.array([[1, 0]], np.float32)
+    (one,) = by_similarity(["x"], vectors, labels, of_labels, False)
+    assert one["labels"] == ["c", "a", "b"]
+    powers = np.exp(20 * np.array([0.8, 0.6, -1]))
+    assert one["scores"] == pytest.approx((powers / powers.sum()).tolist(), rel=1e-5)
+    (several,) = by_similarity(["x"], vectors, labels, of_labels, True)
+    assert several["scores"] == pytest.approx([0.8, 0.6, 0])
+
+
 def test_labels_by_similarity(golden_files):
     import edgebert
 
@@ -169,6 +239,8 @@ def test_labels_by_similarity(golden_files):
     assert sum(found["scores"]) == pytest.approx(1)
     (several,) = model.classify(["the film"], labels=["the film", "water"], multi_label=True)
     assert several["scores"][0] == pytest.approx(1, abs=1e-5)
+    film, water = model.embed(["the film", "water"], normalize=True)
+    assert several["scores"][1] == pytest.approx(film @ water, abs=1e-5)
     assert model.classify([], labels=["a"]) == []
 
 

@@ -1,0 +1,42 @@
+"""Which heads a model has: by the names of its classes, and by the tensors that are there."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebert.checkpoint.architecture import heads_of
+
+PRETRAINING = ("masked_lm", "next_sentence")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "architecture", "among", "heads"),
+    [
+        ("bert", "BertForMaskedLM", (), ("masked_lm",)),
+        ("bert", "BertForMaskedLM", PRETRAINING, PRETRAINING),
+        ("bert", "BertForNextSentencePrediction", (), ("next_sentence",)),
+        ("bert", "BertForNextSentencePrediction", PRETRAINING, PRETRAINING),
+        ("bert", "BertForPreTraining", (), PRETRAINING),
+        ("bert", "BertForSequenceClassification", PRETRAINING, ("sequence_classification",)),
+        ("bert", "BertModel", PRETRAINING, ()),
+        ("electra", "ElectraForMaskedLM", (), ("masked_lm",)),
+        ("roberta", "RobertaForTokenClassification", (), ("token_classification",)),
+    ],
+)
+def test_heads_of_a_class(model_type, architecture, among, heads):
+    values = {"model_type": model_type, "architectures": [architecture]}
+    assert heads_of(values, among) == (heads, "")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "architecture"),
+    [
+        ("electra", "ElectraForPreTraining"),  # it tells replaced words, which is no task here
+        ("bert", "RobertaForMaskedLM"),
+        ("bert", "MyBertForMaskedLM"),
+        ("bert", "BertForMaskedLMAndMore"),
+    ],
+)
+def test_a_class_that_is_not_known(model_type, architecture):
+    values = {"model_type": model_type, "architectures": [architecture]}
+    assert heads_of(values, PRETRAINING) == ((), architecture)

@@ -1,0 +1,100 @@
+"""What a config.json that leaves fields out means: the defaults of its family, as transformers 5.24 has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebert.checkpoint.families import FAMILIES, canonical_values, family_of
+from edgebert.checkpoint.fields_models import check_fields, config_fields
+from edgebert.config import BertConfig
+
+BASE = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "embedding_size": 0,
+    "relative_attention_num_buckets": 0,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "pooler_act": "tanh",
+    "transform_act": "",
+    "vocab_size": 30522,
+    "pad_token_id": 0,
+    "positions_follow_padding": False,
+}
+# Of 512 rows of position embeddings, the padding takes the second, and none the first.
+ROBERTA = {"transform_act": "gelu", "pad_token_id": 1, "positions_follow_padding": True, "max_position_embeddings": 510}
+OWN = {
+    "bert": {},
+    "distilbert": {"num_hidden_layers": 6, "type_vocab_size": 1, "pooler_act": "relu"},
+    "roberta": {**ROBERTA, "vocab_size": 50265},
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "electra": {
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+        "embedding_size": 128,
+        "pooler_act": "gelu",
+        "transform_act": "gelu",
+    },
+    "mpnet": {**ROBERTA, "vocab_size": 30527, "type_vocab_size": 1, "relative_attention_num_buckets": 32},
+}
+"""Family -> what differs from BERT."""
+
+
+def read(**values):
+    """Return what a config.json with these fields says."""
+    return BertConfig.from_dict(canonical_values(values, family_of(values, source="it"))).to_dict()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_config_that_says_nothing(name):
+    assert read(model_type=name) == {"model_type": name, **BASE, **OWN[name]}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_only_other_families_have_is_not_read(name):
+    """Nor what no config.json says at all: what stands behind a dense layer of a head."""
+    foreign = {
+        "embedding_size": 64,
+        "relative_attention_num_buckets": 16,
+        "pooler_act": "silu",
+        "transform_act": "silu",
+    }
+    own = {"electra": {"embedding_size": 64}, "mpnet": {"relative_attention_num_buckets": 16}}.get(name, {})
+    assert read(model_type=name, **foreign) == {"model_type": name, **BASE, **OWN[name], **own}
+
+
+@pytest.mark.parametrize(("padding", "rows", "longest"), [(0, 100, 99), (1, 100, 98), (7, 514, 506)])
+def test_how_many_positions_are_left_behind_the_padding(padding, rows, longest):
+    found = read(model_type="roberta", pad_token_id=padding, max_position_embeddings=rows)
+    assert (found["max_position_embeddings"], found["pad_token_id"]) == (longest, padding)
+
+
+def test_the_padding_of_mpnet_is_the_second_row_whatever_it_says():
+    found = read(model_type="mpnet", pad_token_id=5, max_position_embeddings=514)
+    assert (found["pad_token_id"], found["max_position_embeddings"]) == (1, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("distilbert", "hidden_act", "relu"),
+        ("distilbert", "intermediate_size", 64),
+        ("distilbert", "type_vocab_size", 3),
+        ("distilbert", "layer_norm_eps", 0.5),
+        ("mpnet", "type_vocab_size", 3),
+        ("electra", "generator_size", 0.25),
+    ],
+)
+def test_what_a_family_does_not_read_changes_nothing_and_is_no_unknown_field(name, field, value):
+    assert read(model_type=name, **{field: value}) == {"model_type": name, **BASE, **OWN[name]}
+    assert check_fields({field: value}, config_fields(name), where="it") == []
+
+
+def test_embeddings_as_wide_as_the_encoder_are_not_projected():
+    assert read(model_type="electra", embedding_size=256)["embedding_size"] == 0

@@ -1,0 +1,28 @@
+"""A linear layer of a head: any number of rows, each as if it were alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import edgebert
+from tests.golden import GOLDEN
+from tests.kernels.calls import assert_equal
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    """Return the int8 layer of a head for words, and the width that it reads."""
+    path = tmp_path_factory.mktemp("linear") / "m.edgebert"
+    model = edgebert.load(edgebert.convert(GOLDEN / "families" / "bert-masked", path, min_agreement=0), threads=1)
+    return model._heads["masked_lm"]._decoder, model.hidden_size
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 63, 64, 65, 128, 129, 200])
+def test_rows_do_not_depend_on_their_number(decoder, rows):
+    layer, width = decoder
+    x = np.random.default_rng(rows).normal(size=(rows, width)).astype(np.float32)
+    found = layer(x)
+    assert found.shape == (rows, layer._outputs)
+    for i in range(rows):
+        assert_equal(found[i : i + 1], layer(x[i : i + 1]))
