@@ -23,6 +23,7 @@ __all__ = [
     "checked_number",
     "checked_path",
     "checked_text",
+    "is_blank",
     "listed_pairs",
     "listed_sequences",
     "listed_texts",
@@ -138,6 +139,11 @@ def _text_or_pair(item: Any, name: str, index: int) -> Text:
     if isinstance(item, Mapping) and item.get("text_pair") is None:
         item = item.get("text")
     return item if isinstance(item, str) else _pair(item, name, index, "a string or a pair of strings")
+
+
+def is_blank(text: Text) -> bool:
+    """Tell whether there is nothing but white space in a text, or in both texts of a pair."""
+    return not (text if isinstance(text, str) else "".join(text)).strip()
 
 
 def listed_sequences(sequences: Iterable[Any], name: str) -> list[Any]:

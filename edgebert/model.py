@@ -94,10 +94,9 @@ class Model(TextTasks, TokenTasks):
     is told to ``on_extent``, a callable that gets the index of a text and its `Extent`: tokens, windows, whether
     something was not seen. Without it, texts that were not seen whole cause one `TruncationWarning` for the call.
 
-    **Blank texts** are texts like any other: the answer is what the model says of its special tokens alone. Where the
-    tokenizer adds none there is nothing to answer from, and `InputError` says so, but for tags, of which there are
-    none, and scores, which have no tokens. The command line reads lines, and leaves the answers of blank ones empty;
-    it asks about them for vectors and answers.
+    **Blank texts**, white space alone, have no label, tag, word or score: None or an empty list stands in their place,
+    as the command line leaves the answers of blank lines empty, and they are not ranked. A vector and an answer they
+    have like any other text, from special tokens alone; where the tokenizer adds none, `InputError` says so.
 
     **Numbers.** What a damaged or extreme model computes may be no finite number: then `ArtifactError` is raised,
     whatever it was asked.

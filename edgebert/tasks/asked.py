@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebert.arguments import checked_callable, checked_flag
+from edgebert.arguments import Text, checked_callable, checked_flag, is_blank
 from edgebert.description import Described, serves
 from edgebert.errors import InputError, TruncationWarning
 from edgebert.heads import HEADS, Head, architecture_of
@@ -44,6 +44,23 @@ class Asked:
         """Return what becomes of long texts, which decide what `stride` may be; raise InputError for something else."""
         checked_callable(on_extent, "on_extent")
         return Cut(checked_flag(truncate, "truncate"), stride)
+
+    def _asked(
+        self,
+        texts: Sequence[Any],
+        ask: Callable[[list[Any]], tuple[list[Any], list[Extent]]],
+        empty: Callable[[Text], Any],
+        on_extent: OnExtent | None,
+    ) -> list[Any]:
+        """Ask about texts, or pairs; of blank ones there is nothing to say, they get what `empty` makes of them."""
+        wanted = [i for i, text in enumerate(texts) if not is_blank(text)]
+        answers, seen = ask([texts[i] for i in wanted])
+        if len(wanted) == len(texts):
+            return self._told(answers, seen, on_extent)
+        results, extents = [empty(text) for text in texts], [Extent(0, 0, False)] * len(texts)
+        for i, answer, extent in zip(wanted, answers, seen, strict=True):
+            results[i], extents[i] = answer, extent
+        return self._told(results, extents, on_extent)
 
     def _told(self, results: Any, extents: Sequence[Extent], on_extent: OnExtent | None) -> Any:
         """Tell how much was seen of each text; return the results."""

@@ -14,7 +14,16 @@ from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, score
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.runner import Cut, Extent, Runner
 
-__all__ = ["POOLS", "classify", "next_sentence", "pair_logits", "pooled_scores", "rank"]
+__all__ = [
+    "POOLS",
+    "check_top_k",
+    "classify",
+    "next_sentence",
+    "pair_logits",
+    "pooled_scores",
+    "relevance",
+    "scored_label",
+]
 
 POOLS = ("mean", "max", "first")
 """What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
@@ -43,7 +52,8 @@ def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
     return pool_windows(scores(logits, function), pool)
 
 
-def _check_top_k(top_k: int | None, things: str) -> None:
+def check_top_k(top_k: int | None, things: str) -> None:
+    """Refuse a number of answers that is none; raise InputError."""
     if top_k is not None:
         checked_number(top_k, "top_k", f"a number of {things} from 1 on, or None for all")
 
@@ -60,7 +70,7 @@ def classify(
     cut: Cut,
 ) -> tuple[list[Any], list[Extent]]:
     """Do what `edgebert.Model.classify` says."""
-    _check_top_k(top_k, "labels")
+    check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
     each, extents = pair_logits(runner, head, texts, cut)
@@ -78,19 +88,8 @@ def next_sentence(
     return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], extents
 
 
-def rank(
-    runner: Runner,
-    head: Head,
-    labels: Sequence[str],
-    problem_type: str,
-    query: str,
-    documents: Sequence[str],
-    top_k: int | None,
-    label: str | None,
-    cut: Cut,
-) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Do what `edgebert.Model.rank` says: a document is worth what its best window is (arXiv 1905.09217)."""
-    _check_top_k(top_k, "documents")
+def scored_label(labels: Sequence[str], label: str | None) -> int:
+    """Return which output of a cross-encoder is the score; raise InputError when that is not clear."""
     if label is None and len(labels) != 1:
         raise InputError(
             f"the model has {len(labels)} labels, expected one: a cross-encoder, which was trained to score a query and"
@@ -98,9 +97,12 @@ def rank(
         )
     if label is not None and not (isinstance(label, str) and label in labels):
         raise InputError(f"label is {shown(label)}, expected one of the model's: {', '.join(labels)}")
-    column = 0 if label is None else list(labels).index(label)
-    each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
-    function = FUNCTIONS[problem_type]
-    values = [float(pooled_scores(logits, function, "max")[column]) for logits in each]
-    order = np.argsort(-np.array(values), kind="stable")[:top_k].tolist()
-    return [{"index": i, "score": values[i], "text": documents[i]} for i in order], extents
+    return 0 if label is None else list(labels).index(label)
+
+
+def relevance(
+    runner: Runner, head: Head, pairs: Sequence[Text], function: str, column: int, cut: Cut
+) -> tuple[list[float], list[Extent]]:
+    """Score queries and documents: a document is worth what its best window is (arXiv 1905.09217)."""
+    each, extents = pair_logits(runner, head, pairs, cut)
+    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], extents

@@ -9,12 +9,15 @@ import numpy as np
 
 from edgebert.arguments import Text, checked_choice, checked_flag, checked_text, listed_pairs, listed_texts
 from edgebert.errors import InputError
+from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import unit
 from edgebert.runner import Cut, Extent, OnExtent
 from edgebert.tasks import classify, embed, zero_shot
 from edgebert.tasks.asked import Asked
 
 __all__ = ["TextTasks"]
+
+_NO_LABEL = {"label": None, "score": None}
 
 
 class TextTasks(Asked):
@@ -57,7 +60,8 @@ class TextTasks(Asked):
         Returns
         -------
         list
-            ``{"label": str, "score": float}`` for each text; a list of these, the best first, unless ``top_k`` is 1.
+            ``{"label": str, "score": float}`` for each text; a list of these, the best first, unless ``top_k`` is 1. A
+            blank text has no label: both are None, or the list is empty.
             With ``labels`` ``{"sequence": str, "labels": list, "scores": list}``, the best first.
 
         Raises
@@ -74,13 +78,14 @@ class TextTasks(Asked):
             return self._zero_shot(plain, wanted, multi_label, hypothesis_template, pool, cut, on_extent)
         head = self._head("sequence_classification", "classify")
         problem_type, prompt = self._description.problem_type, self._prompt()
-        listed = listed_pairs(texts)
-        if prompt:
-            listed = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in listed]
-        results, extents = classify.classify(
-            self._runner, head, self.labels, problem_type, listed, top_k, function_to_apply, pool, cut
-        )
-        return self._told(results, extents, on_extent)
+
+        def ask(items: list[Text]) -> tuple[list[Any], list[Extent]]:
+            asked = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in items]
+            return classify.classify(
+                self._runner, head, self.labels, problem_type, asked, top_k, function_to_apply, pool, cut
+            )
+
+        return self._asked(listed_pairs(texts), ask, lambda _: dict(_NO_LABEL) if top_k == 1 else [], on_extent)
 
     def _zero_shot(
         self,
@@ -100,16 +105,20 @@ class TextTasks(Asked):
                     " language inference, with a label for entailment, or one for embeddings"
                 )
             head = self._heads["sequence_classification"]
-            results, extents = zero_shot.by_entailment(
-                self._runner, head, entailment, texts, labels, template, multi_label, pool, cut
-            )
+
+            def ask(items: list[str]) -> tuple[list[Any], list[Extent]]:
+                return zero_shot.by_entailment(
+                    self._runner, head, entailment, items, labels, template, multi_label, pool, cut
+                )
         else:
-            vectors, extents = self._embed(texts)
             of_labels, _ = self._embed(list(labels.values()))
-            results = zero_shot.by_similarity(
-                texts, np.stack(vectors) if vectors else np.empty((0, 0)), labels, np.stack(of_labels), multi_label
-            )
-        return self._told(results, extents, on_extent)
+
+            def ask(items: list[str]) -> tuple[list[Any], list[Extent]]:
+                vectors, extents = self._embed(items)
+                found = np.stack(vectors) if vectors else np.empty((0, 0))
+                return zero_shot.by_similarity(items, found, labels, np.stack(of_labels), multi_label), extents
+
+        return self._asked(texts, ask, lambda text: {"sequence": text, "labels": [], "scores": []}, on_extent)
 
     def _prompt(self) -> str:
         """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
@@ -134,15 +143,19 @@ class TextTasks(Asked):
         Returns
         -------
         list of dict
-            ``{"label": "IsNext" or "NotNext", "score": float}``.
+            ``{"label": "IsNext" or "NotNext", "score": float}``; both None where both texts are blank.
 
         Raises
         ------
         InputError
         """
         head, cut = self._head("next_sentence", "next_sentence"), self._cut(True, None, on_extent)
-        listed = listed_pairs(pairs, only=True)
-        return self._told(*classify.next_sentence(self._runner, head, listed, cut), on_extent)
+        return self._asked(
+            listed_pairs(pairs, only=True),
+            lambda items: classify.next_sentence(self._runner, head, items, cut),
+            lambda _: dict(_NO_LABEL),
+            on_extent,
+        )
 
     def rank(
         self,
@@ -171,7 +184,8 @@ class TextTasks(Asked):
         Returns
         -------
         list of dict
-            ``{"index", "score", "text"}``, the best first; ``index`` is the document's place in `documents`.
+            ``{"index", "score", "text"}``, the best first; ``index`` is the document's place in `documents`. Blank ones
+            are left out.
 
         Raises
         ------
@@ -179,16 +193,16 @@ class TextTasks(Asked):
         """
         head = self._head("sequence_classification", "rank")
         cut, query = self._cut(truncate, stride, on_extent), checked_text(query, "query")
-        listed, problem_type = listed_texts(documents, "documents"), self._description.problem_type
-        results, extents = classify.rank(
-            self._runner,
-            head,
-            self.labels,
-            problem_type,
-            self._prompt() + query,
-            listed,
-            top_k,
-            label,
-            cut,
-        )
-        return self._told(results, extents, on_extent)
+        listed = listed_texts(documents, "documents")
+        classify.check_top_k(top_k, "documents")
+        column = classify.scored_label(self.labels, label)
+        function = FUNCTIONS[self._description.problem_type]
+
+        def ask(items: list[str]) -> tuple[list[Any], list[Extent]]:
+            pairs = [(self._prompt() + query, document) for document in items]
+            return classify.relevance(self._runner, head, pairs, function, column, cut)
+
+        values = self._asked(listed, ask, lambda _: None, on_extent)
+        found = [i for i, value in enumerate(values) if value is not None]
+        best = sorted(found, key=lambda i: -values[i])[:top_k]  # of the same score the earlier first
+        return [{"index": i, "score": values[i], "text": listed[i]} for i in best]

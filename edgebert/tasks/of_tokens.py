@@ -58,16 +58,12 @@ class TokenTasks(Asked):
         InputError
         """
         head, cut = self._head("token_classification", "tag"), self._cut(truncate, stride, on_extent)
-        results, extents = tag.tag(
-            self._runner,
-            head,
-            self.labels,
+        return self._asked(
             listed_texts(texts),
-            aggregation_strategy,
-            ignore_labels,
-            cut,
+            lambda items: tag.tag(self._runner, head, self.labels, items, aggregation_strategy, ignore_labels, cut),
+            lambda _: [],
+            on_extent,
         )
-        return self._told(results, extents, on_extent)
 
     def fill_mask(
         self,
@@ -95,18 +91,20 @@ class TokenTasks(Asked):
         -------
         list
             For each text, the best words first: ``{"score", "token", "token_str", "sequence"}``; for a text with
-            several masks a list of such lists.
+            several masks a list of such lists; an empty list for a blank text.
 
         Raises
         ------
         InputError
-            Also when a text has no mask.
+            Also when a text has no mask, and is not blank.
         """
         head, cut = self._head("masked_lm", "fill_mask"), self._cut(truncate, stride, on_extent)
-        results, extents = fill_mask.fill_mask(
-            self._runner, head, self.mask_token, listed_texts(texts), top_k, targets, cut
+        return self._asked(
+            listed_texts(texts),
+            lambda items: fill_mask.fill_mask(self._runner, head, self.mask_token, items, top_k, targets, cut),
+            lambda _: [],
+            on_extent,
         )
-        return self._told(results, extents, on_extent)
 
     def score(
         self,
@@ -128,14 +126,19 @@ class TokenTasks(Asked):
         -------
         list of dict
             ``{"score", "tokens", "perplexity"}``: the sum of the natural logarithms of the tokens' probabilities, their
-            number without special ones, and exp(-score / tokens).
+            number without special ones, and exp(-score / tokens); all three None for a blank text.
 
         Raises
         ------
         InputError
         """
         head, cut = self._head("masked_lm", "score"), self._cut(truncate, stride, on_extent)
-        return self._told(*fill_mask.score(self._runner, head, self.mask_token, listed_texts(texts), cut), on_extent)
+        return self._asked(
+            listed_texts(texts),
+            lambda items: fill_mask.score(self._runner, head, self.mask_token, items, cut),
+            lambda _: {"score": None, "tokens": None, "perplexity": None},
+            on_extent,
+        )
 
     def answer(
         self,

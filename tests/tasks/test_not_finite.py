@@ -136,9 +136,10 @@ def test_a_text_without_any_token_is_refused_or_has_nothing(adds_nothing, text):
         classifier.embed([TEXTS[0], text])
     assert [len(rows) for rows in classifier.embed([TEXTS[0], text], "none")] == [4, 0]
     with pytest.raises(InputError, match="a text is blank, and the model's tokenizer makes no token of it"):
-        classifier.classify([(text, text)])
+        classifier.classify(["\u200b"])  # not blank, and the tokenizer drops it
+    assert classifier.classify([text, (text, text)]) == [{"label": None, "score": None}] * 2
     assert adds_nothing("bert-token").tag([text, TEXTS[0]])[0] == []
-    assert adds_nothing("bert-pretraining").score([text])[0]["tokens"] == 0
+    assert adds_nothing("bert-pretraining").score([text])[0]["tokens"] is None
 
 
 def test_the_command_line_refuses_it_too(adds_nothing, tmp_path, run_python):
