@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.engine.team import ThreadTeam
 from tests.golden import NAMES, load_inputs
 
 SIZES = (1, 2, 3, 8)
@@ -74,6 +75,21 @@ def test_a_team_of_one_has_no_threads(golden_files):
     before = wait_for_threads(0)
     edgebert.load(golden_files["encoder"], threads=1).hidden_states([[1, 2, 3]])
     assert len(team_threads()) == before
+
+
+def test_every_thread_has_a_part_in_a_job():
+    """The same bits come out if the caller does everything alone, only later."""
+    team, meeting, parts = ThreadTeam(3), threading.Barrier(3, timeout=PATIENCE), {}
+
+    def job(index):
+        meeting.wait()  # until all of them are in it
+        parts[index] = threading.current_thread().name
+        meeting.wait()
+
+    for _ in range(2):
+        parts.clear()
+        team.turn.take(lambda: team.run(job, None))
+        assert parts == {0: threading.current_thread().name, 1: "edgebert-1", 2: "edgebert-2"}
 
 
 AT_ONCE = """
