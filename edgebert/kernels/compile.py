@@ -10,10 +10,6 @@ import argparse
 import os
 import sys
 
-# LLVM optimises the linked kernels once, below, for the right processor; Numba's own passes would only
-# double the time. It reads this when it is first imported.
-os.environ["NUMBA_OPT"] = "0"
-
 import llvmlite.binding as llvm
 
 from edgebert.kernels.simd.families import FAMILIES, Family, select
@@ -76,6 +72,9 @@ def compile_family(name: str, *, triple: str | None = None, report=None):
         Ready for ``emit_object`` or ``emit_assembly``.
     """
     family = select(name)
+    # LLVM optimises the linked kernels once, below, for the right processor; Numba's own passes would only double the
+    # time. It reads this when it is first imported.
+    os.environ["NUMBA_OPT"] = "0"
     from edgebert.kernels.entries import ENTRIES
     from edgebert.kernels.jit import export
 
