@@ -58,7 +58,7 @@ def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None, pad
 
 def _alone(ids: Ids, types: Ids | None, padding: int | None) -> PackedBatch:
     input_ids = np.array(ids, np.int32)
-    token_types = np.zeros_like(input_ids) if types is None else np.array(types, np.int32)
+    token_types = np.zeros(len(input_ids), np.int32) if types is None else np.array(types, np.int32)
     positions = np.arange(len(input_ids), dtype=np.int32)
     cu_seqlens = np.array([0, len(input_ids)], np.int32)
     if padding is not None:

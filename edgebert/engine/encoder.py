@@ -62,6 +62,7 @@ class Encoder:
         self._address = keeper(self._keep)
         model = ModelPlan(config, tensors, self._address)
         self._plan, self._stage_names = model.record, model.stage_names
+        self._plan_address = self._plan.ctypes.data
         self._keep.append(self._plan)
         self._reserve_workspace(model, FAMILIES[library.family])
 
@@ -92,14 +93,14 @@ class Encoder:
         plan, team = self._plan[0], self._team
         if team.unfinished:
             # The first thread's part, in no epoch: it ends the one that is on, and waits until the others have left.
-            self._library.encode(self._plan.ctypes.data, _NO_EPOCH, 0)
+            self._library.encode(self._plan_address, _NO_EPOCH, 0)
             team.unfinished = False
         plan["tokens"], plan["sequences"] = tokens, len(batch.cu_seqlens) - 1
         for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
             plan[name] = getattr(batch, name).ctypes.data
-        plan["epoch"], plan["active"] = team.epoch.ctypes.data, team.active.ctypes.data
+        plan["epoch"], plan["active"] = team.addresses
         self._stages[:] = 0
-        job = functools.partial(self._library.encode, self._plan.ctypes.data, int(team.epoch[0]))
+        job = functools.partial(self._library.encode, self._plan_address, int(team.epoch[0]))
         team.run(job, needs=(self._keep, team.epoch, batch))
         return self._hidden[:tokens, : self.config.hidden_size].copy()
 

@@ -106,6 +106,8 @@ class ThreadTeam:
         or come to it. Whoever has the next turn ends it first.
     epoch, active : ndarray [shape=(1,), dtype=int64]
         Counters of the jobs: which one is on, and how many threads are in it.
+    addresses : (int, int)
+        Of these.
     """
 
     def __init__(self, size: int) -> None:
@@ -118,6 +120,8 @@ class ThreadTeam:
         self.turn, self.unfinished = Turn("a model's forward pass"), False
         counters = np.zeros(32, np.int64)
         self.epoch, self.active = counters[:1], counters[16:17]  # on different cache lines
+        # Asking an array for its address takes as long as many a step of a short text.
+        self.addresses = (self.epoch.ctypes.data, self.active.ctypes.data)
         self._crew: _Crew | None = None
         self._told = False
 
