@@ -90,8 +90,7 @@ def check_ids(sequences: Sequence[Ids], count: int, longest: int, name: str = "t
     ------
     InputError
         Naming the first sequence that is no list of whole numbers or too long, or else the first with an id outside of
-        that.
-        `name` is what they are called there.
+        that range. `name` is what the sequences are called.
     """
     checked = [_array_of(ids, longest, f"{name}[{i}]") for i, ids in enumerate(sequences)]
     # All at once, which for many short texts takes a fraction of the time; one by one only to name the first.

@@ -135,11 +135,11 @@ class TextTokenizer:
             found = self._tokenizer.token_to_id(token)
         except UnicodeEncodeError:  # a lone surrogate, which no token has
             return None
-        return None if found is None else self._checked_id(token, found)
+        return None if found is None else self.checked_id(token, found)
 
-    def _checked_id(self, token: str, own: int) -> int:
+    def checked_id(self, token: str, own: int) -> int:
         """Return the id of a token if the model knows it: heads index their answers by it."""
-        if own >= self._vocab_size:
+        if not 0 <= own < self._vocab_size:
             raise ArtifactError(
                 f"the model's tokenizer has the id {own} for {token[:40]!a}, expected 0 to {self._vocab_size - 1}:"
                 " it is another model's; convert the model again"
@@ -350,7 +350,7 @@ class TextTokenizer:
             return None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         last = max(vocabulary, key=vocabulary.__getitem__)
-        table = np.zeros(self._checked_id(last, vocabulary[last]) + 1, bool)
+        table = np.zeros(self.checked_id(last, vocabulary[last]) + 1, bool)
         table[[i for token, i in vocabulary.items() if token.startswith(prefix) and token != prefix]] = True
         return table
 

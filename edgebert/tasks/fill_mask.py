@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_number, listed_texts
-from edgebert.errors import InputError
+from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
 from edgebert.runner import Cut, Extent, Runner, finite
 from edgebert.tasks.tag import owned
-from edgebert.tokens import Window
+from edgebert.tokens import Window, fitting_ids
 
 __all__ = ["fill_mask", "score"]
 
@@ -38,7 +38,7 @@ def fill_mask(
     contents = runner.contents(texts)
     for i, content in enumerate(contents):
         if not (content.ids == mask).any():
-            raise InputError(f"texts[{i}] has no {mask_token}, expected it where a word is to be filled in")
+            raise InputError(f"{shown(texts[i])} has no {mask_token}, expected it where a word is to be filled in")
     windows, owners, extents = runner.cut(contents, cut)
     places = _places(windows, owners, mask)
     answers: list[list[Any]] = [[] for _ in texts]
@@ -58,7 +58,7 @@ def fill_mask(
     in_order = [[best for _, best in sorted(found, key=lambda pair: pair[0])] for found in answers]
     for i, found in enumerate(in_order):
         if not found:
-            raise InputError(f"texts[{i}] has no {mask_token} in what the model sees of it; shorten it")
+            raise InputError(f"{shown(texts[i])} has no {mask_token} in what the model sees of it; shorten it")
     return [found[0] if len(found) == 1 else found for found in in_order], extents
 
 
@@ -78,7 +78,7 @@ def _target_ids(runner: Runner, targets: Sequence[str]) -> np.ndarray:
             parts = runner.tokenizer.content(target).ids
             if len(parts) != 1:
                 raise InputError(f"target {target!r} is {len(parts)} tokens to the model, expected words of one")
-            found = int(parts[0])
+            found = runner.tokenizer.checked_id(target, int(parts[0]))
         ids.append(found)
     if not ids:
         raise InputError("targets is empty, expected at least one word")
@@ -138,6 +138,7 @@ def score(
     mask = _mask_id(runner, mask_token)
     contents = runner.contents(texts)
     windows, owners, extents = runner.cut(contents, cut)
+    fitting_ids(windows, runner.config)  # of what is masked below, too
     totals, counts = np.zeros(len(texts)), np.zeros(len(texts), int)
     bounds = np.searchsorted(owners, np.arange(len(texts) + 1)).tolist()
     copies: list[tuple[Window, int, int]] = []  # window, the place that is masked in it, the text

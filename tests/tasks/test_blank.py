@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgebert.cli import cli
+from edgebert.errors import InputError
 
 TEXTS = ["the film was good", "", " \t ", "the cat"]
 ASKED = [0, 3]
@@ -70,3 +71,8 @@ def test_the_command_line_says_the_same(model_of, tmp_path, command, name, ask):
         shared = {key: line[key] for key in answer if key in line}
         assert shared
         assert json.loads(json.dumps({key: answer[key] for key in shared})) == shared
+
+
+def test_an_error_names_the_text_that_it_is_about(model_of):
+    with pytest.raises(InputError, match=r"^'a' has no \[MASK\]"):
+        model_of("bert-masked").fill_mask(["", "a [MASK]", " ", "a"])

@@ -155,3 +155,15 @@ print(result.exit_code, result.stderr)
     told = run_python(code, tmp_path / "texts.txt", tmp_path / "changed.edgebert").stdout
     assert told.startswith("1 ")
     assert "texts[1] is '', and the model's tokenizer makes no token of it" in told
+
+
+@pytest.mark.parametrize("own", [1000, 2**32 - 1])
+def test_an_id_that_the_model_does_not_know_is_not_looked_up(artifact_of, changed, own):
+    """Not where it is masked, and so never encoded, nor as a target."""
+    description = json.loads(unpack_tokenizer(artifact_of("bert-masked").tensors[TOKENIZER]))
+    description["model"]["vocab"]["the"] = own
+    model = changed("bert-masked", {TOKENIZER: pack_tokenizer(json.dumps(description))})
+    with pytest.raises(ArtifactError, match="the model's tokenizer is another model's"):
+        model.score(["the"])
+    with pytest.raises(ArtifactError, match="the model's tokenizer has the id"):
+        model.fill_mask(["[MASK]"], targets=["THE"])
