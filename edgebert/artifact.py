@@ -105,13 +105,32 @@ class _OpenFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = os.dup(descriptor)
-        weakref.finalize(self, os.close, self._descriptor)
-        self.opened = self.look()
+        status = os.fstat(descriptor)
+        self._file = (status.st_dev, status.st_ino)
+        self.opened = (status.st_size, status.st_mtime_ns)
+        weakref.finalize(self, _close, self._descriptor, self._file)
 
-    def look(self) -> tuple[int, int]:
-        """Return what tells that somebody has written to the file: its size [bytes], and when it was written [ns]."""
-        status = os.fstat(self._descriptor)
-        return status.st_size, status.st_mtime_ns
+    def look(self) -> tuple[int, int] | None:
+        """Return what tells that somebody has written to the file: its size [bytes], and when it was written [ns].
+
+        None where the program has closed all its files, as daemons do, and it cannot be told any more.
+        """
+        status = _status(self._descriptor, self._file)
+        return status and (status.st_size, status.st_mtime_ns)
+
+
+def _status(descriptor: int, file: tuple[int, int]) -> os.stat_result | None:
+    """Return the state of an open file, if the descriptor is still this file's."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status if (status.st_dev, status.st_ino) == file else None
+
+
+def _close(descriptor: int, file: tuple[int, int]) -> None:
+    if _status(descriptor, file):
+        os.close(descriptor)
 
 
 class Artifact:
@@ -149,7 +168,7 @@ class Artifact:
         ArtifactError
         """
         seen = self._file.look()
-        if seen == self._last_seen:
+        if seen is None or seen == self._last_seen:
             return
         if seen[0] != self.size or not self._is_whole():
             raise ArtifactError(

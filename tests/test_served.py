@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import edgebert
+from edgebert.artifact import _OpenFile
 from edgebert.errors import ArtifactError, EdgebertError
 from edgebert.evaluate.float32 import load_float32
 from tests.golden import GOLDEN
@@ -161,3 +162,36 @@ def test_a_model_that_no_file_holds_says_why_it_is_not_pickled():
     model = load_float32(GOLDEN / "encoder")
     with pytest.raises(EdgebertError, match=r"cannot be pickled: it was not made by edgebert\.load"):
         pickle.dumps(model)
+
+
+CLOSED = """
+import os, sys, edgebert
+model = edgebert.load(sys.argv[1], threads=2)
+before = model.hidden_states([[1, 2, 3]])[0]
+os.closerange(3, 256)
+assert (model.hidden_states([[1, 2, 3]])[0] == before).all()
+mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(50)]
+assert (model.hidden_states([[1, 2, 3]])[0] == before).all()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what daemons of POSIX do")
+def test_a_program_may_close_all_its_files(run_python, golden_files):
+    """As daemons do; and others may come in their place."""
+    run_python(CLOSED, golden_files["encoder"], timeout=60)
+
+
+def test_what_a_program_opened_in_the_files_place_stays_open(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+    with open(path, "rb") as stream:
+        file = _OpenFile(stream.fileno())
+    assert file.look() == file.opened
+    null = os.open(os.devnull, os.O_RDONLY)
+    own = file._descriptor
+    os.dup2(null, own)
+    assert file.look() is None
+    del file
+    os.fstat(own)
+    os.close(own)
+    os.close(null)

@@ -160,6 +160,7 @@ def test_files_that_a_program_closed(native_library, exported):
     os.close(null)
     np.testing.assert_array_equal(model.encode([[1, 2, 3]]), before)
     model.close()
+    os.close(int(own))  # it was the program's, and is still open
 
 
 def test_what_is_no_file_is_refused_at_once(native_library, tmp_path):

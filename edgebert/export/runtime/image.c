@@ -71,12 +71,17 @@ edgebert_status edgebert_map_image(const char *path, struct image *image) {
     return check(path, image);
 }
 
+/* A program may have closed all its files, or even opened another in the place of this one. */
+static bool is_open(const struct image *image, struct stat *now) {
+    const struct stat *then = &image->about;
+    return !fstat(image->file, now) && now->st_dev == then->st_dev && now->st_ino == then->st_ino;
+}
+
 /* A page that is gone from the file would end the process, and one that has changed would change the results. */
 edgebert_status edgebert_check_unchanged(const struct image *image) {
     struct stat now;
     const struct stat *then = &image->about;
-    /* A program may have closed all its files, or even opened another in the place of this one. */
-    if (fstat(image->file, &now) || now.st_dev != then->st_dev || now.st_ino != then->st_ino)
+    if (!is_open(image, &now))
         return EDGEBERT_OK;
     if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
@@ -88,7 +93,8 @@ edgebert_status edgebert_check_unchanged(const struct image *image) {
 void edgebert_unmap_image(struct image *image) {
     if (image->base)
         munmap((void *)image->base, image->size);
-    if (image->file >= 0)
+    struct stat now;
+    if (image->file >= 0 && is_open(image, &now))
         close(image->file);
     image->base = NULL;
     image->file = -1;
