@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = ["Destination", "abandon_stdout", "check_folder", "open_destination", 
 
 
 _PART, _PART_SUFFIX = ".edgebert-", ".part"
+_ABANDONED = 24 * 3600.0
+"""Seconds after which nobody is taken to write a part any more, on Windows, where closed files cannot be locked."""
 """How the name of a file begins and ends that is not whole yet."""
 _WINDOWS = os.name == "nt"
 
@@ -149,7 +152,9 @@ def _remove_abandoned(folder: Path) -> None:
 def _remove_unless_in_use(part: Path) -> None:
     """Remove a part; raise OSError when a living process writes it, or it is not for this user to remove."""
     if _WINDOWS:
-        part.unlink()  # which no open file can be
+        # No open file can be unlinked there; but one that is whole is closed before it gets its name.
+        if time.time() - part.stat().st_mtime > _ABANDONED:
+            part.unlink()
         return
     # Neither following a link nor waiting for the other end of a pipe.
     descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -270,3 +270,15 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"new"
     assert (tmp_path / ".edgebert-0.part").exists()  # nobody can tell whether it is in use
+
+
+def test_on_windows_a_part_that_is_old_is_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole one is closed before it gets its name, so that nothing shows that somebody is at work."""
+    monkeypatch.setattr(destination, "_WINDOWS", True)
+    new, old = tmp_path / ".edgebert-1.part", tmp_path / ".edgebert-2.part"
+    for part in (new, old):
+        part.write_bytes(b"part")
+    os.utime(old, (1, 1))
+    with open_destination(str(tmp_path / "whole")) as file:
+        file.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".edgebert-1.part", "whole"]
