@@ -28,6 +28,12 @@ _Order = tuple[Callable[[int], object], object]
 """A job, and what must live until it has been carried out."""
 
 _call = operator.methodcaller("__call__")
+_FAULTS = {
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGABRT", "SIGSYS")
+    if hasattr(signal, name)
+}
+"""Signals of a thread's own faults, which a program's handlers (`faulthandler`) are to report."""
 _teams: weakref.WeakSet[ThreadTeam] = weakref.WeakSet()
 
 
@@ -72,7 +78,7 @@ def _start_without_signals(thread: threading.Thread) -> None:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
         thread.start()  # it inherits the mask
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

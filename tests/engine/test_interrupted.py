@@ -199,6 +199,7 @@ for thread in threading.enumerate():
             (line,) = (line for line in file if line.startswith("SigBlk:"))
         blocked = int(line.split()[1], 16)
         print(all(blocked >> number - 1 & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)))
+        assert not blocked >> signal.SIGSEGV - 1 & 1  # which faulthandler is to report
 """
 
 
