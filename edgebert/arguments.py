@@ -1,5 +1,7 @@
 """What callers give to the Python interface, checked at the door: something of another type is an `InputError`.
 
+Settings of `edgebert.load`, which the environment can make too, are a `SettingError` where they stand.
+
 What a caller's own iterator raises while it is read is the caller's, and passes through.
 """
 
@@ -49,9 +51,10 @@ def checked_flag(value: Any, name: str) -> bool:
 
 def checked_number(value: Any, name: str, expected: str, least: int = 1, most: int | None = None) -> int:
     """Return a whole number that has to be one of a range; raise InputError with what was expected."""
-    if type(value) is not int or value < least or (most is not None and value > most):
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
         raise InputError(f"{name} is {shown(value)}, expected {expected}")
-    return value
+    return int(value)
 
 
 def checked_choice(value: Any, name: str, choices: Collection[str]) -> str:

@@ -60,6 +60,7 @@ _KERNEL_TESTS = (
 _LOWERINGS = {
     "edgebert/kernels/simd/neon.py": ("neon_dotprod", "neon_i8mm", "neon"),
     "edgebert/kernels/simd/portable.py": ("portable",),
+    "edgebert/kernels/simd/multiply_add.py": ("", "portable"),
     "edgebert/kernels/simd/tile.py": ("", "avx2", "neon_i8mm"),
     "edgebert/kernels/simd/dot.py": ("", "avx2", "portable"),
 }

@@ -65,7 +65,7 @@ def write_image(description: Description, path: Path) -> None:
     ArtifactError
         When it holds values that are no numbers.
     SettingError
-        When a C program could not have it: a text is too long for its arithmetic, or a label holds a zero byte.
+        When a C program could not have it: a label holds a zero byte, or a size is beyond what it takes.
     OutputError
     """
     config, pipeline = description.config, description.pipeline

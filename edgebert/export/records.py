@@ -20,6 +20,7 @@ from edgebert.kernels.plan import (
     LANES,
     LAYER,
     LINEAR,
+    LONGEST_TEXT,
     NORM,
     PLAN,
     PROJECTED_EMBED_STAGES,
@@ -47,8 +48,6 @@ ALIGNMENT = 64
 """Every array of an image begins at a multiple of it."""
 _FORMAT = 3
 """To be raised where the same fields and arrays come to mean something else."""
-_LONGEST = (2**31 - 1) // 127**2
-"""Most tokens of a text: the sums of attention are int32, and each token adds up to 127 * 127."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
@@ -59,8 +58,8 @@ _MOST_HEAD_LAYERS = 8
 LIMITS = {
     "vocab_size": (1, 2**31 - 1),
     "type_vocab_size": (1, 2**31 - 1),
-    "max_position_embeddings": (1, _LONGEST),
-    "max_length": (1, _LONGEST),
+    "max_position_embeddings": (1, LONGEST_TEXT),
+    "max_length": (1, LONGEST_TEXT),
     "padding": (-1, 2**31 - 1),  # the token at position 0, the others being counted from 1; -1: all are, from 0
     "hidden_size": (1, 2**16),
     "intermediate_stride": (DEPTH, 2**20),
