@@ -79,8 +79,12 @@ def test_labels_agree_with_transformers(classifier):
 def test_classify(classifier):
     results = classifier.classify(TEXTS)
     assert len(results) == len(TEXTS)
-    for result in results:
+    assert "" in TEXTS
+    for text, result in zip(TEXTS, results, strict=True):
         assert set(result) == {"label", "score"}
+        if not text.strip():
+            assert result == {"label": None, "score": None}
+            continue
         assert result["label"] in classifier.labels == ("negative", "neutral", "positive")
         assert 1 / 3 <= result["score"] <= 1
     assert classifier.classify([]) == []
@@ -131,7 +135,8 @@ def test_texts_that_are_none(classifier, texts):
 def test_odd_texts(classifier):
     texts = ["", " ", "\0", "\n", "a" * 5000, "🙂" * 20, "\u202e\u200b", "漢字"]
     results = classifier.classify(texts)
-    assert all(np.isfinite(result["score"]) for result in results)
+    assert [result["score"] is None for result in results] == [not text.strip() for text in texts]
+    assert all(np.isfinite(result["score"]) for result in results if result["score"] is not None)
 
 
 def test_truncation_is_said(classifier):
