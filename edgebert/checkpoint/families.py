@@ -187,7 +187,8 @@ def canonical_values(values: Mapping[str, Any], family: Family) -> dict[str, Any
         result.pop("relative_attention_num_buckets", None)
     for name, own in family.fields.items():
         general = result.pop(name, None)
-        if own in values and name in _EITHER_NAME and general not in (None, result[own]):
+        given = values.get(own) is not None
+        if given and name in _EITHER_NAME and general not in (None, result[own]):
             raise CheckpointError(f"config.json has {own} {result[own]!r} and {name} {general!r}, expected one of them")
         if name in _EITHER_NAME and general is not None:
             result[name] = general

@@ -235,6 +235,8 @@ def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k
     every = np.arange(len(exact))
     kept = reference.embed_words(tensors, every)[:, : exact.shape[1]]
     found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
+    if not len(found):
+        raise CheckpointError(f"{checkpoint.name} has no word embedding that is not zero; its weights are damaged")
     return {
         "kind": kind,
         "bytes": tensors[f"{name}.weight"].nbytes + tensors[f"{name}.scale"].nbytes,

@@ -98,3 +98,7 @@ def test_what_a_family_does_not_read_changes_nothing_and_is_no_unknown_field(nam
 
 def test_embeddings_as_wide_as_the_encoder_are_not_projected():
     assert read(model_type="electra", embedding_size=256)["embedding_size"] == 0
+
+
+def test_a_size_that_is_null_is_not_given():
+    assert read(model_type="distilbert", n_heads=None, num_attention_heads=3)["num_attention_heads"] == 3

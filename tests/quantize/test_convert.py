@@ -173,6 +173,15 @@ def test_extreme_weights_are_named_and_nothing_is_written(tmp_path, name, compla
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_word_embeddings_that_are_all_zero_are_damaged(tmp_path):
+    folder, arrays = copy_model("encoder", tmp_path / "model"), arrays_of("encoder")
+    (name,) = [name for name in arrays if name.endswith("word_embeddings.weight")]
+    arrays[name] = np.zeros_like(arrays[name])
+    write_safetensors(folder / "model.safetensors", arrays)
+    with pytest.raises(CheckpointError, match="no word embedding that is not zero"):
+        edgebert.convert(folder, tmp_path / "m.edgebert", force=True, **FEW)
+
+
 def test_a_file_that_could_not_be_loaded_is_not_written(tmp_path, monkeypatch):
     module = sys.modules[edgebert.convert.__module__]
     described = module._describe
