@@ -102,9 +102,12 @@ class ReferenceBackend:
         """Multiply row by row."""
         return self._reference.dense(x, weight)
 
-    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+    @staticmethod
+    def linear(tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
         """Return a linear layer of a head."""
-        return lambda x: self._reference.linear(tensors, x, name)[:, :N]
+        from edgebert.kernels import reference
+
+        return lambda x: reference.linear(tensors, x, name)[:, :N]
 
 
 def open_backend(
@@ -145,7 +148,5 @@ def open_linear(tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
     """
     family = choose_family()
     if family == REFERENCE:
-        from edgebert.kernels import reference
-
-        return lambda x: reference.linear(tensors, x, name)[:, :N]
+        return ReferenceBackend.linear(tensors, name, N)
     return CompiledLinear(tensors, name, N, load_library(family))

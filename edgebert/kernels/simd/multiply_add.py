@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from edgebert.kernels.simd.families import current
-from edgebert.kernels.simd.lowering import intrinsic_call
+from edgebert.kernels.simd.lowering import intrinsic_call, splat
 from edgebert.kernels.simd.vector import I32
 
 __all__ = ["multiply_add"]
@@ -40,15 +40,11 @@ def _in_double(builder, a, b, c):
     result = builder.fptrunc(total, a.type)
 
     whole = ir.VectorType(I32, lanes)
-
-    def constant(value):
-        return ir.Constant(whole, [value] * lanes)
-
     lower = builder.trunc(builder.bitcast(total, ir.VectorType(_I64, lanes)), whole)
-    middle = builder.icmp_signed("==", builder.and_(lower, constant(_BELOW)), constant(_HALF))
-    size = builder.and_(builder.bitcast(result, whole), constant(0x7FFFFFFF))
+    middle = builder.icmp_signed("==", builder.and_(lower, splat(_BELOW, lanes)), splat(_HALF, lanes))
+    size = builder.and_(builder.bitcast(result, whole), splat(0x7FFFFFFF, lanes))
     # From 1 to 2**-126: a zero is right, since a sum as small as to become one was exact.
-    small = builder.icmp_unsigned("<", builder.sub(size, constant(1)), constant(_SMALLEST_NORMAL))
+    small = builder.icmp_unsigned("<", builder.sub(size, splat(1, lanes)), splat(_SMALLEST_NORMAL, lanes))
     flags = builder.bitcast(builder.or_(middle, small), ir.IntType(lanes))
     doubtful = builder.icmp_unsigned("!=", flags, ir.Constant(flags.type, 0))
 
