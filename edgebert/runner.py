@@ -76,12 +76,8 @@ class Runner:
 
     def __init__(self, description: Described, backend: Backend) -> None:
         self.config, self.backend = description.config, backend
-        self.tokenizer = TextTokenizer(
-            description.tokenizer,
-            description.max_length,
-            self.config.type_vocab_size,
-            description.truncation_side,
-            self.config.vocab_size,
+        self.tokenizer = TextTokenizer.for_model(
+            description.tokenizer, self.config, description.max_length, description.truncation_side
         )
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None

@@ -124,6 +124,11 @@ class TextTokenizer:
         self._one_type = type_vocab_size == 1
         self.max_length, self._truncation_side = max_length, truncation_side
 
+    @classmethod
+    def for_model(cls, description: str, config: BertConfig, max_length: int, truncation_side: str) -> TextTokenizer:
+        """Make the tokenizer of a model, whose sizes are those of its config."""
+        return cls(description, max_length, config.type_vocab_size, truncation_side, config.vocab_size)
+
     @property
     def vocabulary(self) -> dict[str, int]:
         """Every token and its id."""

@@ -227,12 +227,8 @@ def compare(
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
     config, pipeline = checkpoint.config, checkpoint.sentence.pipeline
-    tokenizer = TextTokenizer(
-        checkpoint.tokenizer_json,
-        checkpoint.max_length,
-        config.type_vocab_size,
-        checkpoint.truncation_side,
-        config.vocab_size,
+    tokenizer = TextTokenizer.for_model(
+        checkpoint.tokenizer_json, config, checkpoint.max_length, checkpoint.truncation_side
     )
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None

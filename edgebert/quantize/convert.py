@@ -102,12 +102,8 @@ def convert(
     calibrate = None if calibrate is None else listed_texts(calibrate, "calibrate")
     evaluate = None if evaluate is None else listed_texts(evaluate, "evaluate")
     checkpoint = open_checkpoint(source)
-    tokenizer = TextTokenizer(
-        checkpoint.tokenizer_json,
-        checkpoint.max_length,
-        checkpoint.config.type_vocab_size,
-        checkpoint.truncation_side,
-        checkpoint.config.vocab_size,
+    tokenizer = TextTokenizer.for_model(
+        checkpoint.tokenizer_json, checkpoint.config, checkpoint.max_length, checkpoint.truncation_side
     )
     calibrate = default_texts(tokenizer) if calibrate is None else calibrate
     evaluate = evaluation_texts() if evaluate is None else evaluate
@@ -153,8 +149,7 @@ def _check_written(path: Path, source: str) -> None:
     """Refuse a file that `edgebert.load` would refuse."""
     try:
         written = Description(path)
-        config, side = written.config, written.truncation_side
-        TextTokenizer(written.tokenizer, written.max_length, config.type_vocab_size, side, config.vocab_size)
+        TextTokenizer.for_model(written.tokenizer, written.config, written.max_length, written.truncation_side)
     except ArtifactError as error:
         fault = str(error).replace(str(path), "its file")
         raise CheckpointError(f"{source} makes no file that could be loaded, nothing was written: {fault}") from error
