@@ -120,6 +120,10 @@ def test_the_exit_status_says_whether_something_was_found(monkeypatch, tmp_path)
         """Finds what it is asked to find."""
 
         @staticmethod
+        def prepare(folder):
+            """Nothing is needed."""
+
+        @staticmethod
         def draw(rng):
             return "", (foreign if Module.bad else refuse)
 

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
-import random
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 # Before NumPy: its threads would not be there in a forked child.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from edgebert.errors import EdgebertError
-from tools.fuzz.frame import Draw, Finding, Tally, run
+from tools.fuzz.frame import Finding, Tally, run
 
-KINDS = [
-    kind
-    for kind in ("artifacts", "checkpoints", "images", "calls")
-    if importlib.util.find_spec(f"tools.fuzz.{kind}") is not None
-]
-_WARM = 100
-"""Cases that are drawn before the first fork, where a module has nothing else to prepare: they load what all need."""
-
-
-class Refused(EdgebertError):
-    """What the C library says of an image."""
+KINDS = ("artifacts", "checkpoints", "images", "calls")
+"""Modules here, each with ``prepare(folder)``, which loads all that its cases need, and ``draw``."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,55 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         # In memory, where there is such a place: thousands of small files are written.
         room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         with tempfile.TemporaryDirectory(prefix="edgebert-fuzz-", dir=room) as folder:
-            draw = prepared(importlib.import_module(f"tools.fuzz.{kind}"), Path(folder))
+            module = importlib.import_module(f"tools.fuzz.{kind}")
+            module.prepare(Path(folder))
             begin = time.perf_counter()
-            tally = run(draw, options.seed, indices, jobs=options.jobs, aloud=options.only is not None)
+            tally = run(module.draw, options.seed, indices, jobs=options.jobs, aloud=options.only is not None)
             report(kind, options.seed, tally, time.perf_counter() - begin)
         found += len(tally.findings)
     return 1 if found else 0
-
-
-def prepared(module: Any, folder: Path) -> Draw:
-    """Return what draws the cases of a kind, when all that they need is loaded."""
-    if hasattr(module, "mutate"):
-        return _of_images(module, folder)
-    if hasattr(module, "prepare"):
-        module.prepare(folder)
-    else:
-        for number in range(_WARM):
-            module.draw(random.Random(number))
-    draw: Draw = module.draw
-    return draw
-
-
-def _of_images(module: Any, folder: Path) -> Draw:
-    """Return what changes images, of golden models, by a module that has ``mutate``, ``prepare`` and ``try_one``."""
-    from edgebert.export.image import write_image
-    from tools.fuzz import artifacts
-
-    artifacts.prepare(folder)
-    images = []
-    for path in sorted(folder.glob("*.edgebert")):
-        write_image(artifacts.Description(path), folder / "whole.image")
-        images.append((folder / "whole.image").read_bytes())
-    module.prepare()
-
-    def draw(rng: random.Random) -> tuple[str, Callable[[], object]]:
-        number = rng.randrange(len(images))
-        data, path = module.mutate(images[number], rng), folder / f"{os.getpid()}.image"
-
-        def case() -> None:
-            path.write_bytes(data)
-            try:
-                refusal = module.try_one(path)
-            finally:
-                path.unlink(missing_ok=True)
-            if refusal is not None:
-                raise Refused(refusal)
-
-        return f"an image of {artifacts.MODELS[number]}", case
-
-    return draw
 
 
 def report(kind: str, seed: int, tally: Tally, seconds: float) -> None:

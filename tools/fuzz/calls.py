@@ -14,7 +14,7 @@ import edgebert
 from edgebert.errors import shown
 from tests.golden import GOLDEN
 
-__all__ = ["Random", "draw"]
+__all__ = ["Random", "draw", "prepare"]
 
 MODELS = {
     "bert-classifier": ("classify", "rank"),
@@ -184,6 +184,12 @@ def _file(name: str) -> Path:
 @functools.cache
 def _model(name: str) -> edgebert.Model:
     return edgebert.load(_file(name), threads=2)
+
+
+def prepare(folder: Path) -> None:  # noqa: ARG001 (what it converts outlives one run: tests draw from it, too)
+    """Load all models before the first fork."""
+    for name in MODELS:
+        _model(name)
 
 
 def draw(rng: Random) -> tuple[str, Callable[[], object]]:

@@ -1,27 +1,29 @@
-"""Exported images, damaged but with a right checksum, and a library that is asked to use them.
-
-`prepare` before the first fork; then, in a child with limits on memory and time, `try_one` what `mutate` returned.
-"""
+"""Exported images, damaged but with a right checksum, and a library that is asked to use them."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import random
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
 from edgebert.engine.processor import available_families
+from edgebert.errors import EdgebertError
 from edgebert.export import _library
-from edgebert.export.image import seal
+from edgebert.export.image import seal, write_image
 from edgebert.export.records import HEADER, LIMITS
 from tests.export.c_model import CModel, Refused
+from tools.fuzz import artifacts
 
-__all__ = ["mutate", "places_of_shapes", "prepare", "resealed", "try_one"]
+__all__ = ["draw", "mutate", "places_of_shapes", "prepare", "resealed"]
 
 _NUMBERS = (
     -(2**63),
@@ -46,6 +48,8 @@ _NUMBERS = (
 )
 _FLOATS = (float("nan"), float("inf"), float("-inf"), 3e38, -3e38, 1e-45, 0.0, -0.0, 1e20, -1.0)
 _TEXTS = [[1], [1, 2, 3], [0] * 7, [1, 2] * 20]
+_folder = Path()
+_images: list[bytes] = []
 
 
 def resealed(data: bytes) -> bytes:
@@ -136,7 +140,7 @@ def _length(data: bytearray, rng: random.Random) -> None:
 
 
 @functools.cache
-def prepare() -> ctypes.CDLL:
+def _loaded() -> ctypes.CDLL:
     """Build the library for this processor and load it, once; forked children have it then."""
     family = next(name for name in available_families() if name != "amx")
     with tempfile.TemporaryDirectory(prefix="edgebert-fuzz-") as folder:
@@ -145,22 +149,45 @@ def prepare() -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
 
 
-def try_one(path: str | Path) -> str | None:
-    """Open an image and ask all that it can be asked; return the message of a refusal, None where there was none.
+def prepare(folder: Path) -> None:
+    """Export the models whose images are changed, and load the library."""
+    global _folder
+    _folder = folder
+    artifacts.prepare(folder)
+    for path in sorted(folder.glob("*.edgebert")):
+        write_image(Description(path), folder / "whole.image")
+        _images.append((folder / "whole.image").read_bytes())
+    _loaded()
 
-    Raises AssertionError where an answer is no number.
-    """
-    try:
-        model = CModel(prepare(), Path(path), threads=2)
-    except Refused as refusal:
-        return str(refusal)
-    said = None
+
+def draw(rng: random.Random) -> tuple[str, Callable[[], object]]:
+    """Change an image; the case is to open it and to ask it everything."""
+    number = rng.randrange(len(_images))
+    data, path = mutate(_images[number], rng), _folder / f"{os.getpid()}.image"
+
+    def case() -> None:
+        path.write_bytes(data)
+        try:
+            _ask(path)
+        except Refused as refusal:
+            raise EdgebertError(str(refusal)) from refusal
+        finally:
+            path.unlink(missing_ok=True)
+
+    return f"an image of {artifacts.MODELS[number]}", case
+
+
+def _ask(path: Path) -> None:
+    """Open an image and ask all that it can be asked; raise what it refuses, when all has been asked."""
+    model = CModel(_loaded(), path, threads=2)
+    refusals = []
     for ask in (model.encode, model.embed, model.classify, model.tag):
         try:
             answer = ask(_TEXTS)
         except Refused as refusal:
-            said = str(refusal)
+            refusals.append(refusal)
         else:
             assert np.isfinite(answer).all(), f"{ask.__name__} answers what is no number"
     model.close()
-    return said
+    if refusals:
+        raise refusals[-1]
