@@ -13,8 +13,8 @@ import pytest
 
 from edgebert.errors import InputError
 from tools.fuzz import __main__ as command
+from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 from tools.fuzz.frame import Finding, Tally, run
-from tools.fuzz.mutate import change_bytes, change_json, change_values, json_text
 
 SECONDS, MEMORY = 2.0, 100_000_000
 

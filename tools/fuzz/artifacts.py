@@ -20,7 +20,7 @@ from edgebert.cli.receipt import receipt_lines
 from edgebert.description import Description
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 from tests.golden import GOLDEN
-from tools.fuzz.mutate import change_bytes, change_json, change_values, json_text
+from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 
 __all__ = ["MODELS", "File", "ask", "draw", "prepare"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import edgebert
 from tests.golden import GOLDEN
 from tools.fuzz.artifacts import ask
-from tools.fuzz.mutate import change_bytes, change_json, change_values, json_text
+from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 
 __all__ = ["draw", "prepare"]
 
