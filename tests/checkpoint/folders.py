@@ -44,16 +44,22 @@ def canonical_arrays_of(name: str) -> dict[str, np.ndarray]:
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Any = None) -> None:
     """Write a safetensors file, bfloat16 (given as uint16) too, with nothing but the struct module."""
-    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    header, data = laid_out(arrays, DTYPES)
+    write_raw(path, header if metadata is None else {"__metadata__": metadata, **header}, data)
+
+
+def laid_out(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:
+    """Return the entries of a safetensors header, and the data; `dtypes` is NumPy's name -> the format's."""
+    header: dict[str, Any] = {}
     position = 0
     for name, array in arrays.items():
         header[name] = {
-            "dtype": DTYPES[array.dtype.name],
+            "dtype": dtypes[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [position, position + array.nbytes],
         }
         position += array.nbytes
-    write_raw(path, header, b"".join(array.tobytes() for array in arrays.values()))
+    return header, b"".join(array.tobytes() for array in arrays.values())
 
 
 def write_raw(path: Path, header: Any, data: bytes) -> None:

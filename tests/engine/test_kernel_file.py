@@ -15,15 +15,6 @@ from edgebert.errors import EdgebertError, SettingError
 BEST = available_families()[0]
 
 
-@pytest.fixture
-def own(cache_home):
-    """Return the kernels of this processor's best family, as the cache has them."""
-    load_library(BEST)
-    found = find_kernels(BEST, features())
-    assert found is not None
-    return found
-
-
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [("AMD64", "x86_64"), ("x86_64", "x86_64"), ("x64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")],

@@ -18,15 +18,6 @@ BEST = available_families()[0]
 
 
 @pytest.fixture
-def own(cache_home):
-    """Return the kernels of this processor's best family."""
-    load_library(BEST)
-    found = find_kernels(BEST, features())
-    assert found is not None
-    return found
-
-
-@pytest.fixture
 def cached(own, tmp_path, monkeypatch):
     """Return the only kernels in a cache of this test, which are passed over or found."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -19,6 +19,7 @@ from edgebert.artifact import read_artifact
 from edgebert.cli.receipt import receipt_lines
 from edgebert.description import Description
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
+from tests.checkpoint.folders import laid_out
 from tests.golden import GOLDEN
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 
@@ -165,15 +166,7 @@ def _metadata(file: File, rng: random.Random) -> bytes:
 def _of_arrays(texts: dict[str, str], arrays: dict[str, np.ndarray]) -> bytes:
     """Put a file together from tensors."""
     names = {"float32": "F32", "float16": "F16", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8"}
-    header, at = {}, 0
-    for name, array in arrays.items():
-        header[name] = {
-            "dtype": names[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [at, at + array.nbytes],
-        }
-        at += array.nbytes
-    return _whole(texts, header, b"".join(array.tobytes() for array in arrays.values()))
+    return _whole(texts, *laid_out(arrays, names))
 
 
 def _values(file: File, rng: random.Random) -> bytes:
