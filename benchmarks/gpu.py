@@ -30,6 +30,7 @@ from edgebert.cuda.encoder import CudaEncoder
 from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
+from edgebert.families import encoder_of
 
 SIZES = (1, 32, 128, 512, 2048, 8192, 16384, 65536)
 PADDED = (32, 128, 512)
@@ -200,7 +201,7 @@ def main() -> None:
     environment = print_environment()
     description = Description(options.model)
     config, tensors = description.config, description.tensors
-    encoder = CudaEncoder(config, tensors, max(options.tokens), cuda_driver())
+    encoder = CudaEncoder(encoder_of(config), tensors, max(options.tokens), cuda_driver())
     print(f"GPU: {encoder.device.name}; edgebert has {encoder.device.memory_bytes / 1e6:.0f} MB of its memory")
 
     def ours(ids: list[np.ndarray]) -> Callable[[], object]:

@@ -26,13 +26,15 @@ from benchmarks.kernels import PEAK_ROUNDS, burst
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
+from edgebert.architecture import Encoder as Architecture
 from edgebert.batch import pack
-from edgebert.config import BertConfig
 from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
+from edgebert.families import encoder_of
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.steps import Attend, linear_of, steps
 
 __all__ = ["deep_shares", "least_seconds", "macs_of", "stage_seconds"]
 
@@ -40,35 +42,26 @@ BETWEEN = 10
 """Passes between two measurements of the peak."""
 
 
-def macs_of(config: BertConfig, tokens: int) -> dict[str, int]:
+def macs_of(encoder: Architecture, tokens: int) -> dict[str, int]:
     """Return the multiplications of each stage that has many, of all layers, for one sequence."""
-    H, I = config.hidden_size, config.intermediate_size  # noqa: E741 (the field's own name)
-    layer = {
-        "query_key_value": 3 * H * H,
-        "attend": 2 * tokens * H,
-        "attention_output": H * H,
-        "feed_forward": H * I,
-        "output": I * H,
-    }
-    return {name: config.num_hidden_layers * tokens * macs for name, macs in layer.items()}
+    macs: dict[str, int] = defaultdict(int)
+    for step in steps(encoder):
+        linear = linear_of(step)
+        if linear:
+            macs[step.name] += tokens * linear.N * linear.K
+        elif isinstance(step, Attend):
+            macs[step.name] += 2 * tokens * tokens * encoder.hidden_size
+    return macs
 
 
-_LINEAR_OF = {
-    "query_key_value": "attention.self.query_key_value",
-    "attention_output": "attention.output.dense",
-    "feed_forward": "intermediate.dense",
-    "output": "output.dense",
-}
-"""Stage -> the linear layer that it multiplies by."""
-
-
-def deep_shares(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
+def deep_shares(encoder: Architecture, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Return which share of each stage's multiplications is done by layers of depth 2."""
-    layers = range(config.num_hidden_layers)
-    return {
-        stage: float(np.mean([tensors[f"encoder.layer.{i}.{name}.depth"][0] == 2 for i in layers]))
-        for stage, name in _LINEAR_OF.items()
-    }
+    deep = defaultdict(list)
+    for step in steps(encoder):
+        linear = linear_of(step)
+        if linear:
+            deep[step.name].append(tensors[f"{linear.name}.depth"][0] == 2)
+    return {name: float(np.mean(values)) for name, values in deep.items()}
 
 
 def stage_seconds(encoder: Encoder, ids: list[int], passes: int, between: Callable[[], object]) -> dict[str, float]:
@@ -101,9 +94,10 @@ def main() -> None:
     environment = print_environment()
     description = Description(args.model)
     config, family = description.config, choose_family()
+    architecture = encoder_of(config)
     library = load_library(family)
     peaks = [Peak(family, depth) for depth in FAMILIES[family].tiles]
-    shares = deep_shares(config, description.tensors)
+    shares = deep_shares(architecture, description.tensors)
     results = []
     for threads in args.threads:
         encoder = Encoder(config, description.tensors, library, threads, max(args.lengths))
@@ -120,14 +114,14 @@ def main() -> None:
         for name in next(iter(columns.values())):
             cells = []
             for tokens, stages in columns.items():
-                seconds, macs = stages[name], macs_of(config, tokens).get(name, 0)
+                seconds, macs = stages[name], macs_of(architecture, tokens).get(name, 0)
                 least = least_seconds(macs, shares.get(name, 0), rates[tokens])
                 cells.append(_cell(seconds, macs, least, seconds / sum(stages.values())))
                 results.append({"threads": threads, "tokens": tokens, "stage": name, "s": seconds, "macs": macs})
             rows.append([name, *cells])
         whole = []
         for tokens, stages in columns.items():
-            macs_by_stage = macs_of(config, tokens)
+            macs_by_stage = macs_of(architecture, tokens)
             least = sum(least_seconds(macs, shares.get(name, 0), rates[tokens]) for name, macs in macs_by_stage.items())
             whole.append(_cell(sum(stages.values()), sum(macs_by_stage.values()), least))
         rows.append(["all", *whole])

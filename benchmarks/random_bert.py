@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from edgebert.checkpoint.names import encoder_tensors
+from edgebert.config import BertConfig
+from edgebert.families import encoder_of
+
 __all__ = ["SHAPES", "write_random_bert"]
 
 SHAPES = {
@@ -52,31 +56,11 @@ def write_random_bert(folder: Path, sizes: dict[str, int], tokenizer_folder: Pat
 
 def _tensors(config: dict) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    H, I = config["hidden_size"], config["intermediate_size"]  # noqa: E741 (the field's own name)
-    tensors = {}
-
-    def random(name: str, *shape: int) -> None:
-        tensors[name] = (DEVIATION * rng.standard_normal(shape)).astype(np.float32)
-
-    def linear(name: str, N: int, K: int) -> None:
-        random(f"{name}.weight", N, K)
-        random(f"{name}.bias", N)
-
-    def norm(name: str) -> None:
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = np.ones(H, np.float32), np.zeros(H, np.float32)
-
-    random("embeddings.word_embeddings.weight", config["vocab_size"], H)
-    random("embeddings.position_embeddings.weight", config["max_position_embeddings"], H)
-    random("embeddings.token_type_embeddings.weight", config["type_vocab_size"], H)
-    norm("embeddings.LayerNorm")
-    for i in range(config["num_hidden_layers"]):
-        layer = f"encoder.layer.{i}"
-        for part in ("query", "key", "value"):
-            linear(f"{layer}.attention.self.{part}", H, H)
-        linear(f"{layer}.attention.output.dense", H, H)
-        norm(f"{layer}.attention.output.LayerNorm")
-        linear(f"{layer}.intermediate.dense", I, H)
-        linear(f"{layer}.output.dense", H, I)
-        norm(f"{layer}.output.LayerNorm")
-    linear("pooler.dense", H, H)
+    bert = BertConfig.from_dict(config)
+    shapes = {**encoder_tensors(encoder_of(bert)), "pooler.dense.weight": 2 * (bert.hidden_size,)}
+    shapes["pooler.dense.bias"] = (bert.hidden_size,)
+    tensors = {name: (DEVIATION * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    for norm in encoder_of(bert).norms():
+        tensors[f"{norm.name}.weight"] = np.ones(norm.size, np.float32)
+        tensors[f"{norm.name}.bias"] = np.zeros(norm.size, np.float32)
     return tensors

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from edgebert.model import Model, load
-    from edgebert.quantize import convert
+    from edgebert.quantize.convert import convert
     from edgebert.runner import Extent
 
 __all__ = [
@@ -56,7 +56,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Extent": "edgebert.runner",
     "Model": "edgebert.model",
-    "convert": "edgebert.quantize",
+    "convert": "edgebert.quantize.convert",
     "describe_machine": "edgebert.engine.processor",
     "load": "edgebert.model",
 }

@@ -12,6 +12,7 @@ import numpy as np
 from edgebert.artifact import damaged, read_artifact
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.families import config_of
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
@@ -103,7 +104,7 @@ class Description:
         self.path = artifact.path
         self.tensors: Mapping[str, np.ndarray] = artifact.tensors
         try:
-            self.config = BertConfig.from_dict(artifact.json("config"))
+            self.config = config_of(artifact.json("config"))
         except (CheckpointError, AttributeError) as error:
             raise damaged(artifact.path, str(error)) from error
         self.problem_type, self.embeddings, self.mask_token, self.default_prompt, self.card = (

@@ -8,12 +8,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from edgebert.architecture import Encoder
 from edgebert.config import BertConfig
+from edgebert.families import encoder_of
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
 from edgebert.kernels.plan import DEPTHS, INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
 
-__all__ = ["EMBEDDINGS", "TOKENIZER", "check_tensors", "expected_tensors", "pack_tokenizer", "unpack_tokenizer"]
+__all__ = [
+    "EMBEDDINGS",
+    "TOKENIZER",
+    "check_tensors",
+    "expected_tensors",
+    "pack_tokenizer",
+    "padded_sizes",
+    "unpack_tokenizer",
+]
 
 Shape = tuple[int | None, ...]
 """Sizes of a tensor; None for any."""
@@ -21,7 +31,7 @@ Shape = tuple[int | None, ...]
 Dtype = type | tuple[type, ...]
 
 HALF_OR_WHOLE = (np.float16, np.float32)
-"""Of the float layers of heads: float32 where float16 would lose something (`edgebert.quantize.encoder`)."""
+"""Of the float layers of heads: float32 where float16 would lose something (`edgebert.quantize.linear`)."""
 
 TOKENIZER = "tokenizer.json.zlib"
 """The tensor that holds the tokenizer's description, in zlib's format: as metadata its quotes would all be escaped."""
@@ -58,19 +68,7 @@ def expected_tensors(
     embeddings : str
         Of `EMBEDDINGS`.
     """
-    H, I, E = (padded(n) for n in (config.hidden_size, config.intermediate_size, config.embedding_width))  # noqa: E741
-    width = config.num_attention_heads * whole_vectors(config.head_dim)
-    V, groups = config.vocab_size, E // INT4_GROUP
-    table: dict[str, tuple[Shape, Dtype]] = {
-        TOKENIZER: ((None,), np.uint8),
-        "embeddings.word_embeddings.weight": ((V, E if embeddings == "int8" else E // 2), np.int8),
-        "embeddings.word_embeddings.scale": ((V,) if embeddings == "int8" else (V, groups), np.float32),
-        "embeddings.position_embeddings.weight": ((config.position_rows, E), np.float16),
-        "embeddings.token_type_embeddings.weight": ((config.type_vocab_size, E), np.float16),
-    }
-
-    def norm(name: str, size: int = H) -> None:
-        table.update({f"{name}.{part}": ((size,), np.float32) for part in ("weight", "bias", "smoothing")})
+    table: dict[str, tuple[Shape, Dtype]] = {TOKENIZER: ((None,), np.uint8)}
 
     def linear(name: str, N: int, K: int) -> None:
         table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
@@ -79,22 +77,26 @@ def expected_tensors(
         table[f"{name}.bias"] = ((N,), np.float32)
         table[f"{name}.depth"] = ((1,), np.uint8)
 
-    norm("embeddings.LayerNorm", E)
-    if config.projects_embeddings:
-        linear("embeddings_project", H, E)
-        table["embeddings_project.smoothing"] = ((H,), np.float32)
-    if config.relative_attention_num_buckets:
-        buckets = (config.relative_attention_num_buckets, config.num_attention_heads)
-        table["encoder.relative_attention_bias.weight"] = (buckets, np.float32)
-    for i in range(config.num_hidden_layers):
-        layer = f"encoder.layer.{i}"
-        linear(f"{layer}.attention.self.query_key_value", 3 * width, H)
-        linear(f"{layer}.attention.output.dense", H, padded(width))
-        norm(f"{layer}.attention.output.LayerNorm")
-        linear(f"{layer}.intermediate.dense", I, H)
-        table[f"{layer}.intermediate.factor"] = ((I,), np.float32)
-        linear(f"{layer}.output.dense", H, I)
-        norm(f"{layer}.output.LayerNorm")
+    encoder = encoder_of(config)
+    words, *small = encoder.embeddings.tables
+    E = padded(words.width)
+    table[f"{words.name}.weight"] = ((words.rows, E if embeddings == "int8" else E // 2), np.int8)
+    scales: Shape = (words.rows,) if embeddings == "int8" else (words.rows, E // INT4_GROUP)
+    table[f"{words.name}.scale"] = (scales, np.float32)
+    for rows in encoder.tables():
+        if rows in small:
+            table[f"{rows.name}.weight"] = ((rows.rows, E), np.float16)
+        elif rows != words:  # distances
+            table[f"{rows.name}.weight"] = ((rows.rows, rows.width), np.float32)
+    for norm in encoder.norms():
+        for vector in ("weight", "bias", "smoothing"):
+            table[f"{norm.name}.{vector}"] = ((padded(norm.size),), np.float32)
+    if encoder.embeddings.project:
+        table[f"{encoder.embeddings.project.name}.smoothing"] = ((padded(encoder.hidden_size),), np.float32)
+    for name, size in encoder.factors().items():
+        table[name] = ((padded(size),), np.float32)
+    for name, (N, K) in padded_sizes(encoder).items():
+        linear(name, N, K)
     for part in head_parts(heads, config, num_labels).values():
         if part.kind == "int8":
             linear(part.name, whole_vectors(part.N), padded(part.K or 0))
@@ -105,6 +107,17 @@ def expected_tensors(
     for i, (N, K) in enumerate(dense):
         table[f"{dense_name(i)}.weight"], table[f"{dense_name(i)}.bias"] = ((N, K), HALF_OR_WHOLE), ((N,), np.float32)
     return table
+
+
+def padded_sizes(encoder: Encoder) -> dict[str, tuple[int, int]]:
+    """Return name -> (N, K) of an encoder's linear layers as kernels compute them: each head is padded by itself."""
+    sizes = {linear.name: (padded(linear.N), padded(linear.K)) for linear in encoder.linears()}
+    for layer in encoder.layers:
+        attention = layer.attention
+        width = attention.heads * whole_vectors(attention.head_dim)
+        sizes[attention.query_key_value.name] = (3 * width, padded(attention.query_key_value.K))
+        sizes[attention.output.name] = (padded(attention.output.N), padded(width))
+    return sizes
 
 
 def pack_tokenizer(description: str) -> np.ndarray:

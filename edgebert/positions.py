@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from edgebert.architecture import Attention
 from edgebert.exact import log
 
-__all__ = ["bias_of_distances", "buckets_of_distances"]
+__all__ = ["bias_of_distances", "buckets_of_distances", "distances_of"]
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
@@ -55,3 +58,10 @@ def bias_of_distances(weight: np.ndarray, longest: int) -> np.ndarray:
     """
     distances = np.arange(1 - longest, longest)
     return np.ascontiguousarray(weight[buckets_of_distances(distances, len(weight))].T)
+
+
+def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longest: int) -> np.ndarray | None:
+    """Return what each distance adds to the scores of an attention, as `bias_of_distances`; None where nothing."""
+    if attention.distances is None:
+        return None
+    return bias_of_distances(tensors[f"{attention.distances.name}.weight"], longest)

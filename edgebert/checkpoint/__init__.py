@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
-from edgebert.checkpoint.families import canonical_values, family_of
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
@@ -33,6 +32,7 @@ from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
+from edgebert.families import encoder_of, family_of
 from edgebert.heads.pooling import dense_name, poolings_of
 
 __all__ = ["Checkpoint", "open_checkpoint"]
@@ -121,7 +121,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
     unknown = check_fields(values, config_fields(values.get("model_type") or "bert"), where="config.json")
-    config = BertConfig.from_dict(canonical_values(values, family))
+    config = family.read_config(values)
     _check_dense(sentence, config.hidden_size)
     settings = read_tokenizer_settings(encoder, sentence.tokenizer_args)
     tokenizer_json, mask_token = read_tokenizer(encoder, settings, values, config, lowercase=sentence.lowercase)
@@ -132,7 +132,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     files = weight_files(encoder)
     stored = stored_tensors(files)
     found, faults = renamed(stored, family)
-    heads, foreign = heads_of(values, heads_among(found))
+    heads, foreign = heads_of(values, heads_among(found), family)
     if foreign:
         found, faults = renamed(within(stored, family), family)
     there = heads_there(found, heads, config, family)
@@ -168,7 +168,7 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
         truncation_side=truncation_side,
         model_card=_model_card(folder / "README.md"),
         size_bytes=sum(path.stat().st_size for path in files),
-        tensors=Tensors(tensors, {"embeddings.position_embeddings.weight": unused}, zeros),
+        tensors=Tensors(tensors, {f"{encoder_of(config).embeddings.positions.name}.weight": unused}, zeros),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgebert.checkpoint.families import FAMILIES
 from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.families import Family
 
 __all__ = ["heads_of", "labels_of", "problem_type_of"]
 
@@ -30,7 +30,7 @@ _FUNCTIONS = {
 _PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
-def heads_of(values: Mapping[str, Any], among: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+def heads_of(values: Mapping[str, Any], among: tuple[str, ...], family: Family) -> tuple[tuple[str, ...], str]:
     """Return the heads that a model has, and the names of its classes where edgebert knows none of them.
 
     Old configs do not name their architecture: there, the tensors decide. They do too for a model that was trained
@@ -43,6 +43,7 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...]) -> tuple[tuple[s
         Of config.json.
     among : tuple of str
         Heads whose tensors are there (`edgebert.checkpoint.names.heads_among`).
+    family : Family
 
     Raises
     ------
@@ -55,13 +56,10 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...]) -> tuple[tuple[s
         raise CheckpointError(f"config.json has architectures {architectures!r}, expected a list of names of classes")
     if not names:
         return among, ""
-    model_type = values.get("model_type") or "bert"
-    classes = FAMILIES[model_type].classes
+    known = {**_HEADS, **family.heads}
     for name in names:
-        kind = name.removeprefix(classes)
-        # ELECTRA's head of pre-training tells replaced words, which is no task here.
-        if name.startswith(classes) and kind in _HEADS and not (kind == "ForPreTraining" and model_type == "electra"):
-            heads = _HEADS[kind]
+        heads = known.get(name.removeprefix(family.classes)) if name.startswith(family.classes) else None
+        if heads is not None:
             if set(heads) & set(_PRETRAINING):
                 heads = tuple(head for head in _PRETRAINING if head in heads or head in among)
             return heads, ""

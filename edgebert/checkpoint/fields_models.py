@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgebert.checkpoint.fields import Rule, honoured, refused, sort_out, without_effect
+from edgebert.checkpoint.fields import sort_out
 from edgebert.errors import UnsupportedModelError
+from edgebert.families import FAMILIES
+from edgebert.families.rules import Rule, honoured, refused, without_effect
 
 __all__ = ["FIELDS", "check_fields", "config_fields"]
 
@@ -64,31 +66,6 @@ _CONFIG = {
         "pooler_size_per_head pooler_type",
     ),
 }
-_OF_FAMILY: dict[str, dict[str, Rule]] = {
-    "distilbert": {
-        **honoured("the encoder's", "dim n_layers n_heads hidden_dim activation"),
-        **without_effect("the family reads activation and hidden_dim", "hidden_act intermediate_size"),
-        **without_effect("the family has no types, and one epsilon", "type_vocab_size layer_norm_eps"),
-        **refused("the family's classifiers have another", "classifier_activation", unless=("relu",)),
-        **without_effect("for training", "dropout attention_dropout qa_dropout seq_classif_dropout"),
-        **without_effect("the weights have them as they are", "sinusoidal_pos_embds tie_weights_"),
-    },
-    "electra": {
-        **honoured("the encoder's", "embedding_size"),
-        **refused("the family's classifiers have another", "classifier_activation", unless=("gelu",)),
-        **without_effect(
-            "of the head for multiple choice",
-            "summary_activation summary_last_dropout summary_type summary_use_proj",
-            "summary_first_dropout",
-        ),
-        **without_effect("of another model", "generator_size generator_layers"),
-    },
-    "mpnet": {
-        **honoured("the encoder's", "relative_attention_num_buckets"),
-        **without_effect("the family has no types", "type_vocab_size"),
-    },
-}
-
 _SENTENCE = "sentence_embedding"
 FIELDS: dict[str, dict[str, Rule]] = {
     "modules.json": {
@@ -163,7 +140,7 @@ FIELDS: dict[str, dict[str, Rule]] = {
 
 def config_fields(model_type: str) -> dict[str, Rule]:
     """Return what becomes of the fields of a family's config.json."""
-    return {**_CONFIG, **_OF_FAMILY.get(model_type, {})}
+    return {**_CONFIG, **FAMILIES[model_type].rules}
 
 
 def check_fields(values: Mapping[str, Any], fields: Mapping[str, Rule], *, where: str) -> list[str]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edgebert.checkpoint.families import Family
+from edgebert.architecture import Encoder, Linear, Table
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
+from edgebert.families import Family, encoder_of
 from edgebert.heads import HEADS, head_shapes
 
 __all__ = ["expected_tensors", "heads_among", "heads_there", "match", "renamed", "within"]
 
-_POSITIONS = "embeddings.position_embeddings.weight"
-_TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
-_WORDS = "embeddings.word_embeddings.weight"
 _DECODER = "cls.predictions.decoder.weight"
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants that old versions saved
@@ -48,7 +46,7 @@ def heads_there(
 ) -> tuple[str, ...]:
     """Return the heads of which any tensor is there; BERT's pooler is its encoder's, and says nothing of a head."""
     own = {head: set(head_shapes(head, config, 1)) for head in heads}
-    if family.prefix == "bert.":
+    if family.pooler:
         own = {head: names - set(_POOLER) for head, names in own.items()}
     return tuple(head for head in heads if own[head] & found.keys())
 
@@ -80,35 +78,23 @@ def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) 
     num_labels : int
         Rows of the head that has labels.
     """
-    hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
-    shapes: dict[str, tuple[int, ...]] = {
-        _WORDS: (config.vocab_size, width),
-        _POSITIONS: (config.position_rows, width),
-        _TOKEN_TYPES: (config.type_vocab_size, width),
-        "embeddings.LayerNorm.weight": (width,),
-        "embeddings.LayerNorm.bias": (width,),
-    }
-    if config.projects_embeddings:
-        shapes |= {"embeddings_project.weight": (hidden, width), "embeddings_project.bias": (hidden,)}
-    if config.relative_attention_num_buckets:
-        buckets = (config.relative_attention_num_buckets, config.num_attention_heads)
-        shapes["encoder.relative_attention_bias.weight"] = buckets
-    dense = {
-        "attention.self.query": (hidden, hidden),
-        "attention.self.key": (hidden, hidden),
-        "attention.self.value": (hidden, hidden),
-        "attention.output.dense": (hidden, hidden),
-        "attention.output.LayerNorm": (hidden,),
-        "intermediate.dense": (intermediate, hidden),
-        "output.dense": (hidden, intermediate),
-        "output.LayerNorm": (hidden,),
-    }
-    for layer in range(config.num_hidden_layers):
-        for name, shape in dense.items():
-            shapes[f"encoder.layer.{layer}.{name}.weight"] = shape
-            shapes[f"encoder.layer.{layer}.{name}.bias"] = shape[:1]
+    shapes = encoder_tensors(encoder_of(config))
     for head in heads:
         shapes |= head_shapes(head, config, num_labels)
+    return shapes
+
+
+def encoder_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
+    """Return name -> shape of every tensor of an encoder, in the order in which a forward pass uses them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part in encoder.parts():
+        if isinstance(part, Table):
+            shapes[f"{part.name}.weight"] = (part.rows, part.width)
+        elif isinstance(part, Linear):
+            for name, outputs in part.stored.items():
+                shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, part.K), (outputs,)
+        else:
+            shapes[f"{part.name}.weight"] = shapes[f"{part.name}.bias"] = (part.size,)
     return shapes
 
 
@@ -145,15 +131,16 @@ def match(
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
     found = dict(found)
-    if tied and "masked_lm" in heads and _DECODER not in found and _WORDS in found:
-        found[_DECODER] = found[_WORDS]
-    if tied and _WORDS not in found and _DECODER in found:
-        found[_WORDS] = found[_DECODER]
+    embeddings = encoder_of(config).embeddings
+    words, positions, token_types = (f"{table.name}.weight" for table in embeddings.tables)
+    if tied and "masked_lm" in heads and _DECODER not in found and words in found:
+        found[_DECODER] = found[words]
+    if tied and words not in found and _DECODER in found:
+        found[words] = found[_DECODER]
     shapes = expected_tensors(config, heads, num_labels(found, heads))
     if not family.token_types:
-        del shapes[_TOKEN_TYPES]
-    positions, width = shapes[_POSITIONS]
-    shapes[_POSITIONS] = (positions + unused_positions, width)
+        del shapes[token_types]
+    shapes[positions] = (embeddings.positions.rows + unused_positions, embeddings.positions.width)
     faults = list(faults)
     faults += [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
     faults += [f"unknown {name!r}" for name in found if name not in shapes and not name.startswith(_OTHER_HEADS)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgebert.architecture import Encoder, Norm
 from edgebert.batch import PackedBatch
-from edgebert.config import BertConfig
 from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
@@ -21,6 +21,19 @@ from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.plan import group_of_count, padded, whole_vectors
 from edgebert.positions import bias_of_distances
+from edgebert.steps import (
+    AddAndNorm,
+    Attend,
+    Embed,
+    Expand,
+    Place,
+    Project,
+    ProjectHeads,
+    Quantize,
+    Step,
+    linear_of,
+    steps,
+)
 
 __all__ = ["CudaEncoder", "shape_of"]
 
@@ -50,30 +63,12 @@ class _Linear(NamedTuple):
         return (*sizes, self.weight, self.constants, ctypes.c_int32(self.width))
 
 
-class _Norm(NamedTuple):
-    """Addresses of a LayerNorm's parts."""
-
-    weight: int
-    bias: int
-    smoothing: int
-
-
-class _Layer(NamedTuple):
-    query_key_value: _Linear
-    attention_output: _Linear
-    attention_norm: _Norm
-    intermediate: _Linear
-    factor: int
-    output: _Linear
-    output_norm: _Norm
-
-
 def _group(tensors: Mapping[str, np.ndarray], name: str) -> int:
     _, steps, _, inputs = tensors[f"{name}.weight"].shape
     return group_of_count(steps * inputs, len(tensors[f"{name}.scale"]))
 
 
-def shape_of(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> Shape:
+def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
     """Return what of a model its kernels are made for.
 
     Raises
@@ -81,24 +76,24 @@ def shape_of(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> Shape:
     SettingError
         When its heads are wider than the kernels can have them.
     """
-    head_dim = whole_vectors(config.head_dim)
+    attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
+    head_dim = whole_vectors(attention.head_dim)
     if head_dim > MOST_HEAD_DIM:
         raise SettingError(
             f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
         )
-    strides = {padded(config.num_attention_heads * head_dim)}
-    if config.projects_embeddings:
-        strides.add(padded(config.hidden_size))
-    outputs = (f"encoder.layer.{i}.output.dense" for i in range(config.num_hidden_layers))
+    strides = {padded(attention.heads * head_dim)}
+    if encoder.embeddings.project:
+        strides.add(padded(encoder.hidden_size))
     return Shape(
-        embedding_stride=padded(config.embedding_width),
-        hidden_stride=padded(config.hidden_size),
+        embedding_stride=padded(encoder.embeddings.words.width),
+        hidden_stride=padded(encoder.hidden_size),
         head_dim=head_dim,
-        int4=tensors["embeddings.word_embeddings.scale"].ndim == 2,
-        biased=bool(config.relative_attention_num_buckets),
-        longest=config.max_position_embeddings,
-        form=config.activation,
-        inner_groups=tuple(sorted({_group(tensors, name) for name in outputs})),
+        int4=tensors[f"{encoder.embeddings.words.name}.scale"].ndim == 2,
+        biased=attention.distances is not None,
+        longest=encoder.longest,
+        form=feed_forward.activation,
+        inner_groups=tuple(sorted({_group(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
         quantized_strides=tuple(sorted(strides)),
     )
 
@@ -108,7 +103,7 @@ class CudaEncoder:
 
     Parameters
     ----------
-    config : BertConfig
+    encoder : Encoder
     tensors : mapping of str to ndarray
         As in an .edgebert file.
     token_budget : int
@@ -126,15 +121,15 @@ class CudaEncoder:
 
     def __init__(
         self,
-        config: BertConfig,
+        encoder: Encoder,
         tensors: Mapping[str, np.ndarray],
         token_budget: int,
         driver: Any,
         target: Target | None = None,
     ) -> None:
-        self.config, self.token_budget = config, token_budget
+        self.token_budget, self._encoder = token_budget, encoder
         self._turn, self._process = Turn("a model's forward pass"), os.getpid()
-        self._shape = shape_of(config, tensors)
+        self._shape = shape_of(self._encoder, tensors)
         self.device = device = Device(driver)
         self._target = target or target_of(device.capability)
         try:
@@ -165,7 +160,7 @@ class CudaEncoder:
         """
         tokens = len(batch.input_ids)
         if tokens == 0:
-            return np.empty((0, self.config.hidden_size), np.float32)
+            return np.empty((0, self._encoder.hidden_size), np.float32)
         if os.getpid() != self._process:
             raise EdgebertError("a model on a GPU cannot be used by a forked process: load it there, or spawn")
         return self._turn.take(lambda: self._encode(batch, tokens))
@@ -177,7 +172,7 @@ class CudaEncoder:
         device.run_graph(self._graph)
         device.copy_out(self._result, self._hidden, 4 * tokens * self._shape.hidden_stride)
         device.wait()
-        return self._result[:tokens, : self.config.hidden_size].copy()
+        return self._result[:tokens, : self._encoder.hidden_size].copy()
 
     def close(self) -> None:
         """Give the GPU's memory back; the encoder is of no use any more."""
@@ -190,7 +185,7 @@ class CudaEncoder:
 
     def _upload(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Copy the model to the GPU, as its kernels read it."""
-        config, target, upload = self.config, self._target, self.device.upload
+        encoder, target, upload = self._encoder, self._target, self.device.upload
         project, heads = project_tile(target), heads_tile(target, self._shape.head_dim)
         self._most_groups = 1
 
@@ -203,52 +198,49 @@ class CudaEncoder:
             fragments = upload(in_fragments(weight, tile.columns))
             return _Linear(K, _group(tensors, name), groups, fragments, upload(together), together.shape[1])
 
-        def norm(name: str, *, smoothing_only: bool = False) -> _Norm:
-            weight, bias = (0 if smoothing_only else upload(tensors[f"{name}.{part}"]) for part in ("weight", "bias"))
-            return _Norm(weight, bias, upload(tensors[f"{name}.smoothing"]))
-
-        words = "embeddings.word_embeddings"
+        embeddings = encoder.embeddings
+        words = embeddings.words.name
         self._words_at = upload(tensors[f"{words}.weight"]), upload(tensors[f"{words}.scale"].astype(np.float32))
         self._positions, self._token_types = (
-            upload(tensors[f"embeddings.{name}.weight"].astype(np.float32))
-            for name in ("position_embeddings", "token_type_embeddings")
+            upload(tensors[f"{table.name}.weight"].astype(np.float32))
+            for table in (embeddings.positions, embeddings.token_types)
         )
-        self._embeddings_norm = norm("embeddings.LayerNorm")
-        self._embeddings_project = None
-        if config.projects_embeddings:
-            self._embeddings_project = linear("embeddings_project", project)
-            self._projected_norm = norm("embeddings_project", smoothing_only=True)
-        self._layers = []
-        for i in range(config.num_hidden_layers):
-            prefix = f"encoder.layer.{i}"
-            output = f"{prefix}.output.dense"
-            expand = expand_tile(target, _group(tensors, output))
-            factor = tensors[f"{prefix}.intermediate.factor"]
-            self._layers.append(
-                _Layer(
-                    linear(f"{prefix}.attention.self.query_key_value", heads),
-                    linear(f"{prefix}.attention.output.dense", project),
-                    norm(f"{prefix}.attention.output.LayerNorm"),
-                    linear(f"{prefix}.intermediate.dense", expand),
-                    upload(np.pad(factor, (0, -len(factor) % expand.columns))),
-                    linear(output, project),
-                    norm(f"{prefix}.output.LayerNorm"),
-                )
-            )
+        linears = {linear.name: project for linear in encoder.linears()}
+        factors = {}
+        for layer in encoder.layers:
+            feed_forward = layer.feed_forward
+            expand = expand_tile(target, _group(tensors, feed_forward.output.name))
+            linears[layer.attention.query_key_value.name] = heads
+            linears[feed_forward.intermediate.name] = expand
+            factors[feed_forward.factor] = expand.columns
+        self._linears = {name: linear(name, tile) for name, tile in linears.items()}
+        self._norms = {
+            norm.name: (upload(tensors[f"{norm.name}.weight"]), upload(tensors[f"{norm.name}.bias"]))
+            for norm in encoder.norms()
+        }
+        self._smoothings = {
+            part.name: upload(tensors[f"{part.name}.smoothing"])
+            for part in (embeddings.project, *encoder.norms())
+            if part
+        }
+        self._factors = {
+            name: upload(np.pad(tensors[name], (0, -len(tensors[name]) % columns))) for name, columns in factors.items()
+        }
         self._bias, self._bias_row, self._bias_centre = 0, 0, 0
-        if config.relative_attention_num_buckets:
-            longest = config.max_position_embeddings
-            bias = bias_of_distances(tensors["encoder.relative_attention_bias.weight"] * np.float32(_LOG2_E), longest)
+        attention = encoder.layers[0].attention
+        if attention.distances:
+            longest = encoder.longest
+            bias = bias_of_distances(tensors[f"{attention.distances.name}.weight"] * np.float32(_LOG2_E), longest)
             bias = np.pad(bias, [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
             self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], longest - 1 + _BIAS_SLACK
 
     def _reserve(self) -> None:
         """Allocate what a batch is computed in."""
-        config, shape, allocate = self.config, self._shape, self.device.allocate
+        layer, shape, allocate = self._encoder.layers[0], self._shape, self.device.allocate
         rows = self._rows = -(-(self.token_budget + _SLACK) // _ROWS) * _ROWS
-        heads = config.num_attention_heads
+        heads = layer.attention.heads
         self._context_stride = padded(heads * shape.head_dim)
-        self._inner_stride = padded(config.intermediate_size)
+        self._inner_stride = padded(layer.feed_forward.intermediate.N)
         wide = max(shape.hidden_stride, shape.embedding_stride)
         self._words = self.device.pinned((batch_words(self.token_budget),), np.int32)
         self._result = self.device.pinned((self.token_budget, shape.hidden_stride), np.float32)
@@ -268,67 +260,73 @@ class CudaEncoder:
         self.device.launch(SYMBOL.format(name), self._batch, *arguments)
 
     def _forward(self) -> None:
-        """Embed; then in each layer project, attend, add and normalise, feed forward, add and normalise."""
-        shape, first = self._shape, self._layers[0].query_key_value
-        stream = self._embeddings_norm
-        if self._embeddings_project is None:
-            self._embed(self._hidden, first)
-        else:
-            self._embed(self._narrow, self._embeddings_project)
-            self._project(self._embeddings_project, self._quantized, self._ranges, self._hidden)
-            self._quantize_rows(self._hidden, shape.hidden_stride, first)
-            stream = self._projected_norm
-        for i, layer in enumerate(self._layers):
-            self._project_heads(layer.query_key_value)
-            self._attend()
-            self._quantize_rows(self._context, self._context_stride, layer.attention_output)
-            self._project(layer.attention_output, self._quantized, self._ranges, self._narrow)
-            self._add_and_norm(stream, layer.attention_norm, layer.intermediate)
-            self._expand(layer)
-            self._project(layer.output, self._inner, self._inner_ranges, self._narrow)
-            # The last layer's output has no reader; it is quantized like the others, for its own.
-            following = self._layers[min(i + 1, len(self._layers) - 1)]
-            self._add_and_norm(layer.attention_norm, layer.output_norm, following.query_key_value)
-            stream = layer.output_norm
+        """Launch a kernel for every step."""
+        take: dict[type[Step], Callable[[Any], None]] = {
+            Embed: self._embed,
+            Quantize: self._quantize_rows,
+            Project: self._project,
+            ProjectHeads: self._project_heads,
+            Attend: self._attend,
+            AddAndNorm: self._add_and_norm,
+            Expand: self._expand,
+        }
+        for step in steps(self._encoder):
+            take[type(step)](step)
 
-    def _norm(self, norm: _Norm, size: int) -> tuple[Any, ...]:
-        return ctypes.c_int32(size), norm.weight, norm.bias, ctypes.c_float(self.config.layer_norm_eps)
+    def _rows_of(self, place: Place) -> int:
+        """Return the address of float32 rows."""
+        return self._hidden if place == Place.RESIDUAL else self._narrow
 
-    def _quantized_for(self, reader: _Linear) -> tuple[Any, ...]:
-        return ctypes.c_int32(reader.group), ctypes.c_int32(reader.groups), self._quantized, self._ranges
+    def _norm(self, norm: Norm) -> tuple[Any, ...]:
+        return ctypes.c_int32(norm.size), *self._norms[norm.name], ctypes.c_float(norm.eps)
 
-    def _embed(self, out: int, reader: _Linear) -> None:
-        norm = self._norm(self._embeddings_norm, self.config.embedding_width)
+    def _quantized_for(self, step: Embed | Quantize | AddAndNorm) -> tuple[Any, ...]:
+        # What nothing reads is quantized like the others: the kernel has no other form.
+        reader = step.quantize_for or self._encoder.layers[0].attention.query_key_value
+        linear = self._linears[reader.name]
+        return ctypes.c_int32(linear.group), ctypes.c_int32(linear.groups), self._quantized, self._ranges
+
+    def _linear_of(self, step: Step) -> tuple[Any, ...]:
+        """Return what kernels take of the quantized rows that a step reads, and of the layer that it multiplies by."""
+        inner = step.source == Place.INTERMEDIATE
+        rows = (self._inner, self._inner_ranges) if inner else (self._quantized, self._ranges)
+        linear = linear_of(step)
+        assert linear is not None
+        return *rows, *self._linears[linear.name].arguments
+
+    def _embed(self, step: Embed) -> None:
         tables = (*self._words_at, self._positions, self._token_types)
-        self._launch("embed", *tables, *norm, out, *self._quantized_for(reader))
+        self._launch("embed", *tables, *self._norm(step.norm), self._rows_of(step.target), *self._quantized_for(step))
 
-    def _project(self, linear: _Linear, x: int, ranges: int, out: int) -> None:
+    def _quantize_rows(self, step: Quantize) -> None:
+        context = step.source == Place.BRANCH
+        stride = self._context_stride if context else self._shape.hidden_stride
+        x = self._context if context else self._hidden
+        self._launch(f"quantize_rows_{stride}", x, *self._quantized_for(step))
+
+    def _project(self, step: Project) -> None:
         stride = ctypes.c_int32(self._shape.hidden_stride)
-        self._launch("project", x, ranges, *linear.arguments, stride, out, stride)
+        self._launch("project", *self._linear_of(step), stride, self._rows_of(step.target), stride)
 
-    def _project_heads(self, linear: _Linear) -> None:
-        heads, rows = ctypes.c_int32(self.config.num_attention_heads), ctypes.c_int32(self._rows)
-        out = (self._pairs, self._transposed, self._head_scale, rows)
-        self._launch("project_heads", self._quantized, self._ranges, *linear.arguments, heads, *out)
+    def _project_heads(self, step: ProjectHeads) -> None:
+        out = (self._pairs, self._transposed, self._head_scale, ctypes.c_int32(self._rows))
+        self._launch("project_heads", *self._linear_of(step), ctypes.c_int32(step.attention.heads), *out)
 
-    def _attend(self) -> None:
-        rows, heads = ctypes.c_int32(self._rows), ctypes.c_int32(self.config.num_attention_heads)
-        scale = ctypes.c_float(_LOG2_E / math.sqrt(self.config.head_dim))
+    def _attend(self, step: Attend) -> None:
+        rows, heads = ctypes.c_int32(self._rows), ctypes.c_int32(step.attention.heads)
+        scale = ctypes.c_float(_LOG2_E / math.sqrt(step.attention.head_dim))
         bias = (self._bias or self._head_scale, ctypes.c_int32(self._bias_row), ctypes.c_int32(self._bias_centre))
         out = (self._context, ctypes.c_int32(self._context_stride))
         self._launch("attend", self._pairs, self._transposed, self._head_scale, rows, heads, scale, *bias, *out)
 
-    def _quantize_rows(self, x: int, stride: int, reader: _Linear) -> None:
-        self._launch(f"quantize_rows_{stride}", x, *self._quantized_for(reader))
+    def _add_and_norm(self, step: AddAndNorm) -> None:
+        undo, norm = self._smoothings[step.undo.name], self._norm(step.norm)
+        self._launch("add_and_norm", self._hidden, undo, self._narrow, *norm, *self._quantized_for(step))
 
-    def _add_and_norm(self, before: _Norm, after: _Norm, reader: _Linear) -> None:
-        norm = self._norm(after, self.config.hidden_size)
-        self._launch("add_and_norm", self._hidden, before.smoothing, self._narrow, *norm, *self._quantized_for(reader))
-
-    def _expand(self, layer: _Layer) -> None:
-        linear, output = layer.intermediate, layer.output
+    def _expand(self, step: Expand) -> None:
+        output = self._linears[step.feed_forward.output.name]
         self._launch(
             f"expand_{output.group}",
-            *(self._quantized, self._ranges, *linear.arguments, ctypes.c_int32(self._inner_stride)),
-            *(layer.factor, ctypes.c_int32(output.groups), self._inner, self._inner_ranges),
+            *(*self._linear_of(step), ctypes.c_int32(self._inner_stride)),
+            *(self._factors[step.feed_forward.factor], ctypes.c_int32(output.groups), self._inner, self._inner_ranges),
         )

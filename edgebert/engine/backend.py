@@ -15,14 +15,25 @@ from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
 from edgebert.errors import SettingError
+from edgebert.families import encoder_of
 
-__all__ = ["Backend", "Linear", "open_backend", "open_linear"]
+__all__ = ["Backend", "Layers", "Linear", "open_backend", "open_linear"]
 
 Linear = Callable[[np.ndarray], np.ndarray]
 """A linear layer in int8: float32 (M, K) -> float32 (M, N)."""
 
 
-class Backend(Protocol):
+class Layers(Protocol):
+    """The layers of heads."""
+
+    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Multiply float32 (M, K) by (K, N), row by row alike."""
+
+    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+        """Return a linear layer of a head, whose first N outputs are wanted; row by row alike."""
+
+
+class Backend(Layers, Protocol):
     """What a model needs of the engine."""
 
     device: str
@@ -35,12 +46,6 @@ class Backend(Protocol):
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
         """Return the last hidden states, float32 (T, hidden_size)."""
-
-    def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Multiply float32 (M, K) by (K, N), row by row alike."""
-
-    def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
-        """Return a linear layer of a head, whose first N outputs are wanted; row by row alike."""
 
 
 CUDA_TOKENS = 16_384
@@ -65,7 +70,7 @@ class CompiledBackend:
         if device == CUDA:
             from edgebert.cuda.encoder import CudaEncoder
 
-            self.encode = CudaEncoder(config, tensors, token_budget, cuda_driver()).encode
+            self.encode = CudaEncoder(encoder_of(config), tensors, token_budget, cuda_driver()).encode
         else:
             encoder = Encoder(config, tensors, library, threads, token_budget)
             self.encode, self.memory = encoder.encode, encoder.memory
@@ -92,11 +97,11 @@ class ReferenceBackend:
         from edgebert.kernels import reference
 
         self.token_budget = token_budget
-        self._config, self._tensors, self._reference = config, tensors, reference
+        self._encoder, self._tensors, self._reference = encoder_of(config), tensors, reference
 
     def encode(self, batch: PackedBatch) -> np.ndarray:
         """Run the forward pass of `edgebert.kernels.reference`."""
-        return self._reference.encode(self._config, self._tensors, batch)
+        return self._reference.encode(self._encoder, self._tensors, batch)
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Multiply row by row."""

@@ -16,6 +16,7 @@ from edgebert.engine.library import KernelLibrary
 from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, row_bytes, scratch_bytes
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.engine.team import ThreadTeam
+from edgebert.families import encoder_of
 from edgebert.kernels.plan import STAGE_BYTES, TIME_OFFSET
 from edgebert.kernels.simd.families import FAMILIES, Family
 
@@ -60,7 +61,7 @@ class Encoder:
         self._team = ThreadTeam(threads)
         self._keep: list[object] = [tensors, library]
         self._address = keeper(self._keep)
-        model = ModelPlan(config, tensors, self._address)
+        model = ModelPlan(encoder_of(config), tensors, self._address)
         self._plan, self._stage_names = model.record, model.stage_names
         self._plan_address = self._plan.ctypes.data
         self._keep.append(self._plan)

@@ -7,21 +7,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.config import BertConfig
+from edgebert.architecture import Attention, Encoder, Linear
 from edgebert.engine.linear import linear_record
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    EMBED_STAGES,
     LANES,
     LAYER,
     NORM,
     PLAN,
-    PROJECTED_EMBED_STAGES,
-    STAGES,
     padded,
     whole_vectors,
 )
 from edgebert.positions import bias_of_distances
+from edgebert.steps import steps
 
 __all__ = ["ModelPlan"]
 
@@ -31,7 +29,7 @@ class ModelPlan:
 
     Parameters
     ----------
-    config : BertConfig
+    encoder : Encoder
     tensors : mapping of str to ndarray
         As in an .edgebert file.
     place : callable
@@ -47,57 +45,63 @@ class ModelPlan:
         Most groups of inputs that a linear layer has.
     """
 
-    def __init__(
-        self, config: BertConfig, tensors: Mapping[str, np.ndarray], place: Callable[[np.ndarray], int]
-    ) -> None:
-        self.config, self._place = config, place
+    def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], place: Callable[[np.ndarray], int]) -> None:
+        self.encoder, self._place = encoder, place
         self.record = np.zeros(1, PLAN)
         self.most_groups = 1
         self._describe(tensors)
 
     def _describe(self, tensors: Mapping[str, np.ndarray]) -> None:
-        config, plan = self.config, self.record[0]
-        plan["hidden_size"], plan["hidden_stride"] = config.hidden_size, padded(config.hidden_size)
-        plan["activation"] = ACTIVATION_CODES[config.activation]
-        head_dim = whole_vectors(config.head_dim)
-        plan["context_stride"] = padded(config.num_attention_heads * head_dim)
-        plan["intermediate_stride"] = padded(config.intermediate_size)
-        plan["num_attention_heads"], plan["head_dim"] = config.num_attention_heads, head_dim
-        plan["num_hidden_layers"] = config.num_hidden_layers
-        plan["layer_norm_eps"] = config.layer_norm_eps
-        plan["softmax_scale"] = math.log2(math.e) / math.sqrt(config.head_dim)
-        plan["embedding_size"], plan["embedding_stride"] = config.embedding_width, padded(config.embedding_width)
-        scale = tensors["embeddings.word_embeddings.scale"]
-        plan["word_weight"] = self._place(tensors["embeddings.word_embeddings.weight"])
-        plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
-        for name in ("position_embeddings", "token_type_embeddings"):
-            plan[name] = self._place(tensors[f"embeddings.{name}.weight"].astype(np.float32))
-        plan["embeddings_norm"] = self._norm(tensors, "embeddings.LayerNorm")
-        before: tuple[str, ...] = EMBED_STAGES
-        if config.projects_embeddings:
-            before = PROJECTED_EMBED_STAGES
-            plan["embeddings_project"] = self._linear(tensors, "embeddings_project")
-            plan["projected_norm"] = self._norm(tensors, "embeddings_project", ("smoothing",))
-        self.stage_names = [*before, *STAGES * config.num_hidden_layers]
-        self._describe_distances(tensors)
-        layers = np.zeros(config.num_hidden_layers, LAYER)
-        for i, layer in enumerate(layers):
-            prefix = f"encoder.layer.{i}"
-            layer["query_key_value"] = self._linear(tensors, f"{prefix}.attention.self.query_key_value")
-            layer["attention_output"] = self._linear(tensors, f"{prefix}.attention.output.dense")
-            layer["attention_norm"] = self._norm(tensors, f"{prefix}.attention.output.LayerNorm")
-            layer["intermediate"] = self._linear(tensors, f"{prefix}.intermediate.dense")
-            layer["intermediate_factor"] = self._place(tensors[f"{prefix}.intermediate.factor"])
-            layer["output"] = self._linear(tensors, f"{prefix}.output.dense")
-            layer["output_norm"] = self._norm(tensors, f"{prefix}.output.LayerNorm")
+        encoder, plan = self.encoder, self.record[0]
+        layer = encoder.layers[0]  # all have the same sizes
+        attention, feed_forward = layer.attention, layer.feed_forward
+        plan["hidden_size"], plan["hidden_stride"] = encoder.hidden_size, padded(encoder.hidden_size)
+        plan["activation"] = ACTIVATION_CODES[feed_forward.activation]
+        head_dim = whole_vectors(attention.head_dim)
+        plan["context_stride"] = padded(attention.heads * head_dim)
+        plan["intermediate_stride"] = padded(feed_forward.intermediate.N)
+        plan["num_attention_heads"], plan["head_dim"] = attention.heads, head_dim
+        plan["num_hidden_layers"] = len(encoder.layers)
+        plan["layer_norm_eps"] = layer.output_norm.eps
+        plan["softmax_scale"] = math.log2(math.e) / math.sqrt(attention.head_dim)
+        self._describe_embeddings(tensors)
+        self._describe_distances(tensors, attention)
+        self.stage_names = [step.name for step in steps(encoder)]
+        layers = np.zeros(len(encoder.layers), LAYER)
+        for record, layer in zip(layers, encoder.layers, strict=True):
+            attention, feed_forward = layer.attention, layer.feed_forward
+            record["query_key_value"] = self._linear(tensors, attention.query_key_value)
+            record["attention_output"] = self._linear(tensors, attention.output)
+            record["attention_norm"] = self._norm(tensors, layer.attention_norm.name)
+            record["intermediate"] = self._linear(tensors, feed_forward.intermediate)
+            record["intermediate_factor"] = self._place(tensors[feed_forward.factor])
+            record["output"] = self._linear(tensors, feed_forward.output)
+            record["output_norm"] = self._norm(tensors, layer.output_norm.name)
         plan["layers"] = self._place(layers)
 
-    def _describe_distances(self, tensors: Mapping[str, np.ndarray]) -> None:
+    def _describe_embeddings(self, tensors: Mapping[str, np.ndarray]) -> None:
+        embeddings, plan = self.encoder.embeddings, self.record[0]
+        words = embeddings.words
+        plan["embedding_size"], plan["embedding_stride"] = words.width, padded(words.width)
+        scale = tensors[f"{words.name}.scale"]
+        plan["word_weight"] = self._place(tensors[f"{words.name}.weight"])
+        plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
+        for field, table in (
+            ("position_embeddings", embeddings.positions),
+            ("token_type_embeddings", embeddings.token_types),
+        ):
+            plan[field] = self._place(tensors[f"{table.name}.weight"].astype(np.float32))
+        plan["embeddings_norm"] = self._norm(tensors, embeddings.norm.name)
+        if embeddings.project:
+            plan["embeddings_project"] = self._linear(tensors, embeddings.project)
+            plan["projected_norm"] = self._norm(tensors, embeddings.project.name, ("smoothing",))
+
+    def _describe_distances(self, tensors: Mapping[str, np.ndarray], attention: Attention) -> None:
         """Lay out what the distance of two tokens adds to the binary logarithm of their weight, if anything."""
-        if not self.config.relative_attention_num_buckets:
+        if attention.distances is None:
             return
-        weight, longest = tensors["encoder.relative_attention_bias.weight"], self.config.max_position_embeddings
-        bias = bias_of_distances(weight * np.float32(math.log2(math.e)), longest)
+        longest = self.encoder.longest
+        bias = bias_of_distances(tensors[f"{attention.distances.name}.weight"] * np.float32(math.log2(math.e)), longest)
         plan = self.record[0]
         plan["position_bias"] = self._place(np.pad(bias, [(0, 0), (0, LANES)]))
         plan["position_bias_row"], plan["position_bias_centre"] = bias.shape[1] + LANES, longest - 1
@@ -113,7 +117,7 @@ class ModelPlan:
             record[part] = self._place(tensors[f"{name}.{part}"])
         return self._place(record)
 
-    def _linear(self, tensors: Mapping[str, np.ndarray], name: str) -> int:
-        record = linear_record(tensors, name, self._place)
+    def _linear(self, tensors: Mapping[str, np.ndarray], linear: Linear) -> int:
+        record = linear_record(tensors, linear.name, self._place)
         self.most_groups = max(self.most_groups, int(record["groups"][0]))
         return self._place(record)

@@ -25,6 +25,7 @@ from edgebert.export.records import (
     POOLINGS,
     interface,
 )
+from edgebert.families import encoder_of
 from edgebert.heads import HEADS as HEAD_CLASSES
 from edgebert.heads.classification import FUNCTIONS as FUNCTION_OF_PROBLEM
 from edgebert.heads.dense import columns_of
@@ -70,7 +71,7 @@ def write_image(description: Description, path: Path) -> None:
     """
     config, pipeline = description.config, description.pipeline
     placed = _Placed()
-    plan = ModelPlan(config, description.tensors, placed.place).record
+    plan = ModelPlan(encoder_of(config), description.tensors, placed.place).record
     fields = {name: plan[0][name] for name in PLAN.names or () if name in (HEADER.names or ())}
     for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
         fields[name] = getattr(config, name)

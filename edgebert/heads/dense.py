@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebert.config import ACTIVATIONS
-from edgebert.engine.backend import Backend
+from edgebert.engine.backend import Layers
 from edgebert.exact import tanh
 from edgebert.kernels.plan import whole_vectors
 
@@ -22,10 +22,10 @@ class Dense:
     tensors : mapping of str to ndarray
         With ``name.weight`` (N, K) and ``name.bias`` (N,).
     name : str
-    backend : Backend
+    backend : Layers
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], name: str, backend: Backend) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], name: str, backend: Layers) -> None:
         self._columns = columns_of(tensors[f"{name}.weight"])
         self._bias = tensors[f"{name}.bias"]
         self._backend = backend

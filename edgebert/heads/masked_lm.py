@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
-from edgebert.engine.backend import Backend
+from edgebert.engine.backend import Backend, Layers
 from edgebert.heads.dense import Dense, activate
 from edgebert.heads.head import Head, Part
 
@@ -57,7 +57,7 @@ class MaskedLM(Head):
 class Transform:
     """What comes before the decoder: dense, activation, LayerNorm."""
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Layers) -> None:
         self._dense = Dense(tensors, f"{_TRANSFORM}.dense", backend)
         self._weight, self._bias = (tensors[f"{_TRANSFORM}.LayerNorm.{part}"] for part in ("weight", "bias"))
         self._activation, self._eps = config.transform_act or config.hidden_act, config.layer_norm_eps

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgebert.architecture import Embeddings, Encoder, Norm
 from edgebert.batch import PackedBatch
-from edgebert.config import BertConfig
 from edgebert.exact import erf, exp, mean, tanh, total
 from edgebert.kernels.plan import INT4_GROUP, group_of_count
 from edgebert.kernels.polynomials import SIGMOID_SLOPES
-from edgebert.positions import bias_of_distances
+from edgebert.positions import distances_of
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = [
     "activate",
@@ -244,36 +245,26 @@ def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.stack([(row.astype(np.float64) @ weight).astype(np.float32) for row in x]) if len(x) else x @ weight
 
 
-def embed_words(tensors: Mapping[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
+def embed_words(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
     """Return the word embeddings of ids, from eight bits or four: float32 (T, E padded)."""
-    word, scale = (tensors[f"embeddings.word_embeddings.{part}"][ids] for part in ("weight", "scale"))
+    word, scale = (tensors[f"{embeddings.words.name}.{part}"][ids] for part in ("weight", "scale"))
     return word.astype(np.float32) * scale[:, None] if scale.ndim == 1 else unpack_int4(word, scale)
 
 
-def embed(tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
+def embed(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
     """Sum the three embeddings of every token: float32 (T, E padded)."""
-    x = embed_words(tensors, batch.input_ids)
-    x += tensors["embeddings.position_embeddings.weight"][batch.position_ids].astype(np.float32)
-    x += tensors["embeddings.token_type_embeddings.weight"][batch.token_type_ids].astype(np.float32)
+    x = embed_words(embeddings, tensors, batch.input_ids)
+    x += tensors[f"{embeddings.positions.name}.weight"][batch.position_ids].astype(np.float32)
+    x += tensors[f"{embeddings.token_types.name}.weight"][batch.token_type_ids].astype(np.float32)
     return x
 
 
-def norm(
-    config: BertConfig, tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str, size: int | None = None
-) -> np.ndarray:
-    """Apply a LayerNorm of the model: float32 (T, H padded) to the same; what lies beyond H, or `size`, stays zero."""
-    H = size or config.hidden_size
-    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+def normalise(norm: Norm, tensors: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Apply a LayerNorm of the model: float32 (T, padded) to the same; what lies beyond its size stays zero."""
+    weight, bias = (tensors[f"{norm.name}.{part}"][: norm.size] for part in ("weight", "bias"))
     result = np.zeros_like(x)
-    result[:, :H] = layer_norm(x[:, :H], weight[:H], bias[:H], config.layer_norm_eps)
+    result[:, : norm.size] = layer_norm(x[:, : norm.size], weight, bias, norm.eps)
     return result
-
-
-def position_bias(config: BertConfig, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Return what distances add to the scores of attention: float32 (heads, 2 * P - 1), None where nothing."""
-    if not config.relative_attention_num_buckets:
-        return None
-    return bias_of_distances(tensors["encoder.relative_attention_bias.weight"], config.max_position_embeddings)
 
 
 def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
@@ -289,12 +280,12 @@ def _widened(x: np.ndarray, K: int) -> np.ndarray:
     return np.pad(x, [(0, 0), (0, K - x.shape[1])])
 
 
-def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
-    """Run BERT's encoder on a packed batch.
+def encode(encoder: Encoder, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
+    """Run an encoder on a packed batch, step by step (`edgebert.steps`).
 
     Parameters
     ----------
-    config : BertConfig
+    encoder : Encoder
     tensors : mapping of str to ndarray
         As in an .edgebert file.
     batch : PackedBatch
@@ -303,25 +294,39 @@ def encode(config: BertConfig, tensors: Mapping[str, np.ndarray], batch: PackedB
     -------
     ndarray [shape=(T, hidden_size), dtype=float32]
     """
-    stream = "embeddings.LayerNorm"
-    x = norm(config, tensors, embed(tensors, batch), stream, config.embedding_width)
-    if config.projects_embeddings:
-        stream = "embeddings_project"
-        x = linear(tensors, x, stream)
-    bias = position_bias(config, tensors)
-    for i in range(config.num_hidden_layers):
-        layer = f"encoder.layer.{i}"
-        projected = linear(tensors, x, f"{layer}.attention.self.query_key_value")
-        scale = 1 / math.sqrt(config.head_dim)
-        context = attend(projected, batch.cu_seqlens, config.num_attention_heads, scale, bias)
-        y = linear(tensors, context, f"{layer}.attention.output.dense")
-        x = x * tensors[f"{stream}.smoothing"] + y
-        stream = f"{layer}.attention.output.LayerNorm"
-        x = norm(config, tensors, x, stream)
-        inner = activate(linear(tensors, x, f"{layer}.intermediate.dense"), config.activation)
-        inner *= tensors[f"{layer}.intermediate.factor"]
-        y = linear(tensors, inner, f"{layer}.output.dense")
-        x = x * tensors[f"{stream}.smoothing"] + y
-        stream = f"{layer}.output.LayerNorm"
-        x = norm(config, tensors, x, stream)
-    return x[:, : config.hidden_size]
+    return run(encoder, IntegerArithmetic(encoder, tensors, batch))[:, : encoder.hidden_size]
+
+
+class IntegerArithmetic:
+    """The steps on the tensors of an .edgebert file (`edgebert.steps.Arithmetic`); rows are padded with zeros."""
+
+    def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> None:
+        self._encoder, self._tensors, self._batch = encoder, tensors, batch
+
+    def embed(self, step: Embed) -> np.ndarray:
+        """Sum the embeddings and normalise."""
+        return normalise(step.norm, self._tensors, embed(self._encoder.embeddings, self._tensors, self._batch))
+
+    def project(self, step: Project, x: np.ndarray) -> np.ndarray:
+        """Quantize and multiply."""
+        return linear(self._tensors, x, step.linear.name)
+
+    def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
+        """Quantize and multiply by the three projections."""
+        return linear(self._tensors, x, step.attention.query_key_value.name)
+
+    def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
+        """Attend within each sequence."""
+        attention = step.attention
+        bias = distances_of(attention, self._tensors, self._encoder.longest)
+        return attend(query_key_value, self._batch.cu_seqlens, attention.heads, attention.scale, bias)
+
+    def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
+        """Quantize, multiply, activate, and apply the factors."""
+        feed_forward = step.feed_forward
+        product = linear(self._tensors, x, feed_forward.intermediate.name)
+        return activate(product, feed_forward.activation) * self._tensors[feed_forward.factor]
+
+    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Undo the smoothing of the stream, add, and normalise."""
+        return normalise(step.norm, self._tensors, residual * self._tensors[f"{step.undo.name}.smoothing"] + branch)

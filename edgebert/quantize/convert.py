@@ -18,8 +18,9 @@ from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError, shown
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
-from edgebert.evaluate.float32 import Float32Backend
+from edgebert.evaluate.float32 import Float32Layers
 from edgebert.exact import mean
+from edgebert.families import encoder_of
 from edgebert.heads import HEADS, head_parts
 from edgebert.heads.masked_lm import Transform
 from edgebert.heads.pooling import dense_name
@@ -27,8 +28,9 @@ from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
-from edgebert.quantize.encoder import OnProgress, Report, half_or_whole, quantize_encoder, quantize_linear
+from edgebert.quantize.encoder import OnProgress, quantize_encoder
 from edgebert.quantize.law import SCHEME
+from edgebert.quantize.linear import Report, half_or_whole, quantize_linear
 from edgebert.tokens import TextTokenizer
 
 __all__ = ["SUFFIX", "convert"]
@@ -203,7 +205,7 @@ def _quantize(
     weights, config = checkpoint.tensors, checkpoint.config
     masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
     batch = calibration_batch(tokenizer, texts, masks, config)
-    encoder, hidden, report = quantize_encoder(config, weights, batch, embeddings, on_progress)
+    encoder, hidden, report = quantize_encoder(encoder_of(config), weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
     for part in head_parts(checkpoint.heads, config, len(checkpoint.labels)).values():
@@ -211,7 +213,7 @@ def _quantize(
         if part.kind == "int8":
             # It reads masked words alone.
             read = HEADS["masked_lm"].reads(batch, mask)
-            x = Transform(weights, config, Float32Backend(config, {}))(hidden[read] if len(read) else hidden)
+            x = Transform(weights, config, Float32Layers())(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
             continue
         tensors[f"{part.name}.weight"] = half_or_whole(weight) if part.kind == "float16" else weight
@@ -225,10 +227,11 @@ def _quantize(
 
 def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], kind: str) -> dict[str, Any]:
     """Return the receipt's line on the word embeddings: how they are kept, and their cosines to fp32."""
-    name = "embeddings.word_embeddings"
+    embeddings = encoder_of(checkpoint.config).embeddings
+    name = embeddings.words.name
     exact = checkpoint.tensors[f"{name}.weight"]
     every = np.arange(len(exact))
-    kept = reference.embed_words(tensors, every)[:, : exact.shape[1]]
+    kept = reference.embed_words(embeddings, tensors, every)[:, : exact.shape[1]]
     found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
     if not len(found):
         raise CheckpointError(f"{checkpoint.name} has no word embedding that is not zero; its weights are damaged")

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from edgebert.architecture import Encoder, FeedForward, Linear, Norm
 from edgebert.batch import PackedBatch
-from edgebert.config import BertConfig
 from edgebert.engine.backend import open_linear
-from edgebert.errors import CheckpointError
-from edgebert.exact import matmul, multiply, total
+from edgebert.evaluate.arithmetic import Float32Arithmetic
+from edgebert.exact import matmul, multiply
 from edgebert.kernels import reference
-from edgebert.kernels.plan import finer_groups, padded, whole_vectors
-from edgebert.positions import bias_of_distances
-from edgebert.quantize.law import exceeds_limit, pack_panels, quantize_embeddings, quantize_embeddings_int4
-from edgebert.quantize.rounding import inputs_of, round_weight
+from edgebert.kernels.plan import padded, whole_vectors
+from edgebert.layout import padded_sizes
+from edgebert.positions import distances_of
+from edgebert.quantize.law import quantize_embeddings, quantize_embeddings_int4
+from edgebert.quantize.linear import Report, extended, half, quantize_linear
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, linear_of, run, steps
 
-__all__ = ["OnProgress", "Report", "half", "half_or_whole", "quantize_encoder", "quantize_linear"]
+__all__ = ["OnProgress", "quantize_encoder"]
 
 OnProgress = Callable[[int, int], object]
 
-LARGEST_ERROR = 7e-5
-"""What a linear layer may lose, as a share of its outputs' energy, in a form that is faster than others."""
-
-_OUTPUTS, _ROWS = 1 << 13, 256
-_HALF_LARGEST = float(np.finfo(np.float16).max)
-
-
-@dataclasses.dataclass
-class Report:
-    """What became of each linear layer.
-
-    Attributes
-    ----------
-    errors : dict of str to float
-        Error of its outputs for the calibration text, as a share of their energy.
-    finer : dict of str to int
-        How many inputs share a scale, of the layers that needed finer groups than usual.
-    depths : dict of str to int
-        Over how many steps of four inputs its products may be added in 16 bits (`edgebert.quantize.law`).
-    """
-
-    errors: dict[str, float] = dataclasses.field(default_factory=dict)
-    finer: dict[str, int] = dataclasses.field(default_factory=dict)
-    depths: dict[str, int] = dataclasses.field(default_factory=dict)
-
 
 def quantize_encoder(
-    config: BertConfig,
+    encoder: Encoder,
     weights: Mapping[str, np.ndarray],
     batch: PackedBatch,
     embeddings: str = "int8",
@@ -61,7 +37,7 @@ def quantize_encoder(
 
     Parameters
     ----------
-    config : BertConfig
+    encoder : Encoder
     weights : mapping of str to ndarray [dtype=float32]
         A checkpoint's tensors.
     batch : PackedBatch
@@ -79,259 +55,217 @@ def quantize_encoder(
         The last hidden states of the calibration text.
     report : Report
     """
-    quantizer = _Quantizer(config, weights, batch, embeddings)
-    hidden = quantizer.run(on_progress or (lambda *_: None))
-    return quantizer.result, hidden[:, : config.hidden_size], quantizer.report
+    on_progress = on_progress or (lambda *_: None)
+    quantizer = QuantizingArithmetic(encoder, weights, batch, embeddings, on_progress)
+    hidden = run(encoder, quantizer)
+    on_progress(len(encoder.layers), len(encoder.layers))
+    return quantizer.result, hidden[:, : encoder.hidden_size], quantizer.report
 
 
-class _Quantizer:
-    """The state of the work: the tensors so far, and the model and text that they come from."""
+class QuantizingArithmetic:
+    """The steps (`edgebert.steps.Arithmetic`), each of which makes the tensors that it computes with.
+
+    A layer is quantized when a step first uses it, for the inputs that the quantized layers before it give. One that
+    several steps share (ALBERT) is quantized for the inputs of all of them, as float32 has them, and used again as it
+    is. Smoothing divides what was made before: the stream is divided in place, for it goes on so.
+
+    Attributes
+    ----------
+    result : dict of str to ndarray
+        The tensors so far.
+    report : Report
+    """
 
     def __init__(
-        self, config: BertConfig, weights: Mapping[str, np.ndarray], batch: PackedBatch, embeddings: str
+        self,
+        encoder: Encoder,
+        weights: Mapping[str, np.ndarray],
+        batch: PackedBatch,
+        embeddings: str,
+        on_progress: OnProgress,
     ) -> None:
-        self._config, self._weights, self._batch, self._kind = config, weights, batch, embeddings
-        self._stride = padded(config.hidden_size)
-        self._bias: np.ndarray | None = None
+        self._encoder, self._weights, self._batch, self._kind = encoder, weights, batch, embeddings
+        self._sizes = padded_sizes(encoder)
+        self._on_progress, self._layers = on_progress, 0
+        self._inputs = inputs_of_shared(encoder, weights, batch)
+        self._prepared: dict[str, np.ndarray] = {}  # weights of layers whose inputs are smoothed or reordered already
+        self._divisors: dict[str, np.ndarray] = {}  # of the inputs of a linear layer
+        self._divided: dict[str, np.ndarray] = {}  # by which a part divides what it makes
+        self._maker: dict[Place, Norm | Linear] = {}  # of what is in a place
         self.result: dict[str, np.ndarray] = {}
         self.report = Report()
 
-    def run(self, on_progress: OnProgress) -> np.ndarray:
-        """Quantize everything, in the order of the forward pass; return the text as it comes out."""
-        x, stream = self._embeddings()
-        for i in range(self._config.num_hidden_layers):
-            on_progress(i, self._config.num_hidden_layers)
-            layer = f"encoder.layer.{i}"
-            x = self._attention(x, stream, layer)
-            stream = f"{layer}.attention.output.LayerNorm"
-            x = self._feed_forward(x, stream, layer)
-            stream = f"{layer}.output.LayerNorm"
-        on_progress(self._config.num_hidden_layers, self._config.num_hidden_layers)
-        return x
-
-    def _embeddings(self) -> tuple[np.ndarray, str]:
-        """Quantize the embeddings; return the text as the first layer gets it, and the name of what it comes from."""
-        config, stride = self._config, padded(self._config.embedding_width)
-        words = self._weights["embeddings.word_embeddings.weight"]
-        words = _pad(words, (len(words), stride))
+    def embed(self, step: Embed) -> np.ndarray:
+        """Quantize the embeddings, and the distances, which are no step's own."""
+        tables = self._encoder.embeddings
+        words, stride = tables.words.name, padded(tables.words.width)
         quantize = quantize_embeddings if self._kind == "int8" else quantize_embeddings_int4
-        weight, scale = quantize(words)
-        self.result["embeddings.word_embeddings.weight"], self.result["embeddings.word_embeddings.scale"] = (
-            weight,
-            scale,
-        )
-        for name in ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"):
-            table = self._weights[name]
-            self.result[name] = half(name, _pad(table, (len(table), stride)))
-        if config.relative_attention_num_buckets:
-            name = "encoder.relative_attention_bias.weight"
-            self.result[name] = self._weights[name]
-            self._bias = bias_of_distances(self.result[name], config.max_position_embeddings)
-        stream = "embeddings.LayerNorm"
-        x = self._normed(reference.embed(self.result, self._batch), stream, config.embedding_width)
-        if config.projects_embeddings:
-            name = "embeddings_project"
-            x, weight = self._smooth(x, stream, self._weights[f"{name}.weight"])
-            x = self._linear(name, x, weight, self._weights[f"{name}.bias"], self._stride)
-            self.result[f"{name}.smoothing"] = np.ones(self._stride, np.float32)
-            stream = name
-        return x, stream
+        rows = self._weights[f"{words}.weight"]
+        weight, scale = quantize(extended(rows, (len(rows), stride)))
+        self.result |= {f"{words}.weight": weight, f"{words}.scale": scale}
+        for table in self._encoder.tables():
+            name = f"{table.name}.weight"
+            if table in (tables.positions, tables.token_types):
+                self.result[name] = half(name, extended(self._weights[name], (table.rows, stride)))
+            elif table != tables.words:
+                self.result[name] = self._weights[name]
+        return self._normed(step, reference.embed(tables, self.result, self._batch))
 
-    def _attention(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
-        """Quantize the first half of a layer; return the text after it."""
-        heads, head_dim = self._config.num_attention_heads, self._config.head_dim
-        parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
-        weights = [_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in parts]
-        biases = [_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in parts]
+    def project(self, step: Project, x: np.ndarray) -> np.ndarray:
+        """Quantize a linear layer and multiply by it."""
+        linear = step.linear
+        bias = self._weights[f"{linear.name}.bias"]
+        if linear.name in self._prepared:
+            y = self._linear(linear, x, self._prepared[linear.name], bias)
+        else:
+            y = self._smoothed(linear, self._maker[step.source], x, self._weights[f"{linear.name}.weight"], bias)
+        self._maker[step.target] = linear
+        if linear == self._encoder.embeddings.project:
+            self.result[f"{linear.name}.smoothing"] = np.ones(y.shape[1], np.float32)
+        return y
+
+    def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
+        """Quantize the projections of query, key and value, the values smoothed for the layer behind attention."""
+        self._on_progress(self._layers, len(self._encoder.layers))
+        self._layers += 1
+        attention, linear, maker = step.attention, step.attention.query_key_value, self._maker[step.source]
+        if linear.name in self._divisors:
+            return self._smoothed(linear, maker, x)
+        heads, head_dim = attention.heads, attention.head_dim
+        weights = [_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in linear.parts]
+        biases = [_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in linear.parts]
         # The context arrives head by head, each padded: so are the inputs of the layer that reads it.
-        out = _pad_heads(self._weights[f"{layer}.attention.output.dense.weight"].T, heads, head_dim).T
-        H = self._config.hidden_size
+        output = attention.output.name
+        out = _pad_heads(self._weights[f"{output}.weight"].T, heads, head_dim).T
         # Smoothing the values goes into their projection.
-        divisor = smoothing(matmul(x[:, :H], weights[2].T) + biases[2], out, WHEN_NEEDED)
-        weights[2], biases[2], out = weights[2] / divisor[:, None], biases[2] / divisor, out * divisor
-        x, weight, bias = *self._smooth(x, stream, np.concatenate(weights)), np.concatenate(biases)
-        projected = self._linear(f"{layer}.attention.self.query_key_value", x, weight, bias, len(weight))
-        context = reference.attend(projected, self._batch.cu_seqlens, heads, 1 / math.sqrt(head_dim), self._bias)
-        name = f"{layer}.attention.output"
-        y = self._linear(f"{name}.dense", context, out, self._weights[f"{name}.dense.bias"], self._stride)
-        return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+        inputs = self._inputs.get(linear.name, x)[:, : linear.K]
+        divisor = smoothing(matmul(inputs, weights[2].T) + biases[2], out, WHEN_NEEDED)
+        weights[2], biases[2], self._prepared[output] = (
+            weights[2] / divisor[:, None],
+            biases[2] / divisor,
+            out * divisor,
+        )
+        if output in self._inputs:
+            self._inputs[output] = _pad_heads(self._inputs[output].T, heads, head_dim).T / divisor
+        return self._smoothed(linear, maker, x, np.concatenate(weights), np.concatenate(biases))
 
-    def _feed_forward(self, x: np.ndarray, stream: str, layer: str) -> np.ndarray:
-        """Quantize the second half of a layer; return the text after it."""
-        name = f"{layer}.intermediate.dense"
-        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
-        # The largest activations first: so they share a group with their like.
-        product = multiply(x[:, : self._config.hidden_size], weight.T)
-        values = reference.activate(product + bias, self._config.activation)
-        order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
-        x, weight = self._smooth(x, stream, weight[order])
-        wide = padded(self._config.intermediate_size)
-        inner = self._linear(name, x, weight, bias[order], wide, _pad(product[:, order], (len(product), wide)))
-        name = f"{layer}.output"
-        weight, bias = self._weights[f"{name}.dense.weight"][:, order], self._weights[f"{name}.dense.bias"]
-        divisor = smoothing(values[:, order], weight, WHEN_NEEDED)
-        factor = _pad(1 / divisor, (inner.shape[1],))
-        self.result[f"{layer}.intermediate.factor"] = factor
-        inner = reference.activate(inner, self._config.activation) * factor
-        y = self._linear(f"{name}.dense", inner, weight * divisor, bias, self._stride)
-        return self._normed(x * self.result[f"{stream}.smoothing"] + y, f"{name}.LayerNorm")
+    def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
+        """Attend within each sequence, in integers."""
+        attention = step.attention
+        bias = distances_of(attention, self.result, self._encoder.longest)
+        return reference.attend(query_key_value, self._batch.cu_seqlens, attention.heads, attention.scale, bias)
+
+    def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
+        """Quantize the intermediate layer, the largest activations first: so they share a group with their like."""
+        part, linear, maker = step.feed_forward, step.feed_forward.intermediate, self._maker[step.source]
+        if linear.name in self._divisors:
+            inner = self._smoothed(linear, maker, x)
+        else:
+            weight, bias = self._weights[f"{linear.name}.weight"], self._weights[f"{linear.name}.bias"]
+            product = multiply(self._inputs.get(linear.name, x)[:, : linear.K], weight.T)
+            values = reference.activate(product + bias, part.activation)
+            order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
+            wide = extended(product[:, order], (len(product), self._sizes[linear.name][0]))
+            inner = self._smoothed(linear, maker, x, weight[order], bias[order], wide)
+            self._smooth_activations(part, values[:, order], order)
+        return reference.activate(inner, part.activation) * self.result[part.factor]
+
+    def _smooth_activations(self, part: FeedForward, values: np.ndarray, order: np.ndarray) -> None:
+        """Smooth the activations, which arrive in an order, for the layer that reads them."""
+        output = part.output.name
+        weight = self._weights[f"{output}.weight"][:, order]
+        divisor = smoothing(values, weight, WHEN_NEEDED)
+        self.result[part.factor] = extended(1 / divisor, (self._sizes[part.intermediate.name][0],))
+        self._prepared[output] = weight * divisor
+        if output in self._inputs:
+            self._inputs[output] = self._inputs[output][:, order] / divisor
+
+    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Undo the smoothing of the stream, add, and normalise."""
+        return self._normed(step, residual * self.result[f"{step.undo.name}.smoothing"] + branch)
+
+    def _normed(self, step: Embed | AddAndNorm, x: np.ndarray) -> np.ndarray:
+        """Apply a LayerNorm; one that is new is not smoothed yet."""
+        norm = step.norm
+        if f"{norm.name}.smoothing" not in self.result:
+            for part in ("weight", "bias"):
+                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.name}.{part}"], (x.shape[1],))
+            self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
+        self._maker[step.target] = norm
+        return reference.normalise(norm, self.result, x)
+
+    def _smoothed(
+        self,
+        linear: Linear,
+        maker: Norm | Linear,
+        x: np.ndarray,
+        weight: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+        product: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Smooth x, made by `maker`, in place for a linear layer, and multiply; weights are given where it is new."""
+        K = linear.K
+        known = self._divided.get(maker.name)
+        divisor = self._divisors.get(linear.name, known)
+        inputs = self._inputs.get(linear.name, x)
+        if divisor is None:
+            assert weight is not None
+            divisor = np.ones(x.shape[1], np.float32)
+            divisor[:K] = smoothing(inputs[:, :K], weight)
+        if known is None:
+            # Of a LayerNorm its weight, of a linear layer its scales.
+            factor = "weight" if isinstance(maker, Norm) else "scale"
+            for part in (factor, "bias"):
+                self.result[f"{maker.name}.{part}"] = self.result[f"{maker.name}.{part}"] / divisor
+            self.result[f"{maker.name}.smoothing"] = divisor
+            x /= divisor
+        self._divided[maker.name] = self._divisors[linear.name] = divisor
+        if linear.name in self._inputs:
+            self._inputs[linear.name] = self._inputs[linear.name] / divisor[:K]
+        return self._linear(linear, x, None if weight is None else weight * divisor[:K], bias, product)
 
     def _linear(
         self,
-        name: str,
+        linear: Linear,
         x: np.ndarray,
-        weight: np.ndarray,
-        bias: np.ndarray,
-        N: int,
+        weight: np.ndarray | None,
+        bias: np.ndarray | None,
         product: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Quantize one linear layer for its inputs and extend it to N outputs; return these."""
-        tensors, y = quantize_linear(name, x, weight, bias, N, self.report, product)
-        self.result |= tensors
-        return y
-
-    def _normed(self, x: np.ndarray, name: str, size: int | None = None) -> np.ndarray:
-        """Add a LayerNorm that is not smoothed yet; return the text after it."""
-        stride = x.shape[1]
-        for part in ("weight", "bias"):
-            self.result[f"{name}.{part}"] = _pad(self._weights[f"{name}.{part}"], (stride,))
-        self.result[f"{name}.smoothing"] = np.ones(stride, np.float32)
-        return reference.norm(self._config, self.result, x, name, size)
-
-    def _smooth(self, x: np.ndarray, stream: str, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smooth x, which comes from `stream`, for the linear layer that reads it; return both as they are then."""
-        K = weight.shape[1]
-        divisor = np.ones(x.shape[1], np.float32)
-        divisor[:K] = smoothing(x[:, :K], weight)
-        # Of a LayerNorm its weight, of a linear layer its scales.
-        factor = "weight" if stream.endswith("LayerNorm") else "scale"
-        for part in (factor, "bias"):
-            self.result[f"{stream}.{part}"] = self.result[f"{stream}.{part}"] / divisor
-        self.result[f"{stream}.smoothing"] = divisor
-        return x / divisor, weight * divisor[:K]
+        """Quantize a linear layer that is new for its inputs, and multiply x by it."""
+        name = linear.name
+        if f"{name}.weight" not in self.result:
+            assert weight is not None
+            assert bias is not None
+            inputs, N = self._inputs.pop(name, x), self._sizes[name][0]
+            tensors, y = quantize_linear(name, inputs, weight, bias, N, self.report, product)
+            self.result |= tensors
+            if inputs is x:
+                return y
+        return open_linear(self.result, name, self._sizes[name][0])(x)
 
 
-def quantize_linear(
-    name: str,
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    N: int,
-    report: Report,
-    product: np.ndarray | None = None,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Quantize a linear layer for its inputs, in the fastest form that does not lose too much.
-
-    Parameters
-    ----------
-    name : str
-    x : ndarray [shape=(T, K or more), dtype=float32]
-    weight : ndarray [shape=(any up to N, K), dtype=float32]
-    bias : ndarray [shape=(the same,), dtype=float32]
-    N : int
-        Outputs that it is extended to, with zeros.
-    report : Report
-        Gets its line.
-    product : ndarray [shape=(T, N), dtype=float32], optional
-        x times the weight, where it is known.
+def inputs_of_shared(encoder: Encoder, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> dict[str, np.ndarray]:
+    """Return the inputs of the linear layers that several steps share, as float32 has them.
 
     Returns
     -------
-    tensors : dict of str to ndarray
-        As in `edgebert.layout`.
-    y : ndarray [shape=(T, N), dtype=float32]
-        What it makes of x.
+    dict of str to ndarray [shape=(about T, K), dtype=float32]
+        Of each pass a part of the tokens, so that all together are as many as the text has.
     """
-    K = padded(weight.shape[1])
-    weight, bias, rows = _pad(weight, (N, K)), _pad(bias, (N,)), _pad(x, (len(x), K))
-    # Outputs do not depend on each other: of a whole vocabulary, some at a time.
-    blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
-    exact = [multiply(rows, weight[own].T) if product is None else product[:, own] for own in blocks]
-    if not all(np.isfinite(each).all() for each in (rows, weight, *exact)):
-        raise CheckpointError(
-            f"{name} has inputs or outputs that are no finite numbers where the calibration text passes through: the"
-            " weights of this layer, or of one before it, are damaged or too large"
-        )
-    energy = sum(_energy(each) for each in exact)
-    usual, *finer = finer_groups(K)
-    of_group = 0
-    for group, depth in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
-        if group != of_group:
-            # What the layer will read: the values that the integers stand for.
-            inputs = inputs_of(reference.dequantize_rows(*reference.quantize_rows(rows, group), group))
-            of_group = group
-        parts, lost = [], 0.0
-        for own, wanted in zip(blocks, exact, strict=True):
-            q, scale = round_weight(weight[own], inputs, group, depth)
-            assert not exceeds_limit(q, depth)
-            panels = pack_panels(q)
-            # The limit on weights that meet keeps them within 16 bits.
-            sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
-            part = _tensors(name, panels, scale, sums, bias[own], depth)
-            y = open_linear(part, name, len(q))(rows)
-            lost += _energy(y, wanted + bias[own])
-            parts.append((panels, scale, sums, y))
-        error = lost / max(energy, 1e-30)
-        if error <= LARGEST_ERROR:
-            break
-    report.errors[name], report.depths[name] = error, depth
-    if group != usual:
-        report.finer[name] = group
-    panels, scale, sums, y = (
-        np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
-    )
-    return _tensors(name, panels, scale, sums, bias, depth), y
+    uses = Counter(linear.name for step in steps(encoder) if (linear := linear_of(step)))
+    inputs: dict[str, list[np.ndarray]] = {name: [] for name, count in uses.items() if count > 1}
 
+    class Collecting(Float32Arithmetic):
+        def _linear(self, linear: Linear, x: np.ndarray) -> np.ndarray:
+            if linear.name in inputs:
+                collected = inputs[linear.name]
+                collected.append(x[len(collected) :: uses[linear.name]])
+            return super()._linear(linear, x)
 
-def _tensors(
-    name: str, panels: np.ndarray, scale: np.ndarray, sums: np.ndarray, bias: np.ndarray, depth: int
-) -> dict[str, np.ndarray]:
-    """Return the tensors of a linear layer by their names."""
-    depths = np.array([depth], np.uint8)
-    tensors = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias, "depth": depths}
-    return {f"{name}.{part}": array for part, array in tensors.items()}
-
-
-def _energy(y: np.ndarray, wanted: np.ndarray | None = None) -> float:
-    """Return the sum of the squares of float32 (T, N), or of its difference to another."""
-    parts = []
-    for i in range(0, len(y), _ROWS):  # which stay in the cache
-        rows = y[i : i + _ROWS] if wanted is None else y[i : i + _ROWS] - wanted[i : i + _ROWS]
-        parts.append(total(np.square(rows, dtype=np.float64), 0))
-    return float(total(total(np.array(parts), 0))) if parts else 0.0
-
-
-def half(name: str, array: np.ndarray) -> np.ndarray:
-    """Round to float16, which small tables lose nothing by; refuse what it cannot hold.
-
-    Raises
-    ------
-    CheckpointError
-    """
-    largest = float(np.abs(array).max())
-    if largest > _HALF_LARGEST:
-        raise CheckpointError(
-            f"{name} has a value of {largest:g}, expected at most {_HALF_LARGEST:g}; its weights are damaged"
-        )
-    return array.astype(np.float16)
-
-
-def half_or_whole(weight: np.ndarray) -> np.ndarray:
-    """Round a layer's weight (N, K) to float16, unless an output would lose more than float16's eleven digits by it.
-
-    A value of float16's usual range loses at most a share of 2**-11. Very small ones (below 6e-5) lose more, and very
-    large ones do not fit: where that costs a row more than the same share of its length, float32 is kept.
-    """
-    with np.errstate(over="ignore"):
-        rounded = weight.astype(np.float16)
-    lost = np.square(weight - rounded.astype(np.float64)).sum(axis=1)
-    return rounded if (lost <= 2.0**-22 * np.square(weight, dtype=np.float64).sum(axis=1)).all() else weight
-
-
-def _pad(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Extend an array with zeros to a shape."""
-    widths = [(0, size - old) for size, old in zip(shape, array.shape, strict=True)]
-    return np.pad(array, widths)
+    if inputs:
+        run(encoder, Collecting(encoder, weights, batch))
+    return {name: np.concatenate(parts) for name, parts in inputs.items()}
 
 
 def _pad_heads(array: np.ndarray, heads: int, head_dim: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
+from edgebert.families import encoder_of
 
 
 def test_cliffs_come_largest_first():
@@ -41,15 +42,15 @@ def test_multiplications_of_a_text(golden_files):
     """hidden 48, intermediate as in the file, 2 layers."""
     config = Description(golden_files["encoder"]).config
     H, I = config.hidden_size, config.intermediate_size  # noqa: E741 (the field's own name)
-    assert sum(macs_of(config, 10).values()) == 2 * 10 * (4 * H * H + 2 * H * I + 2 * 10 * H)
+    assert sum(macs_of(encoder_of(config), 10).values()) == 2 * 10 * (4 * H * H + 2 * H * I + 2 * 10 * H)
 
 
 def test_multiplications_take_least_at_the_peak_of_their_depth(golden_files):
     description = Description(golden_files["encoder"])
-    shares = deep_shares(description.config, description.tensors)
+    shares = deep_shares(encoder_of(description.config), description.tensors)
     depths = [int(description.tensors[f"encoder.layer.{i}.output.dense.depth"][0]) for i in range(2)]
     assert shares["output"] == depths.count(2) / 2
-    assert set(shares) == set(macs_of(description.config, 1)) - {"attend"}
+    assert set(shares) == set(macs_of(encoder_of(description.config), 1)) - {"attend"}
     assert least_seconds(2_000_000_000, 0, [100, 200]) == pytest.approx(0.02)
     assert least_seconds(2_000_000_000, 1, [100, 200]) == pytest.approx(0.01)
     assert least_seconds(2_000_000_000, 0.5, [100]) == pytest.approx(0.02)

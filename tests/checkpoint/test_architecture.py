@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebert.checkpoint.architecture import heads_of
+from edgebert.families import FAMILIES
 
 PRETRAINING = ("masked_lm", "next_sentence")
 
@@ -25,7 +26,7 @@ PRETRAINING = ("masked_lm", "next_sentence")
 )
 def test_heads_of_a_class(model_type, architecture, among, heads):
     values = {"model_type": model_type, "architectures": [architecture]}
-    assert heads_of(values, among) == (heads, "")
+    assert heads_of(values, among, FAMILIES[model_type]) == (heads, "")
 
 
 @pytest.mark.parametrize(
@@ -39,4 +40,4 @@ def test_heads_of_a_class(model_type, architecture, among, heads):
 )
 def test_a_class_that_is_not_known(model_type, architecture):
     values = {"model_type": model_type, "architectures": [architecture]}
-    assert heads_of(values, PRETRAINING) == ((), architecture)
+    assert heads_of(values, PRETRAINING, FAMILIES[model_type]) == ((), architecture)

@@ -8,8 +8,9 @@ import warnings
 import pytest
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.checkpoint.fields import FIELDS, FILES, Rule
+from edgebert.checkpoint.fields import FIELDS, FILES
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
+from edgebert.families.rules import Rule
 from tests.checkpoint.folders import change_json, open_refusal
 from tests.cli.command import run
 from tests.golden import GOLDEN

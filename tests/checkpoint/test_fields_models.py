@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.checkpoint.families import FAMILIES
 from edgebert.checkpoint.fields_models import FIELDS, check_fields, config_fields
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
+from edgebert.families import FAMILIES
 from tests.checkpoint.folders import change_json, copy_model, open_refusal
 from tests.golden import GOLDEN
 

@@ -9,10 +9,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.checkpoint.families import FAMILIES
 from edgebert.checkpoint.names import expected_tensors, heads_among
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointWarning
+from edgebert.families import FAMILIES
 from tests.checkpoint.folders import (
     arrays_of,
     canonical_arrays_of,

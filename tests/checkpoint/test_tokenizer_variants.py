@@ -7,10 +7,9 @@ import lzma
 
 import pytest
 
-from edgebert.checkpoint.families import canonical_values, family_of
 from edgebert.checkpoint.tokenizer import read_tokenizer
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
-from edgebert.config import BertConfig
+from edgebert.families import family_of
 from edgebert.tokens import TextTokenizer
 from tests.golden import GOLDEN
 
@@ -22,7 +21,7 @@ with lzma.open(GOLDEN / "tokenizers" / "folders.json.xz", "rt", encoding="utf-8"
 def tokenizer_of(folder):
     """Return the tokenizer of a folder that has no weights."""
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = BertConfig.from_dict(canonical_values(values, family_of(values, source="variant")))
+    config = family_of(values, source="variant").read_config(values)
     settings = read_tokenizer_settings(folder)
     description, _ = read_tokenizer(folder, settings, values, config, lowercase=False)
     return TextTokenizer(description, 512, config.type_vocab_size)

@@ -28,6 +28,7 @@ from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
+from edgebert.families import encoder_of
 from edgebert.kernels import reference
 
 SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
@@ -245,10 +246,10 @@ def test_model(path):
     """Run a whole model: what the processor's kernels answer, and the same bits whatever else is in the batch."""
     description = Description(Path(path))
     config, tensors = description.config, description.tensors
-    driver, target = driver_and_target(shape_of(config, tensors))
+    driver, target = driver_and_target(shape_of(encoder_of(config), tensors))
     if SIMULATED:
         encoder_module.load_program = lambda *_: b""
-    encoder = CudaEncoder(config, tensors, 60, driver, target)
+    encoder = CudaEncoder(encoder_of(config), tensors, 60, driver, target)
     rng = np.random.default_rng(6)
     ids = [rng.integers(0, config.vocab_size, length).tolist() for length in (3, 18, 1)]
     batch = pack(ids, padding=config.padding)

@@ -21,7 +21,7 @@ from edgebert.evaluate import evaluate
 from edgebert.evaluate.compare import Comparison, Side, compare, masked
 from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.evaluate.quality import accuracy_and_f1
-from edgebert.quantize import encoder as quantize_encoder
+from edgebert.quantize import linear as quantize_linear
 from edgebert.quantize.calibrate import default_texts, evaluation_texts
 from edgebert.tokens import Window
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
@@ -237,7 +237,7 @@ def test_other_weights_of_the_same_shape_are_no_source(golden_files, tmp_path):
 @pytest.mark.parametrize("limit", [0, 2e-5])
 def test_layers_that_lose_too_much_get_finer_groups(tmp_path, monkeypatch, golden_files, limit):
     """Each its own: neighbouring layers then differ in their groups, and the kernels must follow."""
-    monkeypatch.setattr(quantize_encoder, "LARGEST_ERROR", limit)
+    monkeypatch.setattr(quantize_linear, "LARGEST_ERROR", limit)
     path = edgebert.convert(GOLDEN / "classifier", tmp_path / "finer.edgebert")
     finer = Description(path).info["receipt"]["finer_groups"]
     assert finer

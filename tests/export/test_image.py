@@ -16,6 +16,7 @@ from edgebert.errors import ArtifactError, SettingError
 from edgebert.export import records
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, LIMITS, interface, records_h
+from edgebert.families import encoder_of
 from edgebert.kernels.simd.families import FAMILIES
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
@@ -215,7 +216,7 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path, famil
     program = compile_c(tmp_path, "sizes.c", "workspace.c", family=family)
     for name in MODELS:
         description = Description(exported(name)[0])
-        model = ModelPlan(description.config, description.tensors, lambda array: 1)
+        model = ModelPlan(encoder_of(description.config), description.tensors, lambda array: 1)
         plan = model.record[0]
         fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
         more = ("embedding_stride", "num_hidden_layers", "embeddings_project")

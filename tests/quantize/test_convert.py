@@ -13,9 +13,9 @@ from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, EdgebertError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
-from edgebert.quantize import encoder as quantize_encoder
-from edgebert.quantize.encoder import half_or_whole
+from edgebert.quantize import linear as quantize_linear
 from edgebert.quantize.law import exceeds_limit, unpack_panels
+from edgebert.quantize.linear import half_or_whole
 from tests.checkpoint.folders import arrays_of, change_json, copy_model, write_safetensors
 from tests.golden import GOLDEN, NAMES
 
@@ -69,7 +69,7 @@ def test_weights_fit_the_depth_of_their_layer(golden_files):
 
 @pytest.mark.parametrize(("largest", "depths"), [(np.inf, {2}), (0, {1})])
 def test_depth_2_is_tried_first_and_finer_groups_last(tmp_path, monkeypatch, largest, depths):
-    monkeypatch.setattr(quantize_encoder, "LARGEST_ERROR", largest)
+    monkeypatch.setattr(quantize_linear, "LARGEST_ERROR", largest)
     path = edgebert.convert(GOLDEN / "classifier", tmp_path / "m.edgebert", min_agreement=0)
     receipt = read_artifact(path).json("receipt")
     assert set(receipt["depths"].values()) == depths

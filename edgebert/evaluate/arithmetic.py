@@ -1,0 +1,113 @@
+"""The steps of an encoder in float32, as it was trained; every bit is the same on every computer (`edgebert.exact`)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebert.architecture import Encoder, Linear, Norm
+from edgebert.batch import PackedBatch
+from edgebert.exact import exp, multiply, total
+from edgebert.kernels import reference
+from edgebert.positions import distances_of
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
+
+__all__ = ["Float32Arithmetic", "attend", "encode"]
+
+
+def encode(encoder: Encoder, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
+    """Run an encoder on a packed batch, step by step (`edgebert.steps`).
+
+    Parameters
+    ----------
+    encoder : Encoder
+    weights : mapping of str to ndarray [dtype=float32]
+        A checkpoint's tensors.
+    batch : PackedBatch
+
+    Returns
+    -------
+    ndarray [shape=(T, hidden_size), dtype=float32]
+        Within 2e-5 of transformers'.
+    """
+    return run(encoder, Float32Arithmetic(encoder, weights, batch))
+
+
+class Float32Arithmetic:
+    """The steps in float32, on a checkpoint's tensors (`edgebert.steps.Arithmetic`)."""
+
+    def __init__(self, encoder: Encoder, weights: Mapping[str, np.ndarray], batch: PackedBatch) -> None:
+        self._embeddings, self._longest = encoder.embeddings, encoder.longest
+        self._weights, self._batch = weights, batch
+
+    def embed(self, step: Embed) -> np.ndarray:
+        """Sum word, type and position, in this order, and normalise."""
+        batch, tables = self._batch, self._embeddings
+        x = self._weights[f"{tables.words.name}.weight"][batch.input_ids]
+        x = x + self._weights[f"{tables.token_types.name}.weight"][batch.token_type_ids]
+        return self._norm(step.norm, x + self._weights[f"{tables.positions.name}.weight"][batch.position_ids])
+
+    def project(self, step: Project, x: np.ndarray) -> np.ndarray:
+        """Multiply."""
+        return self._linear(step.linear, x)
+
+    def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
+        """Multiply by the three projections."""
+        return self._linear(step.attention.query_key_value, x)
+
+    def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
+        """Attend within each sequence."""
+        attention = step.attention
+        query, key, value = np.split(query_key_value, 3, axis=1)
+        bias = distances_of(attention, self._weights, self._longest)
+        return attend(query, key, value, self._batch.cu_seqlens, attention.heads, bias)
+
+    def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
+        """Multiply and activate."""
+        return reference.activate(self._linear(step.feed_forward.intermediate, x), step.feed_forward.activation)
+
+    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Add and normalise."""
+        return self._norm(step.norm, residual + branch)
+
+    def _linear(self, linear: Linear, x: np.ndarray) -> np.ndarray:
+        """Multiply by each of the layers that the checkpoint has in the place of one."""
+        outputs = [
+            multiply(x, self._weights[f"{name}.weight"].T) + self._weights[f"{name}.bias"] for name in linear.stored
+        ]
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
+
+    def _norm(self, norm: Norm, x: np.ndarray) -> np.ndarray:
+        weight, bias = (self._weights[f"{norm.name}.{part}"] for part in ("weight", "bias"))
+        return reference.layer_norm(x, weight, bias, norm.eps)
+
+
+def attend(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    cu_seqlens: np.ndarray,
+    heads: int,
+    bias: np.ndarray | None = None,
+) -> np.ndarray:
+    """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same.
+
+    `bias` as in `reference.attend`.
+    """
+    T, H = query.shape
+    by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
+    context = np.empty((T, heads, H // heads), np.float32)
+    for begin, end in itertools.pairwise(cu_seqlens):
+        if begin == end:
+            continue
+        q, k, v = (array[:, begin:end] for array in by_head)
+        scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
+        if bias is not None:
+            scores += reference.between(bias, end - begin)
+        numerators = exp(scores - scores.max(axis=2, keepdims=True))
+        weights = (numerators / total(numerators)[..., None]).astype(np.float32)
+        context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
+    return context.reshape(T, H)
