@@ -245,15 +245,15 @@ def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.stack([(row.astype(np.float64) @ weight).astype(np.float32) for row in x]) if len(x) else x @ weight
 
 
-def embed_words(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
+def embed_words(tensors: Mapping[str, np.ndarray], name: str, ids: np.ndarray) -> np.ndarray:
     """Return the word embeddings of ids, from eight bits or four: float32 (T, E padded)."""
-    word, scale = (tensors[f"{embeddings.words.name}.{part}"][ids] for part in ("weight", "scale"))
+    word, scale = (tensors[f"{name}.{part}"][ids] for part in ("weight", "scale"))
     return word.astype(np.float32) * scale[:, None] if scale.ndim == 1 else unpack_int4(word, scale)
 
 
 def embed(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
     """Sum the three embeddings of every token: float32 (T, E padded)."""
-    x = embed_words(embeddings, tensors, batch.input_ids)
+    x = embed_words(tensors, embeddings.words.name, batch.input_ids)
     x += tensors[f"{embeddings.positions.name}.weight"][batch.position_ids].astype(np.float32)
     x += tensors[f"{embeddings.token_types.name}.weight"][batch.token_type_ids].astype(np.float32)
     return x

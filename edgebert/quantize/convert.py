@@ -227,11 +227,10 @@ def _quantize(
 
 def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], kind: str) -> dict[str, Any]:
     """Return the receipt's line on the word embeddings: how they are kept, and their cosines to fp32."""
-    embeddings = encoder_of(checkpoint.config).embeddings
-    name = embeddings.words.name
+    name = encoder_of(checkpoint.config).embeddings.words.name
     exact = checkpoint.tensors[f"{name}.weight"]
     every = np.arange(len(exact))
-    kept = reference.embed_words(embeddings, tensors, every)[:, : exact.shape[1]]
+    kept = reference.embed_words(tensors, name, every)[:, : exact.shape[1]]
     found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
     if not len(found):
         raise CheckpointError(f"{checkpoint.name} has no word embedding that is not zero; its weights are damaged")

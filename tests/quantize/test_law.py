@@ -73,7 +73,7 @@ def test_four_bits_are_read_as_they_are_written():
     rows = np.random.default_rng(2).normal(size=(9, 192)).astype(np.float32)
     packed, scale = quantize_embeddings_int4(rows)
     name = "embeddings.word_embeddings"
-    found = reference.embed_words({f"{name}.weight": packed, f"{name}.scale": scale}, np.array([3, 0, 8, 3]))
+    found = reference.embed_words({f"{name}.weight": packed, f"{name}.scale": scale}, name, np.array([3, 0, 8, 3]))
     np.testing.assert_allclose(found, four_bits(packed, scale)[[3, 0, 8, 3]], rtol=1e-6)
 
 
