@@ -24,7 +24,7 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
-"""Spelling of ``hidden_act`` -> the form that computes it (`edgebert.kernels.reference.activate`)."""
+"""Spelling of ``hidden_act`` -> the form that computes it (`edgebert.functions.activate`)."""
 
 _LARGEST = {
     "vocab_size": 2**31 - 1,

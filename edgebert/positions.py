@@ -9,7 +9,7 @@ import numpy as np
 from edgebert.architecture import Attention
 from edgebert.exact import log
 
-__all__ = ["bias_of_distances", "buckets_of_distances", "distances_of"]
+__all__ = ["between", "bias_of_distances", "buckets_of_distances", "distances_of"]
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
@@ -65,3 +65,9 @@ def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longes
     if attention.distances is None:
         return None
     return bias_of_distances(tensors[f"{attention.distances.name}.weight"], longest)
+
+
+def between(bias: np.ndarray, length: int) -> np.ndarray:
+    """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
+    positions = np.arange(length)
+    return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]

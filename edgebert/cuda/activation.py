@@ -32,7 +32,7 @@ def exp2(x):
 
 
 def activation_function(form: str) -> Any:
-    """Make the activation of a form. Twin: `reference.activate`."""
+    """Make the activation of a form. Twin: `functions.activate`."""
     if form == "relu":
         return _relu
     return _sigmoid_function(SIGMOID_SLOPES[form]) if form in SIGMOID_SLOPES else _gelu_function(form)

@@ -89,7 +89,7 @@ def row_kernels(stride):
         """Normalise a row that the warp holds in place (arXiv 1607.06450, equation 4).
 
         `size` is the true size of the row, behind which values, weight and bias are zero, and values stay so. Twin:
-        `reference.layer_norm`.
+        `functions.layer_norm`.
         """
         total = f32(0.0)
         for k in range(2 * steps):

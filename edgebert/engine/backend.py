@@ -88,7 +88,7 @@ class CompiledBackend:
 
 
 class ReferenceBackend:
-    """The NumPy oracle: slow, for machines and moments without a compiler."""
+    """The encoder in NumPy: slow, for machines and moments without a compiler."""
 
     device, family, threads = CPU, REFERENCE, 1
     memory: tuple[int, int] | None = None

@@ -11,8 +11,8 @@ import numpy as np
 from edgebert.architecture import Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
-from edgebert.kernels import reference
-from edgebert.positions import distances_of
+from edgebert.functions import activate, layer_norm
+from edgebert.positions import between, distances_of
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
@@ -67,7 +67,7 @@ class Float32Arithmetic:
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Multiply and activate."""
-        return reference.activate(self._linear(step.feed_forward.intermediate, x), step.feed_forward.activation)
+        return activate(self._linear(step.feed_forward.intermediate, x), step.feed_forward.activation)
 
     def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
         """Add and normalise."""
@@ -82,7 +82,7 @@ class Float32Arithmetic:
 
     def _norm(self, norm: Norm, x: np.ndarray) -> np.ndarray:
         weight, bias = (self._weights[f"{norm.name}.{part}"] for part in ("weight", "bias"))
-        return reference.layer_norm(x, weight, bias, norm.eps)
+        return layer_norm(x, weight, bias, norm.eps)
 
 
 def attend(
@@ -95,7 +95,7 @@ def attend(
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same.
 
-    `bias` as in `reference.attend`.
+    `bias` float32 (heads, 2 * P - 1) is what a distance adds to a scaled score (`edgebert.positions`).
     """
     T, H = query.shape
     by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
@@ -106,7 +106,7 @@ def attend(
         q, k, v = (array[:, begin:end] for array in by_head)
         scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
         if bias is not None:
-            scores += reference.between(bias, end - begin)
+            scores += between(bias, end - begin)
         numerators = exp(scores - scores.max(axis=2, keepdims=True))
         weights = (numerators / total(numerators)[..., None]).astype(np.float32)
         context[begin:end] = multiply(weights, v).transpose(1, 0, 2)

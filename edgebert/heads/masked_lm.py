@@ -9,6 +9,7 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend, Layers
+from edgebert.functions import layer_norm
 from edgebert.heads.dense import Dense, activate
 from edgebert.heads.head import Head, Part
 
@@ -65,6 +66,4 @@ class Transform:
     def __call__(self, hidden: np.ndarray) -> np.ndarray:
         """Transform the hidden states of M tokens: float32 (M, H) -> (M, embedding size)."""
         x = activate(self._dense(hidden), self._activation)
-        from edgebert.kernels import reference
-
-        return reference.layer_norm(x, self._weight, self._bias, self._eps)
+        return layer_norm(x, self._weight, self._bias, self._eps)

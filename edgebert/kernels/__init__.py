@@ -2,5 +2,5 @@
 
 Nothing here is imported to run a model: `edgebert.kernels.compile` turns these modules into one
 object file for one instruction family, in a process of its own, and `edgebert.engine` loads that.
-`plan` (the layout both sides share) and `reference` (the NumPy oracle) need no Numba.
+`plan` (the layout both sides share) and `reference` (the same encoder in NumPy) need no Numba.
 """

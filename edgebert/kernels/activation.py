@@ -1,6 +1,6 @@
 """Elementwise functions: exp2 and two forms of GELU as polynomials, what is made of a sigmoid, ReLU.
 
-Their twins are in `edgebert.kernels.reference`, computed from the exact functions.
+Their twins are in `edgebert.functions`, computed from the exact functions.
 """
 
 import math
@@ -103,7 +103,7 @@ def activate(x, factor, size, code):
 
     `code` is one of `ACTIVATION_CODES`. Absolute error of GELU at most 4e-5; of SiLU and the quick form of GELU 2e-6,
     where these are larger than 1 as much relative to them; of ReLU none. Returns two vectors, between whose lanes all
-    values and 0 lie. Twin: `reference.activate`.
+    values and 0 lie. Twin: `functions.activate`.
     """
     if code == CODE_ERF:
         return gelu_erf(x, factor, size)

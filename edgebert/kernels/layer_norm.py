@@ -53,7 +53,7 @@ def layer_norm(x, hidden_size, hidden_stride, weight, bias, eps):
 
     arXiv 1607.06450, equation 4. The mean comes first and the squares of the differences after it. Beyond
     `hidden_size` the row, the weight and the bias are zero up to `hidden_stride`, a multiple of 64, and the row stays
-    so. Twin: `reference.layer_norm`.
+    so. Twin: `functions.layer_norm`.
     """
     mean = broadcast(sum_of(x, hidden_stride) / f32(hidden_size))
     a = b = c = d = broadcast(f32(0.0))

@@ -1,33 +1,36 @@
-"""The oracle of every kernel, in NumPy: what the compiled ones are tested against.
+"""The encoder in integers, in NumPy: the definition of the numeric scheme that the compiled kernels implement.
 
-Integers must agree exactly; floats within the tolerances of the tests, since sums are taken in another order. The
-quantizer passes its text through them, so every bit of theirs is the same on every computer (`edgebert.exact`).
+It computes wherever NumPy does (``EDGEBERT_FAMILY=reference``), and the quantizer passes its calibration text through
+it, so every bit is the same on every computer (`edgebert.exact`). Kernels are tested against it: integers must agree
+exactly, floats within the tolerances of the tests, since sums are taken in another order. So that no fault can hide in
+both, it shares no arithmetic and no constant with the kernels.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from edgebert.architecture import Embeddings, Encoder, Norm
 from edgebert.batch import PackedBatch
-from edgebert.exact import erf, exp, mean, tanh, total
-from edgebert.kernels.plan import INT4_GROUP, group_of_count
-from edgebert.kernels.polynomials import SIGMOID_SLOPES
-from edgebert.positions import distances_of
+from edgebert.exact import exp, total
+from edgebert.functions import activate, layer_norm
+from edgebert.kernels.plan import group_of_count
+from edgebert.positions import between, distances_of
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = [
-    "activate",
     "attend",
     "dense",
     "dequantize_rows",
+    "embed",
+    "embed_words",
     "encode",
-    "layer_norm",
+    "linear",
     "matmul",
+    "normalise",
     "quantize_heads",
     "quantize_rows",
 ]
@@ -35,8 +38,9 @@ __all__ = [
 _LEVELS = np.float32(255)
 _SMALLEST = np.float32(1e-30)
 _HEAD_LEVELS = np.array([63, 127, 127], np.float32)
-_PIECE, _BLOCK = 1 << 14, 128
 _NUMERATOR_LEVELS = np.float32(16383)
+_INT4_GROUP = 64
+_BLOCK = 128
 
 
 def quantize_rows(x: np.ndarray, group: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,41 +128,6 @@ def matmul(
     return result
 
 
-def activate(x: np.ndarray, form: str) -> np.ndarray:
-    """Apply the activation of an intermediate layer: float32 to the same shape.
-
-    Parameters
-    ----------
-    x : ndarray [dtype=float32]
-    form : str
-        Of GELU (arXiv 1606.08415) the exact ``"erf"``, the ``"tanh"`` or the ``"quick"`` form, x sigmoid(1.702 x);
-        ``"silu"``, x sigmoid(x); ``"relu"``, max(x, 0).
-    """
-    if form == "relu":
-        return np.maximum(x, np.float32(0))
-    result = np.empty(x.size, np.float32)
-    # Piece by piece: the many steps in float64 stay in the cache.
-    for begin in range(0, x.size, _PIECE):
-        exact = x.reshape(-1)[begin : begin + _PIECE].astype(np.float64)
-        if form == "erf":
-            inner = erf(exact / math.sqrt(2))
-        elif form == "tanh":
-            inner = tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * (exact * exact * exact)))
-        else:
-            # sigmoid(x) = (1 + tanh(x / 2)) / 2, which does not overflow.
-            inner = tanh(exact * (SIGMOID_SLOPES[form] / 2))
-        result[begin : begin + _PIECE] = 0.5 * exact * (1 + inner)
-    return result.reshape(x.shape)
-
-
-def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) -> np.ndarray:
-    """Normalise rows (arXiv 1607.06450): float32 (M, H) -> the same."""
-    exact = x.astype(np.float64)
-    centred = exact - mean(exact, axis=1)[:, None]
-    variance = mean(centred * centred, axis=1)[:, None]
-    return (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
-
-
 def quantize_heads(query_key_value: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:
     """Quantize query, key and value, symmetric, with a scale for each token of each head.
 
@@ -227,15 +196,9 @@ def attend(
     return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
 
 
-def between(bias: np.ndarray, length: int) -> np.ndarray:
-    """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
-    positions = np.arange(length)
-    return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]
-
-
 def unpack_int4(q: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Unpack rows of values in four bits: int8 (V, 32 G), float32 (V, G) -> float32 (V, 64 G)."""
-    whole = q.astype(np.int32).reshape(len(q), -1, INT4_GROUP // 2)
+    whole = q.astype(np.int32).reshape(len(q), -1, _INT4_GROUP // 2)
     values = np.concatenate([whole >> 4, (whole & 15) - 8], axis=2).astype(np.float32)
     return (values * scale[:, :, None]).reshape(len(q), -1)
 

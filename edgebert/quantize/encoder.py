@@ -12,6 +12,7 @@ from edgebert.batch import PackedBatch
 from edgebert.engine.backend import open_linear
 from edgebert.evaluate.arithmetic import Float32Arithmetic
 from edgebert.exact import matmul, multiply
+from edgebert.functions import activate
 from edgebert.kernels import reference
 from edgebert.kernels.plan import padded, whole_vectors
 from edgebert.layout import padded_sizes
@@ -163,12 +164,12 @@ class QuantizingArithmetic:
         else:
             weight, bias = self._weights[f"{linear.name}.weight"], self._weights[f"{linear.name}.bias"]
             product = multiply(self._inputs.get(linear.name, x)[:, : linear.K], weight.T)
-            values = reference.activate(product + bias, part.activation)
+            values = activate(product + bias, part.activation)
             order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
             wide = extended(product[:, order], (len(product), self._sizes[linear.name][0]))
             inner = self._smoothed(linear, maker, x, weight[order], bias[order], wide)
             self._smooth_activations(part, values[:, order], order)
-        return reference.activate(inner, part.activation) * self.result[part.factor]
+        return activate(inner, part.activation) * self.result[part.factor]
 
     def _smooth_activations(self, part: FeedForward, values: np.ndarray, order: np.ndarray) -> None:
         """Smooth the activations, which arrive in an order, for the layer that reads them."""

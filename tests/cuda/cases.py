@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import edgebert.cuda.encoder as encoder_module
+from edgebert import functions
 from edgebert.batch import pack
 from edgebert.cuda.device import Device
 from edgebert.cuda.encoder import CudaEncoder, shape_of
@@ -166,7 +167,7 @@ def test_expand():
             inner, inner_ranges = device.allocate(CAPACITY * 128), device.allocate(4 * CAPACITY * 4)
             out = (device.upload(factor), i32(2), inner, inner_ranges)
             device.launch(SYMBOL.format("expand_64"), batch, q_at, ranges, *arguments, i32(128), *out)
-            y = reference.activate(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
+            y = functions.activate(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
             expected, scales, zeros = reference.quantize_rows(y, 64)
             got = read(device, inner, (CAPACITY, 128), np.uint8)[:tokens].astype(int)
             # Activations are polynomials there: what lies on an edge between two levels may fall to the other.
@@ -234,7 +235,7 @@ def test_add_and_norm():
         )
         got = read(device, hidden, x.shape, np.float32)
         sums = (x * smoothing + y)[:tokens, :size]
-        expected = reference.layer_norm(sums, weight[:size], bias[:size], 1e-12)
+        expected = functions.layer_norm(sums, weight[:size], bias[:size], 1e-12)
         np.testing.assert_allclose(got[:tokens, :size], expected, rtol=0, atol=1e-5)
         assert not got[:tokens, size:].any()
         np.testing.assert_array_equal(got[tokens:], x[tokens:])

@@ -1,0 +1,52 @@
+"""Activations and LayerNorm in NumPy, whose bits are the same on every computer (`edgebert.exact`).
+
+Heads, the float32 encoder, the quantizer and the reference compute with them; kernels are tested against them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgebert.exact import erf, mean, tanh
+
+__all__ = ["activate", "layer_norm"]
+
+_SIGMOID_SLOPES = {"silu": 1.0, "quick": 1.702}
+_PIECE = 1 << 14
+
+
+def activate(x: np.ndarray, form: str) -> np.ndarray:
+    """Apply the activation of an intermediate layer: float32 to the same shape.
+
+    Parameters
+    ----------
+    x : ndarray [dtype=float32]
+    form : str
+        Of GELU (arXiv 1606.08415) the exact ``"erf"``, the ``"tanh"`` or the ``"quick"`` form, x sigmoid(1.702 x);
+        ``"silu"``, x sigmoid(x); ``"relu"``, max(x, 0).
+    """
+    if form == "relu":
+        return np.maximum(x, np.float32(0))
+    result = np.empty(x.size, np.float32)
+    # Piece by piece: the many steps in float64 stay in the cache.
+    for begin in range(0, x.size, _PIECE):
+        exact = x.reshape(-1)[begin : begin + _PIECE].astype(np.float64)
+        if form == "erf":
+            inner = erf(exact / math.sqrt(2))
+        elif form == "tanh":
+            inner = tanh(math.sqrt(2 / math.pi) * (exact + 0.044715 * (exact * exact * exact)))
+        else:
+            # sigmoid(x) = (1 + tanh(x / 2)) / 2, which does not overflow.
+            inner = tanh(exact * (_SIGMOID_SLOPES[form] / 2))
+        result[begin : begin + _PIECE] = 0.5 * exact * (1 + inner)
+    return result.reshape(x.shape)
+
+
+def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) -> np.ndarray:
+    """Normalise rows (arXiv 1607.06450): float32 (M, H) -> the same."""
+    exact = x.astype(np.float64)
+    centred = exact - mean(exact, axis=1)[:, None]
+    variance = mean(centred * centred, axis=1)[:, None]
+    return (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
