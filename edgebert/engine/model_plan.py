@@ -7,19 +7,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, Linear
+from edgebert.architecture import Attention, Encoder, Linear, Norm
 from edgebert.engine.linear import linear_record
-from edgebert.kernels.plan import (
-    ACTIVATION_CODES,
-    LANES,
-    LAYER,
-    NORM,
-    PLAN,
-    padded,
-    whole_vectors,
-)
+from edgebert.kernels.plan import ACTIVATION_CODES, LANES, NORM, PLAN, STEP, STEP_CODES, padded, whole_vectors
 from edgebert.positions import bias_of_distances
-from edgebert.steps import steps
+from edgebert.steps import AddAndNorm, Embed, Expand, Quantize, linear_of, steps
 
 __all__ = ["ModelPlan"]
 
@@ -53,68 +45,68 @@ class ModelPlan:
 
     def _describe(self, tensors: Mapping[str, np.ndarray]) -> None:
         encoder, plan = self.encoder, self.record[0]
-        layer = encoder.layers[0]  # all have the same sizes
-        attention, feed_forward = layer.attention, layer.feed_forward
-        plan["hidden_size"], plan["hidden_stride"] = encoder.hidden_size, padded(encoder.hidden_size)
-        plan["activation"] = ACTIVATION_CODES[feed_forward.activation]
+        attention = encoder.layers[0].attention  # all have the same sizes
         head_dim = whole_vectors(attention.head_dim)
-        plan["context_stride"] = padded(attention.heads * head_dim)
-        plan["intermediate_stride"] = padded(feed_forward.intermediate.N)
+        plan["hidden_stride"] = padded(encoder.hidden_size)
+        plan["intermediate_stride"] = padded(encoder.layers[0].feed_forward.intermediate.N)
         plan["num_attention_heads"], plan["head_dim"] = attention.heads, head_dim
-        plan["num_hidden_layers"] = len(encoder.layers)
-        plan["layer_norm_eps"] = layer.output_norm.eps
+        plan["context_stride"] = padded(attention.heads * head_dim)
         plan["softmax_scale"] = math.log2(math.e) / math.sqrt(attention.head_dim)
         self._describe_embeddings(tensors)
         self._describe_distances(tensors, attention)
+        # A part that several steps share is there once.
+        linears = {linear.name: self._linear(tensors, linear) for linear in encoder.linears()}
+        norms = {norm.name: self._norm(tensors, norm) for norm in encoder.norms()}
+        factors = {name: self._place(tensors[name]) for name in encoder.factors()}
+        smoothings: dict[str, int] = {}
+        records = np.zeros(len(steps(encoder)), STEP)
+        for record, step in zip(records, steps(encoder), strict=True):
+            record["code"], record["source"], record["target"] = STEP_CODES[type(step)], step.source, step.target
+            record["activation"] = -1
+            linear = linear_of(step)
+            if linear:
+                record["linear"] = linears[linear.name]
+            if isinstance(step, Embed | AddAndNorm):
+                record["norm"] = norms[step.norm.name]
+            if isinstance(step, Embed | Quantize | AddAndNorm) and step.quantize_for:
+                record["reader"] = linears[step.quantize_for.name]
+            if isinstance(step, AddAndNorm):
+                name = f"{step.undo.name}.smoothing"
+                smoothings[name] = smoothings.get(name) or self._place(tensors[name])
+                record["undo"] = smoothings[name]
+            if isinstance(step, Expand):
+                feed_forward = step.feed_forward
+                record["activation"] = ACTIVATION_CODES[feed_forward.activation]
+                record["reader"] = linears[feed_forward.output.name]
+                record["factor"] = factors[feed_forward.factor]
+        plan["steps"], plan["step_count"] = self._place(records), len(records)
         self.stage_names = [step.name for step in steps(encoder)]
-        layers = np.zeros(len(encoder.layers), LAYER)
-        for record, layer in zip(layers, encoder.layers, strict=True):
-            attention, feed_forward = layer.attention, layer.feed_forward
-            record["query_key_value"] = self._linear(tensors, attention.query_key_value)
-            record["attention_output"] = self._linear(tensors, attention.output)
-            record["attention_norm"] = self._norm(tensors, layer.attention_norm.name)
-            record["intermediate"] = self._linear(tensors, feed_forward.intermediate)
-            record["intermediate_factor"] = self._place(tensors[feed_forward.factor])
-            record["output"] = self._linear(tensors, feed_forward.output)
-            record["output_norm"] = self._norm(tensors, layer.output_norm.name)
-        plan["layers"] = self._place(layers)
 
     def _describe_embeddings(self, tensors: Mapping[str, np.ndarray]) -> None:
         embeddings, plan = self.encoder.embeddings, self.record[0]
         words = embeddings.words
-        plan["embedding_size"], plan["embedding_stride"] = words.width, padded(words.width)
         scale = tensors[f"{words.name}.scale"]
+        plan["embedding_stride"] = padded(words.width)
         plan["word_weight"] = self._place(tensors[f"{words.name}.weight"])
         plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
-        for field, table in (
-            ("position_embeddings", embeddings.positions),
-            ("token_type_embeddings", embeddings.token_types),
-        ):
+        fields = {"position_embeddings": embeddings.positions, "token_type_embeddings": embeddings.token_types}
+        for field, table in fields.items():
             plan[field] = self._place(tensors[f"{table.name}.weight"].astype(np.float32))
-        plan["embeddings_norm"] = self._norm(tensors, embeddings.norm.name)
-        if embeddings.project:
-            plan["embeddings_project"] = self._linear(tensors, embeddings.project)
-            plan["projected_norm"] = self._norm(tensors, embeddings.project.name, ("smoothing",))
 
     def _describe_distances(self, tensors: Mapping[str, np.ndarray], attention: Attention) -> None:
         """Lay out what the distance of two tokens adds to the binary logarithm of their weight, if anything."""
         if attention.distances is None:
             return
-        longest = self.encoder.longest
-        bias = bias_of_distances(tensors[f"{attention.distances.name}.weight"] * np.float32(math.log2(math.e)), longest)
+        weight, longest = tensors[f"{attention.distances.name}.weight"], self.encoder.longest
+        bias = bias_of_distances(weight * np.float32(math.log2(math.e)), longest)
         plan = self.record[0]
         plan["position_bias"] = self._place(np.pad(bias, [(0, 0), (0, LANES)]))
         plan["position_bias_row"], plan["position_bias_centre"] = bias.shape[1] + LANES, longest - 1
 
-    def _norm(
-        self,
-        tensors: Mapping[str, np.ndarray],
-        name: str,
-        parts: tuple[str, ...] = ("weight", "bias", "smoothing"),
-    ) -> int:
+    def _norm(self, tensors: Mapping[str, np.ndarray], norm: Norm) -> int:
         record = np.zeros(1, NORM)
-        for part in parts:
-            record[part] = self._place(tensors[f"{name}.{part}"])
+        record["size"], record["eps"] = norm.size, norm.eps
+        record["weight"], record["bias"] = (self._place(tensors[f"{norm.name}.{part}"]) for part in ("weight", "bias"))
         return self._place(record)
 
     def _linear(self, tensors: Mapping[str, np.ndarray], linear: Linear) -> int:

@@ -6,7 +6,8 @@ import ctypes
 import functools
 import zlib
 
-from edgebert.kernels.plan import LAYER, LINEAR, NORM, PLAN, STAGE_BYTES, TIME_OFFSET
+from edgebert.kernels.plan import ACTIVATION_CODES, LINEAR, NORM, PLAN, STAGE_BYTES, STEP, STEP_CODES, TIME_OFFSET
+from edgebert.steps import Place
 
 __all__ = ["SIGNATURES", "interface_hash"]
 
@@ -31,6 +32,7 @@ SIGNATURES: dict[str, list[_Type]] = {
 def interface_hash() -> str:
     """Hash the signatures and records: a library of another interface would read and write wrong places."""
     kinds = {name: [kind.__name__ for kind in arguments] for name, arguments in SIGNATURES.items()}
-    records = [(record.descr, record.itemsize) for record in (LINEAR, NORM, LAYER, PLAN)]
-    text = repr((kinds, records, STAGE_BYTES, TIME_OFFSET)).encode()
+    records = [(record.descr, record.itemsize) for record in (LINEAR, NORM, STEP, PLAN)]
+    codes = [*ACTIVATION_CODES.items(), *((step.__name__, code) for step, code in STEP_CODES.items()), *Place]
+    text = repr((kinds, records, codes, STAGE_BYTES, TIME_OFFSET)).encode()
     return f"{zlib.crc32(text):08x}{len(text):x}"

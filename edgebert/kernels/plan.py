@@ -11,32 +11,38 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.kernels.simd.families import LANES
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, Quantize
 
 __all__ = [
     "ACTIVATION_CODES",
     "ADDRESS",
     "BLOCK_ROWS",
+    "CODE_ADD_AND_NORM",
+    "CODE_ATTEND",
+    "CODE_EMBED",
     "CODE_ERF",
+    "CODE_EXPAND",
+    "CODE_PROJECT",
+    "CODE_PROJECT_HEADS",
+    "CODE_QUANTIZE",
     "CODE_QUICK",
     "CODE_RELU",
     "CODE_SILU",
     "CODE_TANH",
     "DEPTH",
     "DEPTHS",
-    "EMBED_STAGES",
     "GROUP_LARGEST",
     "INT4_GROUP",
     "LANES",
-    "LAYER",
     "LINEAR",
     "LONGEST_TEXT",
     "NORM",
     "PANEL_COLUMNS",
     "PANEL_DEPTH",
     "PLAN",
-    "PROJECTED_EMBED_STAGES",
-    "STAGES",
     "STAGE_BYTES",
+    "STEP",
+    "STEP_CODES",
     "TIME_OFFSET",
     "addresses",
     "finer_groups",
@@ -47,6 +53,15 @@ __all__ = [
 ]
 
 CODE_ERF, CODE_TANH, CODE_RELU, CODE_SILU, CODE_QUICK = range(5)
+(
+    CODE_EMBED,
+    CODE_QUANTIZE,
+    CODE_PROJECT,
+    CODE_PROJECT_HEADS,
+    CODE_ATTEND,
+    CODE_ADD_AND_NORM,
+    CODE_EXPAND,
+) = range(7)
 PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
 
@@ -65,26 +80,12 @@ INT4_GROUP = 64
 BLOCK_ROWS = 64
 """Rows that one group of panels meets before the next: their activations stay in the second-level cache."""
 
-STAGES = (
-    "query_key_value",
-    "attend",
-    "quantize_context",
-    "attention_output",
-    "add_and_norm",
-    "feed_forward",
-    "output",
-    "add_and_norm",
-)
-"""What each layer does, in this order."""
-EMBED_STAGES = ("embed",)
-PROJECTED_EMBED_STAGES = ("embed", "project_embeddings", "quantize_embeddings")
-"""What comes before the first layer, without and with a projection of the embeddings."""
 STAGE_BYTES, TIME_OFFSET = 64, 32
-"""A record for each stage: the tasks finished, int64; and when all were: int64 seconds, nanoseconds. Behind it follows
+"""A record for each step: the tasks finished, int64; and when all were: int64 seconds, nanoseconds. Behind it follows
 a record of the same size for each thread: the tasks drawn of its share. Each is a cache line."""
 
 ACTIVATION_CODES = {"erf": CODE_ERF, "tanh": CODE_TANH, "relu": CODE_RELU, "silu": CODE_SILU, "quick": CODE_QUICK}
-"""Name of an activation -> what `PLAN["activation"]` holds."""
+"""Name of an activation -> what ``STEP["activation"]`` holds."""
 
 ADDRESS = np.dtype(np.int64, metadata={"address": True})
 """An address in a record; with it `addresses` tells these fields from numbers."""
@@ -104,48 +105,62 @@ LINEAR = np.dtype(
 )
 """One int8 linear layer."""
 
-NORM = np.dtype([("weight", ADDRESS), ("bias", ADDRESS), ("smoothing", ADDRESS)])
-"""One LayerNorm: float32 [H padded], all. Its output is divided by `smoothing`: weight and bias are so already."""
-
-LAYER = np.dtype(
+NORM = np.dtype(
     [
-        ("query_key_value", ADDRESS),  # a LINEAR with N = 3 W
-        ("attention_output", ADDRESS),  # a LINEAR
-        ("attention_norm", ADDRESS),  # a NORM
-        ("intermediate", ADDRESS),  # a LINEAR
-        ("intermediate_factor", ADDRESS),  # float32 [I padded]: what the activations are multiplied by
-        ("output", ADDRESS),  # a LINEAR
-        ("output_norm", ADDRESS),  # a NORM
+        ("size", np.int64),  # values that are normalised; beyond them, up to the stride, all is zero
+        ("weight", ADDRESS),  # float32 [size padded], divided by the smoothing of its output; so is the bias
+        ("bias", ADDRESS),  # float32 [size padded]
+        ("eps", np.float32),
+    ],
+    align=True,
+)
+"""One LayerNorm."""
+
+STEP_CODES = {
+    Embed: CODE_EMBED,
+    Quantize: CODE_QUANTIZE,
+    Project: CODE_PROJECT,
+    ProjectHeads: CODE_PROJECT_HEADS,
+    Attend: CODE_ATTEND,
+    AddAndNorm: CODE_ADD_AND_NORM,
+    Expand: CODE_EXPAND,
+}
+"""Kind of a step (`edgebert.steps`) -> what ``STEP["code"]`` holds."""
+
+STEP = np.dtype(
+    [
+        ("code", np.int64),  # of STEP_CODES
+        ("source", np.int64),  # an `edgebert.steps.Place`
+        ("target", np.int64),  # the same
+        ("activation", np.int64),  # of ACTIVATION_CODES; -1 where a step has none
+        ("linear", ADDRESS),  # the LINEAR that it multiplies by; 0 where none
+        ("norm", ADDRESS),  # the NORM that it normalises with; 0 where none
+        ("undo", ADDRESS),  # float32 [H padded]: the smoothing of the stream that it adds to; 0 where it adds to none
+        ("reader", ADDRESS),  # the LINEAR that its result is quantized for; 0 where nothing reads it
+        ("factor", ADDRESS),  # float32 [I padded]: what activations are multiplied by; 0 where there are none
     ]
 )
-"""One encoder layer: addresses of its parts."""
+"""One step of the forward pass (`edgebert.steps`)."""
 
 PLAN = np.dtype(
     [
         # the model
-        ("hidden_size", np.int64),
         ("hidden_stride", np.int64),  # H padded, elements
         ("intermediate_stride", np.int64),  # I padded
-        ("activation", np.int64),  # a code above: the intermediate layer's
         ("num_attention_heads", np.int64),
         ("head_dim", np.int64),  # padded
         ("context_stride", np.int64),  # W padded to 64
-        ("num_hidden_layers", np.int64),
-        ("layers", ADDRESS),  # LAYER [num_hidden_layers]
-        ("embedding_size", np.int64),  # E: of the embeddings
+        ("step_count", np.int64),
+        ("steps", ADDRESS),  # STEP [step_count]
         ("embedding_stride", np.int64),  # E padded
         ("word_weight", ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
         ("word_scale", ADDRESS),  # float32 [vocab_size, word_groups or 1]
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
         ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]
         ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]
-        ("embeddings_norm", ADDRESS),  # a NORM over E values
-        ("embeddings_project", ADDRESS),  # a LINEAR from E to H; 0 where they are the same
-        ("projected_norm", ADDRESS),  # a NORM of which only `smoothing` is used; 0 without that
         ("position_bias", ADDRESS),  # float32 [heads, position_bias_row]: what a distance adds to log2 weights; or 0
         ("position_bias_row", np.int64),
         ("position_bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
-        ("layer_norm_eps", np.float32),
         ("softmax_scale", np.float32),  # log2(e) / sqrt(head_dim)
         # the batch
         ("tokens", np.int64),  # T
@@ -171,7 +186,7 @@ PLAN = np.dtype(
         ("scratch_bytes", np.int64),  # size of a piece
         # the team
         ("threads", np.int64),
-        ("stages", ADDRESS),  # records of STAGE_BYTES, 1 + threads for each stage
+        ("stages", ADDRESS),  # records of STAGE_BYTES, 1 + threads for each step
         ("epoch", ADDRESS),  # int64: which forward pass is on
         ("active", ADDRESS),  # int64: how many threads are in it
         ("yield_processor", ADDRESS),  # a C function
