@@ -31,31 +31,59 @@ from edgebert.heads.classification import FUNCTIONS as FUNCTION_OF_PROBLEM
 from edgebert.heads.dense import columns_of
 from edgebert.heads.head import Head
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
-from edgebert.kernels.plan import LINEAR, PLAN, addresses
+from edgebert.kernels.plan import LINEAR, NORM, PLAN, addresses
 
 __all__ = ["seal", "write_image"]
 
 
-class _Placed:
-    """Arrays and records that others point to, by a number instead of an address."""
+_COUNTED = {"linear": "linear_count", "norm": "norm_count", "undo": "undo_count", "factor": "factor_count"}
+"""Field of a STEP that leads to a part -> the header's count of such parts."""
 
-    def __init__(self) -> None:
+
+class _Parts:
+    """The arrays and records of a model, by numbers in the place of addresses."""
+
+    def __init__(self, description: Description) -> None:
         self._arrays: list[np.ndarray] = []
+        self.plan = ModelPlan(encoder_of(description.config), description.tensors, self._place).record[0]
+        self.steps = self._at(self.plan["steps"]).copy()
+        self._numbers = {name: self._parts_of(name) for name in _COUNTED}
 
-    def place(self, array: np.ndarray) -> int:
+    def _place(self, array: np.ndarray) -> int:
         """Keep an array, or a record that points to others; return its number, from 1."""
         self._arrays.append(array)
         return len(self._arrays)
 
-    def behind(self, records: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the arrays that records lead to, in the order of their fields."""
-        for record in records:
-            if records.dtype == LINEAR:
-                yield np.array([record["groups"], record["depth"]], np.int64)
-            for name in addresses(records.dtype):
-                if record[name]:
-                    target = self._arrays[record[name] - 1]
-                    yield from self.behind(target) if target.dtype.names else [target]
+    def _at(self, number: int) -> np.ndarray:
+        return self._arrays[int(number) - 1]
+
+    def _parts_of(self, field: str) -> list[int]:
+        """Return the parts that a field of the steps leads to, in order, and let the steps count them from 1."""
+        fields = ("linear", "reader") if field == "linear" else (field,)
+        numbers = sorted({int(number) for name in fields for number in self.steps[name] if number})
+        for name in fields:
+            self.steps[name] = [numbers.index(number) + 1 if number else 0 for number in self.steps[name]]
+        return numbers
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The fields of the header that say how many parts there are."""
+        counts = {_COUNTED[field]: len(numbers) for field, numbers in self._numbers.items()}
+        return counts | {"step_count": len(self.steps)}
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Yield the arrays of the file in the order that `edgebert.export.records.HEADER` tells."""
+        yield self.steps
+        for record in (self._at(number)[0] for number in self._numbers["linear"]):
+            yield np.array([record[name] for name in ("N", "K", "groups", "depth")], np.int64)
+            yield from (self._at(record[name]) for name in addresses(LINEAR))
+        for record in (self._at(number)[0] for number in self._numbers["norm"]):
+            yield np.array([record["size"]], np.int64)
+            yield np.array([record["eps"]], np.float32)
+            yield from (self._at(record[name]) for name in addresses(NORM))
+        for field in ("undo", "factor"):
+            yield from map(self._at, self._numbers[field])
+        yield from (self._at(self.plan[name]) for name in addresses(PLAN) if self.plan[name] and name != "steps")
 
 
 def write_image(description: Description, path: Path) -> None:
@@ -70,19 +98,18 @@ def write_image(description: Description, path: Path) -> None:
     OutputError
     """
     config, pipeline = description.config, description.pipeline
-    placed = _Placed()
-    plan = ModelPlan(encoder_of(config), description.tensors, placed.place).record
-    fields = {name: plan[0][name] for name in PLAN.names or () if name in (HEADER.names or ())}
-    for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
+    parts = _Parts(description)
+    fields = {name: parts.plan[name] for name in PLAN.names or () if name in (HEADER.names or ())} | parts.counts
+    for name in ("hidden_size", "vocab_size", "type_vocab_size", "max_position_embeddings"):
         fields[name] = getattr(config, name)
     fields["max_length"] = description.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
-    fields["has_position_bias"] = int(plan[0]["position_bias"] != 0)
+    fields["has_position_bias"] = int(parts.plan["position_bias"] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
     head_fields, head_arrays = _head(description)
     fields |= head_fields
-    arrays = [*placed.behind(plan), *head_arrays]
+    arrays = [*parts.arrays(), *head_arrays]
     if not all(np.isfinite(array).all() for array in arrays if array.dtype == np.float32):
         raise damaged(description.path, "it holds values that are no numbers")
     pieces = _aligned(arrays)

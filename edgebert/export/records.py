@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,21 +15,20 @@ from edgebert.kernels.plan import (
     BLOCK_ROWS,
     DEPTH,
     DEPTHS,
-    EMBED_STAGES,
     GROUP_LARGEST,
     INT4_GROUP,
     LANES,
-    LAYER,
     LINEAR,
     LONGEST_TEXT,
     NORM,
     PLAN,
-    PROJECTED_EMBED_STAGES,
     STAGE_BYTES,
-    STAGES,
+    STEP,
+    STEP_CODES,
 )
 from edgebert.kernels.simd.families import Family
 from edgebert.runner import TOKEN_BUDGET
+from edgebert.steps import Place
 
 __all__ = [
     "ACTIVATIONS",
@@ -46,7 +46,7 @@ __all__ = [
 MAGIC = b"EDGEBERT"
 ALIGNMENT = 64
 """Every array of an image begins at a multiple of it."""
-_FORMAT = 3
+_FORMAT = 4
 """To be raised where the same fields and arrays come to mean something else."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
@@ -63,10 +63,13 @@ LIMITS = {
     "padding": (-1, 2**31 - 1),  # the token at position 0, the others being counted from 1; -1: all are, from 0
     "hidden_size": (1, 2**16),
     "intermediate_stride": (DEPTH, 2**20),
-    "activation": (0, max(ACTIVATION_CODES.values())),
     "num_attention_heads": (1, 2**16),
-    "num_hidden_layers": (1, 1000),
-    "embedding_size": (1, 2**16),
+    "embedding_stride": (DEPTH, 2**16),
+    "linear_count": (1, 2**13),
+    "norm_count": (1, 2**13),
+    "undo_count": (0, 2**13),
+    "factor_count": (0, 2**13),
+    "step_count": (1, 2**13),
     "word_groups": (0, 2**16 // INT4_GROUP),
     "has_position_bias": (0, 1),
     "head": (0, max(HEADS.values())),
@@ -86,14 +89,22 @@ HEADER = np.dtype(
         ("size", np.int64),  # bytes of the file
         ("checksum", np.int64),  # CRC-32 of the file, in which this field is 0
         *((name, np.int64) for name in LIMITS),
-        ("layer_norm_eps", np.float32),
         ("softmax_scale", np.float32),
-    ]
+    ],
+    align=True,
 )
-"""What an exported model begins with. Behind it come arrays, and nothing that says where: their order is that of the
-addresses in a PLAN and in the records that these lead to, and their sizes follow from the header. Before the arrays of
-a LINEAR stand its groups and its depth, int64 [2]. Then come the layers of the head, each its outputs and the code of
-its activation, int64 [2], its weight, float32 [K, outputs padded to 16], and its bias; last the labels."""
+"""What an exported model begins with. Behind it come arrays, and nothing that says where: their order is this, and
+their sizes follow from what stands before them.
+
+- The steps, STEP [step_count]; what is an address there counts the parts of its kind from 1.
+- The linear layers, each its N, K, groups and depth, int64 [4], and the arrays of a LINEAR.
+- The LayerNorms, each its size, int64 [1], its eps, float32 [1], and the arrays of a NORM.
+- What undoes smoothing, float32 [undo_count, H padded]; the factors of activations, float32 [factor_count, I padded].
+- The arrays that a PLAN leads to.
+- The layers of the head, each its outputs and the code of its activation, int64 [2], its weight, float32
+  [K, outputs padded to 16], and its bias.
+- The labels.
+"""
 
 
 def interface() -> int:
@@ -125,9 +136,6 @@ def _shared() -> str:
         "TOKEN_BUDGET": TOKEN_BUDGET,
         "SLACK_ROWS": SLACK_ROWS,
         "STAGE_BYTES": STAGE_BYTES,
-        "EMBED_STAGES": len(EMBED_STAGES),
-        "PROJECTED_EMBED_STAGES": len(PROJECTED_EMBED_STAGES),
-        "LAYER_STAGES": len(STAGES),
         "LANES": LANES,
         "DEPTH": DEPTH,
         "MOST_DEPTH": max(DEPTHS),
@@ -136,14 +144,22 @@ def _shared() -> str:
         "BLOCK_ROWS": BLOCK_ROWS,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
         "LAST_ACTIVATION": max(ACTIVATIONS.values()),
+        "LAST_INTERMEDIATE_ACTIVATION": max(ACTIVATION_CODES.values()),
+        **{f"STEP_{_words(step.__name__)}": code for step, code in STEP_CODES.items()},
+        **{f"PLACE_{place.name}": int(place) for place in Place},
         **_numbered("HEAD", HEADS),
         **_numbered("POOL", POOLINGS),
         **_numbered("", FUNCTIONS),
         **_numbered("", ACTIVATIONS),
         "LIMITS": " ".join(limits),
     }
-    structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "layer": LAYER, "plan": PLAN}
+    structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "step": STEP, "plan": PLAN}
     return _defines(constants) + "\n".join([*(_struct(name, dtype) for name, dtype in structs.items()), ""])
+
+
+def _words(name: str) -> str:
+    """Write AddAndNorm as ADD_AND_NORM."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 def _defines(constants: Mapping[str, object]) -> str:

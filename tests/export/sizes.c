@@ -5,10 +5,10 @@
 #include "internal.h"
 
 int main(int count, char **words) {
-    int64_t n[11];
-    if (count != 12)
+    int64_t n[10];
+    if (count != 11)
         return 1;
-    for (int i = 0; i < 11; i++)
+    for (int i = 0; i < 10; i++)
         n[i] = atoll(words[i + 1]);
     struct plan plan = {
         .num_attention_heads = n[0],
@@ -17,12 +17,11 @@ int main(int count, char **words) {
         .intermediate_stride = n[3],
         .context_stride = n[4],
         .embedding_stride = n[5],
-        .num_hidden_layers = n[6],
-        .embeddings_project = n[7],
+        .step_count = n[6],
     };
     static unsigned char reserve[1]; /* only its address counts */
-    int64_t longest = n[9], begin = (int64_t)reserve;
-    size_t size = edgebert_lay_out(&plan, n[8], longest, longest, (int)n[10], reserve);
+    int64_t longest = n[8], begin = (int64_t)reserve;
+    size_t size = edgebert_lay_out(&plan, n[7], longest, longest, (int)n[9], reserve);
     const int64_t places[] = {plan.hidden,      plan.narrow,    plan.heads,    plan.head_scale, plan.key_offset,
                               plan.quantized,   plan.row_scale, plan.row_zero, plan.inner,      plan.inner_scale,
                               plan.inner_zero,  plan.scratch,   plan.stages,   plan.epoch,      plan.active,

@@ -17,10 +17,12 @@ from edgebert.export import records
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, LIMITS, interface, records_h
 from edgebert.families import encoder_of
+from edgebert.kernels.plan import STEP, STEP_CODES
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
-from tools.fuzz.images import mutate, places_of_shapes, resealed
+from tools.fuzz.images import mutate, place_of_steps, places_of_shapes, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
 
@@ -62,7 +64,7 @@ def test_every_byte_counts(native_library, exported, tmp_path):
     data = exported("bert-token")[1].read_bytes()
     shapes = places_of_shapes(data)
     header = np.frombuffer(data, HEADER, 1)[0]
-    assert len(shapes) == 4 * header["num_hidden_layers"] + header["head_layers"]
+    assert len(shapes) == header["linear_count"] + header["norm_count"] + header["head_layers"]
     described = [place + i for place in shapes for i in range(64)]
     others = random.Random(0).sample(range(HEADER.itemsize, len(data)), 500)
     path = tmp_path / "model.image"
@@ -106,9 +108,15 @@ CONTRADICTION = "its sizes contradict each other"
         ("intermediate_stride", lambda n: n + 64, SIZES),
         ("intermediate_stride", lambda n: n + 1, CONTRADICTION),
         ("num_attention_heads", lambda n: 2**16, CONTRADICTION),
-        ("num_hidden_layers", lambda n: n + 1, SIZES),
-        ("num_hidden_layers", lambda n: 1000, SIZES),
-        ("embedding_size", lambda n: n + 64, SIZES),
+        ("linear_count", lambda n: n + 1, SIZES),
+        ("linear_count", lambda n: n - 1, SIZES),
+        ("norm_count", lambda n: n + 1, SIZES),
+        ("undo_count", lambda n: n - 1, SIZES),
+        ("factor_count", lambda n: 0, SIZES),
+        ("step_count", lambda n: n + 1, SIZES),
+        ("step_count", lambda n: 2**13, SIZES),
+        ("embedding_stride", lambda n: n + 64, SIZES),
+        ("embedding_stride", lambda n: n + 1, CONTRADICTION),
         ("word_groups", lambda n: 1 - n, SIZES),
         ("word_groups", lambda n: 2, CONTRADICTION),
         ("has_position_bias", lambda n: 1, SIZES),
@@ -122,8 +130,6 @@ CONTRADICTION = "its sizes contradict each other"
         ("label_bytes", lambda n: 0, SIZES),
         ("label_bytes", lambda n: n - 1, SIZES),
         ("label_bytes", lambda n: 2**30, "too short for its labels"),
-        ("layer_norm_eps", lambda n: float("nan"), CONTRADICTION),
-        ("layer_norm_eps", lambda n: -1.0, CONTRADICTION),
         ("softmax_scale", lambda n: float("inf"), CONTRADICTION),
         ("softmax_scale", lambda n: 0.0, CONTRADICTION),
     ],
@@ -136,16 +142,63 @@ def test_numbers_are_checked_against_each_other(opened, exported, name, change, 
     assert caught.value.status == Status.DAMAGED
 
 
-@pytest.mark.parametrize("offset", [0, 8], ids=["groups", "depth"])
+@pytest.mark.parametrize("offset", [0, 8, 16, 24], ids=["N", "K", "groups", "depth"])
 def test_what_describes_a_layer_is_checked(opened, exported, offset):
     data = exported("bert-token")[1].read_bytes()
     first = places_of_shapes(data)[0]
-    assert struct.unpack_from("<qq", data, first)[1] in (1, 2)
-    for value in (-(2**63), -1, 0, 3, 64, 2**31, 2**62, 2**63 - 1):
+    assert struct.unpack_from("<qqqq", data, first)[3] in (1, 2)
+    (own,) = struct.unpack_from("<q", data, first + offset)
+    for value in {-(2**63), -1, 0, 3, 64, 2**31, 2**62, 2**63 - 1} - {own}:
         damaged = bytearray(data)
         struct.pack_into("<q", damaged, first + offset, value)
         with pytest.raises(Refused, match=SIZES):
             opened(resealed(bytes(damaged)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (Embed, "code", 7),
+        (Embed, "norm", 0),
+        (Embed, "target", Place.HEADS),
+        (Embed, "reader", 2),  # which wants rows of another size
+        (Quantize, "source", Place.INTERMEDIATE),
+        (Project, "linear", 0),
+        (Project, "linear", 1),  # for which nothing is quantized there
+        (Project, "source", Place.INTERMEDIATE),
+        (ProjectHeads, "linear", 2),
+        (Attend, "code", STEP_CODES[ProjectHeads]),
+        (AddAndNorm, "undo", 0),
+        (AddAndNorm, "norm", 0),
+        (AddAndNorm, "reader", 4),
+        (Expand, "activation", -1),
+        (Expand, "activation", 5),
+        (Expand, "factor", 0),
+        (Expand, "reader", 0),
+        (Expand, "reader", 1),
+        (Expand, "linear", 4),
+    ],
+)
+def test_steps_that_cannot_be_taken_are_refused(opened, exported, kind, field, value):
+    data = exported("classifier")[1].read_bytes()
+    count = int(np.frombuffer(data, HEADER, 1)[0]["step_count"])
+    steps = np.frombuffer(data, STEP, count, offset=place_of_steps()).copy()
+    (first, *_) = np.flatnonzero(steps["code"] == STEP_CODES[kind])
+    assert steps[first][field] != value
+    steps[first][field] = value
+    end = place_of_steps() + steps.nbytes
+    with pytest.raises(Refused, match=r"its step \d+ cannot be taken; export it again") as caught:
+        opened(resealed(data[: place_of_steps()] + steps.tobytes() + data[end:]))
+    assert caught.value.status == Status.DAMAGED
+
+
+@pytest.mark.parametrize("field", ["linear", "reader", "norm", "undo", "factor"])
+@pytest.mark.parametrize("value", [-(2**63), -1, 100, 2**31, 2**62])
+def test_a_step_with_a_part_that_is_not_there_is_refused(opened, exported, field, value):
+    data = bytearray(exported("classifier")[1].read_bytes())
+    struct.pack_into("<q", data, place_of_steps() + STEP.fields[field][1], value)
+    with pytest.raises(Refused, match=SIZES):
+        opened(resealed(bytes(data)))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data[:-5000], lambda data: data + bytes(64)])
@@ -219,7 +272,7 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path, famil
         model = ModelPlan(encoder_of(description.config), description.tensors, lambda array: 1)
         plan = model.record[0]
         fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
-        more = ("embedding_stride", "num_hidden_layers", "embeddings_project")
+        more = ("embedding_stride", "step_count")
         for longest, threads in ((50, 1), (515, 3)):
             numbers = [*(int(plan[field]) for field in (*fields, *more)), model.most_groups, longest, threads]
             said = subprocess.run([program, *map(str, numbers)], capture_output=True, text=True, check=True).stdout
@@ -235,8 +288,8 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path, famil
     "name",
     [
         *("ALIGNMENT", "SLACK_ROWS", "STAGE_BYTES", "TOKEN_BUDGET", "LANES", "DEPTH", "DEPTHS", "GROUP_LARGEST"),
-        *("INT4_GROUP", "BLOCK_ROWS", "STAGES", "EMBED_STAGES", "PROJECTED_EMBED_STAGES", "_FORMAT", "LIMITS"),
-        *("HEADS", "FUNCTIONS", "POOLINGS", "ACTIVATIONS", "HEADER", "LINEAR", "NORM", "LAYER", "PLAN"),
+        *("INT4_GROUP", "BLOCK_ROWS", "STEP_CODES", "_FORMAT", "LIMITS"),
+        *("HEADS", "FUNCTIONS", "POOLINGS", "ACTIVATIONS", "HEADER", "LINEAR", "NORM", "STEP", "PLAN"),
     ],
 )
 def test_the_interface_covers_all_that_c_is_told(monkeypatch, name):

@@ -19,11 +19,12 @@ from edgebert.engine.processor import available_families
 from edgebert.errors import EdgebertError
 from edgebert.export import _library
 from edgebert.export.image import seal, write_image
-from edgebert.export.records import HEADER, LIMITS
+from edgebert.export.records import ALIGNMENT, HEADER, LIMITS
+from edgebert.kernels.plan import STEP
 from tests.export.c_model import CModel, Refused
 from tools.fuzz import artifacts
 
-__all__ = ["draw", "mutate", "places_of_shapes", "prepare", "resealed"]
+__all__ = ["draw", "mutate", "place_of_steps", "places_of_shapes", "prepare", "resealed"]
 
 _NUMBERS = (
     -(2**63),
@@ -60,14 +61,21 @@ def resealed(data: bytes) -> bytes:
     return header.tobytes() + rest
 
 
-def places_of_shapes(data: bytes) -> list[int]:
-    """Return where the file holds the groups and depth of a linear layer, or what looks like them.
+def place_of_steps() -> int:
+    """Return where the file holds its steps."""
+    return -(-HEADER.itemsize // ALIGNMENT) * ALIGNMENT
 
-    Two small numbers on a line of 64 bytes whose rest is zero: the gap before the next array.
+
+def places_of_shapes(data: bytes) -> list[int]:
+    """Return where the file holds what describes a linear layer, a LayerNorm or a layer of the head, or looks like it.
+
+    Up to four small numbers on a line of 64 bytes behind the steps, whose rest is zero: the gap before the next array.
     """
-    lines = np.frombuffer(data[: len(data) // 64 * 64], np.int64).reshape(-1, 8)
-    small = (lines[:, 0] >= 1) & (lines[:, 0] <= 2**20) & (lines[:, 1] >= 0) & (lines[:, 1] <= 8)
-    return (64 * np.flatnonzero(small & ~lines[:, 2:].any(axis=1))).tolist()
+    header = np.frombuffer(data[: HEADER.itemsize].ljust(HEADER.itemsize, b"\0"), HEADER)[0]
+    begin = (place_of_steps() + min(max(int(header["step_count"]), 0), 2**13) * STEP.itemsize) // 64 + 1
+    lines = np.frombuffer(data[: len(data) // 64 * 64], np.int64).reshape(-1, 8)[begin:]
+    small = (lines[:, 0] >= 1) & ((lines[:, :4] >= 0) & (lines[:, :4] <= 2**20)).all(axis=1)
+    return (64 * (begin + np.flatnonzero(small & ~lines[:, 4:].any(axis=1)))).tolist()
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
@@ -81,7 +89,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     """
     damaged = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        rng.choice((_number, _number, _bit, _shape, _shape, _float, _bytes, _length))(damaged, rng)
+        rng.choice((_number, _number, _bit, _shape, _shape, _step, _step, _float, _bytes, _length))(damaged, rng)
     if len(damaged) < HEADER.itemsize:
         return bytes(damaged)
     return resealed(bytes(damaged))
@@ -105,12 +113,22 @@ def _bit(data: bytearray, rng: random.Random) -> None:
 
 
 def _shape(data: bytearray, rng: random.Random) -> None:
-    """Change the groups or depth of a linear layer, or the outputs or activation of a layer of the head."""
+    """Change a size or the depth of a linear layer, or the outputs or activation of a layer of the head."""
     places = places_of_shapes(bytes(data))
     if places:
-        place = rng.choice(places) + rng.choice((0, 8))
+        place = rng.choice(places) + rng.choice((0, 8, 16, 24))
         (value,) = struct.unpack_from("<q", data, place)
         struct.pack_into("<q", data, place, rng.choice((*_NUMBERS, value ^ 1, value ^ 2, -value)))
+
+
+def _step(data: bytearray, rng: random.Random) -> None:
+    """Change a field of a step."""
+    count = (len(data) - place_of_steps()) // STEP.itemsize
+    if count > 0:
+        place = place_of_steps() + rng.randrange(min(count, 20)) * STEP.itemsize + 8 * rng.randrange(len(STEP))
+        (value,) = struct.unpack_from("<q", data, place)
+        near = (0, 1, 2, 3, 4, 5, 6, max(value - 1, 0), min(value + 1, 2**62))
+        struct.pack_into("<q", data, place, rng.choice((*near, *near, *_NUMBERS)))
 
 
 def _float(data: bytearray, rng: random.Random) -> None:

@@ -30,12 +30,12 @@ static edgebert_status check_header(const char *path, const struct header *heade
                                  path, limit->name, (long long)value, (long long)limit->lowest,
                                  (long long)limit->highest);
     }
-    int64_t groups = edgebert_padded(header->embedding_size, EDGEBERT_DEPTH) / EDGEBERT_INT4_GROUP;
+    int64_t groups = header->embedding_stride / EDGEBERT_INT4_GROUP;
     bool headless = header->head == EDGEBERT_HEAD_NONE;
     if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_DEPTH ||
+        header->embedding_stride % EDGEBERT_DEPTH ||
         header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
         headless != !header->head_layers || headless != !header->label_count ||
-        !(header->layer_norm_eps >= 0 && header->layer_norm_eps <= 1) ||
         !(header->softmax_scale > 0 && header->softmax_scale <= 2))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
     return EDGEBERT_OK;
@@ -63,15 +63,17 @@ static int64_t take_floats(struct reader *reader, int64_t rows, int64_t columns)
     return (int64_t)array;
 }
 
-static int64_t take_linear(struct reader *reader, struct linear *linear, int64_t N, int64_t K) {
-    int64_t shape[2];
+static void take_linear(struct reader *reader, struct linear *linear) {
+    int64_t shape[4];
     memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
-    int64_t groups = shape[0], depth = shape[1];
-    bool sound = groups >= 1 && groups <= K / EDGEBERT_DEPTH && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
+    int64_t N = shape[0], K = shape[1], groups = shape[2], depth = shape[3];
+    bool sound = N >= EDGEBERT_LANES && N <= MOST_OUTPUTS && N % EDGEBERT_LANES == 0 && K >= EDGEBERT_DEPTH &&
+                 K <= MOST_OUTPUTS && K % EDGEBERT_DEPTH == 0 && groups >= 1 && groups <= K / EDGEBERT_DEPTH &&
+                 depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
     int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_DEPTH) : EDGEBERT_DEPTH;
     reader->fits &= sound && group <= EDGEBERT_GROUP_LARGEST && (K + group - 1) / group == groups;
     if (!reader->fits)
-        return 0;
+        return;
     if (groups > reader->most_groups)
         reader->most_groups = groups;
     *linear = (struct linear){.N = N, .K = K, .group = group, .groups = groups, .depth = depth};
@@ -79,59 +81,79 @@ static int64_t take_linear(struct reader *reader, struct linear *linear, int64_t
     linear->scale = take_floats(reader, groups, N);
     linear->column_sums = take_floats(reader, groups, N);
     linear->bias = take_floats(reader, 1, N);
-    return (int64_t)linear;
 }
 
-static int64_t take_norm(struct reader *reader, struct norm *norm, int64_t size) {
-    norm->weight = take_floats(reader, 1, size);
-    norm->bias = take_floats(reader, 1, size);
-    norm->smoothing = take_floats(reader, 1, size);
-    return (int64_t)norm;
+static void take_norm(struct reader *reader, struct norm *norm) {
+    const int64_t *size = take(reader, 1, sizeof *size);
+    const float *eps = take(reader, 1, sizeof *eps);
+    *norm = (struct norm){.size = *size, .eps = *eps};
+    reader->fits &= norm->size >= 1 && norm->size <= MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
+    if (!reader->fits)
+        return;
+    norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_DEPTH));
+    norm->bias = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_DEPTH));
 }
 
-static void take_layer(struct reader *reader, const struct plan *plan, struct layer *layer, struct layer_parts *parts) {
-    int64_t hidden = plan->hidden_stride, inner = plan->intermediate_stride;
-    int64_t width = plan->num_attention_heads * plan->head_dim;
-    layer->query_key_value = take_linear(reader, &parts->query_key_value, 3 * width, hidden);
-    layer->attention_output = take_linear(reader, &parts->attention_output, hidden, plan->context_stride);
-    layer->attention_norm = take_norm(reader, &parts->attention_norm, hidden);
-    layer->intermediate = take_linear(reader, &parts->intermediate, inner, hidden);
-    layer->intermediate_factor = take_floats(reader, 1, inner);
-    layer->output = take_linear(reader, &parts->output, hidden, inner);
-    layer->output_norm = take_norm(reader, &parts->output_norm, hidden);
+/* In the file a step counts the parts of each kind from 1. */
+static int64_t part(struct reader *reader, int64_t number, int64_t count, const void *parts, size_t size) {
+    if (!number)
+        return 0;
+    reader->fits &= number >= 1 && number <= count;
+    return reader->fits ? (int64_t)((const char *)parts + (size_t)(number - 1) * size) : 0;
+}
+
+static void take_parts(struct reader *reader, struct contents *contents) {
+    const struct header *header = &reader->image->header;
+    struct plan *plan = &contents->plan;
+    const struct step *stored = take(reader, header->step_count, sizeof *stored);
+    if (!reader->fits)
+        return;
+    for (int64_t i = 0; i < header->linear_count && reader->fits; i++)
+        take_linear(reader, &contents->linears[i]);
+    for (int64_t i = 0; i < header->norm_count && reader->fits; i++)
+        take_norm(reader, &contents->norms[i]);
+    /* Each of them begins where an array may; so does the next. */
+    const int64_t hidden = plan->hidden_stride, wide = plan->intermediate_stride;
+    const float *undo = NULL, *factor = NULL;
+    for (int64_t i = 0; i < header->undo_count && reader->fits; i++) {
+        int64_t place = take_floats(reader, 1, hidden);
+        undo = i ? undo : (const float *)place;
+    }
+    for (int64_t i = 0; i < header->factor_count && reader->fits; i++) {
+        int64_t place = take_floats(reader, 1, wide);
+        factor = i ? factor : (const float *)place;
+    }
+    for (int64_t i = 0; i < header->step_count && reader->fits; i++) {
+        struct step *step = &contents->steps[i];
+        *step = stored[i];
+        step->linear = part(reader, step->linear, header->linear_count, contents->linears, sizeof(struct linear));
+        step->reader = part(reader, step->reader, header->linear_count, contents->linears, sizeof(struct linear));
+        step->norm = part(reader, step->norm, header->norm_count, contents->norms, sizeof(struct norm));
+        step->undo = part(reader, step->undo, header->undo_count, undo, sizeof *undo * (size_t)hidden);
+        step->factor = part(reader, step->factor, header->factor_count, factor, sizeof *factor * (size_t)wide);
+    }
 }
 
 static void take_plan(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     struct plan *plan = &contents->plan;
-    plan->hidden_size = header->hidden_size;
-    plan->hidden_stride = edgebert_padded(plan->hidden_size, EDGEBERT_DEPTH);
+    plan->hidden_stride = edgebert_padded(header->hidden_size, EDGEBERT_DEPTH);
     plan->intermediate_stride = header->intermediate_stride;
-    plan->activation = header->activation;
+    plan->embedding_stride = header->embedding_stride;
     plan->num_attention_heads = header->num_attention_heads;
-    plan->head_dim = edgebert_padded(plan->hidden_size / plan->num_attention_heads, EDGEBERT_LANES);
+    plan->head_dim = edgebert_padded(header->hidden_size / plan->num_attention_heads, EDGEBERT_LANES);
     plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_DEPTH);
-    plan->num_hidden_layers = header->num_hidden_layers;
-    plan->embedding_size = header->embedding_size;
-    plan->embedding_stride = edgebert_padded(plan->embedding_size, EDGEBERT_DEPTH);
     plan->word_groups = header->word_groups;
-    plan->layer_norm_eps = header->layer_norm_eps;
     plan->softmax_scale = header->softmax_scale;
+    plan->steps = (int64_t)contents->steps;
+    plan->step_count = header->step_count;
+    take_parts(reader, contents);
 
-    plan->layers = (int64_t)contents->layers;
-    for (int64_t i = 0; i < plan->num_hidden_layers; i++)
-        take_layer(reader, plan, &contents->layers[i], &contents->parts[i]);
     int64_t width = plan->embedding_stride, groups = plan->word_groups, longest = header->max_position_embeddings;
     plan->word_weight = take_bytes(reader, header->vocab_size, groups ? width / 2 : width);
     plan->word_scale = take_floats(reader, header->vocab_size, groups ? groups : 1);
     plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
     plan->token_type_embeddings = take_floats(reader, header->type_vocab_size, width);
-    plan->embeddings_norm = take_norm(reader, &contents->embeddings_norm, width);
-    if (plan->embedding_size != plan->hidden_size) {
-        plan->embeddings_project = take_linear(reader, &contents->embeddings_project, plan->hidden_stride, width);
-        contents->projected_norm.smoothing = take_floats(reader, 1, plan->hidden_stride);
-        plan->projected_norm = (int64_t)&contents->projected_norm;
-    }
     if (header->has_position_bias) {
         plan->position_bias_row = 2 * longest - 1 + EDGEBERT_LANES;
         plan->position_bias_centre = longest - 1;
@@ -179,10 +201,11 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
         return status;
     if ((size_t)header->label_bytes > image->size)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: it is too short for its labels; export it again", path);
-    contents->layers = calloc((size_t)header->num_hidden_layers, sizeof *contents->layers);
-    contents->parts = calloc((size_t)header->num_hidden_layers, sizeof *contents->parts);
+    contents->steps = calloc((size_t)header->step_count, sizeof *contents->steps);
+    contents->linears = calloc((size_t)header->linear_count, sizeof *contents->linears);
+    contents->norms = calloc((size_t)header->norm_count, sizeof *contents->norms);
     contents->labels = calloc((size_t)header->label_bytes + 1, 1);
-    if (!contents->layers || !contents->parts || !contents->labels)
+    if (!contents->steps || !contents->linears || !contents->norms || !contents->labels)
         return edgebert_fail(EDGEBERT_MEMORY, "there is no memory for a model");
     struct reader reader = {.image = image, .at = sizeof *header, .fits = true, .finite = true};
     take_plan(&reader, contents);
@@ -195,11 +218,16 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
     if (!reader.finite)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: it holds values that are no numbers; export it again",
                              path);
+    int64_t step = edgebert_unsound_step(&contents->plan, header->hidden_size);
+    if (step >= 0)
+        return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its step %lld cannot be taken; export it again", path,
+                             (long long)step);
     return EDGEBERT_OK;
 }
 
 void edgebert_free_contents(struct contents *contents) {
-    free(contents->layers);
-    free(contents->parts);
+    free(contents->steps);
+    free(contents->linears);
+    free(contents->norms);
     free(contents->labels);
 }

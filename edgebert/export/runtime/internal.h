@@ -47,16 +47,11 @@ struct head_layer {
     int64_t K, N, outputs, activation; /* N: outputs padded */
     const float *weight, *bias;        /* [K][N], [outputs] */
 };
-struct layer_parts {
-    struct linear query_key_value, attention_output, intermediate, output;
-    struct norm attention_norm, output_norm;
-};
 struct contents {
     struct plan plan;
-    struct layer *layers;
-    struct layer_parts *parts;
-    struct linear embeddings_project;
-    struct norm embeddings_norm, projected_norm;
+    struct step *steps;
+    struct linear *linears;
+    struct norm *norms;
     struct head_layer head[EDGEBERT_MOST_HEAD_LAYERS];
     char *labels;        /* names that end in a zero */
     int64_t most_groups; /* of a linear layer */
@@ -64,6 +59,9 @@ struct contents {
 };
 edgebert_status edgebert_read_contents(const char *path, const struct image *image, struct contents *contents);
 void edgebert_free_contents(struct contents *contents);
+
+/* steps.c: the first step that cannot be taken, or how many there are where none makes a result; -1 for none. */
+int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size);
 
 /* workspace.c: where a forward pass of so many tokens works. With no reserve, only the size is found out. */
 int64_t edgebert_padded(int64_t size, int64_t unit);

@@ -5,8 +5,8 @@
 
 bool edgebert_copy_hidden(const struct image *image, const struct contents *contents, float *const values[2],
                           const float *hidden, size_t length, float **out) {
-    (void)image, (void)values;
-    size_t size = (size_t)contents->plan.hidden_size;
+    (void)values;
+    size_t size = (size_t)image->header.hidden_size;
     float *copy = *out;
     for (size_t i = 0; i < length; i++, *out += size)
         memcpy(*out, hidden + i * (size_t)contents->plan.hidden_stride, size * sizeof **out);
@@ -80,7 +80,7 @@ static double square_root(double x) {
 bool edgebert_pool(const struct image *image, const struct contents *contents, float *const values[2],
                    const float *hidden, size_t length, float **out) {
     (void)values;
-    size_t size = (size_t)contents->plan.hidden_size, stride = (size_t)contents->plan.hidden_stride;
+    size_t size = (size_t)image->header.hidden_size, stride = (size_t)contents->plan.hidden_stride;
     float *vector = *out;
     double squares = 0;
     memcpy(vector, hidden, size * sizeof *vector);

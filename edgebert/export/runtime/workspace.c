@@ -25,8 +25,6 @@ size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest,
                         unsigned char *reserve) {
     int64_t heads = plan->num_attention_heads, factors = 4 * most_groups;
     int64_t inputs = larger(larger(plan->context_stride, plan->hidden_stride), plan->embedding_stride);
-    int64_t stages = (plan->embeddings_project ? EDGEBERT_PROJECTED_EMBED_STAGES : EDGEBERT_EMBED_STAGES) +
-                     EDGEBERT_LAYER_STAGES * plan->num_hidden_layers;
     const struct {
         int64_t *place, row_bytes;
     } buffers[] = {
@@ -48,7 +46,7 @@ size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest,
         edgebert_take(reserve, &used, plan->rows * buffers[i].row_bytes, buffers[i].place);
     plan->scratch_bytes = edgebert_scratch_bytes(plan->head_dim, longest);
     edgebert_take(reserve, &used, threads * plan->scratch_bytes, &plan->scratch);
-    edgebert_take(reserve, &used, stages * (1 + threads) * EDGEBERT_STAGE_BYTES, &plan->stages);
+    edgebert_take(reserve, &used, plan->step_count * (1 + threads) * EDGEBERT_STAGE_BYTES, &plan->stages);
     edgebert_take(reserve, &used, sizeof(int64_t), &plan->epoch);
     return edgebert_take(reserve, &used, sizeof(int64_t), &plan->active);
 }

@@ -1,0 +1,95 @@
+/* Whether the steps of a model file can be taken: each reads what one before it has made, in the size that it has. What
+ * the kernels do with them is told in edgebert/steps.py and edgebert/kernels/encoder.py. */
+#include "internal.h"
+
+/* What the steps so far have made: the rows in places, and for which linear layer rows are quantized. */
+struct made {
+    bool residual, branch, heads;
+    const struct linear *quantized, *inner;
+};
+
+/* Rows of so many values are quantized for the step's reader, which has to take as many; nothing may read them. */
+static bool quantize(const struct step *step, int64_t size, struct made *made) {
+    const struct linear *reader = (const struct linear *)step->reader;
+    made->quantized = reader;
+    return !reader || reader->K == size;
+}
+
+static bool normalises(const struct step *step, int64_t stride, int64_t most) {
+    const struct norm *norm = (const struct norm *)step->norm;
+    return norm && norm->size <= most && edgebert_padded(norm->size, EDGEBERT_DEPTH) == stride;
+}
+
+static bool embed(const struct plan *plan, const struct step *step, struct made *made) {
+    bool to_stream = step->target == EDGEBERT_PLACE_RESIDUAL;
+    made->residual |= to_stream;
+    made->branch |= !to_stream;
+    return (to_stream ? plan->embedding_stride == plan->hidden_stride : step->target == EDGEBERT_PLACE_BRANCH) &&
+           normalises(step, plan->embedding_stride, plan->embedding_stride) &&
+           quantize(step, plan->embedding_stride, made);
+}
+
+static bool quantize_rows(const struct plan *plan, const struct step *step, struct made *made) {
+    if (step->source == EDGEBERT_PLACE_RESIDUAL)
+        return made->residual && quantize(step, plan->hidden_stride, made);
+    return step->source == EDGEBERT_PLACE_BRANCH && made->branch && quantize(step, plan->context_stride, made);
+}
+
+static bool project(const struct plan *plan, const struct step *step, struct made *made) {
+    const struct linear *linear = (const struct linear *)step->linear;
+    bool to_stream = step->target == EDGEBERT_PLACE_RESIDUAL;
+    const struct linear *ready = step->source == EDGEBERT_PLACE_INTERMEDIATE ? made->inner : made->quantized;
+    made->residual |= to_stream;
+    made->branch |= !to_stream;
+    return linear && linear == ready && linear->N == plan->hidden_stride &&
+           (to_stream || step->target == EDGEBERT_PLACE_BRANCH);
+}
+
+static bool project_heads(const struct plan *plan, const struct step *step, struct made *made) {
+    const struct linear *linear = (const struct linear *)step->linear;
+    made->heads = true;
+    return linear && linear == made->quantized && linear->N == 3 * plan->num_attention_heads * plan->head_dim;
+}
+
+static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
+    return made->residual && made->branch && step->undo && normalises(step, plan->hidden_stride, hidden_size) &&
+           quantize(step, plan->hidden_stride, made);
+}
+
+static bool expand(const struct plan *plan, const struct step *step, struct made *made) {
+    const struct linear *linear = (const struct linear *)step->linear, *reader = (const struct linear *)step->reader;
+    made->inner = reader;
+    return linear && linear == made->quantized && linear->N == plan->intermediate_stride && reader &&
+           reader->K == plan->intermediate_stride && step->factor && step->activation >= 0 &&
+           step->activation <= EDGEBERT_LAST_INTERMEDIATE_ACTIVATION;
+}
+
+static bool sound(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
+    switch (step->code) {
+    case EDGEBERT_STEP_EMBED:
+        return embed(plan, step, made);
+    case EDGEBERT_STEP_QUANTIZE:
+        return quantize_rows(plan, step, made);
+    case EDGEBERT_STEP_PROJECT:
+        return project(plan, step, made);
+    case EDGEBERT_STEP_PROJECT_HEADS:
+        return project_heads(plan, step, made);
+    case EDGEBERT_STEP_ATTEND:
+        made->branch = true;
+        return made->heads;
+    case EDGEBERT_STEP_ADD_AND_NORM:
+        return add_and_norm(plan, step, hidden_size, made);
+    case EDGEBERT_STEP_EXPAND:
+        return expand(plan, step, made);
+    }
+    return false;
+}
+
+int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size) {
+    const struct step *steps = (const struct step *)plan->steps;
+    struct made made = {0};
+    for (int64_t i = 0; i < plan->step_count; i++)
+        if (!sound(plan, &steps[i], hidden_size, &made))
+            return i;
+    return made.residual ? -1 : plan->step_count;
+}
