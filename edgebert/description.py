@@ -12,7 +12,7 @@ import numpy as np
 from edgebert.artifact import damaged, read_artifact
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
-from edgebert.families import config_of
+from edgebert.families import config_of, encoder_of
 from edgebert.heads import HEADS, architecture_of
 from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
@@ -202,7 +202,7 @@ class Description:
         metadata = self._artifact.metadata
         parameters = sum(array.size for name, array in self.tensors.items() if name.endswith((".weight", ".bias")))
         if self.embeddings == "int4":  # two values a byte
-            parameters += self.tensors["embeddings.word_embeddings.weight"].size
+            parameters += self.tensors[f"{encoder_of(self.config).embeddings.words.name}.weight"].size
         return {
             "file": str(self.path),
             "size_bytes": self._artifact.size,

@@ -1,0 +1,116 @@
+"""The forward pass as a list, and that it stands nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from edgebert.architecture import Encoder, Linear
+from edgebert.config import BertConfig
+from edgebert.families import FAMILIES, encoder_of
+from edgebert.steps import AddAndNorm, Embed, Expand, Place, Project, ProjectHeads, Quantize, linear_of, steps
+
+ROOT = Path(__file__).parents[1]
+LAYER = [
+    *("query_key_value", "attend", "quantize_context", "attention_output", "add_and_norm"),
+    *("feed_forward", "output", "add_and_norm"),
+]
+STRUCTURE = re.compile(
+    r"encoder\.layer|attention\.self|attention\.output|intermediate\.dense|output\.dense|output\.LayerNorm"
+    r"|embeddings\.(word|position|token_type)_embeddings|embeddings\.LayerNorm|embeddings_project"
+    r"|relative_attention_bias"
+)
+
+
+def strings(path):
+    """Return the strings of a module with their lines, but for what documents."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in documents)
+    return [(node.lineno, node.value) for node in found if isinstance(node.value, str)]
+
+
+@pytest.mark.parametrize("folder", ["edgebert", "benchmarks"])
+def test_the_structure_of_a_layer_stands_in_the_families_alone(folder):
+    places = [
+        f"{path.relative_to(ROOT)}:{line}: {value!r}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "families" not in path.parts[-2:-1]
+        for line, value in strings(path)
+        if STRUCTURE.search(value)
+    ]
+    assert places == []
+
+
+def test_the_names_are_in_the_families():
+    assert any(STRUCTURE.search(value) for _, value in strings(ROOT / "edgebert/families/bert.py"))
+
+
+def encoder(**values) -> Encoder:
+    return encoder_of(BertConfig(**{"num_hidden_layers": 2, **values}))
+
+
+def test_the_steps_of_bert():
+    assert [step.name for step in steps(encoder())] == ["embed", *LAYER, *LAYER]
+
+
+def test_narrow_embeddings_are_projected():
+    found = steps(encoder(embedding_size=64))
+    before = ["embed", "project_embeddings", "quantize_embeddings"]
+    assert [step.name for step in found] == [*before, *LAYER, *LAYER]
+    embed, project, quantize = found[:3]
+    assert isinstance(embed, Embed)
+    assert isinstance(project, Project)
+    assert isinstance(quantize, Quantize)
+    assert (embed.target, project.target) == (Place.BRANCH, Place.RESIDUAL)
+    assert embed.quantize_for == project.linear
+    assert (project.linear.K, project.linear.N) == (64, 768)
+
+
+@pytest.mark.parametrize("width", [0, 64])
+def test_the_smoothing_of_the_stream_is_undone_by_what_made_it(width):
+    """And every linear layer reads rows that were quantized for it."""
+    maker, ready = None, {}
+    for step in steps(encoder(embedding_size=width)):
+        if isinstance(step, AddAndNorm):
+            assert step.undo == maker
+        linear = linear_of(step)
+        if linear:
+            assert ready[step.source is Place.INTERMEDIATE] == linear
+        if isinstance(step, Embed | Quantize | AddAndNorm):
+            ready[False] = step.quantize_for
+        if isinstance(step, Expand):
+            ready[True] = step.feed_forward.output
+        if step.target is Place.RESIDUAL and not isinstance(step, Quantize):
+            maker = step.linear if isinstance(step, Project) else step.norm
+    assert ready[False] is None  # nothing reads the result
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_parts_of_an_encoder_are_those_of_its_steps(name):
+    config = FAMILIES[name].read_config({"model_type": name, "num_hidden_layers": 3})
+    found = encoder_of(config)
+    assert {linear.name for linear in found.linears()} == {
+        linear.name for step in steps(found) if (linear := linear_of(step))
+    }
+    names = [part.name for part in found.parts()]
+    assert len(set(names)) == len(names)
+    heads = [step.attention for step in steps(found) if isinstance(step, ProjectHeads)]
+    assert len(heads) == len(found.layers)
+    for attention in heads:
+        assert attention.heads * attention.head_dim * 3 == attention.query_key_value.N
+
+
+def test_a_layer_that_stands_twice_is_there_once():
+    one = encoder()
+    shared = Encoder(one.embeddings, (one.layers[0],) * 3, one.hidden_size, one.longest)
+    assert len(steps(shared)) == 1 + 3 * len(LAYER)
+    assert shared.linears() == encoder(num_hidden_layers=1).linears()
+
+
+def test_what_a_checkpoint_has_in_the_place_of_a_layer():
+    assert Linear("a", 12, 4, ("q", "k", "v")).stored == {"q": 4, "k": 4, "v": 4}
+    assert Linear("a", 12, 4).stored == {"a": 12}
