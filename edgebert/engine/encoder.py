@@ -13,12 +13,11 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, row_bytes, scratch_bytes
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, row_bytes
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.engine.team import ThreadTeam
 from edgebert.families import encoder_of
 from edgebert.kernels.plan import STAGE_BYTES, TIME_OFFSET
-from edgebert.kernels.simd.families import FAMILIES, Family
 
 __all__ = ["Encoder"]
 
@@ -65,7 +64,7 @@ class Encoder:
         self._plan, self._stage_names = model.record, model.stage_names
         self._plan_address = self._plan.ctypes.data
         self._keep.append(self._plan)
-        self._reserve_workspace(model, FAMILIES[library.family])
+        self._reserve_workspace(model)
 
     @property
     def threads(self) -> int:
@@ -134,7 +133,7 @@ class Encoder:
         fixed = int(plan["scratch_bytes"]) * self._team.size + self._stages.nbytes
         return self._row_bytes + 4 * self.config.hidden_size, fixed + SLACK_ROWS * self._row_bytes
 
-    def _reserve_workspace(self, model: ModelPlan, family: Family) -> None:
+    def _reserve_workspace(self, model: ModelPlan) -> None:
         config, plan, rows = self.config, self._plan[0], self.token_budget + SLACK_ROWS
         plan["rows"] = rows
         sizes = row_bytes(model)
@@ -144,7 +143,7 @@ class Encoder:
             plan[name] = self._address(array)
             if name == "hidden":
                 self._hidden = array.view(np.float32).reshape(rows, -1)
-        scratch = scratch_bytes(family, int(plan["head_dim"]), config.max_position_embeddings)
+        scratch = self._library.scratch_bytes(int(plan["head_dim"]), config.max_position_embeddings)
         plan["scratch_bytes"] = scratch
         plan["scratch"] = self._address(aligned_empty(scratch * self._team.size, np.uint8))
         plan["threads"] = self._team.size

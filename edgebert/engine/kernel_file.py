@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgebert.destination import open_destination
-from edgebert.engine.signatures import interface_hash
 from edgebert.engine.trust import read_trusted
 from edgebert.errors import EdgebertError, SettingError
+from edgebert.kernels.signatures import interface_hash
 from edgebert.kernels.simd.families import FAMILIES
 
 __all__ = [

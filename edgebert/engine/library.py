@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from edgebert.engine.kernel_file import KernelFile, find_kernels
 from edgebert.engine.processor import available_families, features
-from edgebert.engine.signatures import SIGNATURES
 from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError
+from edgebert.kernels.signatures import PREFIX, SIGNATURES
 
 __all__ = ["KernelLibrary", "load_library"]
 
@@ -24,11 +24,7 @@ class KernelLibrary:
 
     encode: Callable[..., int]
     dense: Callable[..., int]
-    quantize_rows: Callable[..., int]
-    add_layer_norm: Callable[..., int]
-    activate: Callable[..., int]
-    matmul: Callable[..., int]
-    attend: Callable[..., int]
+    scratch_bytes: Callable[..., int]
 
     def __init__(self, kernels: KernelFile) -> None:
         self.family = kernels.family
@@ -38,7 +34,8 @@ class KernelLibrary:
         else:
             address_of = self._open_object(kernels.code)
         for name, arguments in SIGNATURES.items():
-            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address_of(f"edgebert_kernel_{name}")))
+            kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * len(arguments))
+            setattr(self, name, kind(address_of(f"{PREFIX}{name}")))
 
     def _open_shared(self, kernels: KernelFile) -> Callable[[str], int]:
         try:

@@ -7,11 +7,21 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, scratch_bytes
-from edgebert.kernels.plan import LANES, LINEAR, group_of_count
-from edgebert.kernels.simd.families import FAMILIES
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper
+from edgebert.kernels.plan import (
+    BRANCH,
+    CODE_PROJECT,
+    CODE_QUANTIZE,
+    LANES,
+    LINEAR,
+    PLAN,
+    RESIDUAL,
+    STAGE_BYTES,
+    STEP,
+    group_of_count,
+)
 
-__all__ = ["CompiledLinear", "linear_record"]
+__all__ = ["CompiledLinear", "linear_record", "take_steps"]
 
 _MOST_ROWS = 64
 """Rows that a head's layer computes at a time."""
@@ -32,8 +42,32 @@ def linear_record(tensors: Mapping[str, np.ndarray], name: str, place: Callable[
     return record
 
 
+def take_steps(library: KernelLibrary, steps: np.ndarray, **fields: int) -> None:
+    """Take steps on the caller's own thread, without a model.
+
+    Parameters
+    ----------
+    library : KernelLibrary
+    steps : ndarray [dtype=STEP]
+    fields : int
+        Of the PLAN: all that these steps read, but for the team's.
+    """
+    plan, counters = np.zeros(1, PLAN), np.zeros(2, np.int64)
+    stages = np.zeros(2 * len(steps) * STAGE_BYTES, np.uint8)
+    team = {
+        "threads": 1,
+        "stages": stages.ctypes.data,
+        "epoch": counters.ctypes.data,
+        "active": counters[1:].ctypes.data,
+    }
+    record = plan[0]
+    for name, value in {**fields, **team, "steps": steps.ctypes.data, "step_count": len(steps)}.items():
+        record[name] = value
+    library.encode(plan.ctypes.data, 0, 0)
+
+
 class CompiledLinear:
-    """A linear layer of a head on compiled kernels.
+    """A linear layer of a head on compiled kernels: two steps, which quantize rows and multiply them.
 
     Parameters
     ----------
@@ -47,8 +81,12 @@ class CompiledLinear:
 
     def __init__(self, tensors: Mapping[str, np.ndarray], name: str, N: int, library: KernelLibrary) -> None:
         self._keep: list[object] = []
-        self._record, self._library, self._outputs = linear_record(tensors, name, keeper(self._keep)), library, N
-        self._scratch_bytes = scratch_bytes(FAMILIES[library.family], LANES, LANES)
+        record = linear_record(tensors, name, keeper(self._keep))
+        self._record, self._library, self._outputs = record, library, N
+        self._scratch_bytes = library.scratch_bytes(LANES, LANES)
+        self._steps = np.zeros(2, STEP)
+        self._steps["code"], self._steps["target"] = (CODE_QUANTIZE, CODE_PROJECT), (RESIDUAL, BRANCH)
+        self._steps[0]["reader"] = self._steps[1]["linear"] = record.ctypes.data
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Quantize rows and multiply them: float32 (M, K) -> float32 (M, N)."""
@@ -59,17 +97,18 @@ class CompiledLinear:
 
     def _block(self, x: np.ndarray) -> np.ndarray:
         record = self._record[0]
-        M, N, K = len(x), int(record["N"]), int(record["K"])
-        group, groups = int(record["group"]), int(record["groups"])
+        M, N, K, groups = len(x), int(record["N"]), int(record["K"]), int(record["groups"])
         rows = np.zeros((M, K), np.float32)
         rows[:, : x.shape[1]] = x
         # Not kept from call to call: threads may call a model at once.
-        q, scratch = np.zeros((M + SLACK_ROWS, K), np.uint8), aligned_empty(self._scratch_bytes, np.uint8)
-        scale, zero = np.zeros((M + SLACK_ROWS, groups), np.float32), np.zeros((M + SLACK_ROWS, groups), np.float32)
-        out = np.empty((M, N), np.float32)
-        q_at, scale_at, zero_at = q.ctypes.data, scale.ctypes.data, zero.ctypes.data
-        self._library.quantize_rows(rows.ctypes.data, M, K, group, q_at, scale_at, zero_at)
-        self._library.matmul(
-            q_at, scale_at, zero_at, M, self._record.ctypes.data, out.ctypes.data, N, scratch.ctypes.data, 0, 1
-        )
-        return out
+        arrays: dict[str, np.ndarray] = {
+            "hidden": rows,
+            "narrow": np.empty((M, N), np.float32),
+            "quantized": np.zeros((M + SLACK_ROWS, K), np.uint8),
+            "row_scale": np.zeros((M + SLACK_ROWS, groups), np.float32),
+            "row_zero": np.zeros((M + SLACK_ROWS, groups), np.float32),
+            "scratch": aligned_empty(self._scratch_bytes, np.uint8),
+        }
+        places = {field: array.ctypes.data for field, array in arrays.items()}
+        take_steps(self._library, self._steps, tokens=M, hidden_stride=K, **places)
+        return arrays["narrow"]

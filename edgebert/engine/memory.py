@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST, LANES, padded, whole_vectors
-from edgebert.kernels.simd.families import Family
-
 if TYPE_CHECKING:
     from edgebert.engine.model_plan import ModelPlan
 
-__all__ = ["SLACK_ROWS", "aligned_empty", "keeper", "row_bytes", "scratch_bytes"]
+__all__ = ["SLACK_ROWS", "aligned_empty", "keeper", "row_bytes"]
 
 _CACHE_LINE = 64
 SLACK_ROWS = 16
@@ -58,25 +55,3 @@ def row_bytes(model: ModelPlan) -> dict[str, int]:
         "inner_scale": factors,
         "inner_zero": factors,
     }
-
-
-def scratch_bytes(family: Family, head_dim: int, longest: int) -> int:
-    """Return the bytes that a thread needs for itself.
-
-    Parameters
-    ----------
-    family : Family
-    head_dim : int
-        Padded.
-    longest : int
-        Most tokens of a sequence.
-    """
-    rows, keys, depth = family.tile_rows, whole_vectors(longest), padded(longest)
-    tile = 4 * LANES * rows * family.tile_panels
-    # A block of float32 outputs, whole heads; and twice 16 vectors to reduce together.
-    block = tile + 4 * BLOCK_ROWS * (GROUP_LARGEST + head_dim) + 2 * 4 * LANES * LANES
-    # Keys, values, and three float32 of each key.
-    panels = keys * padded(head_dim) + depth * head_dim + 3 * 4 * keys
-    # Rows of scores, both halves of the numerators, both sums and the factor of each row.
-    attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4)
-    return -(-max(block, attention) // _CACHE_LINE) * _CACHE_LINE

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from edgebert.engine.memory import SLACK_ROWS
-from edgebert.engine.signatures import interface_hash
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    BLOCK_ROWS,
     DEPTH,
     DEPTHS,
     GROUP_LARGEST,
@@ -26,6 +24,7 @@ from edgebert.kernels.plan import (
     STEP,
     STEP_CODES,
 )
+from edgebert.kernels.signatures import PREFIX, SIGNATURES, interface_hash
 from edgebert.kernels.simd.families import Family
 from edgebert.runner import TOKEN_BUDGET
 from edgebert.steps import Place
@@ -120,8 +119,6 @@ def records_h(family: Family) -> str:
         "INTERFACE": f"((int64_t)UINT64_C({interface() % 2**64}))",
         "FAMILY": f'"{family.name}"',
         "NEEDS": " ".join(f'"{name}",' for name in family.needs),
-        "TILE_ROWS": family.tile_rows,
-        "TILE_PANELS": family.tile_panels,
     }
     return _defines(own) + _shared()
 
@@ -141,7 +138,6 @@ def _shared() -> str:
         "MOST_DEPTH": max(DEPTHS),
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
-        "BLOCK_ROWS": BLOCK_ROWS,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
         "LAST_ACTIVATION": max(ACTIVATIONS.values()),
         "LAST_INTERMEDIATE_ACTIVATION": max(ACTIVATION_CODES.values()),
@@ -154,7 +150,15 @@ def _shared() -> str:
         "LIMITS": " ".join(limits),
     }
     structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "step": STEP, "plan": PLAN}
-    return _defines(constants) + "\n".join([*(_struct(name, dtype) for name, dtype in structs.items()), ""])
+    lines = [*(_struct(name, dtype) for name, dtype in structs.items()), *_prototypes(), ""]
+    return _defines(constants) + "\n".join(lines)
+
+
+def _prototypes() -> Iterator[str]:
+    """Declare the functions of a kernel library."""
+    for name, arguments in SIGNATURES.items():
+        listed = ", ".join(f"int64_t {argument}" for argument in arguments)
+        yield f'__attribute__((visibility("hidden"))) int64_t {PREFIX}{name}({listed});'
 
 
 def _words(name: str) -> str:

@@ -8,10 +8,10 @@ import numpy as np
 
 from edgebert.kernels.activation import exp2
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.matmul import PANELS, ROWS
 from edgebert.kernels.plan import DEPTH
 from edgebert.kernels.polynomials import ROUND
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
+from edgebert.kernels.scratch import PANELS, ROWS, attention_places
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     bits,
@@ -146,62 +146,47 @@ def largest_of(values, length):
 
 
 @kernel
-def attend_head(
-    query,
-    row,
-    key_bytes,
-    first,
-    last,
-    length,
-    head_dim,
-    query_scale,
-    scale_bytes,
-    offset,
-    scale,
-    bias,
-    context,
-    context_row,
-    scratch,
-):
-    """Attend from queries first..last of one head of one sequence to all of its `length` keys.
-
-    `query` is the address of the head's queries, `row` bytes apart; its keys lie `key_bytes` further, its values twice
-    that. `query_scale` float32 [length], with the scales of the keys `scale_bytes` further and those of the values
-    twice that; `offset` float32 [length]; `bias` is where distance 0 stands in the row of this head, or 0. Writes
-    float32 `context`.
-    """
+def attend_head(plan, head, sequence, queries, scratch):
+    """Attend from a range of the queries of one head of one sequence, a pair, to all of its keys."""
+    begin = load_index(plan.cu_seqlens + 4 * sequence)
+    length = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
+    first, last = queries
+    heads, head_dim = plan.num_attention_heads, plan.head_dim
+    # Keys lie behind the queries of all heads, and values behind the keys; so do their scales.
+    key_bytes, row, scale_bytes = heads * head_dim, 3 * heads * head_dim, 4 * heads * plan.rows
+    query = plan.heads + begin * row + head * head_dim
+    query_scale = plan.head_scale + 4 * (head * plan.rows + begin)
+    value_scale = query_scale + 2 * scale_bytes
+    bias = plan.position_bias
+    if bias != 0:
+        bias += 4 * (head * plan.position_bias_row + plan.position_bias_centre)
+    context = plan.narrow + 4 * (begin * plan.context_stride + head * head_dim)
     panels = (length + LANES - 1) // LANES
     depth = (length + DEPTH - 1) // DEPTH * DEPTH
     key_depth = (head_dim + DEPTH - 1) // DEPTH * DEPTH
-    value_scale = query_scale + 2 * scale_bytes
-    keys = scratch
-    values = keys + panels * LANES * key_depth
-    columns = values + depth * head_dim
-    scores = columns + 3 * panels * PANEL_BYTES
-    scores_row = panels * PANEL_BYTES
-    upper = scores + ROWS * scores_row
-    lower = upper + ROWS * depth
-    upper_sums = lower + ROWS * depth
-    sums_row = 4 * head_dim
-    lower_sums = upper_sums + ROWS * sums_row
-    totals = lower_sums + ROWS * sums_row
+    places = attention_places(length, head_dim)
+    keys, values, columns, scores = scratch, scratch + places[0], scratch + places[1], scratch + places[2]
+    upper, lower = scratch + places[3], scratch + places[4]
+    upper_sums, lower_sums, totals = scratch + places[5], scratch + places[6], scratch + places[7]
+    scores_row, sums_row = panels * PANEL_BYTES, 4 * head_dim
     pack_keys(query + key_bytes, row, length, head_dim, keys)
     pack_values(query + 2 * key_bytes, row, length, head_dim, values, depth * LANES)
     largest_value = largest_of(value_scale, length)
     value_unit = largest_value / NUMERATOR_LEVELS
+    offset = plan.key_offset + 4 * (head * plan.rows + begin)
     prepare_columns(query_scale + scale_bytes, offset, value_scale, NUMERATOR_LEVELS / largest_value, length, columns)
     tiles = (last - first + ROWS - 1) // ROWS
     for i in range(tiles):
-        begin = first + share(last - first, i, tiles)
-        rows = first + share(last - first, i + 1, tiles) - begin
-        product(rows, head_dim // 4, query + begin * row, row, keys, key_depth * LANES, panels, scores, scores_row)
+        at = first + share(last - first, i, tiles)
+        rows = first + share(last - first, i + 1, tiles) - at
+        product(rows, head_dim // 4, query + at * row, row, keys, key_depth * LANES, panels, scores, scores_row)
         for r in range(rows):
             total = softmax_numerators(
                 scores + r * scores_row,
                 length,
                 depth,
-                load_scalar(query_scale + 4 * (begin + r)) * scale,
-                bias - 4 * (begin + r) if bias != 0 else bias,
+                load_scalar(query_scale + 4 * (at + r)) * plan.softmax_scale,
+                bias - 4 * (at + r) if bias != 0 else bias,
                 columns,
                 upper + r * depth,
                 lower + r * depth,
@@ -213,80 +198,42 @@ def attend_head(
         product(rows, steps, lower, depth, values, depth * LANES, count, lower_sums, sums_row)
         for r in range(rows):
             unit = broadcast(load_scalar(totals + 4 * r))
+            out = context + 4 * (at + r) * plan.context_stride
             for d in range(0, head_dim, LANES):
-                at = r * sums_row + 4 * d
-                whole = fma(to_float(load_i32(upper_sums + at)), broadcast(UPPER), to_float(load_i32(lower_sums + at)))
-                store(context + (begin + r) * context_row + 4 * d, whole * unit)
+                sums = r * sums_row + 4 * d
+                high = to_float(load_i32(upper_sums + sums))
+                whole = fma(high, broadcast(UPPER), to_float(load_i32(lower_sums + sums)))
+                store(out + 4 * d, whole * unit)
 
 
 @kernel
-def query_ranges(sequences, heads, parts):
-    """Return into how many ranges of queries each head is cut, so that `parts` threads have tasks."""
-    tasks = sequences * heads
-    if parts == 1:
+def query_ranges(plan):
+    """Return into how many ranges of queries each head is cut, so that all threads have tasks."""
+    tasks = plan.sequences * plan.num_attention_heads
+    if plan.threads == 1:
         return np.int64(1)
-    return (TASKS_PER_THREAD * parts + tasks - 1) // tasks
+    return (TASKS_PER_THREAD * plan.threads + tasks - 1) // tasks
 
 
 @kernel
-def attend_tasks(sequences, heads, parts):
-    """Return the number of tasks of attention for a team of `parts` threads."""
-    return sequences * heads * query_ranges(sequences, heads, parts)
+def attend_tasks(plan, step):
+    """Return into how many tasks attention is cut."""
+    return plan.sequences * plan.num_attention_heads * query_ranges(plan)
 
 
 @kernel
-def attend(
-    query_key_value,
-    head_scale,
-    key_offset,
-    scale_row,
-    cu_seqlens,
-    sequences,
-    heads,
-    head_dim,
-    scale,
-    position_bias,
-    position_bias_row,
-    position_bias_centre,
-    context,
-    context_stride,
-    scratch,
-    task,
-    parts,
-):
-    """Compute a part of the context; what a token attends to ends with its sequence.
+def attend(plan, step, scratch, task):
+    """Compute the context of a range of the queries of one head of one sequence, where what they attend to ends.
 
-    `query_key_value`, `head_scale` and `key_offset` as `project_heads` leaves them, readable for 16 rows more;
-    `cu_seqlens` int32 [sequences + 1]; `position_bias` float32 [heads, position_bias_row], in which the distance from
-    query i to key k stands at position_bias_centre + k - i, readable for 16 values more, or 0; `context` float32
-    [T, context_stride]. Computes task `task` of `attend_tasks(...)`: a range of the queries of one head of one
-    sequence. Twin: `reference.attend`.
+    Reads `plan.heads`, `plan.head_scale` and `plan.key_offset` as `project_heads` leaves them, readable for 16 rows
+    more, and `plan.position_bias`, in whose rows the distance from query i to key k stands at position_bias_centre +
+    k - i, readable for 16 values more. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
     """
-    width = heads * head_dim
-    ranges = query_ranges(sequences, heads, parts)
+    ranges = query_ranges(plan)
     part = task % ranges
-    head = task // ranges % heads
-    sequence = task // ranges // heads
-    begin = load_index(cu_seqlens + 4 * sequence)
-    length = load_index(cu_seqlens + 4 * sequence + 4) - begin
-    bias = position_bias
-    if bias != 0:
-        bias += 4 * (head * position_bias_row + position_bias_centre)
+    head = task // ranges % plan.num_attention_heads
+    sequence = task // ranges // plan.num_attention_heads
+    length = load_index(plan.cu_seqlens + 4 * sequence + 4) - load_index(plan.cu_seqlens + 4 * sequence)
     if length > 0:
-        attend_head(
-            query_key_value + begin * 3 * width + head * head_dim,
-            3 * width,
-            width,
-            share(length, part, ranges),
-            share(length, part + 1, ranges),
-            length,
-            head_dim,
-            head_scale + 4 * (head * scale_row + begin),
-            4 * heads * scale_row,
-            key_offset + 4 * (head * scale_row + begin),
-            scale,
-            bias,
-            context + 4 * (begin * context_stride + head * head_dim),
-            4 * context_stride,
-            scratch,
-        )
+        queries = (share(length, part, ranges), share(length, part + 1, ranges))
+        attend_head(plan, head, sequence, queries, scratch)

@@ -3,11 +3,12 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.matmul import TILE_BYTES, linear_at, matmul_block
+from edgebert.kernels.matmul import matmul_block
 from edgebert.kernels.plan import GROUP_LARGEST
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
 from edgebert.kernels.quantize_rows import SMALLEST
 from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
+from edgebert.kernels.scratch import FOLD_BYTES, block_places
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     absolute,
@@ -32,7 +33,6 @@ f32 = np.float32
 QUERY_LEVELS, HEAD_LEVELS = f32(63.0), f32(127.0)
 QUERY_ZERO = 64
 """Queries take seven bits and keys eight: no processor's 16-bit intermediate saturates."""
-FOLD_BYTES = 4 * LANES * LANES
 
 
 @kernel
@@ -83,34 +83,32 @@ def quantize_heads(x, x_row, rows, head_dim, slot, heads, out, out_row, scale, o
 
 
 @kernel
-def slot_ranges(M, slots, head_dim, parts):
+def slot_ranges(plan):
     """Return into how many ranges the heads of query, key and value are cut for each block of rows."""
-    blocks = row_blocks(M, parts)
-    ranges = (slots * head_dim + GROUP_LARGEST - 1) // GROUP_LARGEST
+    parts, slots = plan.threads, 3 * plan.num_attention_heads
+    blocks = row_blocks(plan.tokens, parts)
+    ranges = (slots * plan.head_dim + GROUP_LARGEST - 1) // GROUP_LARGEST
     if parts > 1:
         ranges = max(ranges, (TASKS_PER_THREAD * parts + blocks - 1) // blocks)
     return min(slots, ranges)
 
 
 @kernel
-def project_heads_tasks(M, slots, head_dim, parts):
-    """Return the number of tasks of `project_heads` for a team of `parts` threads."""
-    return row_blocks(M, parts) * slot_ranges(M, slots, head_dim, parts)
+def project_heads_tasks(plan, step):
+    """Return into how many tasks the projections of query, key and value are cut."""
+    return row_blocks(plan.tokens, plan.threads) * slot_ranges(plan)
 
 
 @kernel
-def project_heads(
-    x, x_scale, x_zero, M, linear_address, heads, head_dim, out, scale, offset, scale_row, scratch, task, parts
-):
-    """Multiply quantized rows by the projections of query, key and value, and quantize every head of each token.
+def project_heads(plan, step, scratch, task):
+    """Multiply a block of rows by the projections of a range of heads, and quantize every head of each token.
 
-    `x`, `x_scale`, `x_zero`, M and `scratch` as in `expand`; `out` bytes [M, 3 * heads * head_dim], query uint8, key
-    and value int8; `scale` float32 [3 * heads, scale_row]; `offset` float32 [heads, scale_row]. Computes task `task`
-    of `project_heads_tasks(...)`: a block of rows, a range of heads.
+    Writes `plan.heads`, bytes [M, 3 * heads * head_dim], query uint8, key and value int8; `plan.head_scale` float32
+    [3 * heads, rows] and `plan.key_offset` float32 [heads, rows].
     """
-    linear = linear_at(linear_address)
+    heads, head_dim, M, parts = plan.num_attention_heads, plan.head_dim, plan.tokens, plan.threads
     slots = 3 * heads
-    ranges = slot_ranges(M, slots, head_dim, parts)
+    ranges = slot_ranges(plan)
     blocks = row_blocks(M, parts)
     block, part = task // ranges, task % ranges
     m = share(M, block, blocks)
@@ -118,21 +116,10 @@ def project_heads(
     first = share(slots, part, ranges)
     last = share(slots, part + 1, ranges)
     row_bytes = 4 * (last - first) * head_dim
-    values = scratch + TILE_BYTES
-    matmul_block(
-        x,
-        x_scale,
-        x_zero,
-        m,
-        rows,
-        linear,
-        first * head_dim // LANES,
-        last * head_dim // LANES,
-        values,
-        row_bytes,
-        scratch,
-    )
-    fold = values + rows * row_bytes
+    places = block_places(rows, row_bytes)
+    values, fold = scratch + places[0], scratch + places[1]
+    panels = (first * head_dim // LANES, last * head_dim // LANES)
+    matmul_block(plan, step, (m, m + rows), panels, values, row_bytes, scratch)
     width = slots * head_dim
     for slot in range(first, last):
         for r in range(0, rows, LANES):
@@ -144,9 +131,9 @@ def project_heads(
                 head_dim,
                 slot,
                 heads,
-                out + t * width + slot * head_dim,
+                plan.heads + t * width + slot * head_dim,
                 width,
-                scale + 4 * (slot * scale_row + t),
-                offset + 4 * ((slot - heads) * scale_row + t),
+                plan.head_scale + 4 * (slot * plan.rows + t),
+                plan.key_offset + 4 * ((slot - heads) * plan.rows + t),
                 fold,
             )

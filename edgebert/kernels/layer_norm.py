@@ -48,23 +48,23 @@ def square(x, mean, left, sum_so_far):
 
 
 @kernel
-def layer_norm(x, hidden_size, hidden_stride, weight, bias, eps):
-    """Normalise one float32 row in place: (x - mean) / sqrt(variance + eps) * weight + bias.
+def layer_norm(x, stride, norm):
+    """Normalise one float32 row in place by a NORM: (x - mean) / sqrt(variance + norm.eps) * weight + bias.
 
-    arXiv 1607.06450, equation 4. The mean comes first and the squares of the differences after it. Beyond
-    `hidden_size` the row, the weight and the bias are zero up to `hidden_stride`, a multiple of 64, and the row stays
-    so. Twin: `functions.layer_norm`.
+    arXiv 1607.06450, equation 4. The mean comes first and the squares of the differences after it. Beyond `norm.size`
+    the row, the weight and the bias are zero up to `stride`, a multiple of 64, and the row stays so. Twin:
+    `functions.layer_norm`.
     """
-    mean = broadcast(sum_of(x, hidden_stride) / f32(hidden_size))
+    mean = broadcast(sum_of(x, stride) / f32(norm.size))
     a = b = c = d = broadcast(f32(0.0))
-    for i in range(0, hidden_stride, STEP):
-        left = hidden_size - i
+    for i in range(0, stride, STEP):
+        left = norm.size - i
         a = square(x + 4 * i, mean, left, a)
         b = square(x + 4 * i + 64, mean, left - 16, b)
         c = square(x + 4 * i + 128, mean, left - 32, c)
         d = square(x + 4 * i + 192, mean, left - 48, d)
-    deviation = square_root(reduce_add((a + b) + (c + d)) / f32(hidden_size) + eps)
+    deviation = square_root(reduce_add((a + b) + (c + d)) / f32(norm.size) + norm.eps)
     inverse = broadcast(f32(1.0) / deviation)
-    for i in range(0, hidden_stride, LANES):
+    for i in range(0, stride, LANES):
         normal = (load(x + 4 * i) - mean) * inverse
-        store(x + 4 * i, fma(normal, load(weight + 4 * i), load(bias + 4 * i)))
+        store(x + 4 * i, fma(normal, load(norm.weight + 4 * i), load(norm.bias + 4 * i)))

@@ -3,18 +3,15 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import LINEAR
+from edgebert.kernels.plan import INTERMEDIATE, LINEAR, RESIDUAL
 from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
+from edgebert.kernels.scratch import PANELS, ROWS
 from edgebert.kernels.simd.families import LANES, current
 from edgebert.kernels.simd.ops import record
 from edgebert.kernels.simd.tile import PANEL_BYTES, linear_tile
 
 linear_at = record(LINEAR)
 
-ROWS = current().tile_rows
-PANELS = current().tile_panels
-TILE_BYTES = 4 * LANES * ROWS * PANELS
-"""Scratch for the int32 sums of one tile."""
 
 # Layers of depth 2 have tiles of their own where that pays.
 HAS_DEEP_TILE = 2 in current().tiles
@@ -42,8 +39,25 @@ def panels_of_tile(linear):
 
 
 @kernel
-def matmul_block(x, x_scale, x_zero, begin, M, linear, first, last, out, out_row, scratch):
-    """Compute rows begin..begin + M and panels first..last of Y into float32 `out`, which begins with these."""
+def quantized_rows(plan, step):
+    """Return the addresses of the quantized rows that a step reads, of their scales and of their zero points."""
+    if step.source == INTERMEDIATE:
+        return plan.inner, plan.inner_scale, plan.inner_zero
+    return plan.quantized, plan.row_scale, plan.row_zero
+
+
+@kernel
+def matmul_block(plan, step, rows, panels_of_block, out, out_row, scratch):
+    """Multiply quantized rows by a linear layer; exact in int32, then the same float operations everywhere.
+
+    Computes rows first..last and panels first..last, each a pair, of Y into float32 `out`, which begins with these.
+    Rows are uint8 [M, K] with scales and zero points float32 [M, groups], readable for 16 rows more; `scratch` has
+    room for a tile. Twin: `reference.matmul`.
+    """
+    begin, M = rows[0], rows[1] - rows[0]
+    first, last = panels_of_block
+    linear = linear_at(step.linear)
+    x, x_scale, x_zero = quantized_rows(plan, step)
     K, group, groups = linear.K, linear.group, linear.groups
     x += begin * K
     x_scale += 4 * begin * groups
@@ -106,37 +120,21 @@ def column_ranges(M, linear, parts):
 
 
 @kernel
-def matmul_tasks(M, linear, parts):
-    """Return the number of tasks of a matmul for a team of `parts` threads."""
-    return row_blocks(M, parts) * column_ranges(M, linear, parts)
+def project_tasks(plan, step):
+    """Return into how many tasks a multiplication by a linear layer is cut."""
+    return row_blocks(plan.tokens, plan.threads) * column_ranges(plan.tokens, linear_at(step.linear), plan.threads)
 
 
 @kernel
-def matmul(x, x_scale, x_zero, M, linear_address, out, out_stride, scratch, task, parts):
-    """Multiply quantized rows by one linear layer; exact in int32, then the same float operations everywhere.
-
-    `x` uint8 [M, K] with `x_scale` and `x_zero` float32 [M, groups], readable for 16 rows more; `out` float32
-    [M, out_stride]; `scratch` TILE_BYTES. Computes task `task` of `matmul_tasks(M, linear, parts)`: a block of rows, a
-    range of columns. Twin: `reference.matmul`.
-    """
-    linear = linear_at(linear_address)
+def project(plan, step, scratch, task):
+    """Multiply a block of rows by a range of the columns of a linear layer."""
+    linear, M, parts = linear_at(step.linear), plan.tokens, plan.threads
     groups, ranges, width = column_groups(linear), column_ranges(M, linear, parts), panels_of_tile(linear)
     blocks = row_blocks(M, parts)
     block, columns = task // ranges, task % ranges
     first = share(groups, columns, ranges) * width
     last = min(share(groups, columns + 1, ranges) * width, linear.N // LANES)
     m = share(M, block, blocks)
-    rows = share(M, block + 1, blocks) - m
-    matmul_block(
-        x,
-        x_scale,
-        x_zero,
-        m,
-        rows,
-        linear,
-        first,
-        last,
-        out + 4 * (m * out_stride + LANES * first),
-        4 * out_stride,
-        scratch,
-    )
+    out = plan.hidden if step.target == RESIDUAL else plan.narrow
+    out += 4 * (m * linear.N + LANES * first)
+    matmul_block(plan, step, (m, share(M, block + 1, blocks)), (first, last), out, 4 * linear.N, scratch)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.kernels.simd.families import LANES
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, Quantize
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 
 __all__ = [
     "ACTIVATION_CODES",
     "ADDRESS",
     "BLOCK_ROWS",
+    "BRANCH",
     "CODE_ADD_AND_NORM",
     "CODE_ATTEND",
     "CODE_EMBED",
@@ -32,7 +33,9 @@ __all__ = [
     "DEPTH",
     "DEPTHS",
     "GROUP_LARGEST",
+    "HEADS",
     "INT4_GROUP",
+    "INTERMEDIATE",
     "LANES",
     "LINEAR",
     "LONGEST_TEXT",
@@ -40,6 +43,7 @@ __all__ = [
     "PANEL_COLUMNS",
     "PANEL_DEPTH",
     "PLAN",
+    "RESIDUAL",
     "STAGE_BYTES",
     "STEP",
     "STEP_CODES",
@@ -62,6 +66,7 @@ CODE_ERF, CODE_TANH, CODE_RELU, CODE_SILU, CODE_QUICK = range(5)
     CODE_ADD_AND_NORM,
     CODE_EXPAND,
 ) = range(7)
+RESIDUAL, BRANCH, HEADS, INTERMEDIATE = map(int, Place)
 PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
 

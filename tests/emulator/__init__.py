@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgebert.engine.compiler import compile_object
-from edgebert.engine.signatures import SIGNATURES
+from edgebert.kernels.signatures import SIGNATURES
 from edgebert.kernels.simd.families import FAMILIES
 
 __all__ = ["EMULATED", "EmulatedLibrary", "build_remote", "emulator_or_skip"]

@@ -7,15 +7,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.memory import scratch_bytes
 from edgebert.kernels import reference
-from edgebert.kernels.plan import ACTIVATION_CODES, LINEAR, padded
+from edgebert.kernels.plan import (
+    ACTIVATION_CODES,
+    BRANCH,
+    CODE_ADD_AND_NORM,
+    CODE_ATTEND,
+    CODE_EXPAND,
+    CODE_PROJECT,
+    CODE_PROJECT_HEADS,
+    CODE_QUANTIZE,
+    GROUP_LARGEST,
+    LANES,
+    LINEAR,
+    NORM,
+    PLAN,
+    STAGE_BYTES,
+    STEP,
+    padded,
+)
 from edgebert.kernels.simd.families import FAMILIES
 
 __all__ = [
@@ -27,9 +43,11 @@ __all__ = [
     "expand",
     "guarded",
     "matmul",
+    "matmul_part",
     "pack",
     "project_heads",
     "quantize_rows",
+    "take",
     "unsigned",
 ]
 
@@ -62,6 +80,38 @@ def assert_equal(got: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
+def take(
+    library: KernelLibrary, code: int, *, threads: int = 1, only: tuple[int, int] | None = None, **fields: float
+) -> int:
+    """Take one step of a forward pass, cut into tasks as for so many threads; return how many there were.
+
+    Parameters
+    ----------
+    library : KernelLibrary
+    code : int
+        Of `edgebert.kernels.plan.STEP_CODES`.
+    threads : int
+        The first of them takes the step alone.
+    only : (int, int), optional
+        A thread, and the number of all tasks: those of the other threads are done already.
+    fields : numbers
+        Of the PLAN and the STEP.
+    """
+    plan, step, counters = np.zeros(1, PLAN), np.zeros(1, STEP), np.zeros(2, np.int64)
+    stages = np.zeros((1 + threads, STAGE_BYTES // 8), np.int64)
+    if only is not None:
+        thread, tasks = only
+        shares = np.diff([tasks * part // threads for part in range(threads + 1)])
+        stages[1:, 0] = shares
+        stages[1 + thread, 0], stages[0, 0] = 0, tasks - shares[thread]
+    team = {"threads": threads, "epoch": counters.ctypes.data, "active": counters[1:].ctypes.data}
+    rest = {"code": code, "steps": step.ctypes.data, "step_count": 1, "stages": stages.ctypes.data}
+    for name, value in {**fields, **team, **rest}.items():
+        (step if name in STEP.names else plan)[name] = value
+    library.encode(plan.ctypes.data, 0, 0)
+    return int(stages[0, 0])
+
+
 def quantize_rows(
     library: KernelLibrary, x: np.ndarray, group: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,8 +119,12 @@ def quantize_rows(
     M, K = x.shape
     group = group or K
     G = -(-K // group)
+    reader = np.zeros(1, LINEAR)
+    reader["K"], reader["group"], reader["groups"] = K, group, G
     with guarded((M, K), np.uint8) as q, guarded((M, G), np.float32) as scale, guarded((M, G), np.float32) as zero:
-        library.quantize_rows(x.ctypes.data, M, K, group, q.ctypes.data, scale.ctypes.data, zero.ctypes.data)
+        rows = {"quantized": q, "row_scale": scale, "row_zero": zero, "hidden": np.ascontiguousarray(x)}
+        places = {name: array.ctypes.data for name, array in rows.items()}
+        take(library, CODE_QUANTIZE, tokens=M, hidden_stride=K, reader=reader.ctypes.data, **places)
     return unsigned(library, q), scale, unsigned(library, zero)
 
 
@@ -139,58 +193,65 @@ class Linear:
         self._rows = [np.ascontiguousarray(array) for array in rows]
 
     @property
-    def arguments(self) -> list[int]:
-        """What every kernel of a linear layer takes first."""
-        return [*(array.ctypes.data for array in self._rows), self.M, self._record.ctypes.data]
+    def fields(self) -> dict[str, int]:
+        """What every step that multiplies by a linear layer reads."""
+        rows = zip(("quantized", "row_scale", "row_zero"), self._rows, strict=True)
+        places = {name: array.ctypes.data for name, array in rows}
+        return {**places, "tokens": self.M, "linear": self._record.ctypes.data}
 
 
-def matmul(
+def matmul(library: KernelLibrary, *operands: np.ndarray, group: int | None = None, depth: int = 1) -> np.ndarray:
+    """Compute a product of `Linear`'s operands: float32 (M, N), NaN where nothing was written."""
+    return matmul_part(library, *operands, group=group, depth=depth)[0]
+
+
+def matmul_part(
     library: KernelLibrary,
     *operands: np.ndarray,
     group: int | None = None,
     depth: int = 1,
-    part: int = 0,
-    parts: int = 1,
-    out_stride: int | None = None,
-) -> np.ndarray:
-    """Compute one part of a product of `Linear`'s operands: float32 (M, out_stride), NaN where nothing was written."""
+    threads: int = 1,
+    only: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, int]:
+    """Compute what `take` takes of a product; return it, and the number of all tasks."""
     linear = Linear(library, *operands, group, depth)
-    stride = out_stride or linear.N
-    scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
-    with guarded((linear.M, stride), np.float32, np.nan) as out, guarded((scratch_size,), np.uint8) as scratch:
-        library.matmul(*linear.arguments, out.ctypes.data, stride, scratch.ctypes.data, part, parts)
-    return out
+    size = library.scratch_bytes(16, 16)
+    with guarded((linear.M, linear.N), np.float32, np.nan) as out, guarded((size,), np.uint8) as scratch:
+        places = {"narrow": out.ctypes.data, "scratch": scratch.ctypes.data, "target": BRANCH}
+        tasks = take(library, CODE_PROJECT, threads=threads, only=only, **linear.fields, **places)
+    return out, tasks
 
 
 def expand(
     library: KernelLibrary,
     *operands: np.ndarray,
     factor: np.ndarray,
-    group: int | None = None,
-    depth: int = 1,
     form: str,
     out_group: int,
-    part: int = 0,
-    parts: int = 1,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute one part of an intermediate layer: uint8 (M, N), float32 (M, G) twice, zero where nothing was written.
+    group: int | None = None,
+    depth: int = 1,
+    **part: Any,
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
+    """Compute what `take` takes of an intermediate layer; return it, and the number of all tasks.
 
-    Activations and zero points are as the family stores them.
+    It is uint8 (M, N), float32 (M, G) twice, zero where nothing was written; activations and zero points are as the
+    family stores them.
     """
     linear = Linear(library, *operands, group, depth)
     groups = -(-linear.N // out_group)
-    scratch_size = scratch_bytes(FAMILIES[library.family], 16, 16)
+    reader = np.zeros(1, LINEAR)
+    reader["K"], reader["group"], reader["groups"] = linear.N, out_group, groups
     with (
         guarded((linear.M, linear.N), np.uint8) as q,
         guarded((linear.M, groups), np.float32) as scale,
         guarded((linear.M, groups), np.float32) as zero,
-        guarded((scratch_size,), np.uint8) as scratch,
+        guarded((library.scratch_bytes(16, 16),), np.uint8) as scratch,
     ):
-        outputs = [array.ctypes.data for array in (q, scale, zero, scratch)]
-        library.expand(
-            *linear.arguments, ACTIVATION_CODES[form], factor.ctypes.data, out_group, groups, *outputs, part, parts
-        )
-    return q, scale, zero
+        arrays = {"inner": q, "inner_scale": scale, "inner_zero": zero, "scratch": scratch, "factor": factor}
+        places = {name: array.ctypes.data for name, array in {**arrays, "reader": reader}.items()}
+        activation = ACTIVATION_CODES[form]
+        tasks = take(library, CODE_EXPAND, activation=activation, **linear.fields, **places, **part)
+    return (q, scale, zero), tasks
 
 
 def project_heads(
@@ -199,32 +260,48 @@ def project_heads(
     heads: int,
     group: int | None = None,
     depth: int = 1,
-    parts: int = 1,
+    threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
     linear = Linear(library, *operands, group, depth)
     head_dim = linear.N // 3 // heads
-    scratch_size = scratch_bytes(FAMILIES[library.family], head_dim, 16)
     with (
         guarded((linear.M, linear.N), np.uint8) as q,
         guarded((3 * heads, linear.M), np.float32, np.nan) as scale,
         guarded((heads, linear.M), np.float32, np.nan) as offset,
-        guarded((scratch_size,), np.uint8) as scratch,
+        guarded((library.scratch_bytes(head_dim, 16),), np.uint8) as scratch,
     ):
-        outputs = [array.ctypes.data for array in (q, scale, offset)]
-        for part in range(parts):
-            arguments = [heads, head_dim, *outputs, linear.M, scratch.ctypes.data, part, parts]
-            library.project_heads(*linear.arguments, *arguments)
+        arrays = {"heads": q, "head_scale": scale, "key_offset": offset, "scratch": scratch}
+        places = {name: array.ctypes.data for name, array in arrays.items()}
+        sizes = {"num_attention_heads": heads, "head_dim": head_dim, "rows": linear.M}
+        take(library, CODE_PROJECT_HEADS, threads=threads, **linear.fields, **places, **sizes)
     return q, scale, offset
 
 
 def activate(library: KernelLibrary, x: np.ndarray, form: str, factor: np.ndarray | None = None) -> np.ndarray:
-    """Apply an activation, and a factor of the same shape, to a copy of float32 `x`; its size is a multiple of 16."""
-    with guarded(x.shape, np.float32) as out:
-        out[...] = x
-        ones = np.ones(out.size, np.float32) if factor is None else factor
-        library.activate(out.ctypes.data, ones.ctypes.data, out.size, ACTIVATION_CODES[form])
-    return out
+    """Apply an activation, and a factor of the same shape, to float32 `x`, whose size is a multiple of 16.
+
+    The values are the biases of an intermediate layer without weights, and stay where it keeps them in float32.
+    """
+    family = FAMILIES[library.family]
+    values = np.ascontiguousarray(x, np.float32).reshape(-1)
+    factors = np.ones_like(values) if factor is None else np.ascontiguousarray(factor, np.float32).reshape(-1)
+    result = np.empty_like(values)
+    begin_of_block = 4 * LANES * family.tile_rows * family.tile_panels
+    scratch = np.zeros(library.scratch_bytes(16, 16), np.uint8)
+    nothing = np.zeros((1, 64), np.uint8), np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    reader, out = np.zeros(1, LINEAR), np.zeros((3, GROUP_LARGEST), np.float32)
+    for begin in range(0, values.size, GROUP_LARGEST):
+        own = slice(begin, begin + GROUP_LARGEST)
+        bias, factor = values[own].copy(), factors[own].copy()
+        panels = np.zeros((bias.size // 16, 16, 16, 4), np.int8)
+        linear = Linear(library, *nothing, panels, np.ones((1, bias.size), np.float32), bias)
+        reader["K"], reader["group"], reader["groups"] = bias.size, bias.size, 1
+        arrays = {"inner": out[0], "inner_scale": out[1], "inner_zero": out[2], "scratch": scratch, "factor": factor}
+        places = {name: array.ctypes.data for name, array in {**arrays, "reader": reader}.items()}
+        take(library, CODE_EXPAND, activation=ACTIVATION_CODES[form], **linear.fields, **places)
+        result[own] = scratch[begin_of_block : begin_of_block + 4 * bias.size].view(np.float32)
+    return result.reshape(x.shape)
 
 
 def add_layer_norm(
@@ -243,21 +320,14 @@ def add_layer_norm(
     def wide(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.pad(array, [*[(0, 0)] * (array.ndim - 1), (0, stride - H)]))
 
-    inputs = [wide(array) for array in (smoothing, y, weight, bias)]
-    smoothing, y, weight, bias = inputs
+    smoothing, y, weight, bias = (wide(array) for array in (smoothing, y, weight, bias))
+    norm = np.zeros(1, NORM)
+    norm["size"], norm["eps"], norm["weight"], norm["bias"] = H, eps, weight.ctypes.data, bias.ctypes.data
     with guarded((M, stride), np.float32) as out:
         out[...] = wide(x)
-        library.add_layer_norm(
-            out.ctypes.data,
-            smoothing.ctypes.data,
-            y.ctypes.data,
-            M,
-            H,
-            stride,
-            weight.ctypes.data,
-            bias.ctypes.data,
-            eps,
-        )
+        arrays = {"hidden": out, "narrow": y, "undo": smoothing, "norm": norm}
+        places = {name: array.ctypes.data for name, array in arrays.items()}
+        take(library, CODE_ADD_AND_NORM, tokens=M, hidden_stride=stride, **places)
     return out
 
 
@@ -267,10 +337,10 @@ def attend(
     cu_seqlens: np.ndarray,
     heads: int,
     scale: float,
-    parts: int = 1,
+    threads: int = 1,
     bias: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Quantize and attend with `parts` threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim).
+    """Quantize and attend, cut as for so many threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim).
 
     `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
     """
@@ -281,46 +351,23 @@ def attend(
     q[0] += 64
     # Keys are read in blocks of 16 rows: beyond the last token lies what must not show.
     rows = slack(q.view(np.uint8).transpose(2, 0, 1, 3).reshape(T, columns))
-    scale_row = T + 16
     beyond = [(0, 0), (0, 16)]
     scales, offset = (
         np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
         for array in (scales.reshape(3 * heads, T), offset)
     )
-    distances = np.zeros(0, np.float32)
+    distances: dict[str, int] = {}
     if bias is not None:
-        distances = np.pad(bias * np.float32(math.log2(math.e)), beyond, constant_values=np.nan)
-    size = scratch_bytes(FAMILIES[library.family], head_dim, int(np.diff(cu_seqlens).max(initial=1)))
-    with ExitStack() as stack:
-        out = stack.enter_context(guarded((T, heads * head_dim), np.float32, np.nan))
-        scratches = [stack.enter_context(guarded((size,), np.uint8, 0xFF)) for _ in range(parts)]
-
-        def run(part: int, scratch: np.ndarray) -> None:
-            library.attend(
-                rows.ctypes.data,
-                scales.ctypes.data,
-                offset.ctypes.data,
-                scale_row,
-                cu_seqlens.ctypes.data,
-                len(cu_seqlens) - 1,
-                heads,
-                head_dim,
-                scale * math.log2(math.e),
-                0 if bias is None else distances.ctypes.data,
-                0 if bias is None else distances.shape[1],
-                0 if bias is None else bias.shape[1] // 2,
-                out.ctypes.data,
-                heads * head_dim,
-                scratch.ctypes.data,
-                part,
-                parts,
-            )
-
-        if parts == 1:
-            run(0, scratches[0])
-        else:
-            with ThreadPoolExecutor(parts) as pool:
-                list(pool.map(run, range(parts), scratches))
+        padded_bias = np.pad(bias * np.float32(math.log2(math.e)), beyond, constant_values=np.nan)
+        distances = {"position_bias": padded_bias.ctypes.data, "position_bias_row": padded_bias.shape[1]}
+        distances["position_bias_centre"] = bias.shape[1] // 2
+    size = library.scratch_bytes(head_dim, int(np.diff(cu_seqlens).max(initial=1)))
+    with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
+        arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}
+        places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
+        sizes = {"rows": T + 16, "sequences": len(cu_seqlens) - 1, "num_attention_heads": heads, "head_dim": head_dim}
+        more = {"softmax_scale": scale * math.log2(math.e), "context_stride": heads * head_dim}
+        take(library, CODE_ATTEND, threads=threads, **places, **sizes, **more, **distances)
     return out
 
 

@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from edgebert.engine.memory import scratch_bytes
 from edgebert.engine.processor import available_families
 from edgebert.kernels import reference
-from edgebert.kernels.plan import LONGEST_TEXT
-from edgebert.kernels.simd.families import FAMILIES
-from tests.kernels.calls import assert_equal, attend
+from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
+from tests.kernels.calls import assert_equal, attend, take
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
 HEAD_DIMS = (16, 32, 48, 64)
@@ -155,13 +153,14 @@ def test_the_longest_text_is_the_longest_whose_sums_int32_holds(library_of, fami
     rows = np.full((row, 3 * head_dim), 127, np.uint8)  # beyond the text lies what must not show
     rows[:length, :head_dim] = 64  # queries of zero
     scales, offset = np.ones((3, row), np.float32), np.zeros((1, row), np.float32)
-    scratch = np.empty(scratch_bytes(FAMILIES[family], head_dim, length), np.uint8)
+    scratch = np.empty(library.scratch_bytes(head_dim, length), np.uint8)
     out = np.full((length, head_dim), np.nan, np.float32)
-    places = (rows, scales, offset, alone(length), out, scratch)
-    query_key_value, scale, shift, cu_seqlens, context, work = (array.ctypes.data for array in places)
-    options = (row, cu_seqlens, 1, 1, head_dim, 1.0, 0, 0, 0, context, head_dim, work)
-    # A few queries are enough: the first thread's of very many.
-    library.attend(query_key_value, scale, shift, *options, 0, length // 64)
+    arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": alone(length)}
+    places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
+    sizes = {"rows": row, "sequences": 1, "num_attention_heads": 1, "head_dim": head_dim, "context_stride": head_dim}
+    # A few queries are enough: the first thread's of very many, each with four tasks.
+    threads = length // 64
+    take(library, CODE_ATTEND, threads=threads, only=(0, 4 * threads), softmax_scale=1.0, **places, **sizes)
     computed = out[~np.isnan(out[:, 0])]
     assert 0 < len(computed) < 1000
     assert bool((np.abs(computed - 127) < TOLERANCE * 127).all()) is holds

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from edgebert.engine.signatures import SIGNATURES
+from edgebert.kernels.signatures import SIGNATURES
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 
 # Both outputs of one compilation: an object file, and the assembly of the same module.

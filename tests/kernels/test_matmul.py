@@ -9,7 +9,17 @@ import pytest
 from edgebert.kernels import reference
 from edgebert.kernels.plan import DEPTHS
 from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
-from tests.kernels.calls import activate, assert_equal, expand, matmul, pack, project_heads, quantize_rows, unsigned
+from tests.kernels.calls import (
+    activate,
+    assert_equal,
+    expand,
+    matmul,
+    matmul_part,
+    pack,
+    project_heads,
+    quantize_rows,
+    unsigned,
+)
 
 ROWS = (*range(1, 18), 63, 64, 65, 128, 130)
 COLUMNS = (16, 32, 48, 64, 80, 384)
@@ -140,10 +150,10 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, dept
     values = activate(library, matmul(library, *operands), form, np.tile(factor, (M, 1)))
     expected = quantize_rows(library, values, group)
     joined = [np.zeros_like(array) for array in expected]
+    options = {"factor": factor, "form": form, "depth": depth, "out_group": group, "threads": parts}
+    _, tasks = expand(library, *operands, **options)
     for part in range(parts):
-        own_arrays = expand(
-            library, *operands, factor=factor, form=form, depth=depth, out_group=group, part=part, parts=parts
-        )
+        own_arrays, _ = expand(library, *operands, **options, only=(part, tasks))
         for whole, own in zip(joined, own_arrays, strict=True):
             assert not (whole.astype(bool) & own.astype(bool)).any(), "two parts wrote the same place"
             whole += own
@@ -160,7 +170,7 @@ def test_an_intermediate_layer_of_values_of_one_sign(library, bias, factor):
     factors = np.full(64, factor, np.float32)
     values = activate(library, matmul(library, *operands), "erf", np.tile(factors, (5, 1)))
     assert (values * factor > 1).all()
-    found = expand(library, *operands, factor=factors, form="erf", out_group=64)
+    found, _ = expand(library, *operands, factor=factors, form="erf", out_group=64)
     expected = quantize_rows(library, values, 64)
     for got, wanted in zip((unsigned(library, found[0]), found[1], unsigned(library, found[2])), expected, strict=True):
         assert_equal(got, wanted)
@@ -173,7 +183,7 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts, depth):
     """Matmul and quantization of the heads in one go give the oracle's integers and scales."""
     for M in (1, 16, 37, 130):
         operands = real(np.random.default_rng(9), M, 3 * heads * head_dim, 64)
-        q, scale, offset = project_heads(library, *operands, heads=heads, depth=depth, parts=parts)
+        q, scale, offset = project_heads(library, *operands, heads=heads, depth=depth, threads=parts)
         expected, expected_scale = reference.quantize_heads(matmul(library, *operands), heads)
         offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
         expected[0] += 64
@@ -210,21 +220,13 @@ def test_parts_make_up_the_whole(library, M, depth):
     assert not np.isnan(whole).any()
     for parts in PARTS:
         joined = np.full_like(whole, np.nan)
+        _, tasks = matmul_part(library, *arguments, depth=depth, threads=parts)
         for part in range(parts):
-            own = matmul(library, *arguments, depth=depth, part=part, parts=parts)
+            own, _ = matmul_part(library, *arguments, depth=depth, threads=parts, only=(part, tasks))
             written = ~np.isnan(own)
             assert np.isnan(joined[written]).all(), f"part {part} of {parts} wrote what another has written"
             joined[written] = own[written]
         assert_equal(joined, whole)
-
-
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_columns_beyond_the_outputs_are_left_alone(library, depth):
-    arguments = real(np.random.default_rng(9), 70, 80, 64)
-    for parts in (1, 3):
-        for part in range(parts):
-            out = matmul(library, *arguments, depth=depth, part=part, parts=parts, out_stride=112)
-            assert np.isnan(out[:, 80:]).all()
 
 
 def test_a_row_does_not_depend_on_its_neighbours(library):

@@ -15,10 +15,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The kernels (edgebert/kernels/entries.py). */
-int64_t edgebert_kernel_encode(int64_t plan, int64_t epoch, int64_t thread);
-int64_t edgebert_kernel_dense(int64_t x, int64_t M, int64_t K, int64_t weight, int64_t N, int64_t out);
-
 /* error.c: keep a message for the caller, and return the status. */
 edgebert_status edgebert_fail(edgebert_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -65,7 +61,6 @@ int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size);
 
 /* workspace.c: where a forward pass of so many tokens works. With no reserve, only the size is found out. */
 int64_t edgebert_padded(int64_t size, int64_t unit);
-int64_t edgebert_scratch_bytes(int64_t head_dim, int64_t longest);
 size_t edgebert_take(unsigned char *reserve, size_t *used, int64_t size, int64_t *place);
 size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest, int64_t budget, int threads,
                         unsigned char *reserve);

@@ -1,18 +1,7 @@
-/* The memory of a forward pass, as edgebert/engine/memory.py reckons it: its formulas with this library's tiles. */
+/* The memory of a forward pass, as edgebert/engine/memory.py lays it out. */
 #include "internal.h"
 
 int64_t edgebert_padded(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
-
-/* What a thread needs for itself: a tile and a block of outputs, or a head's keys, values and rows of scores. */
-int64_t edgebert_scratch_bytes(int64_t head_dim, int64_t longest) {
-    const int64_t lanes = EDGEBERT_LANES, rows = EDGEBERT_TILE_ROWS;
-    int64_t keys = edgebert_padded(longest, lanes), depth = edgebert_padded(longest, EDGEBERT_DEPTH);
-    int64_t block = 4 * lanes * rows * EDGEBERT_TILE_PANELS +
-                    4 * EDGEBERT_BLOCK_ROWS * (EDGEBERT_GROUP_LARGEST + head_dim) + 2 * 4 * lanes * lanes;
-    int64_t panels = keys * edgebert_padded(head_dim, EDGEBERT_DEPTH) + depth * head_dim + 3 * 4 * keys;
-    int64_t attention = panels + rows * (4 * keys + 2 * depth + 2 * 4 * head_dim + 4);
-    return edgebert_padded(block > attention ? block : attention, EDGEBERT_ALIGNMENT);
-}
 
 size_t edgebert_take(unsigned char *reserve, size_t *used, int64_t size, int64_t *place) {
     *place = reserve ? (int64_t)(reserve + *used) : 0;
@@ -44,7 +33,7 @@ size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest,
     plan->rows = budget + EDGEBERT_SLACK_ROWS;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         edgebert_take(reserve, &used, plan->rows * buffers[i].row_bytes, buffers[i].place);
-    plan->scratch_bytes = edgebert_scratch_bytes(plan->head_dim, longest);
+    plan->scratch_bytes = edgebert_kernel_scratch_bytes(plan->head_dim, longest);
     edgebert_take(reserve, &used, threads * plan->scratch_bytes, &plan->scratch);
     edgebert_take(reserve, &used, plan->step_count * (1 + threads) * EDGEBERT_STAGE_BYTES, &plan->stages);
     edgebert_take(reserve, &used, sizeof(int64_t), &plan->epoch);
