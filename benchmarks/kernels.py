@@ -23,10 +23,10 @@ from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.engine.library import KernelLibrary, load_library
-from edgebert.engine.linear import linear_record
-from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper, scratch_bytes
+from edgebert.engine.linear import StepRunner, linear_record
+from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper
 from edgebert.engine.processor import available_families
-from edgebert.kernels.plan import group_size
+from edgebert.kernels.plan import BRANCH, CODE_PROJECT, STEP, group_size
 from edgebert.kernels.simd.families import FAMILIES, LANES
 
 __all__ = ["Matmul", "burst"]
@@ -59,14 +59,13 @@ class Matmul:
 
     def __init__(self, library: KernelLibrary, M: int, K: int, N: int, depth: int = 1) -> None:
         rng = np.random.default_rng(0)
-        family = FAMILIES[library.family]
-        self._library, self.macs = library, M * K * N
+        self.macs = M * K * N
         self.x = aligned_empty((M + SLACK_ROWS) * K, np.uint8).reshape(-1, K)
         self.x[:] = rng.integers(0, 256, self.x.shape, np.uint8)
         self.weight = aligned_empty(N * K, np.int8).reshape(N // LANES, K // 4, LANES, 4)
         self.weight[:] = rng.integers(-32, 33, self.weight.shape, np.int8)  # which fit either depth
         self.out = np.empty((M, N), np.float32)
-        self._scratch = aligned_empty(scratch_bytes(family, LANES, 1), np.uint8)
+        self._scratch = aligned_empty(library.scratch_bytes(LANES, 1), np.uint8)
         G = -(-K // group_size(K))
         self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
         tensors = {f"linear.{name}": np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
@@ -74,13 +73,17 @@ class Matmul:
         tensors["linear.depth"] = np.array([depth], np.uint8)
         self._keep: list[object] = []
         self._linear = linear_record(tensors, "linear", keeper(self._keep))
-        addresses = [array.ctypes.data for array in (self.x, *self._rows)]
-        linear, out, scratch = (array.ctypes.data for array in (self._linear, self.out, self._scratch))
-        self._arguments = [*addresses, M, linear, out, N, scratch, 0, 1]
+        self._step = np.zeros(1, STEP)
+        self._step["code"], self._step["target"] = CODE_PROJECT, BRANCH
+        self._step["linear"] = self._linear.ctypes.data
+        names = ("quantized", "row_scale", "row_zero", "narrow", "scratch")
+        arrays = zip(names, (self.x, *self._rows, self.out, self._scratch), strict=True)
+        places = {name: array.ctypes.data for name, array in arrays}
+        self._run = StepRunner(library, self._step, tokens=M, **places)
 
     def __call__(self) -> None:
         """Compute `out`."""
-        self._library.matmul(*self._arguments)
+        self._run()
 
 
 def burst(run: Callable[[], object], seconds: float) -> float:

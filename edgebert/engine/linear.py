@@ -21,7 +21,7 @@ from edgebert.kernels.plan import (
     group_of_count,
 )
 
-__all__ = ["CompiledLinear", "linear_record", "take_steps"]
+__all__ = ["CompiledLinear", "StepRunner", "linear_record"]
 
 _MOST_ROWS = 64
 """Rows that a head's layer computes at a time."""
@@ -42,8 +42,8 @@ def linear_record(tensors: Mapping[str, np.ndarray], name: str, place: Callable[
     return record
 
 
-def take_steps(library: KernelLibrary, steps: np.ndarray, **fields: int) -> None:
-    """Take steps on the caller's own thread, without a model.
+class StepRunner:
+    """Steps that the caller's own thread takes, without a model.
 
     Parameters
     ----------
@@ -52,18 +52,22 @@ def take_steps(library: KernelLibrary, steps: np.ndarray, **fields: int) -> None
     fields : int
         Of the PLAN: all that these steps read, but for the team's.
     """
-    plan, counters = np.zeros(1, PLAN), np.zeros(2, np.int64)
-    stages = np.zeros(2 * len(steps) * STAGE_BYTES, np.uint8)
-    team = {
-        "threads": 1,
-        "stages": stages.ctypes.data,
-        "epoch": counters.ctypes.data,
-        "active": counters[1:].ctypes.data,
-    }
-    record = plan[0]
-    for name, value in {**fields, **team, "steps": steps.ctypes.data, "step_count": len(steps)}.items():
-        record[name] = value
-    library.encode(plan.ctypes.data, 0, 0)
+
+    def __init__(self, library: KernelLibrary, steps: np.ndarray, **fields: int) -> None:
+        self._library, self._steps = library, steps
+        self._plan, self._counters = np.zeros(1, PLAN), np.zeros(2, np.int64)
+        self._stages = np.zeros(2 * len(steps) * STAGE_BYTES, np.uint8)
+        epoch, active = self._counters.ctypes.data, self._counters[1:].ctypes.data
+        team = {"threads": 1, "stages": self._stages.ctypes.data, "epoch": epoch, "active": active}
+        record = self._plan[0]
+        for name, value in {**fields, **team, "steps": steps.ctypes.data, "step_count": len(steps)}.items():
+            record[name] = value
+        self._address = self._plan.ctypes.data
+
+    def __call__(self) -> None:
+        """Take them all."""
+        self._stages[:] = 0
+        self._library.encode(self._address, int(self._counters[0]), 0)
 
 
 class CompiledLinear:
@@ -110,5 +114,5 @@ class CompiledLinear:
             "scratch": aligned_empty(self._scratch_bytes, np.uint8),
         }
         places = {field: array.ctypes.data for field, array in arrays.items()}
-        take_steps(self._library, self._steps, tokens=M, hidden_stride=K, **places)
+        StepRunner(self._library, self._steps, tokens=M, hidden_stride=K, **places)()
         return arrays["narrow"]

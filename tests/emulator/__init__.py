@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import struct
@@ -23,7 +22,7 @@ COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 EMULATED = {"neon": "cortex-a72", "neon_dotprod": "cortex-a76", "neon_i8mm": "max"}
 """Family -> the processor that it is run on: the oldest that has what it needs, of those that qemu knows."""
 
-_ARGUMENTS = 17
+_ARGUMENTS = 6
 _HERE = Path(__file__).parent
 
 
@@ -69,17 +68,13 @@ class EmulatedLibrary:
             stderr=subprocess.PIPE,
         )
         for number, (name, kinds) in enumerate(SIGNATURES.items()):
-            setattr(self, name, partial(self._call, number, name, kinds))
+            setattr(self, name, partial(self._call, number, name, len(kinds)))
 
-    def _call(self, number: int, name: str, kinds: list[type], *arguments: int | float) -> int:
-        assert len(arguments) == len(kinds)
-        pairs = list(zip(kinds, arguments, strict=True))
-        whole = [value for kind, value in pairs if kind is ctypes.c_int64]
-        real = [value for kind, value in pairs if kind is ctypes.c_float]
-        # AArch64 passes integers and floats in registers of their own, each in their order (AAPCS64, section 6.8).
-        whole += [0] * (_ARGUMENTS - len(whole))
+    def _call(self, number: int, name: str, count: int, *arguments: int) -> int:
+        assert len(arguments) == count
+        whole = [*arguments, *[0] * (_ARGUMENTS - count)]
         with self._lock:
-            self._process.stdin.write(struct.pack(f"=qd{_ARGUMENTS}q", number, *(real or [0.0]), *whole))
+            self._process.stdin.write(struct.pack(f"={1 + _ARGUMENTS}q", number, *whole))
             self._process.stdin.flush()
             answer = self._process.stdout.read(8)
             if len(answer) != 8:

@@ -1,7 +1,7 @@
 /* Run the functions of a kernel library for another process, on that process's memory.
  *
  * This program is linked with the kernels of another kind of processor and run by an emulator. It reads calls from
- * stdin (the number of a function, then a float and ARGUMENTS integers, of which addresses are the other process's),
+ * stdin (the number of a function, then ARGUMENTS integers, of which addresses are the other process's),
  * and answers each on stdout with the result. Where a kernel touches memory, the page is fetched from the other
  * process; when it has returned, the bytes that it changed are written back there, and no others.
  */
@@ -15,12 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ARGUMENTS 17
+#define ARGUMENTS 6
 #define PAGE 4096
 #define MOST_PAGES (1 << 18)
 
-typedef int64_t kernel(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, float);
+typedef int64_t kernel(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
 #define KERNEL(name) extern kernel edgebert_kernel_##name;
 #include "kernels.h"
 #undef KERNEL
@@ -31,7 +30,6 @@ static kernel *const kernels[] = {
 
 struct call {
     int64_t function;
-    double number;
     int64_t arguments[ARGUMENTS];
 };
 
@@ -88,8 +86,7 @@ int main(int count, char **words) {
     sigaction(SIGSEGV, &action, NULL);
     while (fread(&call, sizeof call, 1, stdin) == 1) {
         const int64_t *a = call.arguments;
-        int64_t result = kernels[call.function](a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10],
-                                                a[11], a[12], a[13], a[14], a[15], a[16], (float)call.number);
+        int64_t result = kernels[call.function](a[0], a[1], a[2], a[3], a[4], a[5]);
         give_back();
         if (fwrite(&result, sizeof result, 1, stdout) != 1 || fflush(stdout))
             return 1;

@@ -4,12 +4,16 @@
 
 #include "internal.h"
 
+static int64_t scratch;
+int64_t edgebert_kernel_scratch_bytes(int64_t head_dim, int64_t longest) { return scratch + 0 * (head_dim + longest); }
+
 int main(int count, char **words) {
-    int64_t n[10];
-    if (count != 11)
+    int64_t n[11];
+    if (count != 12)
         return 1;
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 11; i++)
         n[i] = atoll(words[i + 1]);
+    scratch = n[10];
     struct plan plan = {
         .num_attention_heads = n[0],
         .head_dim = n[1],

@@ -1,7 +1,5 @@
 """Machine code for processors that are not at hand: the right instruction in the loop, and nothing to link."""
 
-import ctypes
-import json
 import re
 import shutil
 import struct
@@ -9,7 +7,7 @@ import subprocess
 
 import pytest
 
-from edgebert.kernels.signatures import SIGNATURES
+from edgebert.kernels.signatures import PREFIX, SIGNATURES
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 
 # Both outputs of one compilation: an object file, and the assembly of the same module.
@@ -161,24 +159,5 @@ def test_the_object_stands_alone(emitted):
     assert data[:5] == b"\x7fELF\x02"
     assert struct.unpack_from("<H", data, 18)[0] == MACHINES[triple.split("-")[0]]
     defined, undefined = symbols(data)
-    assert defined == {f"edgebert_kernel_{name}" for name in SIGNATURES}
+    assert defined == {f"{PREFIX}{name}" for name in SIGNATURES}
     assert undefined <= {"_GLOBAL_OFFSET_TABLE_"}
-
-
-COMPILED = """
-import json
-from edgebert.kernels.simd.families import select
-select("portable")
-from edgebert.kernels.entries import ENTRIES
-print(json.dumps({
-    name: [str(kind) for kind in (signature.return_type, *signature.args)]
-    for name, (_, signature) in ENTRIES.items()
-}))
-"""
-
-
-def test_the_loaders_table_is_the_compilers(run_python):
-    """A signature that differs would call a kernel with the wrong registers."""
-    names = {ctypes.c_int64: "int64", ctypes.c_float: "float32"}
-    loader = {f"edgebert_kernel_{name}": ["int64", *map(names.get, kinds)] for name, kinds in SIGNATURES.items()}
-    assert json.loads(run_python(COMPILED).stdout) == loader
