@@ -16,9 +16,10 @@ from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
 from edgebert.heads import Head
 from edgebert.memory import MemoryLimit
-from edgebert.tokens import Content, TextTokenizer, Window, fitting_ids
+from edgebert.tokens import Content, TextTokenizer
+from edgebert.windows import Window, fitting_ids
 
-__all__ = ["Cut", "Extent", "OnExtent", "Runner", "finite", "token_budget"]
+__all__ = ["Cut", "Encoded", "Extent", "OnExtent", "Runner", "finite", "token_budget"]
 
 TOKEN_BUDGET = 1024
 """Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
@@ -65,6 +66,26 @@ class Cut(NamedTuple):
     stride: int | None = None
 
 
+class Encoded(NamedTuple):
+    """A window that was encoded.
+
+    Attributes
+    ----------
+    text : int
+        Which text the window belongs to.
+    number : int
+        Which of that text's windows it is, from 0.
+    window : Window
+    states : ndarray [shape=(len(window.ids), hidden_size), dtype=float32]
+        The last hidden states.
+    """
+
+    text: int
+    number: int
+    window: Window
+    states: np.ndarray
+
+
 class Runner:
     """A model's tokenizer and its encoder.
 
@@ -102,21 +123,25 @@ class Runner:
         return [self.tokenizer.content(text, offsets=offsets) for text in texts]
 
     def cut(
-        self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content] | None = None
-    ) -> tuple[list[Window], list[int], list[Extent]]:
+        self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content | None] | None = None
+    ) -> tuple[list[list[Window]], list[Extent]]:
         """Cut texts, or the second texts of pairs, into windows.
+
+        Parameters
+        ----------
+        contents : sequence of Content
+        cut : Cut
+        befores : sequence of Content or None, optional
+            The first texts of pairs; None for a text that is none.
 
         Returns
         -------
-        windows : list of Window
-        owners : list of int
-            Which text each belongs to; those of one text follow each other.
+        windows : list of list of Window
+            Of each text, one at least.
         extents : list of Extent
             Of each text.
         """
-        windows: list[Window] = []
-        owners: list[int] = []
-        extents = []
+        windows, extents = [], []
         for i, content in enumerate(contents):
             before = None if befores is None else befores[i]
             if cut.truncate:
@@ -127,16 +152,17 @@ class Runner:
             # The first text of a pair may have been cut, too.
             seen = len(own[-1].ids) + own[-1].first - own[0].first
             extents.append(Extent(tokens, len(own), seen < tokens))
-            windows += own
-            owners += [i] * len(own)
-        return windows, owners, extents
+            windows.append(own)
+        return windows, extents
 
-    def encode(self, windows: Sequence[Window]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Encode windows batch by batch; yield the indices of those of a batch, and the hidden states of each."""
-        return self._encode(*fitting_ids(windows, self.config))
+    def encode(self, windows: Sequence[Sequence[Window]]) -> Iterator[list[Encoded]]:
+        """Encode the windows of each text, in batches of similar lengths; yield what comes of each batch."""
+        places = [(text, number, window) for text, own in enumerate(windows) for number, window in enumerate(own)]
+        for indices, hidden in self._encode(*fitting_ids([window for _, _, window in places], self.config)):
+            yield [Encoded(*places[i], states) for i, states in zip(indices, hidden, strict=True)]
 
     def encode_ids(self, token_ids: Sequence[Ids]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Encode sequences of ids in the same way."""
+        """Encode sequences of ids; yield the indices of those of a batch, and the hidden states of each."""
         return self._encode(check_ids(token_ids, self.config.vocab_size, self.config.max_position_embeddings), None)
 
     def _encode(
@@ -158,16 +184,16 @@ class Runner:
         """Return what a head says of tokens, by their hidden states (T, H): float32 (T, outputs)."""
         return finite(head.logits(hidden), "logits")
 
-    def first_logits(self, windows: Sequence[Window], head: Head) -> np.ndarray:
-        """Return what a head says of the first token of each window: float32 (windows, outputs)."""
-        rows: list[np.ndarray] = [np.empty(0, np.float32)] * len(windows)
-        for indices, hidden in self.encode(windows):
-            if not all(map(len, hidden)):
+    def first_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
+        """Return what a head says of the first token of each window: for each text float32 (windows, outputs)."""
+        rows = [[np.empty(0, np.float32)] * len(own) for own in windows]
+        for batch in self.encode(windows):
+            if not all(len(each.states) for each in batch):
                 raise InputError("a text is blank, and the model's tokenizer makes no token of it; leave it out")
-            firsts = np.stack([states[0] for states in hidden])
-            for index, row in zip(indices, self.logits(head, firsts), strict=True):
-                rows[index] = row
-        return np.stack(rows)
+            firsts = np.stack([each.states[0] for each in batch])
+            for each, row in zip(batch, self.logits(head, firsts), strict=True):
+                rows[each.text][each.number] = row
+        return [np.stack(own) for own in rows]
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:

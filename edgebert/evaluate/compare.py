@@ -23,7 +23,8 @@ from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import Embedding
-from edgebert.tokens import TextTokenizer, Window, fitting_ids
+from edgebert.tokens import TextTokenizer
+from edgebert.windows import Window, fitting_ids
 
 __all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "masked", "text_hash", "token_budget"]
 
@@ -340,8 +341,8 @@ def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def masked(window: Window, mask: int) -> Window:
     """Mask every seventh token of a text, the first of these being its fourth or its last."""
     ids = window.ids.copy()
-    first, last = window.begin, window.begin + window.last - window.first
-    ids[first + min(_MASK_EVERY // 2, max(last - first - 1, 0)) : last : _MASK_EVERY] = mask
+    own = ids[window.rows()]  # a view
+    own[min(_MASK_EVERY // 2, max(len(own) - 1, 0)) :: _MASK_EVERY] = mask
     return window._replace(ids=ids)
 
 

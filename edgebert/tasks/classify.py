@@ -31,20 +31,10 @@ POOLS = ("mean", "max", "first")
 
 def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Extent]]:
     """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
-    firsts = runner.contents(text if isinstance(text, str) else text[0] for text in texts)
-    seconds = iter(runner.contents(text[1] for text in texts if not isinstance(text, str)))
-    windows, owners, extents = [], [], []
-    for i, text in enumerate(texts):
-        contents = ([firsts[i]], None) if isinstance(text, str) else ([next(seconds)], [firsts[i]])
-        own, _, extent = runner.cut(contents[0], cut, contents[1])
-        windows += own
-        owners += [i] * len(own)
-        extents += extent
-    if not windows:
-        return [], []
-    logits = runner.first_logits(windows, head)
-    bounds = np.searchsorted(owners, np.arange(1, len(texts)))
-    return np.split(logits, bounds), extents
+    pairs = [(None, text) if isinstance(text, str) else text for text in texts]
+    befores = [None if first is None else runner.tokenizer.content(first) for first, _ in pairs]
+    windows, extents = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
+    return runner.first_logits(windows, head), extents
 
 
 def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -77,21 +78,19 @@ def embed(
     include_prompt: bool,
 ) -> tuple[list[np.ndarray], list[Extent]]:
     """Compute the vector of each text from what fits the model; see `edgebert.Model.embed`."""
-    windows, _, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
+    windows, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     skipped = 0
     if prompt and not include_prompt:
-        skipped = windows[0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
+        skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
-    for indices, hidden in runner.encode(windows):
-        for index, states in zip(indices, hidden, strict=True):
-            if pooling == "none":
-                vectors[index] = states.copy()
-            elif not len(states):
-                raise InputError(
-                    f"texts[{index}] is {texts[index][:40]!r}, and the model's tokenizer makes no token of it; leave it"
-                    " out"
-                )
-            else:
-                first = skipped if skipped < len(states) else 0
-                vectors[index] = finite(embedding(states, pooling, normalize, dimensions, first), "vectors")
+    for text, _, _, states in itertools.chain.from_iterable(runner.encode(windows)):
+        if pooling == "none":
+            vectors[text] = states.copy()
+        elif not len(states):
+            raise InputError(
+                f"texts[{text}] is {texts[text][:40]!r}, and the model's tokenizer makes no token of it; leave it out"
+            )
+        else:
+            first = skipped if skipped < len(states) else 0
+            vectors[text] = finite(embedding(states, pooling, normalize, dimensions, first), "vectors")
     return vectors, extents

@@ -64,10 +64,11 @@ def by_entailment(
     longest = max(described, key=lambda content: len(content.ids))
     results, extents = [], []
     for text, content in zip(texts, runner.contents(texts), strict=True):
-        cuts, _, (extent,) = runner.cut([content], cut, [longest])
+        (cuts,), (extent,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in described]
-        logits = runner.first_logits(pairs, head).reshape(len(pieces), len(hypotheses), -1)
+        (logits,) = runner.first_logits([pairs], head)
+        logits = logits.reshape(len(pieces), len(hypotheses), -1)
         if multi_label or len(hypotheses) == 1:
             other = -1 if entailment == 0 else 0
             values = softmax(logits[..., [other, entailment]])[..., 1]

@@ -23,7 +23,7 @@ from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.evaluate.quality import accuracy_and_f1
 from edgebert.quantize import encoder as quantize_encoder
 from edgebert.quantize.calibrate import default_texts, evaluation_texts
-from edgebert.tokens import Window
+from edgebert.windows import Window
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN
 

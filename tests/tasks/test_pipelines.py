@@ -24,7 +24,7 @@ def cuts_words_alike(model, text):
     """
     tokenizer = model._runner.tokenizer
     content = tokenizer.content(text, offsets=True)
-    if tokenizer._pieces_of_words is not None:
+    if tokenizer.pieces_of_words is not None:
         return unicodedata.normalize("NFC", text) == text
     unknown = tokenizer.id_of("<unk>")
     torn = (content.starts[1:] < content.ends[:-1]).any() or (content.starts == content.ends).any()

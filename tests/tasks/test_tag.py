@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.tokens import STRATEGIES, entities
-from edgebert.tasks.tag import owned
-from edgebert.tokens import Window
+from edgebert.windows import Window, owned
 from tests.golden import GOLDEN
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

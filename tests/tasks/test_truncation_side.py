@@ -97,7 +97,7 @@ def test_how_much_was_seen(models):
     runner = models[0]._runner
     content = runner.tokenizer.content(f"{START} {END}")
     for cut, truncated in ((Cut(truncate=True), True), (Cut(), False)):
-        windows, _, (extent,) = runner.cut([content], cut)
+        (windows,), (extent,) = runner.cut([content], cut)
         assert (extent.windows, extent.truncated) == (len(windows), truncated)
         assert windows[-1].last == len(content.ids)
 
