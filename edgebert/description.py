@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,21 +12,16 @@ import numpy as np
 from edgebert.artifact import damaged, read_artifact
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
-from edgebert.heads import HEADS, architecture_of
+from edgebert.heads import HEADS, architecture_of, serves
 from edgebert.heads.classification import FUNCTIONS
 from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
 from edgebert.layout import EMBEDDINGS, TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
 from edgebert.tokens import TRUNCATION_SIDES
 
-__all__ = ["Described", "Description", "serves"]
+__all__ = ["Described", "Description"]
 
 _MOST_FAULTS = 20
 _DENSE = "[outputs, inputs, activation] of each module, each reading what the one before gives"
-
-
-def serves(heads: Sequence[str]) -> str:
-    """Return what a model with these heads can be asked, in the names of `edgebert.Model`'s methods."""
-    return ", ".join(HEADS[head].serves for head in heads) or "embed()"
 
 
 class Described(Protocol):

@@ -24,7 +24,8 @@ from edgebert.engine.linker import find_compiler
 from edgebert.engine.threads import default_threads, explain_threads
 from edgebert.errors import EdgebertError
 from edgebert.kernels.simd.families import FAMILIES
-from edgebert.model import DEFAULT_MODEL, Model
+from edgebert.loading import DEFAULT_MODEL
+from edgebert.model import Model
 from edgebert.runner import token_budget
 from edgebert.tokens import TextTokenizer
 

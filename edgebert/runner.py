@@ -1,25 +1,27 @@
-"""The way that the texts of every task go: tokens, windows, batches, encoder."""
+"""A loaded model's parts, and the way that the texts of every task go: tokens, windows, batches, encoder."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
+from edgebert.coverage import Cut, Extent
 from edgebert.description import Described
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
-from edgebert.heads import Head
+from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of, serves
+from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
 from edgebert.tokens import Content, TextTokenizer
 from edgebert.windows import Window, fitting_ids
 
-__all__ = ["Cut", "Encoded", "Extent", "OnExtent", "Runner", "finite", "token_budget"]
+__all__ = ["Encoded", "Runner", "finite", "token_budget"]
 
 TOKEN_BUDGET = 1024
 """Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
@@ -28,42 +30,6 @@ TOKEN_BUDGET = 1024
 def token_budget(config: BertConfig) -> int:
     """Return the most tokens of one forward pass of a model."""
     return max(TOKEN_BUDGET, config.max_position_embeddings)
-
-
-class Extent(NamedTuple):
-    """How much of a text was seen.
-
-    Attributes
-    ----------
-    tokens : int
-        Of the whole text or pair, special ones included.
-    windows : int
-        That it was seen in.
-    truncated : bool
-        Whether something of it was not seen.
-    """
-
-    tokens: int
-    windows: int
-    truncated: bool
-
-
-OnExtent = Callable[[int, Extent], object]
-
-
-class Cut(NamedTuple):
-    """What becomes of texts that are too long.
-
-    Attributes
-    ----------
-    truncate : bool
-        Whether only one window is seen, on the side that the tokenizer keeps.
-    stride : int or None
-        Tokens that two windows have in common; a quarter of a window by default.
-    """
-
-    truncate: bool = False
-    stride: int | None = None
 
 
 class Encoded(NamedTuple):
@@ -87,22 +53,52 @@ class Encoded(NamedTuple):
 
 
 class Runner:
-    """A model's tokenizer and its encoder.
+    """The parts of a loaded model, and the way that texts go through them.
 
     Parameters
     ----------
     description : Described
     backend : Backend
+
+    Attributes
+    ----------
+    description : Described
+    config : BertConfig
+    backend : Backend
+    tokenizer : TextTokenizer
+    heads : dict of str to Head
+    embedding : Embedding
+        What comes behind the encoder for a vector.
     """
 
     def __init__(self, description: Described, backend: Backend) -> None:
-        self.config, self.backend = description.config, backend
+        self.description, self.config, self.backend = description, description.config, backend
         self.tokenizer = TextTokenizer.for_model(
             description.tokenizer, self.config, description.max_length, description.truncation_side
         )
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
-        self._check_unchanged = description.check_unchanged
+        self.heads: dict[str, Head] = {
+            name: HEADS[name](description.tensors, self.config, backend) for name in description.heads
+        }
+        self.embedding = Embedding(description.tensors, description.pipeline, backend)
+
+    def require(self, task: str) -> Head:
+        """Return the head that a task needs.
+
+        Raises
+        ------
+        InputError
+            When the model does not have it.
+        """
+        head = HEAD_OF_TASK[task]
+        if head.name not in self.heads:
+            heads = self.description.heads
+            raise InputError(
+                f"{self.description.path.name} is a {architecture_of(heads)}, it serves {serves(heads)}; for"
+                f" {task}(), convert a model {head.architecture}"
+            )
+        return self.heads[head.name]
 
     def limit_memory(self, limit: int) -> None:
         """Keep this process under so much resident memory [bytes], as `edgebert.load` says.
@@ -171,7 +167,7 @@ class Runner:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
-            self._check_unchanged()
+            self.description.check_unchanged()
             # Of all tokens: what is no number in one of them spoils the others, and may look like a number there.
             hidden = finite(self.backend.encode(batch), "hidden states")
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text

@@ -71,7 +71,7 @@ def test_close_to_transformers(golden_files, name):
 def test_labels_agree_with_transformers(classifier):
     inputs, logits = load_inputs("classifier"), load_outputs("classifier")["logits"]
     hidden = classifier.hidden_states(inputs)
-    found = classifier._heads["sequence_classification"].logits(np.stack([rows[0] for rows in hidden]))
+    found = classifier._runner.heads["sequence_classification"].logits(np.stack([rows[0] for rows in hidden]))
     margin = np.abs(np.array(logits) - found).max()
     assert margin < 0.25 * np.abs(logits).max()
 

@@ -7,8 +7,9 @@ import pytest
 import edgebert
 from edgebert.arguments import listed_pairs, listed_texts
 from edgebert.config import BertConfig
+from edgebert.coverage import Extent
 from edgebert.errors import InputError
-from edgebert.runner import Extent, token_budget
+from edgebert.runner import token_budget
 from tests.golden import GOLDEN
 
 

@@ -16,8 +16,8 @@ from edgebert.cli.terminal import Terminal, escape
 from edgebert.cli.texts import open_texts
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["answer"]
 

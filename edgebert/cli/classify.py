@@ -12,8 +12,8 @@ from edgebert.cli.options import Count, LineOptions, line_options, split_list
 from edgebert.cli.terminal import display_width, escape
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["best_label", "classify"]
 

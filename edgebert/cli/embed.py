@@ -17,9 +17,9 @@ from edgebert.cli.options import LineOptions, line_options, output_option
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgebert.coverage import OnExtent
     from edgebert.destination import Destination
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["embed"]
 

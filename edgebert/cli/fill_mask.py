@@ -12,8 +12,8 @@ from edgebert.cli.options import LineOptions, line_options, split_list
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["fill_mask"]
 

@@ -24,7 +24,7 @@ def info(model: str | None, as_json: bool) -> None:
     """
     from edgebert.artifact import damaged
     from edgebert.description import Description
-    from edgebert.model import DEFAULT_MODEL
+    from edgebert.loading import DEFAULT_MODEL
 
     description = Description(DEFAULT_MODEL if model is None else model)
     if as_json:

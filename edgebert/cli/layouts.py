@@ -13,7 +13,7 @@ import click
 from edgebert.cli.terminal import Terminal, clip, display_width, escape
 
 if TYPE_CHECKING:
-    from edgebert.runner import Extent
+    from edgebert.coverage import Extent
 
 __all__ = ["FORMATS", "Form", "Layout", "Row", "layout_of"]
 

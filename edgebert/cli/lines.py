@@ -19,8 +19,8 @@ from edgebert.destination import Destination, open_destination
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
+    from edgebert.coverage import Extent, OnExtent
     from edgebert.model import Model
-    from edgebert.runner import Extent, OnExtent
 
 __all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "form_writer", "pair_of"]
 

@@ -11,8 +11,8 @@ from edgebert.cli.lines import Task, answer_lines, form_writer, pair_of
 from edgebert.cli.options import LineOptions, line_options
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["next_sentence"]
 

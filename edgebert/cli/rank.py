@@ -12,8 +12,8 @@ from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, form_writ
 from edgebert.cli.options import Count, LineOptions, line_options
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["rank"]
 

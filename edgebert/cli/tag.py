@@ -14,8 +14,8 @@ from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnExtent
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["tag"]
 

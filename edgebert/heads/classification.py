@@ -26,6 +26,7 @@ class SequenceClassification(PooledHead):
 
     name = "sequence_classification"
     architecture = "ForSequenceClassification"
+    tasks = ("classify", "rank")
     serves = "classify() or, with one label, rank()"
     has_labels = True
     output = "classifier"

@@ -37,14 +37,17 @@ class Head(ABC):
         In an .edgebert file.
     architecture : str
         The name of the class in Hugging Face's libraries, without the family's.
+    tasks : tuple of str
+        The methods of `edgebert.Model` that need it.
     serves : str
-        What a model with it can do, as the methods of `edgebert.Model` are called.
+        The same for people, with what else they need.
     has_labels : bool
         Whether the model's labels are those of this head.
     """
 
     name: ClassVar[str]
     architecture: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
     serves: ClassVar[str]
     has_labels: ClassVar[bool]
 

@@ -22,6 +22,7 @@ class MaskedLM(Head):
 
     name = "masked_lm"
     architecture = "ForMaskedLM"
+    tasks = ("fill_mask", "score")
     serves = "fill_mask() and score()"
     has_labels = False
 

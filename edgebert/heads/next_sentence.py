@@ -17,6 +17,7 @@ class NextSentence(PooledHead):
 
     name = "next_sentence"
     architecture = "ForNextSentencePrediction"
+    tasks = ("next_sentence",)
     serves = "next_sentence()"
     has_labels = False
     output = "cls.seq_relationship"

@@ -21,6 +21,7 @@ class QuestionAnswering(Head):
 
     name = "question_answering"
     architecture = "ForQuestionAnswering"
+    tasks = ("answer",)
     serves = "answer()"
     has_labels = False
 

@@ -31,6 +31,7 @@ class TokenClassification(Head):
 
     name = "token_classification"
     architecture = "ForTokenClassification"
+    tasks = ("tag",)
     serves = "tag()"
     has_labels = True
 

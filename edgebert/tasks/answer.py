@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_number
+from edgebert.coverage import Cut, Extent
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.question_answering import best_spans
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Runner
 from edgebert.token_words import word_numbers
 from edgebert.tokens import Content
 from edgebert.words import Words
@@ -26,17 +27,17 @@ _MORE = 10
 def answer(
     runner: Runner,
     head: Head,
-    questions: Sequence[str],
-    contexts: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
     top_k: int,
     longest: int,
     impossible: bool,
     align: bool,
     cut: Cut,
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
-    """Do what `edgebert.Model.answer` says, for each question and its context."""
+    """Find the best answers to each question in its context, over all windows of that."""
     checked_number(top_k, "top_k", "a number of answers from 1 on")
     checked_number(longest, "max_answer_len", "a number of tokens from 1 on")
+    questions, contexts = [question for question, _ in pairs], [context for _, context in pairs]
     befores, contents = runner.contents(questions), runner.contents(contexts, offsets=True)
     for name, texts, tokenized in (("question", questions, befores), ("context", contexts, contents)):
         for text, content in zip(texts, tokenized, strict=True):

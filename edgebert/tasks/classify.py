@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import Text, checked_choice, checked_number
+from edgebert.coverage import Cut, Extent
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Runner
 
 __all__ = [
     "POOLS",
@@ -51,29 +52,33 @@ def check_top_k(top_k: int | None, things: str) -> None:
 def classify(
     runner: Runner,
     head: Head,
-    labels: Sequence[str],
-    problem_type: str,
     texts: Sequence[Text],
     top_k: int | None,
     function: str | None,
     pool: str,
     cut: Cut,
 ) -> tuple[list[Any], list[Extent]]:
-    """Do what `edgebert.Model.classify` says."""
+    """Find the best of the classifier's labels for each text or pair: one, or a list of them unless `top_k` is 1."""
     check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
-    each, extents = pair_logits(runner, head, texts, cut)
-    results = [
-        ranked(pooled_scores(logits, function or FUNCTIONS[problem_type], pool), labels, top_k) for logits in each
-    ]
+    model, prompt = runner.description, _prompt(runner)
+    prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
+    each, extents = pair_logits(runner, head, prompted, cut)
+    function = function or FUNCTIONS[model.problem_type]
+    results = [ranked(pooled_scores(logits, function, pool), model.labels, top_k) for logits in each]
     return [result[0] for result in results] if top_k == 1 else results, extents
+
+
+def _prompt(runner: Runner) -> str:
+    """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
+    return runner.description.prompts.get(runner.description.default_prompt, "")
 
 
 def next_sentence(
     runner: Runner, head: Head, pairs: Sequence[Text], cut: Cut
 ) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Do what `edgebert.Model.next_sentence` says; only the beginning of a long second text is looked at."""
+    """Tell whether the second text of each pair follows the first, by what fits of both."""
     each, extents = pair_logits(runner, head, pairs, cut)
     return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], extents
 
@@ -91,8 +96,9 @@ def scored_label(labels: Sequence[str], label: str | None) -> int:
 
 
 def relevance(
-    runner: Runner, head: Head, pairs: Sequence[Text], function: str, column: int, cut: Cut
+    runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
 ) -> tuple[list[float], list[Extent]]:
-    """Score queries and documents: a document is worth what its best window is (arXiv 1905.09217)."""
-    each, extents = pair_logits(runner, head, pairs, cut)
+    """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
+    query, function = _prompt(runner) + query, FUNCTIONS[runner.description.problem_type]
+    each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
     return [float(pooled_scores(logits, function, "max")[column]) for logits in each], extents

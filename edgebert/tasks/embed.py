@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgebert.arguments import checked_flag, checked_number, checked_text
+from edgebert.coverage import Cut, Extent
 from edgebert.errors import InputError, shown
-from edgebert.heads.pooling import POOLINGS, Embedding, Pipeline, poolings_of
-from edgebert.runner import Cut, Extent, Runner, finite
+from edgebert.heads.pooling import POOLINGS, Pipeline, poolings_of
+from edgebert.runner import Runner, finite
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]
 
@@ -69,18 +70,16 @@ def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prom
 
 def embed(
     runner: Runner,
-    embedding: Embedding,
     texts: Sequence[str],
     pooling: str | None,
     normalize: bool | None,
     dimensions: int | None,
-    prompt: str,
-    include_prompt: bool,
+    prompt: str = "",
 ) -> tuple[list[np.ndarray], list[Extent]]:
-    """Compute the vector of each text from what fits the model; see `edgebert.Model.embed`."""
+    """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
     windows, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     skipped = 0
-    if prompt and not include_prompt:
+    if prompt and not runner.description.include_prompt:
         skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
     for text, _, _, states in itertools.chain.from_iterable(runner.encode(windows)):
@@ -92,5 +91,5 @@ def embed(
             )
         else:
             first = skipped if skipped < len(states) else 0
-            vectors[text] = finite(embedding(states, pooling, normalize, dimensions, first), "vectors")
+            vectors[text] = finite(runner.embedding(states, pooling, normalize, dimensions, first), "vectors")
     return vectors, extents

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgebert.arguments import checked_number, listed_texts
+from edgebert.coverage import Cut, Extent
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
-from edgebert.runner import Cut, Extent, Runner, finite
+from edgebert.runner import Runner, finite
 from edgebert.windows import Window, fitting_ids, owned
 
 __all__ = ["fill_mask", "score"]
@@ -23,15 +24,14 @@ _COPIES = 256
 def fill_mask(
     runner: Runner,
     head: Head,
-    mask_token: str,
     texts: Sequence[str],
     top_k: int,
     targets: Sequence[str] | None,
     cut: Cut,
 ) -> tuple[list[Any], list[Extent]]:
-    """Do what `edgebert.Model.fill_mask` says."""
+    """Find the best words for each masked place of each text; of a text with one such place, a list of words alone."""
     checked_number(top_k, "top_k", "a number of words from 1 on")
-    mask = _mask_id(runner, mask_token)
+    mask, mask_token = _mask_id(runner), runner.description.mask_token
     allowed = None if targets is None else _target_ids(runner, targets)
     contents = runner.contents(texts)
     for i, content in enumerate(contents):
@@ -56,7 +56,8 @@ def fill_mask(
     return [found[0] if len(found) == 1 else found for found in in_order], extents
 
 
-def _mask_id(runner: Runner, mask_token: str) -> int:
+def _mask_id(runner: Runner) -> int:
+    mask_token = runner.description.mask_token
     mask = runner.tokenizer.id_of(mask_token) if mask_token else None
     if mask is None:
         raise InputError("the model's tokenizer has no token for a masked word")
@@ -126,11 +127,9 @@ def _best(
     return results
 
 
-def score(
-    runner: Runner, head: Head, mask_token: str, texts: Sequence[str], cut: Cut
-) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Do what `edgebert.Model.score` says."""
-    mask = _mask_id(runner, mask_token)
+def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[list[dict[str, Any]], list[Extent]]:
+    """Add up the logarithms of the probabilities of each text's tokens, every one masked in turn."""
+    mask = _mask_id(runner)
     contents = runner.contents(texts)
     windows, extents = runner.cut(contents, cut)
     fitting_ids([window for own in windows for window in own], runner.config)  # of what is masked below, too

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_choice, listed_texts
+from edgebert.coverage import Cut, Extent
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
 from edgebert.heads.tokens import STRATEGIES, entities
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Runner
 from edgebert.token_words import continues
 from edgebert.windows import owned
 
@@ -22,14 +23,14 @@ __all__ = ["tag"]
 def tag(
     runner: Runner,
     head: Head,
-    labels: Sequence[str],
     texts: Sequence[str],
     strategy: str,
     ignored: Iterable[str],
     cut: Cut,
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
-    """Do what `edgebert.Model.tag` says."""
+    """Tag the tokens of each text by the best window that has them, and make spans of the tags."""
     checked_choice(strategy, "aggregation_strategy", STRATEGIES)
+    labels = runner.description.labels
     left_out = set(listed_texts(ignored, "ignore_labels", "label"))
     contents = runner.contents(texts, offsets=True)
     windows, extents = runner.cut(contents, cut)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.coverage import Extent, OnExtent
 from edgebert.heads import HEADS
-from edgebert.runner import Extent, OnExtent
 
 
 class FakeModel:

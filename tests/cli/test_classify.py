@@ -12,7 +12,7 @@ import pytest
 
 import edgebert
 from edgebert.cli import texts
-from edgebert.runner import Extent
+from edgebert.coverage import Extent
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 

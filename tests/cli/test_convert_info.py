@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
-import edgebert.model  # before a test replaces what it imports
+import edgebert.loading  # before a test replaces what it imports
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 from tests.golden import GOLDEN

@@ -11,7 +11,7 @@ import pytest
 from edgebert.cli.classify import best_label
 from edgebert.cli.layouts import Layout, Row, layout_of
 from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
-from edgebert.runner import Extent
+from edgebert.coverage import Extent
 
 NASTY = [
     "plain",

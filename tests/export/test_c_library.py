@@ -57,7 +57,7 @@ def test_it_gives_pythons_bits(open_both, name):
     assert c.vector_size == python.dimensions
     assert_equal(c.embed(ids, types), vectors)
     first = np.stack([rows[0] for rows in states])
-    heads = python._heads
+    heads = python._runner.heads
     if "sequence_classification" in heads:
         assert c.labels == list(python.labels)
         logits = heads["sequence_classification"].logits(first)

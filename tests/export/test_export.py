@@ -17,7 +17,7 @@ from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingEr
 from edgebert.export import _EXAMPLE, _RUNTIME, _link, export, needed_glibc
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, POOLINGS
-from edgebert.model import DEFAULT_MODEL
+from edgebert.loading import DEFAULT_MODEL
 from edgebert.tokens import TextTokenizer
 from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip

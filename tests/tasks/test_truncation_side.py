@@ -11,9 +11,9 @@ import pytest
 import edgebert
 from edgebert.artifact import read_artifact, write_artifact
 from edgebert.checkpoint import open_checkpoint
+from edgebert.coverage import Cut
 from edgebert.errors import ArtifactError, CheckpointError
 from edgebert.evaluate.float32 import load_float32
-from edgebert.runner import Cut
 from tests.checkpoint.folders import change_json
 from tests.golden import GOLDEN
 from tests.kernels.calls import assert_equal

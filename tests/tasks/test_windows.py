@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebert.coverage import Cut
 from edgebert.errors import InputError
 from edgebert.heads.classification import pool_windows, scores
-from edgebert.runner import Cut
 from edgebert.tasks.answer import answer
 
 
@@ -46,7 +46,7 @@ def test_what_fits_one_window_gives_the_same_bits_with_windows_on_and_off(model_
 
 def test_classes_of_a_long_text_are_pooled_over_its_windows(model_of):
     model = model_of("bert-classifier")
-    runner, head = model._runner, model._heads["sequence_classification"]
+    runner, head = model._runner, model._runner.heads["sequence_classification"]
     windows = list(runner.tokenizer.windows(runner.tokenizer.content(LONG)))
     assert len(windows) > 2
     each = scores(runner.first_logits([windows], head)[0], "softmax")
@@ -92,7 +92,7 @@ def test_of_the_same_answer_in_two_windows_the_surer_one_counts(model_of, sure):
             calls.append(len(states))
             return logits
 
-    (found,), (extent,) = answer(runner, Head(), ["film"], [context], 1, 1, False, True, Cut())
+    (found,), (extent,) = answer(runner, Head(), [("film", context)], 1, 1, False, True, Cut())
     assert extent.windows == len(calls) == 2
     assert found[0]["answer"] == "film"
     assert found[0]["score"] > 0.99
