@@ -85,12 +85,16 @@ def answer(
 
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
         contexts = [context] * len(items)
-        told: dict[str, Any] = {
-            "max_answer_len": max_answer_len,
-            "handle_impossible_answer": no_answer,
-            "align_to_words": align_to_words,
-        }
-        found = model.answer(items, contexts, top_k, **told, **options.cut, on_extent=on_extent)
+        found = model.answer(
+            items,
+            contexts,
+            top_k,
+            max_answer_len=max_answer_len,
+            handle_impossible_answer=no_answer,
+            align_to_words=align_to_words,
+            **options.cut,
+            on_extent=on_extent,
+        )
         return [[each] for each in found] if top_k == 1 else found
 
     form = Form(
@@ -101,8 +105,8 @@ def answer(
         texts=("question",),
         draw=lambda terminal: _drawing(context, terminal),
     )
-    asked = dataclasses.replace(options, file=None, texts=questions)
-    answer_lines(asked, Task(ask, "searched", blank=True), form_writer(options, form))
+    of_questions = dataclasses.replace(options, file=None, texts=questions)
+    answer_lines(of_questions, Task("answer", ask, "searched"), form_writer(options, form))
 
 
 def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
@@ -112,8 +116,8 @@ def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
         for found in row.answer:
             score = f"{found['score']:.4f}"
             around = excerpt(context, found["start"], found["end"], terminal, len(score) + 2)
-            told = around if found["answer"] else "no answer"
-            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {told}")
+            shown = around if found["answer"] else "no answer"
+            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {shown}")
         return "".join(f"{line}\n" for line in lines)
 
     return draw

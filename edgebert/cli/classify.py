@@ -93,18 +93,26 @@ def classify(
 
     else:
         alone, described = False, _described(labels)
-        template = {} if hypothesis is None else {"hypothesis_template": hypothesis}
+        template: dict[str, Any] = {} if hypothesis is None else {"hypothesis_template": hypothesis}
 
         def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-            told: dict[str, Any] = {"labels": described, "multi_label": multi_label, "pool": pool, **template}
-            results = model.classify(items, **told, **options.cut, on_extent=on_extent)
+            results = model.classify(
+                items,
+                labels=described,
+                multi_label=multi_label,
+                pool=pool,
+                **template,
+                **options.cut,
+                on_extent=on_extent,
+            )
             return [_ranked(result)[:count] for result in results]
 
     def form(model: Model) -> Form:
         names = model.labels if labels is None else tuple(described)
         return best_label(names, pairs=pairs) if alone else _best_labels(names, pairs=pairs)
 
-    task = Task(ask, "classified", at_once=_AT_ONCE) if labels else Task(ask, "classified")
+    # Other labels are found without a classifier, too.
+    task = Task("embed", ask, "classified", at_once=_AT_ONCE) if labels else Task("classify", ask, "classified")
     answer_lines(options, task._replace(read=pair_of) if pairs else task, form_writer(options, form))
 
 
@@ -123,12 +131,9 @@ def best_label(labels: tuple[str, ...], *, pairs: bool) -> Form:
     """Return how a text, or a pair of texts, with one label is written."""
     texts = ("text", "text_pair") if pairs else ("text",)
 
-    def document(row: Row) -> dict[str, Any]:
-        return row.answer or {"label": None, "score": None}
-
     return Form(
-        records=lambda row: [document(row)],
-        document=document,
+        records=lambda row: [row.answer],
+        document=lambda row: row.answer,
         columns=("label", "score", *texts),
         sheet=(*texts, "label", "score"),
         texts=texts,
@@ -140,11 +145,11 @@ def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> Form:
     texts = ("text", "text_pair") if pairs else ("text",)
 
     def records(row: Row) -> list[dict[str, Any]]:
-        return [{"rank": i, **each} for i, each in enumerate(row.answer or [], start=1)] or [{}]
+        return [{"rank": i, **each} for i, each in enumerate(row.answer, start=1)] or [{}]
 
     return Form(
         records=records,
-        document=lambda row: {"labels": row.answer or []},
+        document=lambda row: {"labels": row.answer},
         columns=("label", "score", *texts),
         sheet=(*texts, "rank", "label", "score"),
         texts=texts,

@@ -77,15 +77,16 @@ def embed(
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
 
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> Any:
-        told: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
-        return model.embed(items, pooling, normalize, dimensions, **told, on_extent=on_extent)
+        return model.embed(
+            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_extent=on_extent
+        )
 
     def writer(model: Model, destination: Destination) -> Writer:
         if suffix == ".npy":
             return _NpyWriter(destination, dimensions or model.dimensions)
         return _JsonlWriter(destination)
 
-    answer_lines(options, Task(ask, "embedded", blank=True), writer)
+    answer_lines(options, Task("embed", ask, "embedded"), writer)
 
 
 class _NpyWriter:
@@ -122,7 +123,6 @@ class _JsonlWriter:
 
     @staticmethod
     def _line(row: Row) -> str:
-        assert row.extent is not None  # blank lines are texts here
         name = "embedding" if row.answer.ndim == 1 else "embeddings"
         facts = json.dumps({"text": row.text, **row.extent._asdict()}, ensure_ascii=False)
         return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'

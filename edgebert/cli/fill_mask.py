@@ -49,24 +49,24 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
 
     form = Form(
         records=_records,
-        document=lambda row: {"masks": row.answer or []},
+        document=lambda row: {"masks": row.answer},
         columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
     )
-    answer_lines(options, Task(ask, "filled in", read=_masked), form_writer(options, form))
+    answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), form_writer(options, form))
 
 
 def _masked(model: Model, line: str, place: str) -> str:
-    """Put the model's own mask where ``[MASK]`` stands.
+    """Put the model's own mask where ``[MASK]`` stands; a blank line needs none.
 
     Raises
     ------
     InputError
-        When there is none.
+        When there is none in a line.
     """
     text = line.replace(_USUAL_MASK, model.mask_token)
-    if model.mask_token not in text:
+    if model.mask_token not in text and text.strip():
         raise InputError(f"{place} has no {_USUAL_MASK}, expected it where a word is to be filled in")
     return text
 

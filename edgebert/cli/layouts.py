@@ -27,15 +27,12 @@ _LEAST_TEXT = 10
 
 
 class Row(NamedTuple):
-    """One line with what the model says of it; ``answer`` and ``extent`` are None for a blank line.
-
-    ``number`` counts lines from 1.
-    """
+    """One line with what the model says of it; ``number`` counts lines from 1."""
 
     number: int
     text: str
     answer: Any
-    extent: Extent | None
+    extent: Extent
 
 
 class Form(NamedTuple):
@@ -98,7 +95,7 @@ def _texts(form: Form, row: Row) -> dict[str, str]:
 
 
 def _extent(row: Row) -> dict[str, Any]:
-    values = (None, None, False) if row.extent is None else row.extent
+    values = row.extent if row.extent.windows else (None, None, False)  # of a blank line nothing was counted
     return dict(zip(_EXTENT, values, strict=True))
 
 

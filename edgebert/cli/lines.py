@@ -30,6 +30,8 @@ class Task(NamedTuple):
 
     Attributes
     ----------
+    name : str
+        The method of `edgebert.Model` that has to be there (`Model.require`).
     ask : callable
         Asks the model: (model, what `read` made of some lines, on_extent) -> an answer for each.
     done : str
@@ -38,15 +40,13 @@ class Task(NamedTuple):
         Makes of a line what the model is asked: (model, line, how messages call its place) -> item.
     at_once : int
         Lines that are asked about together; few for a task that takes long, so that answers come early.
-    blank : bool
-        Whether blank lines are asked about, too.
     """
 
+    name: str
     ask: Callable[[Model, list[Any], OnExtent], Sequence[Any]]
     done: str
     read: Callable[[Model, str, str], Any] = lambda model, line, place: line  # noqa: ARG005 (as every `read`)
     at_once: int = CHUNK_LINES
-    blank: bool = False
 
 
 class Writer(Protocol):
@@ -79,9 +79,7 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         model = edgebert.load(
             options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
-        # Asked about nothing, it refuses what it could not do: before a long file is read, or a pipe waited for.
-        nothing: dict[int, Extent] = {}
-        task.ask(model, [], nothing.__setitem__)
+        model.require(task.name)  # before a pipe is waited for
         writer = make_writer(model, destination)
         count = truncated = before = 0
         with show_progress(source.total, visible=not to_terminal) as advance:
@@ -99,31 +97,30 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
 
 
 def _answered(model: Model, task: Task, lines: Sequence[str], first: int, places: Sequence[str]) -> list[Row]:
-    """Ask about lines that are not blank, and keep the places of those that are."""
-    wanted = [i for i, line in enumerate(lines) if task.blank or line.strip()]
-    rows = [Row(first + i, line, None, None) for i, line in enumerate(lines)]
-    if wanted:
-        extents: dict[int, Extent] = {}
-        items = [task.read(model, lines[i], places[i]) for i in wanted]
-        answers = task.ask(model, items, extents.__setitem__)
-        for index, (i, answer) in enumerate(zip(wanted, answers, strict=True)):
-            rows[i] = rows[i]._replace(answer=answer, extent=extents[index])
-    return rows
+    """Ask about lines; how messages call each line is one of `places`."""
+    extents: dict[int, Extent] = {}
+    items = [task.read(model, line, place) for line, place in zip(lines, places, strict=True)]
+    answers = task.ask(model, items, extents.__setitem__)
+    return [
+        Row(first + i, line, answer, extents[i]) for i, (line, answer) in enumerate(zip(lines, answers, strict=True))
+    ]
 
 
 def _write(writer: Writer, rows: Sequence[Row]) -> int:
     """Write rows; return how many texts were truncated."""
     writer.write(rows)
-    return sum(row.extent is not None and row.extent.truncated for row in rows)
+    return sum(row.extent.truncated for row in rows)
 
 
 def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
-    """Read a line as two texts with a tab between them.
+    """Read a line as two texts with a tab between them; a blank line is two blank texts.
 
     Raises
     ------
     InputError
     """
+    if not line.strip():
+        return "", ""
     texts = line.split("\t")
     if len(texts) != 2:
         tabs = {1: "no tab"}.get(len(texts), f"{len(texts) - 1} tabs")

@@ -39,4 +39,4 @@ def next_sentence(options: LineOptions) -> None:
         return model.next_sentence(items, on_extent=on_extent)
 
     form = best_label(("IsNext", "NotNext"), pairs=True)
-    answer_lines(options, Task(ask, "judged", read=pair_of), form_writer(options, form))
+    answer_lines(options, Task("next_sentence", ask, "judged", read=pair_of), form_writer(options, form))

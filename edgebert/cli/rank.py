@@ -42,11 +42,9 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
     table  for people: aligned, texts cut to the width of the terminal
     """
 
-    of_label: dict[str, Any] = {} if label is None else {"label": label}
-
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        scores = [0.0] * len(items)
-        for found in model.rank(query, items, **options.cut, **of_label, on_extent=on_extent):
+        scores: list[float | None] = [None] * len(items)  # a blank document has none
+        for found in model.rank(query, items, label=label, **options.cut, on_extent=on_extent):
             scores[found["index"]] = found["score"]
         return scores
 
@@ -58,7 +56,7 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
         widths={"score": 6, "line": 4},
     )
     writer = _best_first(form_writer(options, form), None if isinstance(top_k, str) else top_k)
-    answer_lines(options, Task(ask, "ranked", at_once=_AT_ONCE), writer)
+    answer_lines(options, Task("rank", ask, "ranked", at_once=_AT_ONCE), writer)
 
 
 def _best_first(make_writer: MakeWriter, count: int | None) -> MakeWriter:

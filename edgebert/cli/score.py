@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
+from edgebert.cli.layouts import Form
 from edgebert.cli.lines import Task, answer_lines, form_writer
 from edgebert.cli.options import LineOptions, line_options
 
@@ -41,14 +41,11 @@ def score(options: LineOptions) -> None:
     def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
         return model.score(items, **options.cut, on_extent=on_extent)
 
-    def document(row: Row) -> dict[str, Any]:
-        return row.answer or {"score": None, "tokens": None, "perplexity": None}
-
     form = Form(
-        records=lambda row: [document(row)],
-        document=document,
+        records=lambda row: [row.answer],
+        document=lambda row: row.answer,
         columns=("score", "tokens", "perplexity", "text"),
         sheet=("text", "score", "tokens", "perplexity"),
         widths={"score": 10, "tokens": 4, "perplexity": 10},
     )
-    answer_lines(options, Task(ask, "scored", at_once=_AT_ONCE), form_writer(options, form))
+    answer_lines(options, Task("score", ask, "scored", at_once=_AT_ONCE), form_writer(options, form))

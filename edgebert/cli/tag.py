@@ -56,14 +56,14 @@ def tag(options: LineOptions, strategy: str) -> None:
 
     def form(model: Model) -> Form:
         return Form(
-            records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer or []],
-            document=lambda row: {"entities": row.answer or []},
+            records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer],
+            document=lambda row: {"entities": row.answer},
             columns=_COLUMNS,
             sheet=_COLUMNS,
             draw=lambda terminal: _drawing(kinds_of(model.labels), terminal),
         )
 
-    answer_lines(options, Task(ask, "tagged"), form_writer(options, form))
+    answer_lines(options, Task("tag", ask, "tagged"), form_writer(options, form))
 
 
 def _kind(entity: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ def _kind(entity: dict[str, Any]) -> str:
 
 def _drawing(kinds: Sequence[str], terminal: Terminal) -> Callable[[Row], str]:
     def draw(row: Row) -> str:
-        spans = [Span(entity["start"], entity["end"], _kind(entity)) for entity in row.answer or []]
+        spans = [Span(entity["start"], entity["end"], _kind(entity)) for entity in row.answer]
         return highlight(row.text, spans, kinds, terminal)
 
     return draw

@@ -25,10 +25,11 @@ NASTY = [
     " x ",
     "=1+1",
 ]
+NO_LABEL = {"label": None, "score": None}
 ANSWER = {"label": "A\tB", "score": 0.123456789012345}
 ROWS = [
-    *(Row(i, text, ANSWER, Extent(i, 2 * i, i % 2 == 0)) for i, text in enumerate(NASTY)),
-    Row(len(NASTY), " ", None, None),
+    *(Row(i, text, ANSWER, Extent(i, 2 * i + 1, i % 2 == 0)) for i, text in enumerate(NASTY)),
+    Row(len(NASTY), " ", NO_LABEL, Extent(0, 0, False)),
 ]
 BLANK = {"label": None, "score": None, "tokens": None, "windows": None, "truncated": False}
 
@@ -84,7 +85,7 @@ def test_two_texts_are_two_columns() -> None:
     assert layout("csv", pairs=True).render(pair) == 'one,"other, text",A,0.5,3,1,false\n'
     told = json.loads(layout("jsonl", pairs=True).render(pair))
     assert (told["text"], told["text_pair"]) == ("one", "other, text")
-    blank = layout("tsv", pairs=True).render(Row(1, "", None, None))
+    blank = layout("tsv", pairs=True).render(Row(1, "", NO_LABEL, Extent(0, 0, False)))
     assert blank == "\t\t\t\n"
 
 
@@ -117,7 +118,7 @@ def test_two_texts_share_what_is_left_of_the_terminal(columns: int) -> None:
 def test_table_without_a_terminal_keeps_texts_whole() -> None:
     render = table(("A",), None).render
     assert render(row("x\t" * 500, "A", 1.0)) == "A  1.0000  " + "x\\t" * 500 + "\n"
-    assert render(Row(1, "  ", None, None)) == "\n"
+    assert render(Row(1, "  ", NO_LABEL, Extent(0, 0, False))) == "\n"
 
 
 def test_table_colours_what_is_not_the_text() -> None:
