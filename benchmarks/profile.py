@@ -28,11 +28,11 @@ from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
 from edgebert.batch import pack
 from edgebert.config import BertConfig
-from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.model_file import ModelFile
 
 __all__ = ["deep_shares", "least_seconds", "macs_of", "stage_seconds"]
 
@@ -99,14 +99,14 @@ def main() -> None:
     if args.family:
         os.environ["EDGEBERT_FAMILY"] = args.family
     environment = print_environment()
-    description = Description(args.model)
-    config, family = description.config, choose_family()
+    file = ModelFile(args.model)
+    config, family = file.info.config, choose_family()
     library = load_library(family)
     peaks = [Peak(family, depth) for depth in FAMILIES[family].tiles]
-    shares = deep_shares(config, description.tensors)
+    shares = deep_shares(config, file.tensors)
     results = []
     for threads in args.threads:
-        encoder = Encoder(config, description.tensors, library, threads, max(args.lengths))
+        encoder = Encoder(config, file.tensors, library, threads, max(args.lengths))
         columns: dict[int, dict[str, float]] = {}
         rates: dict[int, list[float]] = {}
         for n in args.lengths:

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from edgebert.arguments import checked_path
-from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
 from edgebert.memory import memory_limit
 from edgebert.model import Model
+from edgebert.model_file import ModelFile
 from edgebert.runner import token_budget
 
 __all__ = ["DEFAULT_MODEL", "load"]
@@ -56,8 +56,8 @@ def load(
     file = DEFAULT_MODEL if path is None else checked_path(path, "path")
     limit = memory_limit(max_memory)
     chosen, _ = choose_device(device)
-    description = Description(file)
-    config = description.config
-    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
+    source = ModelFile(file)
+    config = source.info.config
+    backend = open_backend(config, source.tensors, default_threads(threads), token_budget(config), chosen)
     reload = (load, (None if path is None else os.path.abspath(file), threads, max_memory, device))
-    return Model(description, backend, max_memory=limit, reload=reload)
+    return Model(source, backend, max_memory=limit, reload=reload)

@@ -19,10 +19,10 @@ from edgebert.arguments import (
 )
 from edgebert.batch import Ids
 from edgebert.coverage import Extent, OnExtent, answer_texts, checked_cut, report
-from edgebert.description import Described
 from edgebert.engine.backend import Backend
 from edgebert.errors import EdgebertError, InputError
 from edgebert.heads import HEAD_OF_TASK, architecture_of
+from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
 from edgebert.tasks import answer, classify, embed, fill_mask, tag, zero_shot
 
@@ -73,22 +73,22 @@ class Model:
 
     def __init__(
         self,
-        description: Described,
+        source: ModelSource,
         backend: Backend,
         *,
         max_memory: int | None = None,
         reload: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
     ) -> None:
-        self._description, self._runner, self._reload = description, Runner(description, backend), reload
+        self._runner, self._reload = Runner(source, backend), reload
         if max_memory is not None:
             self._runner.limit_memory(max_memory)
-        self.labels, self.max_length = description.labels, description.max_length
-        self.hidden_size = description.config.hidden_size
-        self.dimensions: int = description.pipeline.dimensions(self.hidden_size)
+        info = source.info
+        self.labels, self.max_length, self.hidden_size = info.labels, info.max_length, info.config.hidden_size
+        self.dimensions: int = info.pipeline.dimensions(self.hidden_size)
         self.threads, self.device = backend.threads, backend.device
 
     def __repr__(self) -> str:
-        return f"<edgebert.Model {self._description.path.name}: {architecture_of(self._description.heads)}>"
+        return f"<edgebert.Model {self._runner.source.path.name}: {architecture_of(self._runner.info.heads)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._reload is None:
@@ -106,22 +106,22 @@ class Model:
     @property
     def info(self) -> dict[str, Any]:
         """Facts about the model, in the order of reading them."""
-        return self._description.info
+        return self._runner.source.facts
 
     @property
     def model_card(self) -> str:
         """What the model's makers say of it; empty where they say nothing."""
-        return self._description.card
+        return self._runner.info.card
 
     @property
     def prompts(self) -> dict[str, str]:
         """Texts to put before others, by the names that `embed` takes."""
-        return dict(self._description.prompts)
+        return dict(self._runner.info.prompts)
 
     @property
     def mask_token(self) -> str:
         """What stands for a masked word in a text; empty where the tokenizer has none."""
-        return self._description.mask_token
+        return self._runner.info.mask_token
 
     def require(self, task: str) -> None:
         """Check that the model can be asked something, without asking it.
@@ -498,9 +498,9 @@ class Model:
         """
         listed = listed_texts(texts)
         checked_callable(on_extent, "on_extent")
-        description, pipeline = self._description, self._description.pipeline
+        info, pipeline = self._runner.info, self._runner.info.pipeline
         embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
-        before = embed.prompt_of(description.prompts, description.default_prompt, prompt, prompt_name)
+        before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
         vectors, extents = embed.embed(self._runner, listed, pooling, normalize, dimensions, before)
         report(extents, on_extent, self.max_length)
         if pooling == "none":

@@ -11,13 +11,13 @@ import numpy as np
 from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
 from edgebert.coverage import Cut, Extent
-from edgebert.description import Described
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
 from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of, serves
 from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
+from edgebert.model_info import ModelSource
 from edgebert.tokens import Content, TextTokenizer
 from edgebert.windows import Window, fitting_ids
 
@@ -57,12 +57,13 @@ class Runner:
 
     Parameters
     ----------
-    description : Described
+    source : ModelSource
     backend : Backend
 
     Attributes
     ----------
-    description : Described
+    source : ModelSource
+    info : ModelInfo
     config : BertConfig
     backend : Backend
     tokenizer : TextTokenizer
@@ -71,17 +72,16 @@ class Runner:
         What comes behind the encoder for a vector.
     """
 
-    def __init__(self, description: Described, backend: Backend) -> None:
-        self.description, self.config, self.backend = description, description.config, backend
-        self.tokenizer = TextTokenizer.for_model(
-            description.tokenizer, self.config, description.max_length, description.truncation_side
-        )
+    def __init__(self, source: ModelSource, backend: Backend) -> None:
+        self.source, self.info, self.backend = source, source.info, backend
+        self.config = self.info.config
+        self.tokenizer = TextTokenizer.for_model(self.info)
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
         self.heads: dict[str, Head] = {
-            name: HEADS[name](description.tensors, self.config, backend) for name in description.heads
+            name: HEADS[name](source.tensors, self.config, backend) for name in self.info.heads
         }
-        self.embedding = Embedding(description.tensors, description.pipeline, backend)
+        self.embedding = Embedding(source.tensors, self.info.pipeline, backend)
 
     def require(self, task: str) -> Head:
         """Return the head that a task needs.
@@ -93,9 +93,9 @@ class Runner:
         """
         head = HEAD_OF_TASK[task]
         if head.name not in self.heads:
-            heads = self.description.heads
+            heads = self.info.heads
             raise InputError(
-                f"{self.description.path.name} is a {architecture_of(heads)}, it serves {serves(heads)}; for"
+                f"{self.source.path.name} is a {architecture_of(heads)}, it serves {serves(heads)}; for"
                 f" {task}(), convert a model {head.architecture}"
             )
         return self.heads[head.name]
@@ -167,7 +167,7 @@ class Runner:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
-            self.description.check_unchanged()
+            self.source.check_unchanged()
             # Of all tokens: what is no number in one of them spoils the others, and may look like a number there.
             hidden = finite(self.backend.encode(batch), "hidden states")
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text

@@ -7,13 +7,15 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError, shown
 from edgebert.windows import Template, Window
+
+if TYPE_CHECKING:
+    from edgebert.model_info import ModelInfo
 
 __all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "fault_of"]
 
@@ -95,9 +97,10 @@ class TextTokenizer:
         self.max_length, self._truncation_side = max_length, truncation_side
 
     @classmethod
-    def for_model(cls, tokenizer_json: str, config: BertConfig, max_length: int, truncation_side: str) -> TextTokenizer:
-        """Make the tokenizer of a model, whose sizes are those of its config."""
-        return cls(tokenizer_json, max_length, config.type_vocab_size, truncation_side, config.vocab_size)
+    def for_model(cls, info: ModelInfo) -> TextTokenizer:
+        """Make the tokenizer of a model."""
+        config = info.config
+        return cls(info.tokenizer, info.max_length, config.type_vocab_size, info.truncation_side, config.vocab_size)
 
     @property
     def vocabulary(self) -> dict[str, int]:

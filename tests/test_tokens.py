@@ -21,7 +21,7 @@ from edgebert.windows import fitting_ids
 from tests.golden import GOLDEN
 
 KINDS = ("bert-token", "distilbert-token", "roberta-token", "xlm-roberta-token", "camembert-token", "mpnet-token")
-DESCRIPTIONS = {name: open_checkpoint(GOLDEN / "families" / name).tokenizer_json for name in KINDS}
+DESCRIPTIONS = {name: open_checkpoint(GOLDEN / "families" / name).info.tokenizer for name in KINDS}
 TEXT = "Alice and Bob liked the film, but unbelievable acting was not for Carol. "
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from edgebert.artifact import damaged
 from edgebert.config import ACTIVATIONS as FORMS
-from edgebert.description import Description
 from edgebert.destination import open_destination
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.errors import SettingError
@@ -31,6 +30,7 @@ from edgebert.heads.dense import columns_of
 from edgebert.heads.head import Head
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.kernels.plan import LINEAR, PLAN, addresses
+from edgebert.model_file import ModelFile
 
 __all__ = ["seal", "write_image"]
 
@@ -57,7 +57,7 @@ class _Placed:
                     yield from self.behind(target) if target.dtype.names else [target]
 
 
-def write_image(description: Description, path: Path) -> None:
+def write_image(model: ModelFile, path: Path) -> None:
     """Write a model for the C library, whole or not at all; it serves every target.
 
     Raises
@@ -68,30 +68,28 @@ def write_image(description: Description, path: Path) -> None:
         When a C program could not have it: a label holds a zero byte, or a size is beyond what it takes.
     OutputError
     """
-    config, pipeline = description.config, description.pipeline
+    config, pipeline = model.info.config, model.info.pipeline
     placed = _Placed()
-    plan = ModelPlan(config, description.tensors, placed.place).record
+    plan = ModelPlan(config, model.tensors, placed.place).record
     fields = {name: plan[0][name] for name in PLAN.names or () if name in (HEADER.names or ())}
     for name in ("vocab_size", "type_vocab_size", "max_position_embeddings"):
         fields[name] = getattr(config, name)
-    fields["max_length"] = description.max_length
+    fields["max_length"] = model.info.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
     fields["has_position_bias"] = int(plan[0]["position_bias"] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
-    head_fields, head_arrays = _head(description)
+    head_fields, head_arrays = _head(model)
     fields |= head_fields
     arrays = [*placed.behind(plan), *head_arrays]
     if not all(np.isfinite(array).all() for array in arrays if array.dtype == np.float32):
-        raise damaged(description.path, "it holds values that are no numbers")
+        raise damaged(model.path, "it holds values that are no numbers")
     pieces = _aligned(arrays)
     header = np.zeros(1, HEADER)
     for name, value in fields.items():
         low, high = LIMITS.get(name, (value, value))
         if not low <= value <= high:
-            raise SettingError(
-                f"{description.path} cannot be exported: its {name} is {value}, expected {low} to {high}"
-            )
+            raise SettingError(f"{model.path} cannot be exported: its {name} is {value}, expected {low} to {high}")
         header[name] = value
     header["magic"], header["interface"] = np.frombuffer(MAGIC, np.int64), interface()
     header["size"] = header.nbytes + sum(map(len, pieces))
@@ -121,22 +119,22 @@ def _aligned(arrays: Sequence[np.ndarray]) -> list[bytes | memoryview]:
     return pieces
 
 
-def _head(description: Description) -> tuple[dict[str, int], list[np.ndarray]]:
+def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     """Return the fields and arrays of the head that a C program can ask, if there is one."""
-    config = description.config
+    config = model.info.config
     of_text = ("sequence_classification", "next_sentence")
-    name = next((name for name in (*of_text, "token_classification") if name in description.heads), None)
+    name = next((name for name in (*of_text, "token_classification") if name in model.info.heads), None)
     if name is None:
         return {}, []
     kind: type[Head] = HEAD_CLASSES[name]
-    function = FUNCTION_OF_PROBLEM[description.problem_type] if name == "sequence_classification" else "softmax"
-    labels = NEXT_SENTENCE_LABELS if name == "next_sentence" else description.labels
+    function = FUNCTION_OF_PROBLEM[model.info.problem_type] if name == "sequence_classification" else "softmax"
+    labels = NEXT_SENTENCE_LABELS if name == "next_sentence" else model.info.labels
     if any("\0" in label for label in labels):
-        raise SettingError(f"{description.path} cannot be exported: a label has a zero byte, which ends a name in C")
+        raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
     arrays: list[np.ndarray] = []
     chain = kind.chain(config)
     for layer, activation in chain:
-        weight, bias = description.tensors[f"{layer}.weight"], description.tensors[f"{layer}.bias"]
+        weight, bias = model.tensors[f"{layer}.weight"], model.tensors[f"{layer}.bias"]
         form = FORMS.get(activation, activation)
         code = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
         arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]

@@ -62,17 +62,17 @@ def classify(
     check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
-    model, prompt = runner.description, _prompt(runner)
+    info, prompt = runner.info, _prompt(runner)
     prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
     each, extents = pair_logits(runner, head, prompted, cut)
-    function = function or FUNCTIONS[model.problem_type]
-    results = [ranked(pooled_scores(logits, function, pool), model.labels, top_k) for logits in each]
+    function = function or FUNCTIONS[info.problem_type]
+    results = [ranked(pooled_scores(logits, function, pool), info.labels, top_k) for logits in each]
     return [result[0] for result in results] if top_k == 1 else results, extents
 
 
 def _prompt(runner: Runner) -> str:
     """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
-    return runner.description.prompts.get(runner.description.default_prompt, "")
+    return runner.info.prompts.get(runner.info.default_prompt, "")
 
 
 def next_sentence(
@@ -99,6 +99,6 @@ def relevance(
     runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
 ) -> tuple[list[float], list[Extent]]:
     """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
-    query, function = _prompt(runner) + query, FUNCTIONS[runner.description.problem_type]
+    query, function = _prompt(runner) + query, FUNCTIONS[runner.info.problem_type]
     each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
     return [float(pooled_scores(logits, function, "max")[column]) for logits in each], extents

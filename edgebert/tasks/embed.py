@@ -79,7 +79,7 @@ def embed(
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
     windows, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     skipped = 0
-    if prompt and not runner.description.include_prompt:
+    if prompt and not runner.info.include_prompt:
         skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
     for text, _, _, states in itertools.chain.from_iterable(runner.encode(windows)):

@@ -31,7 +31,7 @@ def fill_mask(
 ) -> tuple[list[Any], list[Extent]]:
     """Find the best words for each masked place of each text; of a text with one such place, a list of words alone."""
     checked_number(top_k, "top_k", "a number of words from 1 on")
-    mask, mask_token = _mask_id(runner), runner.description.mask_token
+    mask, mask_token = _mask_id(runner), runner.info.mask_token
     allowed = None if targets is None else _target_ids(runner, targets)
     contents = runner.contents(texts)
     for i, content in enumerate(contents):
@@ -57,7 +57,7 @@ def fill_mask(
 
 
 def _mask_id(runner: Runner) -> int:
-    mask_token = runner.description.mask_token
+    mask_token = runner.info.mask_token
     mask = runner.tokenizer.id_of(mask_token) if mask_token else None
     if mask is None:
         raise InputError("the model's tokenizer has no token for a masked word")

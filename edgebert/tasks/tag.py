@@ -30,7 +30,7 @@ def tag(
 ) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
     """Tag the tokens of each text by the best window that has them, and make spans of the tags."""
     checked_choice(strategy, "aggregation_strategy", STRATEGIES)
-    labels = runner.description.labels
+    labels = runner.info.labels
     left_out = set(listed_texts(ignored, "ignore_labels", "label"))
     contents = runner.contents(texts, offsets=True)
     windows, extents = runner.cut(contents, cut)

@@ -91,7 +91,7 @@ def _by_entailment(
 
     Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest hypothesis.
     """
-    own = runner.description.labels
+    own = runner.info.labels
     entailment = entailment_of(own)
     if entailment is None:
         raise InputError(

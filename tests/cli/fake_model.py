@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,18 @@ class FakeModel:
     """It sees five words at once; every method answers by a rule that a test can foretell.
 
     Texts with "good" among their words are POSITIVE, names are words with a capital, a masked word is "one", "two" or
-    "three", a vector is (length, words, 0). ``calls`` are the texts it was asked about, ``options`` are those of the last
-    call.
+    "three", a vector is (length, words, 0). ``calls`` are the texts it was asked about, ``options`` those of
+    the last call.
     """
 
     labels: tuple[str, ...] = ("NEGATIVE", "POSITIVE")
     max_length = 5
     dimensions = 3
     mask_token = "<mask>"
-    card = "# A card\n\nBeware \x1b[31mof red."
+    info = SimpleNamespace(card="# A card\n\nBeware \x1b[31mof red.")
 
     def __init__(self) -> None:
-        self.info: dict[str, Any] = {
+        self.facts: dict[str, Any] = {
             "source": "fake\x1b",
             "size_bytes": 1234567,
             "heads": ["masked_lm", "next_sentence"],

@@ -73,7 +73,7 @@ def test_csv_is_read_back() -> None:
 
 def test_jsonl_is_read_back() -> None:
     lines = "".join(map(layout("jsonl").render, ROWS)).removesuffix("\n").split("\n")
-    expected = [{"text": row.text, **ANSWER, **row.extent._asdict()} for row in ROWS if row.extent]
+    expected = [{"text": row.text, **ANSWER, **row.extent._asdict()} for row in ROWS if row.extent.windows]
     assert [json.loads(line) for line in lines] == [*expected, {"text": " ", **BLANK}]
     assert "日本" in "".join(lines)
 

@@ -10,7 +10,6 @@ import pytest
 
 import edgebert
 from edgebert.artifact import read_artifact, write_artifact
-from edgebert.description import Description
 from edgebert.engine import linker
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
@@ -18,6 +17,7 @@ from edgebert.export import _EXAMPLE, _RUNTIME, _link, export, needed_glibc
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, POOLINGS
 from edgebert.loading import DEFAULT_MODEL
+from edgebert.model_file import ModelFile
 from edgebert.tokens import TextTokenizer
 from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
@@ -51,8 +51,8 @@ def answers(command, ids, **environment):
 
 def ids_of(model, texts):
     """Tokenize texts as the tokenizer in the folder does; return the ids of each."""
-    description = Description(model)
-    tokenizer = TextTokenizer(description.tokenizer, description.max_length)
+    file = ModelFile(model)
+    tokenizer = TextTokenizer(file.info.tokenizer, file.info.max_length)
     return [tokenizer.single(text).ids.tolist() for text in texts]
 
 
@@ -239,6 +239,6 @@ def test_the_header_is_for_cxx_too(tmp_path):
 def test_vectors_that_the_library_does_not_make_are_none_of_its_image(golden_files, tmp_path, changes, kind):
     artifact = read_artifact(golden_files["encoder"])
     write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | changes)
-    write_image(Description(tmp_path / "m.edgebert"), tmp_path / "model.image")
+    write_image(ModelFile(tmp_path / "m.edgebert"), tmp_path / "model.image")
     header = np.fromfile(tmp_path / "model.image", HEADER, 1)[0]
     assert header["pooling"] == POOLINGS[kind]

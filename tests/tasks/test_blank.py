@@ -62,7 +62,7 @@ def test_blank_documents_are_not_ranked_and_keep_their_places(model_of):
 def test_the_command_line_says_the_same(model_of, tmp_path, command, name, ask):
     path, model = tmp_path / "texts.txt", model_of(name)
     path.write_text("\n".join(TEXTS) + "\n")
-    file = str(model._description.path)
+    file = model.info["file"]
     result = CliRunner().invoke(cli, [*command, str(path), "--model", file, "--format", "jsonl"])
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]

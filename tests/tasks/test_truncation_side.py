@@ -115,13 +115,13 @@ def test_a_file_that_does_not_say_it_cuts_on_the_right(models, tmp_path):
 
 def test_what_a_folder_may_say(tmp_path):
     folder = folder_of("bert-token", tmp_path / "m")
-    assert open_checkpoint(folder).truncation_side == "right"
+    assert open_checkpoint(folder).info.truncation_side == "right"
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     tokenizer["truncation"] = {"direction": "Left", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    assert open_checkpoint(folder).truncation_side == "left"
+    assert open_checkpoint(folder).info.truncation_side == "left"
     change_json(folder / "tokenizer_config.json", truncation_side="right")
-    assert open_checkpoint(folder).truncation_side == "right"
+    assert open_checkpoint(folder).info.truncation_side == "right"
     change_json(folder / "tokenizer_config.json", truncation_side="top")
     with pytest.raises(CheckpointError, match="has truncation_side 'top', expected 'right' or 'left'"):
         open_checkpoint(folder)
