@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgebert.coverage import Extent
+    from edgebert.coverage import Coverage
     from edgebert.engine.processor import describe_machine
     from edgebert.errors import (
         AccuracyError,
@@ -37,9 +37,9 @@ __all__ = [
     "ArtifactError",
     "CheckpointError",
     "CheckpointWarning",
+    "Coverage",
     "DownloadError",
     "EdgebertError",
-    "Extent",
     "InputError",
     "MemoryWarning",
     "Model",
@@ -55,7 +55,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Extent": "edgebert.coverage",
+    "Coverage": "edgebert.coverage",
     "Model": "edgebert.model",
     "convert": "edgebert.quantize",
     "describe_machine": "edgebert.engine.processor",

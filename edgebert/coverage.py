@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from edgebert.arguments import Text, checked_callable, checked_flag, is_blank
 from edgebert.errors import TruncationWarning
 
-__all__ = ["Cut", "Extent", "OnExtent", "answer_texts", "checked_cut", "report"]
+__all__ = ["Coverage", "Cut", "OnCoverage", "answer_texts", "checked_cut", "report"]
 
 _PACKAGE = str(Path(__file__).parent)
 
 
-class Extent(NamedTuple):
+class Coverage(NamedTuple):
     """How much of a text was seen.
 
     Attributes
@@ -34,7 +34,7 @@ class Extent(NamedTuple):
     truncated: bool
 
 
-OnExtent = Callable[[int, Extent], object]
+OnCoverage = Callable[[int, Coverage], object]
 
 
 class Cut(NamedTuple):
@@ -52,46 +52,46 @@ class Cut(NamedTuple):
     stride: int | None = None
 
 
-def checked_cut(truncate: bool, stride: int | None, on_extent: OnExtent | None) -> Cut:
+def checked_cut(truncate: bool, stride: int | None, on_coverage: OnCoverage | None) -> Cut:
     """Return what becomes of long texts, which decide what `stride` may be; raise InputError for something else."""
-    checked_callable(on_extent, "on_extent")
+    checked_callable(on_coverage, "on_coverage")
     return Cut(checked_flag(truncate, "truncate"), stride)
 
 
 def answer_texts(
     texts: Sequence[Any],
-    ask: Callable[[list[Any]], tuple[list[Any], list[Extent]]],
+    ask: Callable[[list[Any]], tuple[list[Any], list[Coverage]]],
     empty: Callable[[Text], Any],
-) -> tuple[list[Any], list[Extent]]:
+) -> tuple[list[Any], list[Coverage]]:
     """Ask about texts, or pairs; of blank ones there is nothing to say, they get what `empty` makes of them."""
     wanted = [i for i, text in enumerate(texts) if not is_blank(text)]
     answers, seen = ask([texts[i] for i in wanted])
     if len(wanted) == len(texts):
         return answers, seen
-    results, extents = [empty(text) for text in texts], [Extent(0, 0, False)] * len(texts)
-    for i, answer, extent in zip(wanted, answers, seen, strict=True):
-        results[i], extents[i] = answer, extent
-    return results, extents
+    results, coverages = [empty(text) for text in texts], [Coverage(0, 0, False)] * len(texts)
+    for i, answer, coverage in zip(wanted, answers, seen, strict=True):
+        results[i], coverages[i] = answer, coverage
+    return results, coverages
 
 
-def report(extents: Sequence[Extent], on_extent: OnExtent | None, max_length: int) -> None:
+def report(coverages: Sequence[Coverage], on_coverage: OnCoverage | None, max_length: int) -> None:
     """Tell how much was seen of each text, or warn of those that were not seen whole.
 
     Parameters
     ----------
-    extents : sequence of Extent
-    on_extent : callable or None
+    coverages : sequence of Coverage
+    on_coverage : callable or None
     max_length : int
         Tokens that the model sees at once, for the warning.
     """
-    if on_extent is not None:
-        for index, extent in enumerate(extents):
-            on_extent(index, extent)
+    if on_coverage is not None:
+        for index, coverage in enumerate(coverages):
+            on_coverage(index, coverage)
         return
-    cut = sum(extent.truncated for extent in extents)
+    cut = sum(coverage.truncated for coverage in coverages)
     if cut:
         warnings.warn(
-            f"{cut} of {len(extents)} texts are longer than the model's {max_length} tokens; what does not fit is"
+            f"{cut} of {len(coverages)} texts are longer than the model's {max_length} tokens; what does not fit is"
             " not seen",
             TruncationWarning,
             stacklevel=_outside(),

@@ -89,10 +89,10 @@ def _processor(name: str) -> Finding:
 def _family(name: str) -> Finding:
     chosen, available = processor.choose_family(), processor.available_families()
     text = f"{chosen}, of {', '.join([*available, processor.REFERENCE])}"
-    asked = os.environ.get("EDGEBERT_FAMILY", "").strip()
+    requested = os.environ.get("EDGEBERT_FAMILY", "").strip()
     if chosen == processor.REFERENCE:
         return Finding(name, NOTE, text, "the reference is slow: unset EDGEBERT_FAMILY and NUMBA_DISABLE_JIT")
-    if asked and chosen != available[0]:
+    if requested and chosen != available[0]:
         return Finding(name, NOTE, f"{text}, as EDGEBERT_FAMILY says", f"unset it: {available[0]} is faster")
     if chosen != available[0]:
         advice = f"{available[0]} is faster: edgebert compile --target {available[0]} makes its kernels"

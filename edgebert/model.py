@@ -18,7 +18,7 @@ from edgebert.arguments import (
     listed_texts,
 )
 from edgebert.batch import Ids
-from edgebert.coverage import Extent, OnExtent, answer_texts, checked_cut, report
+from edgebert.coverage import Coverage, OnCoverage, answer_texts, checked_cut, report
 from edgebert.engine.backend import Backend
 from edgebert.errors import EdgebertError, InputError
 from edgebert.heads import HEAD_OF_TASK, architecture_of
@@ -46,7 +46,7 @@ class Model:
     that overlap: ``stride`` is the number of tokens that two of them have in common (a quarter of a window by default),
     and ``truncate=True`` reads one window alone: the first, or the last where the model's tokenizer cuts texts on the
     left (``truncation_side``), which holds for vectors and pairs of sentences, too. **How much was seen** of each text
-    is told to ``on_extent``, a callable that gets the index of a text and its `Extent`: tokens, windows, whether
+    is told to ``on_coverage``, a callable that gets the index of a text and its `Coverage`: tokens, windows, whether
     something was not seen. Without it, texts that were not seen whole cause one `TruncationWarning` for the call.
 
     **Blank texts**, white space alone, have no label, tag, word or score: None or an empty list stands in their place,
@@ -153,7 +153,7 @@ class Model:
         pool: str = "mean",
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> list[Any]:
         """Find the best labels of each text: the classifier's own, or any with ``labels``.
 
@@ -172,7 +172,7 @@ class Model:
         hypothesis_template : str
         pool : str
             ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says. Of a pair, the second text is cut into windows.
 
         Returns
@@ -187,7 +187,7 @@ class Model:
         InputError
             When the model has no classifier, `texts` holds something else, or an option has no such value.
         """
-        cut = checked_cut(truncate, stride, on_extent)
+        cut = checked_cut(truncate, stride, on_coverage)
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", classify.POOLS)
         if labels is not None:
@@ -198,25 +198,25 @@ class Model:
                     self._runner, items, wanted, multi_label, hypothesis_template, pool, cut
                 ),
                 lambda text: {"sequence": text, "labels": [], "scores": []},
-                on_extent,
+                on_coverage,
             )
         head = self._runner.require("classify")
         return self._answered(
             listed_pairs(texts),
             lambda items: classify.classify(self._runner, head, items, top_k, function_to_apply, pool, cut),
             lambda _: dict(_NO_LABEL) if top_k == 1 else [],
-            on_extent,
+            on_coverage,
         )
 
     def next_sentence(
-        self, pairs: Iterable[tuple[str, str]], *, on_extent: OnExtent | None = None
+        self, pairs: Iterable[tuple[str, str]], *, on_coverage: OnCoverage | None = None
     ) -> list[dict[str, Any]]:
         """Tell whether the second text of each pair follows the first (arXiv 1810.04805, section 3.1).
 
         Parameters
         ----------
         pairs : iterable of pairs of str
-        on_extent
+        on_coverage
             As the class says; of texts that do not fit, what fits is looked at.
 
         Returns
@@ -228,12 +228,12 @@ class Model:
         ------
         InputError
         """
-        head, cut = self._runner.require("next_sentence"), checked_cut(True, None, on_extent)
+        head, cut = self._runner.require("next_sentence"), checked_cut(True, None, on_coverage)
         return self._answered(
             listed_pairs(pairs, only=True),
             lambda items: classify.next_sentence(self._runner, head, items, cut),
             lambda _: dict(_NO_LABEL),
-            on_extent,
+            on_coverage,
         )
 
     def rank(
@@ -245,7 +245,7 @@ class Model:
         label: str | None = None,
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
         """Order documents by how well they fit a query, by a cross-encoder (arXiv 1901.04085).
 
@@ -257,7 +257,7 @@ class Model:
             How many; all by default.
         label : str, optional
             Of a model with several labels, the one whose score counts.
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says. A long document is worth what its best window is.
 
         Returns
@@ -271,7 +271,7 @@ class Model:
         InputError
         """
         head = self._runner.require("rank")
-        cut, query = checked_cut(truncate, stride, on_extent), checked_text(query, "query")
+        cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
         classify.check_top_k(top_k, "documents")
         column = classify.scored_label(self.labels, label)
@@ -279,7 +279,7 @@ class Model:
             listed,
             lambda items: classify.relevance(self._runner, head, query, items, column, cut),
             lambda _: None,
-            on_extent,
+            on_coverage,
         )
         found = [i for i, value in enumerate(values) if value is not None]
         best = sorted(found, key=lambda i: -values[i])[:top_k]  # of the same score the earlier first
@@ -293,7 +293,7 @@ class Model:
         ignore_labels: Iterable[str] = ("O",),
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> list[list[dict[str, Any]]]:
         """Find names, and whatever else the model tags, in each text.
 
@@ -305,7 +305,7 @@ class Model:
             (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
             Punctuation is no part of a word. Where a script has no spaces, every token is one.
         ignore_labels : iterable of str
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
             from window to window.
 
@@ -320,12 +320,12 @@ class Model:
         ------
         InputError
         """
-        head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_extent)
+        head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
             lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut),
             lambda _: [],
-            on_extent,
+            on_coverage,
         )
 
     def fill_mask(
@@ -336,7 +336,7 @@ class Model:
         targets: Sequence[str] | None = None,
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> list[Any]:
         """Find the words that may stand where `mask_token` stands in each text.
 
@@ -347,7 +347,7 @@ class Model:
         top_k : int
         targets : sequence of str, optional
             Words to choose from, each one token of the model.
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says.
 
         Returns
@@ -361,12 +361,12 @@ class Model:
         InputError
             Also when a text has no mask, and is not blank.
         """
-        head, cut = self._runner.require("fill_mask"), checked_cut(truncate, stride, on_extent)
+        head, cut = self._runner.require("fill_mask"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
             lambda items: fill_mask.fill_mask(self._runner, head, items, top_k, targets, cut),
             lambda _: [],
-            on_extent,
+            on_coverage,
         )
 
     def score(
@@ -375,14 +375,14 @@ class Model:
         *,
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
         """Tell how natural each text is: its pseudo-log-likelihood (arXiv 1910.14659), every token masked in turn.
 
         Parameters
         ----------
         texts : iterable of str
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says.
 
         Returns
@@ -395,12 +395,12 @@ class Model:
         ------
         InputError
         """
-        head, cut = self._runner.require("score"), checked_cut(truncate, stride, on_extent)
+        head, cut = self._runner.require("score"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
             lambda items: fill_mask.score(self._runner, head, items, cut),
             lambda _: {"score": None, "tokens": None, "perplexity": None},
-            on_extent,
+            on_coverage,
         )
 
     def answer(
@@ -414,7 +414,7 @@ class Model:
         align_to_words: bool = True,
         stride: int | None = None,
         truncate: bool = False,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> Any:
         """Find the answer to a question in a text.
 
@@ -428,7 +428,7 @@ class Model:
             Whether there may be no answer: then ``""``, with the score of that, is among the answers.
         align_to_words : bool
             Whether an answer is widened to whole words, where the text has spaces between them.
-        stride, truncate, on_extent
+        stride, truncate, on_coverage
             As the class says. A long context is cut into windows, each with the question.
 
         Returns
@@ -441,7 +441,7 @@ class Model:
         ------
         InputError
         """
-        head, cut = self._runner.require("answer"), checked_cut(truncate, stride, on_extent)
+        head, cut = self._runner.require("answer"), checked_cut(truncate, stride, on_coverage)
         alone = isinstance(question, str)
         questions = listed_texts([question] if alone else question, "question")  # type: ignore[list-item]
         contexts = listed_texts([context] if isinstance(context, str) else context, "context")
@@ -452,8 +452,8 @@ class Model:
         pairs = list(zip(questions, contexts, strict=True))
         impossible = checked_flag(handle_impossible_answer, "handle_impossible_answer")
         align = checked_flag(align_to_words, "align_to_words")
-        results, extents = answer.answer(self._runner, head, pairs, top_k, max_answer_len, impossible, align, cut)
-        report(extents, on_extent, self.max_length)
+        results, coverages = answer.answer(self._runner, head, pairs, top_k, max_answer_len, impossible, align, cut)
+        report(coverages, on_coverage, self.max_length)
         empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
         found: list[Any] = [(each or [empty])[0] for each in results] if top_k == 1 else results
         return found[0] if alone else found
@@ -467,7 +467,7 @@ class Model:
         *,
         prompt: str | None = None,
         prompt_name: str | None = None,
-        on_extent: OnExtent | None = None,
+        on_coverage: OnCoverage | None = None,
     ) -> Any:
         """Compute a vector for each text, as the model's makers meant it unless told otherwise.
 
@@ -484,7 +484,7 @@ class Model:
             Keep only the first so many values (arXiv 2205.13147), before normalising.
         prompt, prompt_name : str, optional
             What to put before every text, or the name of one of `prompts`.
-        on_extent
+        on_coverage
             As the class says. Of a text that is too long the beginning is embedded.
 
         Returns
@@ -497,12 +497,12 @@ class Model:
         InputError
         """
         listed = listed_texts(texts)
-        checked_callable(on_extent, "on_extent")
+        checked_callable(on_coverage, "on_coverage")
         info, pipeline = self._runner.info, self._runner.info.pipeline
         embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
         before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
-        vectors, extents = embed.embed(self._runner, listed, pooling, normalize, dimensions, before)
-        report(extents, on_extent, self.max_length)
+        vectors, coverages = embed.embed(self._runner, listed, pooling, normalize, dimensions, before)
+        report(coverages, on_coverage, self.max_length)
         if pooling == "none":
             return vectors
         width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
@@ -535,11 +535,11 @@ class Model:
     def _answered(
         self,
         texts: Sequence[Any],
-        ask: Callable[[list[Any]], tuple[list[Any], list[Extent]]],
+        ask: Callable[[list[Any]], tuple[list[Any], list[Coverage]]],
         empty: Callable[[Text], Any],
-        on_extent: OnExtent | None,
+        on_coverage: OnCoverage | None,
     ) -> list[Any]:
         """Ask about the texts that are not blank, and tell how much of each was seen."""
-        results, extents = answer_texts(texts, ask, empty)
-        report(extents, on_extent, self.max_length)
+        results, coverages = answer_texts(texts, ask, empty)
+        report(coverages, on_coverage, self.max_length)
         return results

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
@@ -120,7 +120,7 @@ class Runner:
 
     def cut(
         self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content | None] | None = None
-    ) -> tuple[list[list[Window]], list[Extent]]:
+    ) -> tuple[list[list[Window]], list[Coverage]]:
         """Cut texts, or the second texts of pairs, into windows.
 
         Parameters
@@ -134,10 +134,10 @@ class Runner:
         -------
         windows : list of list of Window
             Of each text, one at least.
-        extents : list of Extent
+        coverages : list of Coverage
             Of each text.
         """
-        windows, extents = [], []
+        windows, coverages = [], []
         for i, content in enumerate(contents):
             before = None if befores is None else befores[i]
             if cut.truncate:
@@ -147,9 +147,9 @@ class Runner:
             tokens = self.tokenizer.count(content, before)
             # The first text of a pair may have been cut, too.
             seen = len(own[-1].ids) + own[-1].first - own[0].first
-            extents.append(Extent(tokens, len(own), seen < tokens))
+            coverages.append(Coverage(tokens, len(own), seen < tokens))
             windows.append(own)
-        return windows, extents
+        return windows, coverages
 
     def encode(self, windows: Sequence[Sequence[Window]]) -> Iterator[list[Encoded]]:
         """Encode the windows of each text, in batches of similar lengths; yield what comes of each batch."""

@@ -34,7 +34,7 @@ def test_public_names():
         "CheckpointWarning",
         "DownloadError",
         "EdgebertError",
-        "Extent",
+        "Coverage",
         "InputError",
         "MemoryWarning",
         "Model",
@@ -147,8 +147,8 @@ def test_truncation_is_said(classifier):
     seen = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        on_extent = lambda index, extent: seen.append((index, extent))  # noqa: E731
-        classifier.classify(["short", long], truncate=True, on_extent=on_extent)
+        on_coverage = lambda index, coverage: seen.append((index, coverage))  # noqa: E731
+        classifier.classify(["short", long], truncate=True, on_coverage=on_coverage)
     assert [index for index, _ in seen] == [0, 1]
     assert (seen[0][1].windows, seen[0][1].truncated) == (1, False)
     assert (seen[1][1].windows, seen[1][1].tokens, seen[1][1].truncated) == (1, 102, True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import excerpt
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, check_apart, line_options
 from edgebert.cli.terminal import Terminal, escape
 from edgebert.cli.texts import open_texts
 
 if TYPE_CHECKING:
-    from edgebert.coverage import OnExtent
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
 
 __all__ = ["answer"]
@@ -83,7 +83,7 @@ def answer(
     with open_texts(options.file, options.texts, options.errors) as source:
         context = source.whole()
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         contexts = [context] * len(items)
         found = model.answer(
             items,
@@ -93,11 +93,11 @@ def answer(
             handle_impossible_answer=no_answer,
             align_to_words=align_to_words,
             **options.cut,
-            on_extent=on_extent,
+            on_coverage=on_coverage,
         )
         return [[each] for each in found] if top_k == 1 else found
 
-    form = Form(
+    form = RowFormat(
         records=lambda row: [{"rank": i, **found} for i, found in enumerate(row.answer, start=1)],
         document=lambda row: {"answers": row.answer},
         columns=("score", "start", "end", "answer", "question"),
@@ -106,7 +106,7 @@ def answer(
         draw=lambda terminal: _drawing(context, terminal),
     )
     of_questions = dataclasses.replace(options, file=None, texts=questions)
-    answer_lines(of_questions, Task("answer", ask, "searched"), form_writer(options, form))
+    answer_lines(of_questions, Task("answer", ask, "searched"), row_writer(options, form))
 
 
 def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:

@@ -12,7 +12,7 @@ from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import megabytes, receipt_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["convert"]
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Row
+from edgebert.cli.formats import Row
 from edgebert.cli.lines import Task, Writer, answer_lines
 from edgebert.cli.options import LineOptions, line_options, output_option
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebert.coverage import OnExtent
-    from edgebert.destination import Destination
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
+    from edgebert.output import OutputFile
 
 __all__ = ["embed"]
 
@@ -76,15 +76,15 @@ def embed(
     if of_tokens and (dimensions is not None or normalize is not None):
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> Any:
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> Any:
         return model.embed(
-            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_extent=on_extent
+            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_coverage=on_coverage
         )
 
-    def writer(model: Model, destination: Destination) -> Writer:
+    def writer(model: Model, output: OutputFile) -> Writer:
         if suffix == ".npy":
-            return _NpyWriter(destination, dimensions or model.dimensions)
-        return _JsonlWriter(destination)
+            return _NpyWriter(output, dimensions or model.dimensions)
+        return _JsonlWriter(output)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
 
@@ -92,18 +92,18 @@ def embed(
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, destination: Destination, dimensions: int) -> None:
-        self._destination = destination
+    def __init__(self, output: OutputFile, dimensions: int) -> None:
+        self._output = output
         self._dimensions = dimensions
         self._rows = 0
-        destination.write(self._header())
+        output.write(self._header())
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
+        self._output.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
         self._rows += len(rows)
 
     def finish(self) -> None:
-        self._destination.write_at_start(self._header())
+        self._output.write_at_start(self._header())
 
     def _header(self) -> bytes:
         # NPY format 1.0; NumPy's own writer makes headers whose size depends on the number of rows.
@@ -115,16 +115,16 @@ class _NpyWriter:
 class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
+    def __init__(self, output: OutputFile) -> None:
+        self._output = output
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write("".join(map(self._line, rows)).encode())
+        self._output.write("".join(map(self._line, rows)).encode())
 
     @staticmethod
     def _line(row: Row) -> str:
         name = "embedding" if row.answer.ndim == 1 else "embeddings"
-        facts = json.dumps({"text": row.text, **row.extent._asdict()}, ensure_ascii=False)
+        facts = json.dumps({"text": row.text, **row.coverage._asdict()}, ensure_ascii=False)
         return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
 
     def finish(self) -> None:

@@ -14,8 +14,8 @@ from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import figure_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
-from edgebert.destination import print_text
 from edgebert.errors import InputError
+from edgebert.output import print_text
 
 if TYPE_CHECKING:
     from edgebert.evaluate import Comparison

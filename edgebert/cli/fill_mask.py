@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options, split_list
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
-    from edgebert.coverage import OnExtent
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
 
 __all__ = ["fill_mask"]
@@ -44,17 +44,17 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     table  for people: aligned, sequences cut to the width of the terminal
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.fill_mask(items, top_k, targets=targets, **options.cut, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.fill_mask(items, top_k, targets=targets, **options.cut, on_coverage=on_coverage)
 
-    form = Form(
+    form = RowFormat(
         records=_records,
         document=lambda row: {"masks": row.answer},
         columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
     )
-    answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), form_writer(options, form))
+    answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), row_writer(options, form))
 
 
 def _masked(model: Model, line: str, place: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from edgebert.cli.receipt import receipt_lines
 from edgebert.cli.terminal import escape
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["info"]
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import click
 
 import edgebert
-from edgebert.cli.layouts import FORMATS, Form, Row, layout_of
+from edgebert.cli.formats import FORMATS, Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
 from edgebert.cli.texts import CHUNK_LINES, open_texts
-from edgebert.destination import Destination, open_destination
 from edgebert.errors import InputError
+from edgebert.output import OutputFile, open_output
 
 if TYPE_CHECKING:
-    from edgebert.coverage import Extent, OnExtent
+    from edgebert.coverage import Coverage, OnCoverage
     from edgebert.model import Model
 
-__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "form_writer", "pair_of"]
+__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "pair_of", "row_writer"]
 
 
 class Task(NamedTuple):
@@ -33,7 +33,7 @@ class Task(NamedTuple):
     name : str
         The method of `edgebert.Model` that has to be there (`Model.require`).
     ask : callable
-        Asks the model: (model, what `read` made of some lines, on_extent) -> an answer for each.
+        Asks the model: (model, what `read` made of some lines, on_coverage) -> an answer for each.
     done : str
         What it is called: ``"classified"``.
     read : callable
@@ -43,7 +43,7 @@ class Task(NamedTuple):
     """
 
     name: str
-    ask: Callable[[Model, list[Any], OnExtent], Sequence[Any]]
+    ask: Callable[[Model, list[Any], OnCoverage], Sequence[Any]]
     done: str
     read: Callable[[Model, str, str], Any] = lambda model, line, place: line  # noqa: ARG005 (as every `read`)
     at_once: int = CHUNK_LINES
@@ -59,7 +59,7 @@ class Writer(Protocol):
         """Write what is left, when all lines were answered."""
 
 
-MakeWriter = Callable[["Model", Destination], Writer]
+MakeWriter = Callable[["Model", OutputFile], Writer]
 
 
 def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> None:
@@ -74,13 +74,13 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
         open_texts(options.file, options.texts, options.errors) as source,
-        open_destination(options.output) as destination,
+        open_output(options.output) as output,
     ):
         model = edgebert.load(
             options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
         model.require(task.name)  # before a pipe is waited for
-        writer = make_writer(model, destination)
+        writer = make_writer(model, output)
         count = truncated = before = 0
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
@@ -98,18 +98,18 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
 
 def _answered(model: Model, task: Task, lines: Sequence[str], first: int, places: Sequence[str]) -> list[Row]:
     """Ask about lines; how messages call each line is one of `places`."""
-    extents: dict[int, Extent] = {}
+    coverages: dict[int, Coverage] = {}
     items = [task.read(model, line, place) for line, place in zip(lines, places, strict=True)]
-    answers = task.ask(model, items, extents.__setitem__)
+    answers = task.ask(model, items, coverages.__setitem__)
     return [
-        Row(first + i, line, answer, extents[i]) for i, (line, answer) in enumerate(zip(lines, answers, strict=True))
+        Row(first + i, line, answer, coverages[i]) for i, (line, answer) in enumerate(zip(lines, answers, strict=True))
     ]
 
 
 def _write(writer: Writer, rows: Sequence[Row]) -> int:
     """Write rows; return how many texts were truncated."""
     writer.write(rows)
-    return sum(row.extent.truncated for row in rows)
+    return sum(row.coverage.truncated for row in rows)
 
 
 def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
@@ -128,15 +128,15 @@ def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: AR
     return texts[0], texts[1]
 
 
-def form_writer(options: LineOptions, form: Form | Callable[[Model], Form]) -> MakeWriter:
+def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowFormat]) -> MakeWriter:
     """Return what makes the writer of a command's rows, in the layout that the user wants."""
     terminal = Terminal.at_stdout() if options.output in (None, "-") else None
     name = options.format or ("table" if terminal else _of_suffix(options.output))
     encoding = sys.stdout.encoding if terminal else "utf-8"
 
-    def make(model: Model, destination: Destination) -> Writer:
-        layout = layout_of(form if isinstance(form, Form) else form(model), name, terminal or Terminal())
-        return _FormWriter(destination, layout.header, layout.render, encoding)
+    def make(model: Model, output: OutputFile) -> Writer:
+        layout = layout_of(form if isinstance(form, RowFormat) else form(model), name, terminal or Terminal())
+        return _RowWriter(output, layout.header, layout.render, encoding)
 
     return make
 
@@ -146,15 +146,15 @@ def _of_suffix(output: str | None) -> str:
     return suffix if suffix in FORMATS and suffix != "table" else "tsv"
 
 
-class _FormWriter:
+class _RowWriter:
     """Lines of text, written as soon as they are there."""
 
-    def __init__(self, destination: Destination, header: str, render: Callable[[Row], str], encoding: str) -> None:
-        self._destination, self._render, self._encoding = destination, render, encoding
-        destination.write(header.encode())
+    def __init__(self, output: OutputFile, header: str, render: Callable[[Row], str], encoding: str) -> None:
+        self._output, self._render, self._encoding = output, render, encoding
+        output.write(header.encode())
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
+        self._output.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
 
     def finish(self) -> None:
         """Nothing is left to write."""

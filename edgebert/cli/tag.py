@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import Span, highlight, kinds_of
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from edgebert.coverage import OnExtent
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
 
 __all__ = ["tag"]
@@ -51,11 +51,11 @@ def tag(options: LineOptions, strategy: str) -> None:
     start and end count the characters of the text from 0; the word is what stands there.
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.tag(items, strategy, **options.cut, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.tag(items, strategy, **options.cut, on_coverage=on_coverage)
 
-    def form(model: Model) -> Form:
-        return Form(
+    def form(model: Model) -> RowFormat:
+        return RowFormat(
             records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer],
             document=lambda row: {"entities": row.answer},
             columns=_COLUMNS,
@@ -63,7 +63,7 @@ def tag(options: LineOptions, strategy: str) -> None:
             draw=lambda terminal: _drawing(kinds_of(model.labels), terminal),
         )
 
-    answer_lines(options, Task("tag", ask, "tagged"), form_writer(options, form))
+    answer_lines(options, Task("tag", ask, "tagged"), row_writer(options, form))
 
 
 def _kind(entity: dict[str, Any]) -> str:

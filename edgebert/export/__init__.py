@@ -8,7 +8,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from edgebert.destination import open_destination
 from edgebert.engine.compiler import compile_object
 from edgebert.engine.linker import TRIPLES, archive, require_compiler, run_compiler
 from edgebert.engine.targets import find_target
@@ -17,6 +16,7 @@ from edgebert.export.image import write_image
 from edgebert.export.records import records_h
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.model_file import ModelFile
+from edgebert.output import open_output
 
 __all__ = ["export", "needed_glibc"]
 
@@ -81,7 +81,7 @@ def export(
     image = folder / "model.image"
     write_image(source, image)  # first, for it may refuse the model
     for path, data in files.items():
-        with open_destination(str(path)) as file:
+        with open_output(str(path)) as file:
             file.write(data)
     return [*files, *([] if static else [_link(library)]), image]
 
@@ -95,7 +95,7 @@ def _link(library: Path) -> Path:
         new.symlink_to(library.name)
         new.replace(link)
         return link
-    with open_destination(str(link)) as file:
+    with open_output(str(link)) as file:
         file.write(library.read_bytes())
     return link
 

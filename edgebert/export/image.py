@@ -10,7 +10,6 @@ import numpy as np
 
 from edgebert.artifact import damaged
 from edgebert.config import ACTIVATIONS as FORMS
-from edgebert.destination import open_destination
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.errors import SettingError
 from edgebert.export.records import (
@@ -31,6 +30,7 @@ from edgebert.heads.head import Head
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.kernels.plan import LINEAR, PLAN, addresses
 from edgebert.model_file import ModelFile
+from edgebert.output import open_output
 
 __all__ = ["seal", "write_image"]
 
@@ -94,7 +94,7 @@ def write_image(model: ModelFile, path: Path) -> None:
     header["magic"], header["interface"] = np.frombuffer(MAGIC, np.int64), interface()
     header["size"] = header.nbytes + sum(map(len, pieces))
     seal(header, pieces)
-    with open_destination(str(path)) as file:
+    with open_output(str(path)) as file:
         for piece in [header.tobytes(), *pieces]:
             file.write(piece)
 

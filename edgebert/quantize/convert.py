@@ -12,7 +12,6 @@ import numpy as np
 from edgebert.arguments import checked_callable, checked_choice, checked_flag, checked_path, listed_texts
 from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
-from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError, shown
@@ -26,6 +25,7 @@ from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
 from edgebert.model_file import ModelFile
+from edgebert.output import check_folder
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
 from edgebert.quantize.encoder import OnProgress, Report, half_or_whole, quantize_encoder, quantize_linear
 from edgebert.quantize.law import SCHEME

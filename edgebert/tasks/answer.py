@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_number
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.question_answering import best_spans
@@ -33,7 +33,7 @@ def answer(
     impossible: bool,
     align: bool,
     cut: Cut,
-) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
+) -> tuple[list[list[dict[str, Any]]], list[Coverage]]:
     """Find the best answers to each question in its context, over all windows of that."""
     checked_number(top_k, "top_k", "a number of answers from 1 on")
     checked_number(longest, "max_answer_len", "a number of tokens from 1 on")
@@ -43,7 +43,7 @@ def answer(
         for text, content in zip(texts, tokenized, strict=True):
             if not len(content.ids):
                 raise InputError(f"{name} is {text!r}, expected a text with words in it")
-    windows, extents = runner.cut(contents, cut, befores)
+    windows, coverages = runner.cut(contents, cut, befores)
     places = [
         _Places.of(text, content, word_numbers(text, content) if align else None)
         for text, content in zip(contexts, contents, strict=True)
@@ -76,7 +76,7 @@ def answer(
                 for score, start, end in candidates[:top_k]
             ]
         )
-    return results, extents
+    return results, coverages
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import Text, checked_choice, checked_number
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
@@ -30,12 +30,12 @@ POOLS = ("mean", "max", "first")
 """What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
 
 
-def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Extent]]:
+def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Coverage]]:
     """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
     pairs = [(None, text) if isinstance(text, str) else text for text in texts]
     befores = [None if first is None else runner.tokenizer.content(first) for first, _ in pairs]
-    windows, extents = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
-    return runner.first_logits(windows, head), extents
+    windows, coverages = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
+    return runner.first_logits(windows, head), coverages
 
 
 def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
@@ -57,17 +57,17 @@ def classify(
     function: str | None,
     pool: str,
     cut: Cut,
-) -> tuple[list[Any], list[Extent]]:
+) -> tuple[list[Any], list[Coverage]]:
     """Find the best of the classifier's labels for each text or pair: one, or a list of them unless `top_k` is 1."""
     check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
     info, prompt = runner.info, _prompt(runner)
     prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
-    each, extents = pair_logits(runner, head, prompted, cut)
+    each, coverages = pair_logits(runner, head, prompted, cut)
     function = function or FUNCTIONS[info.problem_type]
     results = [ranked(pooled_scores(logits, function, pool), info.labels, top_k) for logits in each]
-    return [result[0] for result in results] if top_k == 1 else results, extents
+    return [result[0] for result in results] if top_k == 1 else results, coverages
 
 
 def _prompt(runner: Runner) -> str:
@@ -77,10 +77,10 @@ def _prompt(runner: Runner) -> str:
 
 def next_sentence(
     runner: Runner, head: Head, pairs: Sequence[Text], cut: Cut
-) -> tuple[list[dict[str, Any]], list[Extent]]:
+) -> tuple[list[dict[str, Any]], list[Coverage]]:
     """Tell whether the second text of each pair follows the first, by what fits of both."""
-    each, extents = pair_logits(runner, head, pairs, cut)
-    return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], extents
+    each, coverages = pair_logits(runner, head, pairs, cut)
+    return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], coverages
 
 
 def scored_label(labels: Sequence[str], label: str | None) -> int:
@@ -97,8 +97,8 @@ def scored_label(labels: Sequence[str], label: str | None) -> int:
 
 def relevance(
     runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
-) -> tuple[list[float], list[Extent]]:
+) -> tuple[list[float], list[Coverage]]:
     """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
     query, function = _prompt(runner) + query, FUNCTIONS[runner.info.problem_type]
-    each, extents = pair_logits(runner, head, [(query, document) for document in documents], cut)
-    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], extents
+    each, coverages = pair_logits(runner, head, [(query, document) for document in documents], cut)
+    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], coverages

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgebert.arguments import checked_flag, checked_number, checked_text
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.pooling import POOLINGS, Pipeline, poolings_of
 from edgebert.runner import Runner, finite
@@ -75,9 +75,9 @@ def embed(
     normalize: bool | None,
     dimensions: int | None,
     prompt: str = "",
-) -> tuple[list[np.ndarray], list[Extent]]:
+) -> tuple[list[np.ndarray], list[Coverage]]:
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
-    windows, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
+    windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     skipped = 0
     if prompt and not runner.info.include_prompt:
         skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
@@ -92,4 +92,4 @@ def embed(
         else:
             first = skipped if skipped < len(states) else 0
             vectors[text] = finite(runner.embedding(states, pooling, normalize, dimensions, first), "vectors")
-    return vectors, extents
+    return vectors, coverages

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgebert.arguments import checked_number, listed_texts
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
@@ -28,7 +28,7 @@ def fill_mask(
     top_k: int,
     targets: Sequence[str] | None,
     cut: Cut,
-) -> tuple[list[Any], list[Extent]]:
+) -> tuple[list[Any], list[Coverage]]:
     """Find the best words for each masked place of each text; of a text with one such place, a list of words alone."""
     checked_number(top_k, "top_k", "a number of words from 1 on")
     mask, mask_token = _mask_id(runner), runner.info.mask_token
@@ -37,7 +37,7 @@ def fill_mask(
     for i, content in enumerate(contents):
         if not (content.ids == mask).any():
             raise InputError(f"{shown(texts[i])} has no {mask_token}, expected it where a word is to be filled in")
-    windows, extents = runner.cut(contents, cut)
+    windows, coverages = runner.cut(contents, cut)
     places = [_places(own, mask) for own in windows]
     answers: list[list[Any]] = [[] for _ in texts]
     for batch in runner.encode(windows):
@@ -53,7 +53,7 @@ def fill_mask(
     for i, found in enumerate(in_order):
         if not found:
             raise InputError(f"{shown(texts[i])} has no {mask_token} in what the model sees of it; shorten it")
-    return [found[0] if len(found) == 1 else found for found in in_order], extents
+    return [found[0] if len(found) == 1 else found for found in in_order], coverages
 
 
 def _mask_id(runner: Runner) -> int:
@@ -127,11 +127,11 @@ def _best(
     return results
 
 
-def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[list[dict[str, Any]], list[Extent]]:
+def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[list[dict[str, Any]], list[Coverage]]:
     """Add up the logarithms of the probabilities of each text's tokens, every one masked in turn."""
     mask = _mask_id(runner)
     contents = runner.contents(texts)
-    windows, extents = runner.cut(contents, cut)
+    windows, coverages = runner.cut(contents, cut)
     fitting_ids([window for own in windows for window in own], runner.config)  # of what is masked below, too
     totals, counts = np.zeros(len(texts)), np.zeros(len(texts), int)
     copies = [
@@ -145,7 +145,7 @@ def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[l
         for copy, chance in zip(some, _log_chances(runner, head, mask, some), strict=True):
             totals[copy.text] += chance
             counts[copy.text] += 1
-    return [_result(total, count) for total, count in zip(totals.tolist(), counts.tolist(), strict=True)], extents
+    return [_result(total, count) for total, count in zip(totals.tolist(), counts.tolist(), strict=True)], coverages
 
 
 class _Copy(NamedTuple):

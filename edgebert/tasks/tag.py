@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_choice, listed_texts
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
 from edgebert.heads.tokens import STRATEGIES, entities
@@ -27,13 +27,13 @@ def tag(
     strategy: str,
     ignored: Iterable[str],
     cut: Cut,
-) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
+) -> tuple[list[list[dict[str, Any]]], list[Coverage]]:
     """Tag the tokens of each text by the best window that has them, and make spans of the tags."""
     checked_choice(strategy, "aggregation_strategy", STRATEGIES)
     labels = runner.info.labels
     left_out = set(listed_texts(ignored, "ignore_labels", "label"))
     contents = runner.contents(texts, offsets=True)
-    windows, extents = runner.cut(contents, cut)
+    windows, coverages = runner.cut(contents, cut)
     parts = [list(owned(own)) for own in windows]
     # What is not seen, because it was cut off, has no tag.
     seen = [slice(own[0].first, own[-1].last) for own in windows]
@@ -47,4 +47,4 @@ def tag(
         joined = continues(text, content, marks)[part]
         starts, ends = content.starts[part], content.ends[part]
         results.append(entities(text, values[part], starts, ends, joined, labels, strategy, left_out))
-    return results, extents
+    return results, coverages

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_text, listed_texts
-from edgebert.coverage import Cut, Extent
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.classification import pool_windows, softmax
 from edgebert.heads.pooling import unit
@@ -54,7 +54,7 @@ def classify(
     template: str,
     pool: str,
     cut: Cut,
-) -> tuple[list[dict[str, Any]], list[Extent]]:
+) -> tuple[list[dict[str, Any]], list[Coverage]]:
     """Score any labels for each text: by entailment where the model has a classifier, else by similarity.
 
     Parameters
@@ -77,16 +77,16 @@ def classify(
     """
     names = list(labels)
     if "sequence_classification" in runner.heads:
-        values, extents = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
+        values, coverages = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
         pooled = [pool_windows(each, pool) for each in values]
     else:
-        pooled, extents = _by_similarity(runner, texts, list(labels.values()), multi_label)
-    return [_ranked(text, names, each) for text, each in zip(texts, pooled, strict=True)], extents
+        pooled, coverages = _by_similarity(runner, texts, list(labels.values()), multi_label)
+    return [_ranked(text, names, each) for text, each in zip(texts, pooled, strict=True)], coverages
 
 
 def _by_entailment(
     runner: Runner, texts: Sequence[str], descriptions: Sequence[str], template: str, multi_label: bool, cut: Cut
-) -> tuple[list[np.ndarray], list[Extent]]:
+) -> tuple[list[np.ndarray], list[Coverage]]:
     """Score a hypothesis a label by whether it follows from a text, as transformers' pipeline does: (windows, labels).
 
     Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest hypothesis.
@@ -102,9 +102,9 @@ def _by_entailment(
     hypotheses = _filled(template, descriptions)
     tokenized = runner.contents(hypotheses)
     longest = max(tokenized, key=lambda content: len(content.ids))
-    results, extents = [], []
+    results, coverages = [], []
     for content in runner.contents(texts):
-        (cuts,), (extent,) = runner.cut([content], cut, [longest])
+        (cuts,), (coverage,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in tokenized]
         (logits,) = runner.first_logits([pairs], head)
@@ -114,18 +114,18 @@ def _by_entailment(
             results.append(softmax(logits[..., [other, entailment]])[..., 1])
         else:
             results.append(softmax(logits[..., entailment]))
-        extents.append(extent)
-    return results, extents
+        coverages.append(coverage)
+    return results, coverages
 
 
 def _by_similarity(
     runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool
-) -> tuple[list[np.ndarray], list[Extent]]:
+) -> tuple[list[np.ndarray], list[Coverage]]:
     """Score descriptions by the cosines of their vectors to each text's: float64 (descriptions,)."""
     of_labels, _ = embed(runner, descriptions, None, False, None)
-    vectors, extents = embed(runner, texts, None, False, None)
+    vectors, coverages = embed(runner, texts, None, False, None)
     units = np.stack([unit(vector) for vector in of_labels])
-    return [similarities(unit(vector), units, multi_label) for vector in vectors], extents
+    return [similarities(unit(vector), units, multi_label) for vector in vectors], coverages
 
 
 def similarities(vector: np.ndarray, of_labels: np.ndarray, multi_label: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.coverage import Extent, OnExtent, answer_texts
+from edgebert.coverage import Coverage, OnCoverage, answer_texts
 from edgebert.heads import HEADS
 
 
@@ -71,7 +71,7 @@ class FakeModel:
         function_to_apply: str | None = None,
         *,
         labels: Mapping[str, str] | None = None,
-        on_extent: OnExtent,
+        on_coverage: OnCoverage,
         **options: Any,
     ) -> list[Any]:
         options |= {"top_k": top_k, "function_to_apply": function_to_apply, "labels": labels}
@@ -90,15 +90,15 @@ class FakeModel:
                 return {"sequence": text, "labels": [], "scores": []}
             return {"label": None, "score": None} if top_k == 1 else []
 
-        return self._answered(texts, answer, empty, on_extent, **options)
+        return self._answered(texts, answer, empty, on_coverage, **options)
 
-    def next_sentence(self, pairs: Sequence[tuple[str, str]], *, on_extent: OnExtent) -> list[dict[str, Any]]:
+    def next_sentence(self, pairs: Sequence[tuple[str, str]], *, on_coverage: OnCoverage) -> list[dict[str, Any]]:
         def answer(pair: tuple[str, str]) -> dict[str, Any]:
             return {"label": "IsNext" if pair[0] < pair[1] else "NotNext", "score": 0.75}
 
-        return self._answered(pairs, answer, lambda _: {"label": None, "score": None}, on_extent, truncate=True)
+        return self._answered(pairs, answer, lambda _: {"label": None, "score": None}, on_coverage, truncate=True)
 
-    def tag(self, texts: Sequence[str], strategy: str, *, on_extent: OnExtent, **options: Any) -> list[Any]:
+    def tag(self, texts: Sequence[str], strategy: str, *, on_coverage: OnCoverage, **options: Any) -> list[Any]:
         def answer(text: str) -> list[Any]:
             entities = []
             for index, match in enumerate(re.finditer(r"\b[A-ZÄ]\S*", text)):
@@ -111,10 +111,16 @@ class FakeModel:
                 )
             return entities
 
-        return self._answered(texts, answer, lambda _: [], on_extent, strategy=strategy, **options)
+        return self._answered(texts, answer, lambda _: [], on_coverage, strategy=strategy, **options)
 
     def fill_mask(
-        self, texts: Sequence[str], top_k: int, *, targets: Sequence[str] | None, on_extent: OnExtent, **options: Any
+        self,
+        texts: Sequence[str],
+        top_k: int,
+        *,
+        targets: Sequence[str] | None,
+        on_coverage: OnCoverage,
+        **options: Any,
     ) -> list[Any]:
         def answer(text: str) -> list[Any]:
             words = [*(targets or ("one", "two", "three"))][:top_k]
@@ -130,19 +136,19 @@ class FakeModel:
             count = text.count(self.mask_token)
             return found if count == 1 else [found] * count
 
-        return self._answered(texts, answer, lambda _: [], on_extent, top_k=top_k, targets=targets, **options)
+        return self._answered(texts, answer, lambda _: [], on_coverage, top_k=top_k, targets=targets, **options)
 
-    def score(self, texts: Sequence[str], *, on_extent: OnExtent, **options: Any) -> list[dict[str, Any]]:
+    def score(self, texts: Sequence[str], *, on_coverage: OnCoverage, **options: Any) -> list[dict[str, Any]]:
         def answer(text: str) -> dict[str, Any]:
             return {"score": -2.0 * len(text), "tokens": len(text), "perplexity": 7.389056}
 
         nothing = {"score": None, "tokens": None, "perplexity": None}
-        return self._answered(texts, answer, lambda _: dict(nothing), on_extent, **options)
+        return self._answered(texts, answer, lambda _: dict(nothing), on_coverage, **options)
 
     def answer(
-        self, question: Sequence[str], context: Sequence[str], top_k: int, *, on_extent: OnExtent, **options: Any
+        self, question: Sequence[str], context: Sequence[str], top_k: int, *, on_coverage: OnCoverage, **options: Any
     ) -> list[Any]:
-        self._look(question, on_extent, top_k=top_k, context=[*context], **options)
+        self._look(question, on_coverage, top_k=top_k, context=[*context], **options)
         results = []
         for words, text in zip(question, context, strict=True):
             found = [match for match in re.finditer(r"\S+", text) if match[0].lower() in words.lower()][:top_k]
@@ -151,10 +157,10 @@ class FakeModel:
         return [result[0] for result in results] if top_k == 1 else results
 
     def rank(
-        self, query: str, documents: Sequence[str], *, on_extent: OnExtent, **options: Any
+        self, query: str, documents: Sequence[str], *, on_coverage: OnCoverage, **options: Any
     ) -> list[dict[str, Any]]:
         scores = self._answered(
-            documents, lambda text: text.count(query) / 4, lambda _: None, on_extent, query=query, **options
+            documents, lambda text: text.count(query) / 4, lambda _: None, on_coverage, query=query, **options
         )
         found = [
             {"index": i, "score": score, "text": documents[i]} for i, score in enumerate(scores) if score is not None
@@ -168,11 +174,11 @@ class FakeModel:
         normalize: bool | None,
         dimensions: int | None,
         *,
-        on_extent: OnExtent,
+        on_coverage: OnCoverage,
         **options: Any,
     ) -> Any:
         options |= {"pooling": pooling, "normalize": normalize, "dimensions": dimensions}
-        self._look(texts, on_extent, truncate=True, **options)
+        self._look(texts, on_coverage, truncate=True, **options)
         if pooling == "none":
             return [np.array([[len(word), 0.5, 0] for word in text.split()], np.float32) for text in texts]
         vectors = np.array([[len(text), len(text.split()), 0] for text in texts], np.float32)
@@ -183,22 +189,22 @@ class FakeModel:
         texts: Sequence[Any],
         answer: Callable[[Any], Any],
         empty: Callable[[Any], Any],
-        on_extent: OnExtent,
+        on_coverage: OnCoverage,
         **options: Any,
     ) -> list[Any]:
         """Answer every text by a rule, and leave the blank ones out as the model does."""
 
-        def ask(items: list[Any]) -> tuple[list[Any], list[Extent]]:
-            extents: dict[int, Extent] = {}
-            self._look(items, extents.__setitem__, **options)
-            return [answer(text) for text in items], [extents[i] for i in range(len(items))]
+        def ask(items: list[Any]) -> tuple[list[Any], list[Coverage]]:
+            coverages: dict[int, Coverage] = {}
+            self._look(items, coverages.__setitem__, **options)
+            return [answer(text) for text in items], [coverages[i] for i in range(len(items))]
 
-        results, extents = answer_texts(texts, ask, empty)
-        for index, extent in enumerate(extents):
-            on_extent(index, extent)
+        results, coverages = answer_texts(texts, ask, empty)
+        for index, coverage in enumerate(coverages):
+            on_coverage(index, coverage)
         return results
 
-    def _look(self, texts: Sequence[Any], on_extent: OnExtent, **options: Any) -> None:
+    def _look(self, texts: Sequence[Any], on_coverage: OnCoverage, **options: Any) -> None:
         self.options = options
         if texts:
             self.calls.append([*texts])
@@ -207,7 +213,7 @@ class FakeModel:
             longer = words > self.max_length
             cut = bool(options.get("truncate"))
             windows = 1 if cut else max(-(-words // self.max_length), 1)
-            on_extent(index, Extent(words, windows, cut and longer))
+            on_coverage(index, Coverage(words, windows, cut and longer))
 
 
 class FakeTagger(FakeModel):

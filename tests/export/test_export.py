@@ -78,7 +78,7 @@ def test_the_example_labels_texts(tmp_path, static):
     (tmp_path / "out" / "libedgebert.so").unlink(missing_ok=True)  # a linker wants it, a program does not
     ids = ids_of(model, TEXTS)
     got = [line.split("\t") for line in answers([program, tmp_path / "out" / "model.image", 2], ids)]
-    expected = edgebert.load().classify(TEXTS, truncate=True, on_extent=lambda *_: None)
+    expected = edgebert.load().classify(TEXTS, truncate=True, on_coverage=lambda *_: None)
     assert [label for label, _ in got] == [each["label"] for each in expected]
     assert [np.float32(score) for _, score in got] == [np.float32(each["score"]) for each in expected]
     assert TextTokenizer((tmp_path / "out" / "tokenizer.json").read_text(), 512).single(TEXTS[0]).ids.tolist() == ids[0]
@@ -148,7 +148,7 @@ def test_minilm_on_an_emulated_raspberry_pi_gives_x86s_bits(pi_folder, minilm):
     target, folder = pi_folder
     program = build(folder, ["aarch64-linux-gnu-gcc"])
     ids = ids_of(minilm, TEXTS)
-    expected = edgebert.load(minilm).embed(TEXTS, on_extent=lambda *_: None)
+    expected = edgebert.load(minilm).embed(TEXTS, on_coverage=lambda *_: None)
     for threads in (1, 3):
         command = [EMULATOR, "-cpu", TARGETS[target], "-L", ROOT, program, folder / "model.image", threads]
         got = np.array([line.split(" ") for line in answers(command, ids)], np.float32)

@@ -17,7 +17,7 @@ NO_LABEL = {"label": None, "score": None}
 def test_the_others_are_answered_as_if_alone(model_of):
     classifier = model_of("bert-classifier")
     seen = {}
-    found = classifier.classify(TEXTS, on_extent=seen.__setitem__)
+    found = classifier.classify(TEXTS, on_coverage=seen.__setitem__)
     assert [found[i] for i in ASKED] == classifier.classify([TEXTS[i] for i in ASKED])
     assert found[1] == found[2] == NO_LABEL
     assert [seen[i].tokens > 0 for i in range(4)] == [True, False, False, True]

@@ -105,7 +105,7 @@ def test_a_dense_module_and_a_default_prompt(sentence_model):
 def test_a_prompt_that_leaves_no_room_counts_after_all(sentence_model):
     """There is nothing else that a vector could be made of."""
     model, weight, bias = sentence_model
-    prompt, told = "good film " * 60, {"on_extent": lambda *_: None}
+    prompt, told = "good film " * 60, {"on_coverage": lambda *_: None}
     (tokens,) = model.embed(["a"], "none", prompt=prompt, **told)
     assert len(tokens) == model.max_length
     expected = np.tanh(tokens.mean(axis=0) @ weight.T + bias)

@@ -95,9 +95,9 @@ def test_the_kernels_agree_with_the_reference(name, tmp_path, monkeypatch):
     """Projected embeddings, learned distances, positions from behind the padding token."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", min_agreement=0)
     texts = ["Alice liked the film", "no", "a very long story " * 20]
-    found = edgebert.load(path, threads=2).embed(texts, "none", on_extent=lambda *_: None)
+    found = edgebert.load(path, threads=2).embed(texts, "none", on_coverage=lambda *_: None)
     monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
-    expected = edgebert.load(path).embed(texts, "none", on_extent=lambda *_: None)
+    expected = edgebert.load(path).embed(texts, "none", on_coverage=lambda *_: None)
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.shape == theirs.shape
         assert abs(mine - theirs).max() < 0.15

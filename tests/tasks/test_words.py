@@ -213,9 +213,9 @@ def test_a_text_is_cut_for_the_longest_label(model_of):
     seen = []
     labels = {"short": "a", "long": "a " * 30}
     model_of("bert-classifier").classify(
-        ["film " * 75], labels=labels, on_extent=lambda index, extent: seen.append(extent)
+        ["film " * 75], labels=labels, on_coverage=lambda index, coverage: seen.append(coverage)
     )
-    assert [(extent.windows > 1, extent.truncated) for extent in seen] == [(True, False)]
+    assert [(coverage.windows > 1, coverage.truncated) for coverage in seen] == [(True, False)]
 
 
 def test_scores_by_similarity_are_those_of_cosines():

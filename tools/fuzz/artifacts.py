@@ -94,25 +94,25 @@ def ask(path: Path) -> list[Any]:
     with suppress(AttributeError, KeyError, TypeError, ValueError):  # `edgebert info` says that it is none
         receipt_lines(info["receipt"])
     model = edgebert.load(path, threads=1)
-    answers.append(model.embed(_TEXTS[1:], on_extent=_heard))
+    answers.append(model.embed(_TEXTS[1:], on_coverage=_heard))
     answers.append(model.hidden_states([[1, 2, 3]]))
     heads = info["heads"]
     if "sequence_classification" in heads:
-        answers.append(model.classify(_TEXTS, top_k=None, on_extent=_heard))
-        answers.append(model.classify([("a film", _TEXTS[2])], on_extent=_heard))
+        answers.append(model.classify(_TEXTS, top_k=None, on_coverage=_heard))
+        answers.append(model.classify([("a film", _TEXTS[2])], on_coverage=_heard))
     if "next_sentence" in heads:
-        answers.append(model.next_sentence([("a film", "it was good")], on_extent=_heard))
+        answers.append(model.next_sentence([("a film", "it was good")], on_coverage=_heard))
     if "token_classification" in heads:
-        answers.append(model.tag(_TEXTS, on_extent=_heard))
+        answers.append(model.tag(_TEXTS, on_coverage=_heard))
     if "masked_lm" in heads and model.mask_token:
-        answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_extent=_heard))
-        answers.append(model.score(_TEXTS[:2], on_extent=_heard))
+        answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_coverage=_heard))
+        answers.append(model.score(_TEXTS[:2], on_coverage=_heard))
     if "question_answering" in heads:
-        answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_extent=_heard))
+        answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_coverage=_heard))
     return answers
 
 
-def _heard(index: int, extent: object) -> None:
+def _heard(index: int, coverage: object) -> None:
     """Be told how much was seen."""
 
 
