@@ -55,17 +55,7 @@ def heads_there(
 
 def heads_among(found: Mapping[str, StoredTensor]) -> tuple[str, ...]:
     """Return the heads whose every tensor is among those found, the pooler as a part of some included."""
-    pooled = all(name in found for name in _POOLER)
-    heads = []
-    if "cls.predictions.transform.dense.weight" in found:
-        heads.append("masked_lm")
-    if "cls.seq_relationship.weight" in found and pooled:
-        heads.append("next_sentence")
-    if "classifier.weight" in found:
-        heads.append("sequence_classification" if pooled else "token_classification")
-    if "qa_outputs.weight" in found:
-        heads.append("question_answering")
-    return tuple(heads)
+    return tuple(name for name, head in HEADS.items() if head.is_among(found))
 
 
 def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) -> dict[str, tuple[int, ...]]:

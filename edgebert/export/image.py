@@ -24,10 +24,7 @@ from edgebert.export.records import (
     interface,
 )
 from edgebert.heads import HEADS as HEAD_CLASSES
-from edgebert.heads.classification import FUNCTIONS as FUNCTION_OF_PROBLEM
 from edgebert.heads.dense import columns_of
-from edgebert.heads.head import Head
-from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.kernels.plan import LINEAR, PLAN, addresses
 from edgebert.model_file import ModelFile
 from edgebert.output import open_output
@@ -122,13 +119,12 @@ def _aligned(arrays: Sequence[np.ndarray]) -> list[bytes | memoryview]:
 def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     """Return the fields and arrays of the head that a C program can ask, if there is one."""
     config = model.info.config
-    of_text = ("sequence_classification", "next_sentence")
-    name = next((name for name in (*of_text, "token_classification") if name in model.info.heads), None)
-    if name is None:
+    exported = [HEAD_CLASSES[name] for name in model.info.heads if HEAD_CLASSES[name].exported]
+    if not exported:
         return {}, []
-    kind: type[Head] = HEAD_CLASSES[name]
-    function = FUNCTION_OF_PROBLEM[model.info.problem_type] if name == "sequence_classification" else "softmax"
-    labels = NEXT_SENTENCE_LABELS if name == "next_sentence" else model.info.labels
+    # A classifier of texts before all others.
+    kind = min(exported, key=lambda head: (head.exported != "text", not head.has_labels))
+    labels = kind.label_names(model.info.labels)
     if any("\0" in label for label in labels):
         raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
     arrays: list[np.ndarray] = []
@@ -140,8 +136,8 @@ def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
         arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]
     arrays.append(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
     fields = {
-        "head": HEADS["text" if name in of_text else "tokens"],
-        "function": FUNCTIONS[function],
+        "head": HEADS[kind.exported],
+        "function": FUNCTIONS[kind.function(model.info.problem_type)],
         "head_layers": len(chain),
         "label_count": len(labels),
         "label_bytes": arrays[-1].size,

@@ -6,7 +6,7 @@ know other schemes of tags than BIO (`edgebert.schemes`), no span is empty, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense
 from edgebert.heads.head import Head, Part
+from edgebert.heads.pooler import has_pooler
 from edgebert.schemes import Tag, tags_of
 from edgebert.words import Words
 
@@ -34,9 +35,16 @@ class TokenClassification(Head):
     tasks = ("tag",)
     serves = "tag()"
     has_labels = True
+    decision = "tag"
+    exported = "tokens"
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
         self._classifier = Dense(tensors, "classifier", backend)
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return "classifier.weight" in names and not has_pooler(names)
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:

@@ -65,7 +65,7 @@ def classify(
     info, prompt = runner.info, _prompt(runner)
     prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
     each, coverages = pair_logits(runner, head, prompted, cut)
-    function = function or FUNCTIONS[info.problem_type]
+    function = function or head.function(info.problem_type)
     results = [ranked(pooled_scores(logits, function, pool), info.labels, top_k) for logits in each]
     return [result[0] for result in results] if top_k == 1 else results, coverages
 
@@ -99,6 +99,6 @@ def relevance(
     runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
 ) -> tuple[list[float], list[Coverage]]:
     """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
-    query, function = _prompt(runner) + query, FUNCTIONS[runner.info.problem_type]
+    query, function = _prompt(runner) + query, head.function(runner.info.problem_type)
     each, coverages = pair_logits(runner, head, [(query, document) for document in documents], cut)
     return [float(pooled_scores(logits, function, "max")[column]) for logits in each], coverages
