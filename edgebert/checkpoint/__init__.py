@@ -17,11 +17,8 @@ from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.checkpoint.names import (
-    expected_tensors,
     heads_among,
-    heads_there,
     match,
-    num_labels,
     renamed,
     within,
 )
@@ -115,30 +112,29 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     heads, foreign = heads_of(values, heads_among(found))
     if foreign:
         found, faults = renamed(within(stored, family), family)
-    there = heads_there(found, heads, config, family)
     unused = config.padding or 0  # position embeddings before the padding's
     tied = values.get("tie_word_embeddings") is not False
     try:
-        tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
+        matched = match(found, config, heads, family, unused, source=place.name, tied=tied, faults=faults)
     except CheckpointError as error:
         if not foreign:
             raise
         raise UnsupportedModelError(
             f"{place.name} is a {foreign}, which is no encoder of edgebert's: {error}"
         ) from error
-    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else [head for head in heads if head not in there])
-    heads = there
-    labels = labels_of(values, num_labels(found, heads))
-    zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}
+    absent = [head for head in heads if head not in matched.heads]
+    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
+    labels = labels_of(values, matched.num_labels)
+    tensors, zeros = dict(matched.tensors), dict(matched.zeros)
     for i, module in enumerate(sentence.dense):
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
     info = ModelInfo(
         config=config,
-        heads=heads,
+        heads=matched.heads,
         labels=labels,
-        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in heads else "",
+        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in matched.heads else "",
         pipeline=sentence.pipeline,
         prompts=sentence.prompts,
         default_prompt=sentence.default_prompt,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from edgebert.checkpoint.families import Family
 from edgebert.checkpoint.faults import listed
@@ -11,7 +12,7 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads import HEADS, head_shapes
 
-__all__ = ["expected_tensors", "heads_among", "heads_there", "match", "renamed", "within"]
+__all__ = ["Match", "expected_tensors", "heads_among", "match", "renamed", "within"]
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
@@ -43,7 +44,7 @@ def within(stored: Mapping[str, StoredTensor], family: Family) -> dict[str, Stor
     return inside or dict(stored)
 
 
-def heads_there(
+def _heads_there(
     found: Mapping[str, StoredTensor], heads: Sequence[str], config: BertConfig, family: Family
 ) -> tuple[str, ...]:
     """Return the heads of which any tensor is there; BERT's pooler is its encoder's, and says nothing of a head."""
@@ -102,6 +103,27 @@ def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) 
     return shapes
 
 
+class Match(NamedTuple):
+    """What of a checkpoint's tensors a model uses.
+
+    Attributes
+    ----------
+    heads : tuple of str
+        Those of the wanted ones of which there is any tensor.
+    num_labels : int
+        Rows of the classifier; 0 for heads without labels.
+    tensors : dict of str to StoredTensor
+        By BERT's names.
+    zeros : dict of str to tuple of int
+        Name -> shape of those that BERT has and the family has not: they are zero.
+    """
+
+    heads: tuple[str, ...]
+    num_labels: int
+    tensors: dict[str, StoredTensor]
+    zeros: dict[str, tuple[int, ...]]
+
+
 def match(
     found: Mapping[str, StoredTensor],
     config: BertConfig,
@@ -112,8 +134,8 @@ def match(
     source: str,
     tied: bool = True,
     faults: Sequence[str] = (),
-) -> dict[str, StoredTensor]:
-    """Return the tensors that a model uses by BERT's names, after holding them against the contract.
+) -> Match:
+    """Find the tensors that a model uses, and hold them against the contract.
 
     Tensors of heads that the model does not use are left out. Of the word embeddings and the decoder of masked words,
     one may be missing: then it is the other, unless the model says that they are not the same.
@@ -122,6 +144,8 @@ def match(
     ----------
     found : mapping
         What `renamed` returns.
+    heads : sequence of str
+        Those that the config says the model has; one of which no tensor is there is left out.
     unused_positions : int
         Rows of the position embeddings before the first that is used.
     tied : bool
@@ -135,13 +159,14 @@ def match(
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
     found = dict(found)
+    heads = _heads_there(found, heads, config, family)
     if tied and "masked_lm" in heads and _DECODER not in found and _WORDS in found:
         found[_DECODER] = found[_WORDS]
     if tied and _WORDS not in found and _DECODER in found:
         found[_WORDS] = found[_DECODER]
-    shapes = expected_tensors(config, heads, num_labels(found, heads))
-    if not family.token_types:
-        del shapes[_TOKEN_TYPES]
+    num_labels = _num_labels(found, heads)
+    shapes = expected_tensors(config, heads, num_labels)
+    zeros = {} if family.token_types else {_TOKEN_TYPES: shapes.pop(_TOKEN_TYPES)}
     positions, width = shapes[_POSITIONS]
     shapes[_POSITIONS] = (positions + unused_positions, width)
     faults = list(faults)
@@ -154,10 +179,10 @@ def match(
             faults.append(f"{name} is {found[name].dtype!r}, expected one of {', '.join(FLOAT_DTYPES)}")
     if faults:
         raise CheckpointError(f"the weights of {source} do not fit its config.json: {listed(faults)}")
-    return {name: found[name] for name in shapes}
+    return Match(heads, num_labels, {name: found[name] for name in shapes}, zeros)
 
 
-def num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:
+def _num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:
     """Return the rows of the classifier, 0 for heads without labels; 1 where it is missing, for `match` to report."""
     if not any(HEADS[head].has_labels for head in heads):
         return 0
