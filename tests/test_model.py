@@ -10,7 +10,8 @@ import pytest
 
 import edgebert
 from edgebert.config import BertConfig
-from edgebert.errors import InputError, SettingError, TruncationWarning
+from edgebert.errors import InputError
+from edgebert.heads import HEAD_OF_TASK, SettingError, TruncationWarning
 from tests.golden import GOLDEN, NAMES, load_inputs, load_outputs, load_tokenized
 
 TEXTS = [text for text, _ in load_tokenized("classifier")]
@@ -124,6 +125,35 @@ def test_a_model_without_a_head_says_so(encoder):
         match=r"is a BertModel, it serves embed\(\); for classify\(\), convert a model ForSequenceClassification",
     ):
         encoder.classify(["text"])
+
+
+TASKS = {
+    "classify": lambda model: model.classify([]),
+    "rank": lambda model: model.rank("a", []),
+    "tag": lambda model: model.tag([]),
+    "fill_mask": lambda model: model.fill_mask([]),
+    "score": lambda model: model.score([]),
+    "answer": lambda model: model.answer([], []),
+    "next_sentence": lambda model: model.next_sentence([]),
+    "embed": lambda model: model.embed([]),
+}
+
+
+def test_require_refuses_what_the_task_refuses(encoder, classifier):
+    assert set(TASKS) == {*HEAD_OF_TASK, "embed"}
+    for task, ask in TASKS.items():
+        if task == "embed":
+            encoder.require(task)
+            continue
+        with pytest.raises(InputError) as refused:
+            ask(encoder)
+        with pytest.raises(InputError) as required:
+            encoder.require(task)
+        assert str(required.value) == str(refused.value)
+    classifier.require("classify")
+    classifier.require("rank")
+    with pytest.raises(InputError, match="task is 'sing', expected one of classify"):
+        classifier.require("sing")
 
 
 @pytest.mark.parametrize("texts", ["one string", b"bytes", None, 3, [b"bytes"], [None], ["fine", 3], ["\ud800"]])

@@ -104,6 +104,9 @@ def test_windows_hold_every_token_in_order(name, overlap):
         assert len(window.ids) <= 20
         own = window.ids[window.rows()]
         assert (own == content.ids[window.first : window.last]).all()
+        middle = (window.first + window.last) // 2
+        assert (window.ids[window.rows(middle)] == content.ids[middle : window.last]).all()
+        assert [window.token(row) for row in (window.begin, window.rows(middle).start)] == [window.first, middle]
     assert (windows[0].first, windows[-1].last) == (0, len(content.ids))
     shared = room // 4 if overlap is None else overlap
     for before, after in itertools.pairwise(windows):

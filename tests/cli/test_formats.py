@@ -67,7 +67,7 @@ def test_csv_is_read_back() -> None:
     assert {row["label"] for row in rows} == {"A\tB", ""}
     assert float(rows[0]["score"]) == ANSWER["score"]
     seen = [(row["tokens"], row["windows"], row["truncated"]) for row in rows]
-    assert seen == [*((str(i), str(2 * i), str(i % 2 == 0).lower()) for i in range(len(NASTY))), ("", "", "false")]
+    assert seen == [*((str(i), str(2 * i + 1), str(i % 2 == 0).lower()) for i in range(len(NASTY))), ("", "", "false")]
     assert text.startswith("text,label,score,tokens,windows,truncated\nplain,")
 
 
