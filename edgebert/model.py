@@ -18,6 +18,7 @@ from edgebert.arguments import (
     listed_texts,
 )
 from edgebert.batch import Ids
+from edgebert.choices import POOLS
 from edgebert.coverage import Coverage, OnCoverage, answer_texts, checked_cut, report
 from edgebert.engine.backend import Backend
 from edgebert.errors import EdgebertError, InputError
@@ -189,7 +190,7 @@ class Model:
         """
         cut = checked_cut(truncate, stride, on_coverage)
         checked_flag(multi_label, "multi_label")
-        checked_choice(pool, "pool", classify.POOLS)
+        checked_choice(pool, "pool", POOLS)
         if labels is not None:
             wanted = zero_shot.descriptions_of(labels)
             return self._answered(

@@ -10,12 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgebert.artifact import Artifact, damaged
+from edgebert.choices import FUNCTIONS, POOLINGS, TRUNCATION_SIDES
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.heads import HEADS
-from edgebert.heads.classification import FUNCTIONS
-from edgebert.heads.pooling import POOLINGS, DenseStep, Pipeline, poolings_of
-from edgebert.tokens import TRUNCATION_SIDES
+from edgebert.heads.pooling import DenseStep, Pipeline, poolings_of
 
 __all__ = ["ModelInfo", "ModelSource"]
 
@@ -35,7 +34,7 @@ class ModelInfo:
     labels : tuple of str
         In the order of their ids; empty without a head that has labels.
     problem_type : str
-        Among `edgebert.heads.classification.FUNCTIONS`; empty without a classifier of texts.
+        Among `edgebert.choices.FUNCTIONS`; empty without a classifier of texts.
     pipeline : Pipeline
         What comes behind the encoder of a model for embeddings.
     prompts : mapping of str to str

@@ -17,10 +17,7 @@ from edgebert.windows import Template, Window
 if TYPE_CHECKING:
     from edgebert.model_info import ModelInfo
 
-__all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "fault_of"]
-
-TRUNCATION_SIDES = ("right", "left")
-"""Where a text that is too long may be cut."""
+__all__ = ["Content", "TextTokenizer", "fault_of"]
 
 _PIECE = 1 << 15
 """Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""

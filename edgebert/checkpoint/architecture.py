@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.checkpoint.families import FAMILIES
+from edgebert.choices import FUNCTIONS
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.heads import HEADS, PRETRAINING
-from edgebert.heads.classification import FUNCTIONS
 
 __all__ = ["heads_of", "labels_of", "problem_type_of"]
 

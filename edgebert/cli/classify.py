@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.choices import FUNCTIONS, POOLS
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options, split_list
@@ -25,12 +26,12 @@ _AT_ONCE = 32
 @click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
 @click.option(
     "--function",
-    type=click.Choice(["softmax", "sigmoid", "none"]),
+    type=click.Choice([*FUNCTIONS.values()]),
     help="What makes scores.  [default: as the model was trained]",
 )
 @click.option(
     "--pool",
-    type=click.Choice(["mean", "max", "first"]),
+    type=click.Choice(POOLS),
     default="mean",
     show_default=True,
     help="What becomes of the scores of a long text's windows: of each label the mean or the largest;"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.choices import POOLINGS
 from edgebert.cli.formats import Row
 from edgebert.cli.lines import Task, Writer, answer_lines
 from edgebert.cli.options import LineOptions, line_options, output_option
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
-_POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens", "none")
 _HEADER_BYTES = 128
 
 
@@ -31,7 +31,7 @@ _HEADER_BYTES = 128
 @output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
     "--pooling",
-    type=click.Choice(_POOLINGS),
+    type=click.Choice([*POOLINGS, "none"]),
     help="What makes a vector of a text's tokens; none leaves one for each token.  [default: as the model was trained]",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.choices import STRATEGIES
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import Span, highlight, kinds_of
 from edgebert.cli.lines import Task, answer_lines, row_writer
@@ -25,7 +26,7 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
 @click.command(short_help="Find names, and other spans, in texts.")
 @click.option(
     "--strategy",
-    type=click.Choice(["none", "simple", "first", "average", "max"]),
+    type=click.Choice(STRATEGIES),
     default="first",
     show_default=True,
     help="What a span is: words, tagged as their first token is, by the average of their tokens or by the surest"

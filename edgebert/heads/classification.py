@@ -7,18 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.choices import FUNCTIONS
 from edgebert.config import BertConfig
 from edgebert.heads.head import Part
 from edgebert.heads.pooler import PooledHead, has_pooler
 
-__all__ = ["FUNCTIONS", "SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
-
-FUNCTIONS = {
-    "single_label_classification": "softmax",
-    "multi_label_classification": "sigmoid",
-    "regression": "none",
-}
-"""``problem_type`` of a classifier -> what turns its logits into scores."""
+__all__ = ["SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
 
 
 class SequenceClassification(PooledHead):

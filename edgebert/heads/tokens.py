@@ -20,11 +20,7 @@ from edgebert.heads.pooler import has_pooler
 from edgebert.schemes import Tag, tags_of
 from edgebert.words import Words
 
-__all__ = ["STRATEGIES", "Tagged", "TokenClassification", "entities"]
-
-STRATEGIES = ("none", "simple", "first", "average", "max")
-"""Ways to make spans: every token on its own; neighbours of one kind; and words, tagged as their first token is, by
-the average of their tokens, or by the surest of them."""
+__all__ = ["Tagged", "TokenClassification", "entities"]
 
 
 class TokenClassification(Head):

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import Text, checked_choice, checked_number
+from edgebert.choices import FUNCTIONS
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
-from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
+from edgebert.heads.classification import pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.runner import Runner
 
 __all__ = [
-    "POOLS",
     "check_top_k",
     "classify",
     "next_sentence",
@@ -25,9 +25,6 @@ __all__ = [
     "relevance",
     "scored_label",
 ]
-
-POOLS = ("mean", "max", "first")
-"""What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
 
 
 def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Coverage]]:

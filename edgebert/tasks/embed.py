@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgebert.arguments import checked_flag, checked_number, checked_text
+from edgebert.choices import POOLINGS
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
-from edgebert.heads.pooling import POOLINGS, Pipeline, poolings_of
+from edgebert.heads.pooling import Pipeline, poolings_of
 from edgebert.runner import Runner, finite
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_choice, listed_texts
+from edgebert.choices import STRATEGIES
 from edgebert.coverage import Coverage, Cut
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
-from edgebert.heads.tokens import STRATEGIES, entities
+from edgebert.heads.tokens import entities
 from edgebert.runner import Runner
 from edgebert.token_words import continues
 from edgebert.windows import owned

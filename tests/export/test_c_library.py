@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.choices import FUNCTIONS
 from edgebert.engine.kernel_file import this_platform
 from edgebert.export.image import write_image
-from edgebert.heads.classification import FUNCTIONS, scores
+from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status

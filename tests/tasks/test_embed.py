@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.choices import POOLINGS
 from edgebert.errors import InputError
-from edgebert.heads.pooling import POOLINGS, pool, unit
+from edgebert.heads.pooling import pool, unit
 from tests.checkpoint.folders import change_json, copy_model, write_safetensors
 
 TEXTS = ["the film was good", "中文", "a"]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebert.choices import STRATEGIES
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
-from edgebert.heads.tokens import STRATEGIES, entities
+from edgebert.heads.tokens import entities
 from edgebert.windows import Window, owned
 from tests.golden import GOLDEN
 
