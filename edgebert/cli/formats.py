@@ -160,9 +160,9 @@ def _table(form: RowFormat, terminal: Terminal) -> Callable[[Row], str]:
 
 def _wide(texts: Sequence[Any], columns: int | None) -> str:
     """Return the texts that end a line, cut to the columns that are left of it."""
-    told = [_shown(text) for text in texts]
+    shown = [_shown(text) for text in texts]
     if columns is None:
-        return "  ".join(map(escape, told))
-    share = max((columns - 2 * (len(told) - 1)) // len(told), _LEAST_TEXT)
-    pieces = [clip(text, share) for text in told]
+        return "  ".join(map(escape, shown))
+    share = max((columns - 2 * (len(shown) - 1)) // len(shown), _LEAST_TEXT)
+    pieces = [clip(text, share) for text in shown]
     return "  ".join(piece + " " * (share - display_width(piece)) for piece in pieces)

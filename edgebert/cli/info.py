@@ -31,9 +31,9 @@ def info(model: str | None, as_json: bool) -> None:
         facts = {**file.facts, "model_card": file.info.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    told = {key: _words(value) for key, value in file.facts.items() if key != "receipt"}
-    width = max(map(len, told))
-    lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
+    values = {key: _words(value) for key, value in file.facts.items() if key != "receipt"}
+    width = max(map(len, values))
+    lines = [f"{key:<{width}}  {escape(value)}" for key, value in values.items() if value]
     try:
         lines += ["", *map(escape, receipt_lines(file.facts["receipt"]))]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
