@@ -38,8 +38,8 @@ def embed_request(source: Path, texts: list[str], batch: int) -> dict[str, Any]:
         "texts": texts,
         "batch": batch,
         "source": str(source.absolute()),
-        "max_length": checkpoint.max_length,
-        "pooling": checkpoint.sentence.pooling,
+        "max_length": checkpoint.info.max_length,
+        "pooling": checkpoint.info.pipeline.pooling,
     }
 
 

@@ -27,10 +27,10 @@ from benchmarks.environment import print_environment
 from benchmarks.tables import print_table, show_progress, write_json
 from edgebert.batch import pack
 from edgebert.cuda.encoder import CudaEncoder
-from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.families import encoder_of
+from edgebert.model_file import ModelFile
 
 SIZES = (1, 32, 128, 512, 2048, 8192, 16384, 65536)
 PADDED = (32, 128, 512)
@@ -199,8 +199,8 @@ def main() -> None:
     if missing:
         parser.exit(1, f"benchmarks.gpu: {missing}\n")
     environment = print_environment()
-    description = Description(options.model)
-    config, tensors = description.config, description.tensors
+    file = ModelFile(options.model)
+    config, tensors = file.info.config, file.tensors
     encoder = CudaEncoder(encoder_of(config), tensors, max(options.tokens), cuda_driver())
     print(f"GPU: {encoder.device.name}; edgebert has {encoder.device.memory_bytes / 1e6:.0f} MB of its memory")
 

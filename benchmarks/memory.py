@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.environment import print_environment
 from benchmarks.latency import numbers
 from benchmarks.tables import print_table, show_progress, write_json
-from edgebert.model import DEFAULT_MODEL
+from edgebert.loading import DEFAULT_MODEL
 
 __all__ = ["peak_memory", "resident_memory", "write_lines"]
 
@@ -45,7 +45,7 @@ print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
 _LOADED = """
 import re, sys, time
 import click, llvmlite.binding, numpy, safetensors, tokenizers
-import edgebert, edgebert.model
+import edgebert, edgebert.loading
 def resident():
     time.sleep(0.1)
     with open("/proc/self/status") as file:

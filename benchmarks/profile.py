@@ -28,12 +28,12 @@ from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
 from edgebert.architecture import Encoder as Architecture
 from edgebert.batch import pack
-from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
 from edgebert.families import encoder_of
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.model_file import ModelFile
 from edgebert.steps import Attend, linear_of, steps
 
 __all__ = ["deep_shares", "least_seconds", "macs_of", "stage_seconds"]
@@ -92,15 +92,15 @@ def main() -> None:
     if args.family:
         os.environ["EDGEBERT_FAMILY"] = args.family
     environment = print_environment()
-    description = Description(args.model)
-    config, family = description.config, choose_family()
+    file = ModelFile(args.model)
+    config, family = file.info.config, choose_family()
     architecture = encoder_of(config)
     library = load_library(family)
     peaks = [Peak(family, depth) for depth in FAMILIES[family].tiles]
-    shares = deep_shares(architecture, description.tensors)
+    shares = deep_shares(architecture, file.tensors)
     results = []
     for threads in args.threads:
-        encoder = Encoder(config, description.tensors, library, threads, max(args.lengths))
+        encoder = Encoder(config, file.tensors, library, threads, max(args.lengths))
         columns: dict[int, dict[str, float]] = {}
         rates: dict[int, list[float]] = {}
         for n in args.lengths:

@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgebert.coverage import Coverage
     from edgebert.engine.processor import describe_machine
     from edgebert.errors import (
         AccuracyError,
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
         TruncationWarning,
         UnsupportedModelError,
     )
-    from edgebert.model import Model, load
+    from edgebert.loading import load
+    from edgebert.model import Model
     from edgebert.quantize.convert import convert
-    from edgebert.runner import Extent
 
 __all__ = [
     "AccuracyError",
     "ArtifactError",
     "CheckpointError",
     "CheckpointWarning",
+    "Coverage",
     "DownloadError",
     "EdgebertError",
-    "Extent",
     "InputError",
     "MemoryWarning",
     "Model",
@@ -54,11 +55,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Extent": "edgebert.runner",
+    "Coverage": "edgebert.coverage",
     "Model": "edgebert.model",
     "convert": "edgebert.quantize.convert",
     "describe_machine": "edgebert.engine.processor",
-    "load": "edgebert.model",
+    "load": "edgebert.loading",
 }
 
 

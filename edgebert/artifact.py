@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.destination import open_destination
 from edgebert.errors import ArtifactError
 from edgebert.json_text import parse_json
+from edgebert.output import open_output
 
 __all__ = ["FORMAT_VERSION", "Artifact", "damaged", "read_artifact", "write_artifact"]
 
@@ -73,7 +73,7 @@ def write_artifact(
     texts["crc32"] = _checksum(_head_checksum(texts, header), arrays)
     head = json.dumps({"__metadata__": texts, **header}, ensure_ascii=False, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
-    with open_destination(os.path.abspath(path)) as file:
+    with open_output(os.path.abspath(path)) as file:
         file.write(struct.pack("<Q", len(head)) + head)
         for array in arrays:
             file.write(array.reshape(-1).view(np.uint8).data)

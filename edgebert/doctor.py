@@ -15,7 +15,6 @@ import numpy as np
 
 import edgebert
 from edgebert.batch import pack
-from edgebert.description import Description
 from edgebert.engine import processor
 from edgebert.engine.backend import ReferenceBackend, open_backend
 from edgebert.engine.devices import CPU, choose_device, cuda_driver
@@ -24,7 +23,9 @@ from edgebert.engine.linker import find_compiler
 from edgebert.engine.threads import default_threads, explain_threads
 from edgebert.errors import EdgebertError
 from edgebert.kernels.simd.families import FAMILIES
-from edgebert.model import DEFAULT_MODEL, Model
+from edgebert.loading import DEFAULT_MODEL
+from edgebert.model import Model
+from edgebert.model_file import ModelFile
 from edgebert.runner import token_budget
 from edgebert.tokens import TextTokenizer
 
@@ -88,10 +89,10 @@ def _processor(name: str) -> Finding:
 def _family(name: str) -> Finding:
     chosen, available = processor.choose_family(), processor.available_families()
     text = f"{chosen}, of {', '.join([*available, processor.REFERENCE])}"
-    asked = os.environ.get("EDGEBERT_FAMILY", "").strip()
+    requested = os.environ.get("EDGEBERT_FAMILY", "").strip()
     if chosen == processor.REFERENCE:
         return Finding(name, NOTE, text, "the reference is slow: unset EDGEBERT_FAMILY and NUMBA_DISABLE_JIT")
-    if asked and chosen != available[0]:
+    if requested and chosen != available[0]:
         return Finding(name, NOTE, f"{text}, as EDGEBERT_FAMILY says", f"unset it: {available[0]} is faster")
     if chosen != available[0]:
         advice = f"{available[0]} is faster: edgebert compile --target {available[0]} makes its kernels"
@@ -173,14 +174,14 @@ def _memory(name: str) -> Finding:
 
 
 def _self_test(name: str) -> Finding:
-    description = Description(DEFAULT_MODEL)
-    config, threads = description.config, default_threads()
-    backend = open_backend(config, description.tensors, threads, token_budget(config), choose_device()[0])
-    model = Model(description, backend)
+    file = ModelFile(DEFAULT_MODEL)
+    config, threads = file.info.config, default_threads()
+    backend = open_backend(config, file.tensors, threads, token_budget(config), choose_device()[0])
+    model = Model(file, backend)
     (answer,) = model.classify([_TEXT])
-    ids = TextTokenizer(description.tokenizer, description.max_length).single(_TEXT).ids
+    ids = TextTokenizer(file.info.tokenizer, file.info.max_length).single(_TEXT).ids
     batch = pack([ids])
-    got, expected = backend.encode(batch), ReferenceBackend(config, description.tensors, len(ids)).encode(batch)
+    got, expected = backend.encode(batch), ReferenceBackend(config, file.tensors, len(ids)).encode(batch)
     norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     cosine = float((np.sum(got * expected, axis=1) / norms).min())
     begin, count = time.perf_counter(), 0

@@ -42,15 +42,15 @@ def _is_size(value: object) -> bool:
     return type(value) is int and 0 < value < 1 << 63
 
 
-def memory_limit(asked: str | int | None, environment: Mapping[str, str] | None = None) -> int | None:
+def memory_limit(requested: str | int | None, environment: Mapping[str, str] | None = None) -> int | None:
     """Return the limit that was asked for, or else that of ``EDGEBERT_MAX_MEMORY`` [bytes]; None without one.
 
     Raises
     ------
     SettingError
     """
-    if asked is not None:
-        return parse_size(asked)
+    if requested is not None:
+        return parse_size(requested)
     setting = (os.environ if environment is None else environment).get("EDGEBERT_MAX_MEMORY", "").strip()
     return parse_size(setting, "EDGEBERT_MAX_MEMORY") if setting else None
 

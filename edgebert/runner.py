@@ -1,24 +1,27 @@
-"""The way that the texts of every task go: tokens, windows, batches, encoder."""
+"""A loaded model's parts, and the way that the texts of every task go: tokens, windows, batches, encoder."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from edgebert.batch import Ids, batches, check_ids, pack
 from edgebert.config import BertConfig
-from edgebert.description import Described
+from edgebert.coverage import Coverage, Cut
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
-from edgebert.heads import Head
+from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of, serves
+from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
-from edgebert.tokens import Content, TextTokenizer, Window, fitting_ids
+from edgebert.model_info import ModelSource
+from edgebert.tokens import Content, TextTokenizer
+from edgebert.windows import Window, fitting_ids
 
-__all__ = ["Cut", "Extent", "OnExtent", "Runner", "finite", "token_budget"]
+__all__ = ["Encoded", "Runner", "finite", "token_budget"]
 
 TOKEN_BUDGET = 1024
 """Most tokens of one forward pass (or the model's longest text): their activations fit a second-level cache."""
@@ -29,59 +32,73 @@ def token_budget(config: BertConfig) -> int:
     return max(TOKEN_BUDGET, config.max_position_embeddings)
 
 
-class Extent(NamedTuple):
-    """How much of a text was seen.
+class Encoded(NamedTuple):
+    """A window that was encoded.
 
     Attributes
     ----------
-    tokens : int
-        Of the whole text or pair, special ones included.
-    windows : int
-        That it was seen in.
-    truncated : bool
-        Whether something of it was not seen.
+    text : int
+        Which text the window belongs to.
+    number : int
+        Which of that text's windows it is, from 0.
+    window : Window
+    states : ndarray [shape=(len(window.ids), hidden_size), dtype=float32]
+        The last hidden states.
     """
 
-    tokens: int
-    windows: int
-    truncated: bool
-
-
-OnExtent = Callable[[int, Extent], object]
-
-
-class Cut(NamedTuple):
-    """What becomes of texts that are too long.
-
-    Attributes
-    ----------
-    truncate : bool
-        Whether only one window is seen, on the side that the tokenizer keeps.
-    stride : int or None
-        Tokens that two windows have in common; a quarter of a window by default.
-    """
-
-    truncate: bool = False
-    stride: int | None = None
+    text: int
+    number: int
+    window: Window
+    states: np.ndarray
 
 
 class Runner:
-    """A model's tokenizer and its encoder.
+    """The parts of a loaded model, and the way that texts go through them.
 
     Parameters
     ----------
-    description : Described
+    source : ModelSource
     backend : Backend
+
+    Attributes
+    ----------
+    source : ModelSource
+    info : ModelInfo
+    config : BertConfig
+    backend : Backend
+    tokenizer : TextTokenizer
+    heads : dict of str to Head
+    embedding : Embedding
+        What comes behind the encoder for a vector.
     """
 
-    def __init__(self, description: Described, backend: Backend) -> None:
-        self.config, self.backend = description.config, backend
-        self.tokenizer = TextTokenizer.for_model(
-            description.tokenizer, self.config, description.max_length, description.truncation_side
-        )
+    def __init__(self, source: ModelSource, backend: Backend) -> None:
+        self.source, self.info, self.backend = source, source.info, backend
+        self.config = self.info.config
+        self.tokenizer = TextTokenizer.for_model(self.info)
         self._budget = backend.token_budget
         self._memory: MemoryLimit | None = None
-        self._check_unchanged = description.check_unchanged
+        self.heads: dict[str, Head] = {
+            name: HEADS[name](source.tensors, self.config, backend) for name in self.info.heads
+        }
+        self.embedding = Embedding(source.tensors, self.info.pipeline, backend)
+
+    def require(self, task: str) -> Head:
+        """Return the head that a task needs.
+
+        Raises
+        ------
+        InputError
+            When the model does not have it.
+        """
+        head = HEAD_OF_TASK[task]
+        if head.name not in self.heads:
+            heads = self.info.heads
+            raise InputError(
+                f"{self.source.path.name} is a {architecture_of(heads)}, it serves {serves(heads)}; for"
+                f" {task}(), convert a model {head.architecture}"
+            )
+        return self.heads[head.name]
 
     def limit_memory(self, limit: int) -> None:
         """Keep this process under so much resident memory [bytes], as `edgebert.load` says.
@@ -102,21 +119,25 @@ class Runner:
         return [self.tokenizer.content(text, offsets=offsets) for text in texts]
 
     def cut(
-        self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content] | None = None
-    ) -> tuple[list[Window], list[int], list[Extent]]:
+        self, contents: Sequence[Content], cut: Cut, befores: Sequence[Content | None] | None = None
+    ) -> tuple[list[list[Window]], list[Coverage]]:
         """Cut texts, or the second texts of pairs, into windows.
+
+        Parameters
+        ----------
+        contents : sequence of Content
+        cut : Cut
+        befores : sequence of Content or None, optional
+            The first texts of pairs; None for a text that is none.
 
         Returns
         -------
-        windows : list of Window
-        owners : list of int
-            Which text each belongs to; those of one text follow each other.
-        extents : list of Extent
+        windows : list of list of Window
+            Of each text, one at least.
+        coverages : list of Coverage
             Of each text.
         """
-        windows: list[Window] = []
-        owners: list[int] = []
-        extents = []
+        windows, coverages = [], []
         for i, content in enumerate(contents):
             before = None if befores is None else befores[i]
             if cut.truncate:
@@ -126,17 +147,18 @@ class Runner:
             tokens = self.tokenizer.count(content, before)
             # The first text of a pair may have been cut, too.
             seen = len(own[-1].ids) + own[-1].first - own[0].first
-            extents.append(Extent(tokens, len(own), seen < tokens))
-            windows += own
-            owners += [i] * len(own)
-        return windows, owners, extents
+            coverages.append(Coverage(tokens, len(own), seen < tokens))
+            windows.append(own)
+        return windows, coverages
 
-    def encode(self, windows: Sequence[Window]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Encode windows batch by batch; yield the indices of those of a batch, and the hidden states of each."""
-        return self._encode(*fitting_ids(windows, self.config))
+    def encode(self, windows: Sequence[Sequence[Window]]) -> Iterator[list[Encoded]]:
+        """Encode the windows of each text, in batches of similar lengths; yield what comes of each batch."""
+        places = [(text, number, window) for text, own in enumerate(windows) for number, window in enumerate(own)]
+        for indices, hidden in self._encode(*fitting_ids([window for _, _, window in places], self.config)):
+            yield [Encoded(*places[i], states) for i, states in zip(indices, hidden, strict=True)]
 
     def encode_ids(self, token_ids: Sequence[Ids]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        """Encode sequences of ids in the same way."""
+        """Encode sequences of ids; yield the indices of those of a batch, and the hidden states of each."""
         return self._encode(check_ids(token_ids, self.config.vocab_size, self.config.max_position_embeddings), None)
 
     def _encode(
@@ -145,7 +167,7 @@ class Runner:
         for indices in batches([len(sequence) for sequence in ids], self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
-            self._check_unchanged()
+            self.source.check_unchanged()
             # Of all tokens: what is no number in one of them spoils the others, and may look like a number there.
             hidden = finite(self.backend.encode(batch), "hidden states")
             ends = batch.cu_seqlens.tolist()  # np.split takes longer than a short text
@@ -158,16 +180,16 @@ class Runner:
         """Return what a head says of tokens, by their hidden states (T, H): float32 (T, outputs)."""
         return finite(head.logits(hidden), "logits")
 
-    def first_logits(self, windows: Sequence[Window], head: Head) -> np.ndarray:
-        """Return what a head says of the first token of each window: float32 (windows, outputs)."""
-        rows: list[np.ndarray] = [np.empty(0, np.float32)] * len(windows)
-        for indices, hidden in self.encode(windows):
-            if not all(map(len, hidden)):
+    def first_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
+        """Return what a head says of the first token of each window: for each text float32 (windows, outputs)."""
+        rows = [[np.empty(0, np.float32)] * len(own) for own in windows]
+        for batch in self.encode(windows):
+            if not all(len(each.states) for each in batch):
                 raise InputError("a text is blank, and the model's tokenizer makes no token of it; leave it out")
-            firsts = np.stack([states[0] for states in hidden])
-            for index, row in zip(indices, self.logits(head, firsts), strict=True):
-                rows[index] = row
-        return np.stack(rows)
+            firsts = np.stack([each.states[0] for each in batch])
+            for each, row in zip(batch, self.logits(head, firsts), strict=True):
+                rows[each.text][each.number] = row
+        return [np.stack(own) for own in rows]
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edgebert.batch import check_ids
-from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError, shown
-from edgebert.words import Words
+from edgebert.windows import Template, Window
 
-__all__ = ["TRUNCATION_SIDES", "Content", "TextTokenizer", "Window", "fault_of", "fitting_ids"]
+if TYPE_CHECKING:
+    from edgebert.model_info import ModelInfo
 
-TRUNCATION_SIDES = ("right", "left")
-"""Where a text that is too long may be cut."""
+__all__ = ["Content", "TextTokenizer", "fault_of"]
 
 _PIECE = 1 << 15
 """Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""
@@ -55,42 +53,13 @@ class Content(NamedTuple):
 _NONE = np.zeros(0, np.int32)
 
 
-class Window(NamedTuple):
-    """A sequence of ids that a model takes: a whole text or pair, or as much of one as fits.
-
-    Attributes
-    ----------
-    ids, type_ids : ndarray [shape=(n,), dtype=int32]
-        Special tokens included.
-    begin : int
-        Where in `ids` the tokens of the text begin that is cut into windows: of a pair, the second.
-    first, last : int
-        Which of its tokens these are.
-    """
-
-    ids: np.ndarray
-    type_ids: np.ndarray
-    begin: int
-    first: int
-    last: int
-
-
-class _Template(NamedTuple):
-    """What a tokenizer puts round a text or a pair: ids and types before the first, between both, and behind."""
-
-    pieces: tuple[tuple[np.ndarray, np.ndarray], ...]
-    types: tuple[int, ...]
-    size: int  # the number of special tokens
-    has_types: bool  # whether any type is not 0
-
-
 class TextTokenizer:
     """Turn texts into tokens with the model's own tokenizer.
 
     Parameters
     ----------
-    description : str
-        A ``tokenizer.json``.
+    tokenizer_json : str
+        The text of a ``tokenizer.json``.
     max_length : int
         Tokens that a sequence may have, special ones included.
     type_vocab_size : int
@@ -103,7 +72,7 @@ class TextTokenizer:
 
     def __init__(
         self,
-        description: str,
+        tokenizer_json: str,
         max_length: int,
         type_vocab_size: int = 2,
         truncation_side: str = "right",
@@ -112,7 +81,7 @@ class TextTokenizer:
         from tokenizers import Tokenizer
 
         try:
-            self._tokenizer = Tokenizer.from_str(description)
+            self._tokenizer = Tokenizer.from_str(tokenizer_json)
             # Windows are cut here, and nothing is padded.
             self._tokenizer.no_truncation()
             self._tokenizer.no_padding()
@@ -120,14 +89,15 @@ class TextTokenizer:
             raise ArtifactError(
                 f"the model's tokenizer cannot be read: {fault_of(error)}; convert the model again"
             ) from error
-        self._description, self._vocab_size = description, vocab_size
+        self._tokenizer_json, self._vocab_size = tokenizer_json, vocab_size
         self._one_type = type_vocab_size == 1
         self.max_length, self._truncation_side = max_length, truncation_side
 
     @classmethod
-    def for_model(cls, description: str, config: BertConfig, max_length: int, truncation_side: str) -> TextTokenizer:
-        """Make the tokenizer of a model, whose sizes are those of its config."""
-        return cls(description, max_length, config.type_vocab_size, truncation_side, config.vocab_size)
+    def for_model(cls, info: ModelInfo) -> TextTokenizer:
+        """Make the tokenizer of a model."""
+        config = info.config
+        return cls(info.tokenizer, info.max_length, config.type_vocab_size, info.truncation_side, config.vocab_size)
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -212,7 +182,7 @@ class TextTokenizer:
         template, head, room, _ = self._begin(text, before, overlap, self._truncation_side)
         first = max(0, len(text.ids) - room) if self._truncation_side == "left" else 0
         last = min(first + room, len(text.ids))
-        return self._window(template, [*head, text.ids[first:last]], first, last)
+        return template.window([*head, text.ids[first:last]], first, last)
 
     def windows(self, text: Content, before: Content | None = None, overlap: int | None = None) -> Iterator[Window]:
         """Cut a text into windows that the model takes: one where it fits.
@@ -234,14 +204,14 @@ class TextTokenizer:
         first = 0
         while True:
             last = min(first + room, len(text.ids))
-            yield self._window(template, [*head, text.ids[first:last]], first, last)
+            yield template.window([*head, text.ids[first:last]], first, last)
             if last == len(text.ids):
                 return
             first += room - overlap
 
     def _begin(
         self, text: Content, before: Content | None, overlap: int | None, side: str
-    ) -> tuple[_Template, list[np.ndarray], int, int]:
+    ) -> tuple[Template, list[np.ndarray], int, int]:
         """Return what windows have in common: the template, the first text, the room behind it, and their overlap."""
         template = self._single if before is None else self._pair
         room = self.max_length - template.size
@@ -268,28 +238,15 @@ class TextTokenizer:
             return self._single.size + len(text.ids)
         return self._pair.size + len(before.ids) + len(text.ids)
 
-    def _window(self, template: _Template, texts: list[np.ndarray], first: int, last: int) -> Window:
-        if not template.has_types and len(texts) == 1:  # most texts; it takes a third of the time
-            (before, _), (behind, _) = template.pieces
-            whole = np.concatenate([before, texts[0], behind])
-            return Window(whole, np.zeros_like(whole), len(before), first, last)
-        ids, types = [template.pieces[0][0]], [template.pieces[0][1]]
-        for text, kind, (special, special_types) in zip(texts, template.types, template.pieces[1:], strict=True):
-            ids += [text, special]
-            types += [np.full(len(text), kind, np.int32), special_types]
-        begin = sum(map(len, ids[:-2]))
-        every = np.concatenate(types)
-        return Window(np.concatenate(ids), np.zeros_like(every) if self._one_type else every, begin, first, last)
-
     @cached_property
-    def _single(self) -> _Template:
+    def _single(self) -> Template:
         return self._template()
 
     @cached_property
-    def _pair(self) -> _Template:
+    def _pair(self) -> Template:
         return self._template(pair=True)
 
-    def _template(self, *, pair: bool = False) -> _Template:
+    def _template(self, *, pair: bool = False) -> Template:
         """Find out what is put round texts, by letting the tokenizer do it."""
         for probe in _PROBES:
             encoding = self._encode(probe, probe if pair else None, special=True)
@@ -316,41 +273,16 @@ class TextTokenizer:
             types.append(encoding.type_ids[begin])
             at = end
         pieces.append((encoding.ids[at:], encoding.type_ids[at:]))
-        return _Template(
+        return Template(
             tuple((_ids(ids), _ids(kinds)) for ids, kinds in pieces),
             tuple(types),
-            sum(len(ids) for ids, _ in pieces),
-            any(types) or any(any(kinds) for _, kinds in pieces),
+            not self._one_type and (any(types) or any(any(kinds) for _, kinds in pieces)),
         )
 
-    def continues(self, text: str, content: Content) -> np.ndarray:
-        """Say of each token whether it belongs to the word of the one before: bool (T,).
-
-        A tokenizer that marks the pieces of a word tells; with others Unicode's rules do. Where a script has no spaces
-        every token is a word. Several tokens of one grapheme are never torn apart.
-        """
-        words, at = Words(text), _solid(text, content)
-        if self._pieces_of_words is None:
-            return ~words.borders[at] | _torn(words, content, at)
-        marked = self._pieces_of_words[content.ids]
-        if words.plain:
-            return marked
-        return marked & ~(words.borders[at] & _unspaced(words, content)) | _torn(words, content, at)
-
-    def words(self, text: str, content: Content) -> np.ndarray:
-        """Number the words that answers are made of: int (T,).
-
-        They are those of the tokenizer, as in transformers' pipeline; where a script has no spaces every token is one.
-        """
-        words, at = Words(text), _solid(text, content)
-        begins = words.borders[at] & _unspaced(words, content)
-        begins[1:] |= content.words[1:] != content.words[:-1]
-        return np.cumsum(begins & ~_torn(words, content, at))
-
     @cached_property
-    def _pieces_of_words(self) -> np.ndarray | None:
-        """Return which ids continue a word, bool (vocab_size,); None where the tokenizer does not mark them."""
-        prefix = json.loads(self._description)["model"].get("continuing_subword_prefix")
+    def pieces_of_words(self) -> np.ndarray | None:
+        """Which ids continue a word, bool (vocab_size,); None where the tokenizer does not mark them."""
+        prefix = json.loads(self._tokenizer_json)["model"].get("continuing_subword_prefix")
         if not prefix:
             return None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
@@ -358,25 +290,6 @@ class TextTokenizer:
         table = np.zeros(self.checked_id(last, vocabulary[last]) + 1, bool)
         table[[i for token, i in vocabulary.items() if token.startswith(prefix) and token != prefix]] = True
         return table
-
-
-def fitting_ids(windows: Sequence[Window], config: BertConfig) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the ids and the types of windows, if the model has embeddings for them.
-
-    Kernels index tables by these: a tokenizer that does not fit its model must not reach beyond them.
-
-    Raises
-    ------
-    ArtifactError
-    """
-    longest = config.max_position_embeddings
-    try:
-        return (
-            check_ids([window.ids for window in windows], config.vocab_size, longest),
-            check_ids([window.type_ids for window in windows], config.type_vocab_size, longest, "token_type_ids"),
-        )
-    except InputError as error:
-        raise ArtifactError(f"the model's tokenizer is another model's: {error}; convert the model again") from error
 
 
 def fault_of(error: BaseException) -> str:
@@ -393,34 +306,6 @@ def fault_of(error: BaseException) -> str:
 def _ids(ids: list[int]) -> np.ndarray:
     """Return ids of the library, which are uint32, as int32: those from 2**31 on become negative, and are refused."""
     return np.array(ids, np.uint32).view(np.int32)
-
-
-def _solid(text: str, content: Content) -> np.ndarray:
-    """Return where the first character of each token stands that is no space, or its end: int (T,)."""
-    at = content.starts.copy()
-    for i, (start, end) in enumerate(zip(content.starts.tolist(), content.ends.tolist(), strict=True)):
-        if start < end and text[start].isspace():
-            at[i] = end - len(text[start:end].lstrip())
-    return at
-
-
-def _unspaced(words: Words, content: Content) -> np.ndarray:
-    """Say of each token whether its word, as the tokenizer splits, has letters without spaces between words: bool."""
-    if words.plain or not len(content.ids):
-        return np.zeros(len(content.ids), bool)
-    before = np.append(0, np.cumsum(words.unspaced))
-    has = before[content.ends] > before[content.starts]
-    begins = np.diff(content.words, prepend=content.words[0] - 1) != 0
-    return np.logical_or.reduceat(has, np.flatnonzero(begins))[np.cumsum(begins) - 1]
-
-
-def _torn(words: Words, content: Content, at: np.ndarray) -> np.ndarray:
-    """Say of each token, whose first place is given, whether it shares a grapheme with the one before: bool (T,)."""
-    torn = ~words.graphemes[at]
-    # Bytes of one character stand at one place; so does what Unigram puts before a word that no longer token begins.
-    same = (at[1:] == at[:-1]) & (content.words[1:] == content.words[:-1])
-    torn[1:] |= same | (content.starts[1:] < content.ends[:-1])
-    return torn
 
 
 def _cuts(text: str) -> Iterator[tuple[int, int]]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.tokens import Window
+from edgebert.windows import Window
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 NAMES = ("encoder", "classifier")
@@ -99,11 +99,10 @@ def kind_outputs(name: str) -> KindOutputs:
 def hidden_of(model: Any, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Return a model's hidden states for ids with token types, which `Model.hidden_states` does not take."""
     pairs = [[np.array(each, np.int32) for each in pair] for pair in zip(ids, types, strict=True)]
-    windows = [Window(own, kinds, 0, 0, len(own)) for own, kinds in pairs]
+    windows = [[Window(own, kinds, 0, 0, len(own))] for own, kinds in pairs]
     states = [np.empty(0)] * len(ids)
-    for indices, hidden in model._runner.encode(windows):
-        for i, rows in zip(indices, hidden, strict=True):
-            states[i] = rows
+    for encoded in chain.from_iterable(model._runner.encode(windows)):
+        states[encoded.text] = encoded.states
     return states
 
 

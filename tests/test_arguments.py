@@ -35,7 +35,7 @@ REFUSED = [
     ("classify", {"texts": ["a"], "pool": ["mean"]}, r"pool is \['mean'\], expected one of mean, max, first"),
     ("classify", {"texts": ["a"], "truncate": "no"}, "truncate is 'no', expected True or False"),
     ("classify", {"texts": ["a"], "stride": Raising()}, "stride is <a Raising>, expected 0 to"),
-    ("classify", {"texts": ["a"], "on_extent": 3}, "on_extent is 3, expected something to call"),
+    ("classify", {"texts": ["a"], "on_coverage": 3}, "on_coverage is 3, expected something to call"),
     ("classify", {"texts": ["a"], "labels": 3}, "labels is 3, expected a list of labels"),
     ("classify", {"texts": ["a"], "labels": [["a"]]}, r"labels\[0\] is a list, expected a string"),
     ("classify", {"texts": ["a"], "labels": ["a"], "multi_label": np.array([1, 2])}, "multi_label is array"),

@@ -9,7 +9,7 @@ import pytest
 import sentiment_texts
 
 import edgebert
-from edgebert.model import DEFAULT_MODEL
+from edgebert.loading import DEFAULT_MODEL
 
 LOGITS = Path(__file__).parent / "data" / "sentiment_fp32_logits.npz"
 

@@ -67,7 +67,7 @@ def test_logits(converted, name):
     assert set(outputs.logits) == set(model.info["heads"])
     for head, expected in outputs.logits.items():
         rows = [states[: len(each)] for states, each in zip(hidden, expected, strict=True)]
-        got, exact = model._heads[head].logits(np.concatenate(rows)), np.concatenate(expected)
+        got, exact = model._runner.heads[head].logits(np.concatenate(rows)), np.concatenate(expected)
         assert np.abs(got - exact).max() < LOGITS * np.abs(exact).max()
 
 
@@ -78,7 +78,7 @@ def test_labels_stand_in_the_order_of_the_model(converted):
     (found,) = stars.classify(["Alice liked the film"], None, "none")
     window = stars._runner.tokenizer.single("Alice liked the film")
     (states,) = hidden_of(stars, [window.ids], [window.type_ids])
-    (logits,) = stars._heads["sequence_classification"].logits(states[:1])
+    (logits,) = stars._runner.heads["sequence_classification"].logits(states[:1])
     assert {each["label"]: each["score"] for each in found} == dict(zip(stars.labels, logits.tolist(), strict=True))
 
 

@@ -10,8 +10,8 @@ import pytest
 import edgebert
 from edgebert import memory
 from edgebert.errors import MemoryWarning, SettingError
+from edgebert.loading import DEFAULT_MODEL
 from edgebert.memory import memory_limit, parse_size, peak_memory, resident_memory
-from edgebert.model import DEFAULT_MODEL
 from tests.cli.command import run
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="what is resident is read from /proc")

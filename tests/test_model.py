@@ -11,6 +11,7 @@ import pytest
 import edgebert
 from edgebert.config import BertConfig
 from edgebert.errors import InputError, SettingError, TruncationWarning
+from edgebert.heads import HEAD_OF_TASK
 from tests.golden import GOLDEN, NAMES, load_inputs, load_outputs, load_tokenized
 
 TEXTS = [text for text, _ in load_tokenized("classifier")]
@@ -34,7 +35,7 @@ def test_public_names():
         "CheckpointWarning",
         "DownloadError",
         "EdgebertError",
-        "Extent",
+        "Coverage",
         "InputError",
         "MemoryWarning",
         "Model",
@@ -71,7 +72,7 @@ def test_close_to_transformers(golden_files, name):
 def test_labels_agree_with_transformers(classifier):
     inputs, logits = load_inputs("classifier"), load_outputs("classifier")["logits"]
     hidden = classifier.hidden_states(inputs)
-    found = classifier._heads["sequence_classification"].logits(np.stack([rows[0] for rows in hidden]))
+    found = classifier._runner.heads["sequence_classification"].logits(np.stack([rows[0] for rows in hidden]))
     margin = np.abs(np.array(logits) - found).max()
     assert margin < 0.25 * np.abs(logits).max()
 
@@ -126,6 +127,35 @@ def test_a_model_without_a_head_says_so(encoder):
         encoder.classify(["text"])
 
 
+TASKS = {
+    "classify": lambda model: model.classify([]),
+    "rank": lambda model: model.rank("a", []),
+    "tag": lambda model: model.tag([]),
+    "fill_mask": lambda model: model.fill_mask([]),
+    "score": lambda model: model.score([]),
+    "answer": lambda model: model.answer([], []),
+    "next_sentence": lambda model: model.next_sentence([]),
+    "embed": lambda model: model.embed([]),
+}
+
+
+def test_require_refuses_what_the_task_refuses(encoder, classifier):
+    assert set(TASKS) == {*HEAD_OF_TASK, "embed"}
+    for task, ask in TASKS.items():
+        if task == "embed":
+            encoder.require(task)
+            continue
+        with pytest.raises(InputError) as refused:
+            ask(encoder)
+        with pytest.raises(InputError) as required:
+            encoder.require(task)
+        assert str(required.value) == str(refused.value)
+    classifier.require("classify")
+    classifier.require("rank")
+    with pytest.raises(InputError, match="task is 'sing', expected one of fill_mask"):
+        classifier.require("sing")
+
+
 @pytest.mark.parametrize("texts", ["one string", b"bytes", None, 3, [b"bytes"], [None], ["fine", 3], ["\ud800"]])
 def test_texts_that_are_none(classifier, texts):
     with pytest.raises(InputError):
@@ -147,8 +177,8 @@ def test_truncation_is_said(classifier):
     seen = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        on_extent = lambda index, extent: seen.append((index, extent))  # noqa: E731
-        classifier.classify(["short", long], truncate=True, on_extent=on_extent)
+        on_coverage = lambda index, coverage: seen.append((index, coverage))  # noqa: E731
+        classifier.classify(["short", long], truncate=True, on_coverage=on_coverage)
     assert [index for index, _ in seen] == [0, 1]
     assert (seen[0][1].windows, seen[0][1].truncated) == (1, False)
     assert (seen[1][1].windows, seen[1][1].tokens, seen[1][1].truncated) == (1, 102, True)

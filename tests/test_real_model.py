@@ -33,7 +33,7 @@ def restored(model, text):
     masked = np.tile(window.ids, (len(places), 1))
     masked[np.arange(len(places)), places] = tokenizer.id_of(model.mask_token)
     states = np.stack([rows[at] for rows, at in zip(model.hidden_states(masked), places, strict=True)])
-    found = model._heads["masked_lm"].logits(states).argmax(axis=1)
+    found = model._runner.heads["masked_lm"].logits(states).argmax(axis=1)
     return int((found == window.ids[window.begin : window.begin + window.last]).sum()), len(places)
 
 

@@ -7,8 +7,9 @@ import pytest
 import edgebert
 from edgebert.arguments import listed_pairs, listed_texts
 from edgebert.config import BertConfig
+from edgebert.coverage import Coverage
 from edgebert.errors import InputError
-from edgebert.runner import Extent, token_budget
+from edgebert.runner import token_budget
 from tests.golden import GOLDEN
 
 
@@ -36,7 +37,7 @@ def test_a_first_text_that_was_cut_is_said(tmp_path):
     source = GOLDEN / "families" / "bert-classifier"
     model = edgebert.load(edgebert.convert(source, tmp_path / "m.edgebert", min_agreement=0))
     seen = []
-    told = {"on_extent": lambda index, extent: seen.append(extent)}
+    told = {"on_coverage": lambda index, coverage: seen.append(coverage)}
     model.classify([("a " * 200, "b"), ("a", "b " * 200), ("a", "b")], **told)
-    assert seen == [Extent(204, 1, True), Extent(204, seen[1].windows, False), Extent(5, 1, False)]
+    assert seen == [Coverage(204, 1, True), Coverage(204, seen[1].windows, False), Coverage(5, 1, False)]
     assert seen[1].windows > 2

@@ -15,11 +15,13 @@ from edgebert import tokens
 from edgebert.checkpoint import open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError
-from edgebert.tokens import TextTokenizer, fitting_ids
+from edgebert.token_words import continues, word_numbers
+from edgebert.tokens import TextTokenizer
+from edgebert.windows import fitting_ids
 from tests.golden import GOLDEN
 
 KINDS = ("bert-token", "distilbert-token", "roberta-token", "xlm-roberta-token", "camembert-token", "mpnet-token")
-DESCRIPTIONS = {name: open_checkpoint(GOLDEN / "families" / name).tokenizer_json for name in KINDS}
+DESCRIPTIONS = {name: open_checkpoint(GOLDEN / "families" / name).info.tokenizer for name in KINDS}
 TEXT = "Alice and Bob liked the film, but unbelievable acting was not for Carol. "
 
 
@@ -46,7 +48,7 @@ def test_a_text_that_fits_is_what_the_library_makes_of_it(name, pair):
             encoding.ids
         )
         own = [i for i, owner in enumerate(encoding.sequence_ids) if owner == (1 if pair else 0)]
-        assert list(range(window.begin, window.begin + window.last - window.first)) == own
+        assert list(range(len(window.ids)))[window.rows()] == own
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -60,7 +62,7 @@ def test_one_window_of_a_long_text_is_what_the_library_keeps(name, side, length)
         encoding, window = library.encode(text), mine.single(text)
         assert window.ids.tolist() == encoding.ids
         content = mine.content(text)
-        own = window.ids[window.begin : window.begin + window.last - window.first]
+        own = window.ids[window.rows()]
         assert own.tolist() == content.ids[window.first : window.last].tolist()
 
 
@@ -100,8 +102,11 @@ def test_windows_hold_every_token_in_order(name, overlap):
     room = 20 - (len(windows[0].ids) - (windows[0].last - windows[0].first))
     for window in windows:
         assert len(window.ids) <= 20
-        own = window.ids[window.begin : window.begin + window.last - window.first]
+        own = window.ids[window.rows()]
         assert (own == content.ids[window.first : window.last]).all()
+        middle = (window.first + window.last) // 2
+        assert (window.ids[window.rows(middle)] == content.ids[middle : window.last]).all()
+        assert [window.token(row) for row in (window.begin, window.rows(middle).start)] == [window.first, middle]
     assert (windows[0].first, windows[-1].last) == (0, len(content.ids))
     shared = room // 4 if overlap is None else overlap
     for before, after in itertools.pairwise(windows):
@@ -195,7 +200,7 @@ def test_any_text(name, text):
     assert len(content.ids) == len(content.starts) == len(content.ends) == len(content.words)
     assert ((content.starts >= 0) & (content.starts <= content.ends) & (content.ends <= len(text))).all()
     assert (np.diff(content.starts) >= 0).all()
-    assert len(mine.continues(text, content)) == len(content.ids)
+    assert len(continues(text, content, mine.pieces_of_words)) == len(content.ids)
 
 
 def described(pieces, kind="Unigram"):
@@ -235,8 +240,8 @@ def grouped(text, begins, content):
 def test_words_by_a_tokenizer_that_does_not_mark_pieces(text, pieces, tagged, answered):
     mine = described(pieces.split())
     content = mine.content(text, offsets=True)
-    assert grouped(text, ~mine.continues(text, content), content) == tagged
-    numbers = mine.words(text, content)
+    assert grouped(text, ~continues(text, content, mine.pieces_of_words), content) == tagged
+    numbers = word_numbers(text, content)
     assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == answered
 
 
@@ -253,8 +258,8 @@ def test_words_by_a_tokenizer_that_does_not_mark_pieces(text, pieces, tagged, an
 def test_words_by_a_tokenizer_that_marks_pieces(text, pieces, tagged):
     mine = described(pieces.split(), "WordPiece")
     content = mine.content(text, offsets=True)
-    assert grouped(text, ~mine.continues(text, content), content) == tagged
-    numbers = mine.words(text, content)
+    assert grouped(text, ~continues(text, content, mine.pieces_of_words), content) == tagged
+    numbers = word_numbers(text, content)
     assert grouped(text, np.diff(numbers, prepend=numbers[0] - 1) != 0, content) == tagged
 
 
@@ -262,8 +267,8 @@ def test_asking_for_words_changes_no_places():
     mine = described(["▁do", "n", "'", "t", ",", "▁x"])
     content = mine.content(" don't  x,", offsets=True)
     before = [each.tolist() for each in content]
-    mine.continues(" don't  x,", content)
-    mine.words(" don't  x,", content)
+    continues(" don't  x,", content, mine.pieces_of_words)
+    word_numbers(" don't  x,", content)
     assert [each.tolist() for each in content] == before
 
 
@@ -368,7 +373,7 @@ def test_a_vocabulary_with_a_large_id_takes_no_memory_for_it():
     whole["model"]["vocab"]["##zz"] = 2**32 - 1
     made = TextTokenizer(json.dumps(whole), 96, vocab_size=1000)
     with pytest.raises(ArtifactError, match="has the id 4294967295 for '##zz'"):
-        made.continues("a film", made.content("a film", offsets=True))
+        continues("a film", made.content("a film", offsets=True), made.pieces_of_words)
 
 
 @pytest.mark.parametrize("order", [["A", "[SEP]", "A"], ["B", "[SEP]", "A"], ["A", "[SEP]", "B", "A"]])

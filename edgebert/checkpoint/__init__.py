@@ -16,11 +16,8 @@ from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.checkpoint.names import (
-    expected_tensors,
     heads_among,
-    heads_there,
     match,
-    num_labels,
     renamed,
     within,
 )
@@ -33,7 +30,9 @@ from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weig
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
 from edgebert.families import encoder_of, family_of
+from edgebert.heads import architecture_of
 from edgebert.heads.pooling import dense_name, poolings_of
+from edgebert.model_info import ModelInfo
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
@@ -44,31 +43,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    name : str
-        As the user named it: the folder's name, or ``org/name@revision``.
-    sha256 : str
-        Of the weight files' bytes, one file after the other, in hexadecimal.
-    config : BertConfig
-        The encoder's sizes.
-    heads : tuple of str
-        Among `edgebert.heads.HEADS`; empty for an encoder alone.
-    labels : tuple of str
-        In the order of their ids; empty without a head that has labels.
-    problem_type : str
-        ``"single_label_classification"``, ``"multi_label_classification"`` or ``"regression"``;
-        empty without a classifier of texts.
-    sentence : SentenceSettings
-        How a text becomes a vector.
-    tokenizer_json : str
-        What ``tokenizers.Tokenizer.from_str`` reads, without truncation and padding.
-    mask_token : str
-        What stands for a masked word; empty where the tokenizer has none.
-    max_length : int
-        Tokens that one text may have, special ones included.
-    truncation_side : str
-        Where a text that has to be one window is cut: ``"right"`` or ``"left"``.
-    model_card : str
-        ``README.md`` without its YAML front matter; empty where there is none.
+    info : ModelInfo
     size_bytes : int
         Of the weight files.
     tensors : Mapping
@@ -77,20 +52,22 @@ class Checkpoint:
         infinite values.
     """
 
-    name: str
-    sha256: str
-    config: BertConfig
-    heads: tuple[str, ...]
-    labels: tuple[str, ...]
-    problem_type: str
-    sentence: SentenceSettings
-    tokenizer_json: str
-    mask_token: str
-    max_length: int
-    truncation_side: str
-    model_card: str
+    info: ModelInfo
     size_bytes: int
     tensors: Mapping[str, np.ndarray]
+
+    @property
+    def path(self) -> Path:
+        """The name of what it was opened from."""
+        return Path(self.info.source)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be told of it, in the order of reading."""
+        return {"source": self.info.source, "architecture": architecture_of(self.info.heads)}
+
+    def check_unchanged(self) -> None:
+        """Do nothing: what was read of a checkpoint is in memory."""
 
 
 def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
@@ -135,41 +112,43 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     heads, foreign = heads_of(values, heads_among(found), family)
     if foreign:
         found, faults = renamed(within(stored, family), family)
-    there = heads_there(found, heads, config, family)
     unused = config.padding or 0  # position embeddings before the padding's
     tied = values.get("tie_word_embeddings") is not False
     try:
-        tensors = match(found, config, there, family, unused, source=place.name, tied=tied, faults=faults)
+        matched = match(found, config, heads, family, unused, source=place.name, tied=tied, faults=faults)
     except CheckpointError as error:
         if not foreign:
             raise
         raise UnsupportedModelError(
             f"{place.name} is a {foreign}, which is no encoder of edgebert's: {error}"
         ) from error
-    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else [head for head in heads if head not in there])
-    heads = there
-    labels = labels_of(values, num_labels(found, heads))
-    zeros = {name: shape for name, shape in expected_tensors(config, heads, len(labels)).items() if name not in tensors}
+    absent = [head for head in heads if head not in matched.heads]
+    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
+    labels = labels_of(values, matched.num_labels)
+    tensors, zeros = dict(matched.tensors), dict(matched.zeros)
     for i, module in enumerate(sentence.dense):
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
-    return Checkpoint(
-        name=place.name,
-        sha256=sha256_of(files),
+    info = ModelInfo(
         config=config,
-        heads=heads,
+        heads=matched.heads,
         labels=labels,
-        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in heads else "",
-        sentence=sentence,
-        tokenizer_json=tokenizer_json,
+        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in matched.heads else "",
+        pipeline=sentence.pipeline,
+        prompts=sentence.prompts,
+        default_prompt=sentence.default_prompt,
+        include_prompt=sentence.include_prompt,
         mask_token=mask_token,
         max_length=_max_length(sentence.max_length, settings, config),
         truncation_side=truncation_side,
-        model_card=_model_card(folder / "README.md"),
-        size_bytes=sum(path.stat().st_size for path in files),
-        tensors=Tensors(tensors, {f"{encoder_of(config).embeddings.positions.name}.weight": unused}, zeros),
+        source=place.name,
+        source_sha256=sha256_of(files),
+        card=_model_card(folder / "README.md"),
+        tokenizer=tokenizer_json,
     )
+    weights = Tensors(tensors, {f"{encoder_of(config).embeddings.positions.name}.weight": unused}, zeros)
+    return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
 
 
 def _check_dense(sentence: SentenceSettings, hidden_size: int) -> None:

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgebert.choices import FUNCTIONS
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import Family
+from edgebert.heads import HEADS, PRETRAINING
 
 __all__ = ["heads_of", "labels_of", "problem_type_of"]
 
 _HEADS: dict[str, tuple[str, ...]] = {
     "Model": (),
-    "ForSequenceClassification": ("sequence_classification",),
-    "ForTokenClassification": ("token_classification",),
-    "ForMaskedLM": ("masked_lm",),
-    "ForPreTraining": ("masked_lm", "next_sentence"),
-    "ForNextSentencePrediction": ("next_sentence",),
-    "ForQuestionAnswering": ("question_answering",),
+    **{head.architecture: (name,) for name, head in HEADS.items()},
+    "ForPreTraining": PRETRAINING,
 }
-_PRETRAINING = ("masked_lm", "next_sentence")
+"""The name of a class without its family's -> its heads."""
+
 _FUNCTIONS = {
     "Sigmoid": "multi_label_classification",
     "Softmax": "single_label_classification",
     "Identity": "regression",
 }
 """torch's name of what stands behind a cross-encoder's logits -> the problem whose scores are made so."""
-
-_PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
 def heads_of(values: Mapping[str, Any], among: tuple[str, ...], family: Family) -> tuple[tuple[str, ...], str]:
@@ -60,8 +57,8 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...], family: Family) 
     for name in names:
         heads = known.get(name.removeprefix(family.classes)) if name.startswith(family.classes) else None
         if heads is not None:
-            if set(heads) & set(_PRETRAINING):
-                heads = tuple(head for head in _PRETRAINING if head in heads or head in among)
+            if set(heads) & set(PRETRAINING):
+                heads = tuple(head for head in PRETRAINING if head in heads or head in among)
             return heads, ""
     return (), ", ".join(names)
 
@@ -106,10 +103,8 @@ def problem_type_of(
         The cross-encoder has another function behind its logits.
     """
     problem_type = values.get("problem_type")
-    if problem_type is not None and problem_type not in _PROBLEM_TYPES:
-        raise CheckpointError(
-            f"config.json has problem_type {problem_type!r}, expected one of {', '.join(_PROBLEM_TYPES)}"
-        )
+    if problem_type is not None and problem_type not in FUNCTIONS:
+        raise CheckpointError(f"config.json has problem_type {problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
     function = activation_fn or _activation_fn(values)
     if function:
         package, _, name = function.rpartition(".")

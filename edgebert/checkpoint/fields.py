@@ -188,8 +188,8 @@ def check_fields(path: Path, values: Mapping[str, Any]) -> None:
     """
     faulty, unknown = sort_out(values, FIELDS[path.name])
     if faulty:
-        told = [f"{name} is {json.dumps(value)} ({rule.why})" for name, value, rule in faulty]
-        raise UnsupportedModelError(f"{path} has settings that edgebert does not follow: {listed(told)}")
+        named = [f"{name} is {json.dumps(value)} ({rule.why})" for name, value, rule in faulty]
+        raise UnsupportedModelError(f"{path} has settings that edgebert does not follow: {listed(named)}")
     unknown = [name for name in unknown if not (name.endswith("_token") and isinstance(values[name], (str, dict)))]
     if unknown:
         warnings.warn(
@@ -208,8 +208,8 @@ def check_files(folder: Path) -> None:
     UnsupportedModelError
         Naming each such file, what it is, and the remedy.
     """
-    told = [
+    named = [
         f"{name} ({rule.why})" for name, rule in FILES.items() if rule.kind == "refused" and (folder / name).is_file()
     ]
-    if told:
-        raise UnsupportedModelError(f"{folder} has files that edgebert does not follow: {listed(told)}")
+    if named:
+        raise UnsupportedModelError(f"{folder} has files that edgebert does not follow: {listed(named)}")

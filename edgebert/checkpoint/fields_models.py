@@ -162,8 +162,8 @@ def check_fields(values: Mapping[str, Any], fields: Mapping[str, Rule], *, where
     """
     faulty, unknown = sort_out(values, fields)
     if faulty:
-        told = [f"{name} {value!r} ({_expected(rule)}: {rule.why})" for name, value, rule in faulty]
-        raise UnsupportedModelError(f"{where} has {'; '.join(told)}")
+        named = [f"{name} {value!r} ({_expected(rule)}: {rule.why})" for name, value, rule in faulty]
+        raise UnsupportedModelError(f"{where} has {'; '.join(named)}")
     return [f"{name} in {where}" for name in unknown]
 
 

@@ -10,8 +10,9 @@ from edgebert.checkpoint.fields_models import FIELDS, check_fields
 from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.weights import stored_tensors, weight_files
+from edgebert.choices import POOLINGS
 from edgebert.errors import CheckpointError, UnsupportedModelError
-from edgebert.heads.pooling import DENSE_ACTIVATIONS, POOLINGS, DenseStep
+from edgebert.heads.pooling import DENSE_ACTIVATIONS, DenseStep
 
 __all__ = ["DenseModule", "read_dense", "read_pooling"]
 

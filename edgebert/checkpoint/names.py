@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from edgebert.architecture import Encoder, Linear, Table
 from edgebert.checkpoint.faults import listed
@@ -12,7 +13,7 @@ from edgebert.errors import CheckpointError
 from edgebert.families import Family, encoder_of
 from edgebert.heads import HEADS, head_shapes
 
-__all__ = ["expected_tensors", "heads_among", "heads_there", "match", "renamed", "within"]
+__all__ = ["Match", "expected_tensors", "heads_among", "match", "renamed", "within"]
 
 _DECODER = "cls.predictions.decoder.weight"
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
@@ -41,7 +42,7 @@ def within(stored: Mapping[str, StoredTensor], family: Family) -> dict[str, Stor
     return inside or dict(stored)
 
 
-def heads_there(
+def _heads_there(
     found: Mapping[str, StoredTensor], heads: Sequence[str], config: BertConfig, family: Family
 ) -> tuple[str, ...]:
     """Return the heads of which any tensor is there; BERT's pooler is its encoder's, and says nothing of a head."""
@@ -53,17 +54,7 @@ def heads_there(
 
 def heads_among(found: Mapping[str, StoredTensor]) -> tuple[str, ...]:
     """Return the heads whose every tensor is among those found, the pooler as a part of some included."""
-    pooled = all(name in found for name in _POOLER)
-    heads = []
-    if "cls.predictions.transform.dense.weight" in found:
-        heads.append("masked_lm")
-    if "cls.seq_relationship.weight" in found and pooled:
-        heads.append("next_sentence")
-    if "classifier.weight" in found:
-        heads.append("sequence_classification" if pooled else "token_classification")
-    if "qa_outputs.weight" in found:
-        heads.append("question_answering")
-    return tuple(heads)
+    return tuple(name for name, head in HEADS.items() if head.is_among(found))
 
 
 def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) -> dict[str, tuple[int, ...]]:
@@ -98,6 +89,27 @@ def encoder_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+class Match(NamedTuple):
+    """What of a checkpoint's tensors a model uses.
+
+    Attributes
+    ----------
+    heads : tuple of str
+        Those of the wanted ones of which there is any tensor.
+    num_labels : int
+        Rows of the classifier; 0 for heads without labels.
+    tensors : dict of str to StoredTensor
+        By BERT's names.
+    zeros : dict of str to tuple of int
+        Name -> shape of those that BERT has and the family has not: they are zero.
+    """
+
+    heads: tuple[str, ...]
+    num_labels: int
+    tensors: dict[str, StoredTensor]
+    zeros: dict[str, tuple[int, ...]]
+
+
 def match(
     found: Mapping[str, StoredTensor],
     config: BertConfig,
@@ -108,8 +120,8 @@ def match(
     source: str,
     tied: bool = True,
     faults: Sequence[str] = (),
-) -> dict[str, StoredTensor]:
-    """Return the tensors that a model uses by BERT's names, after holding them against the contract.
+) -> Match:
+    """Find the tensors that a model uses, and hold them against the contract.
 
     Tensors of heads that the model does not use are left out. Of the word embeddings and the decoder of masked words,
     one may be missing: then it is the other, unless the model says that they are not the same.
@@ -118,6 +130,8 @@ def match(
     ----------
     found : mapping
         What `renamed` returns.
+    heads : sequence of str
+        Those that the config says the model has; one of which no tensor is there is left out.
     unused_positions : int
         Rows of the position embeddings before the first that is used.
     tied : bool
@@ -131,15 +145,16 @@ def match(
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
     found = dict(found)
+    heads = _heads_there(found, heads, config, family)
     embeddings = encoder_of(config).embeddings
     words, positions, token_types = (f"{table.name}.weight" for table in embeddings.tables)
     if tied and "masked_lm" in heads and _DECODER not in found and words in found:
         found[_DECODER] = found[words]
     if tied and words not in found and _DECODER in found:
         found[words] = found[_DECODER]
-    shapes = expected_tensors(config, heads, num_labels(found, heads))
-    if not family.token_types:
-        del shapes[token_types]
+    num_labels = _num_labels(found, heads)
+    shapes = expected_tensors(config, heads, num_labels)
+    zeros = {} if family.token_types else {token_types: shapes.pop(token_types)}
     shapes[positions] = (embeddings.positions.rows + unused_positions, embeddings.positions.width)
     faults = list(faults)
     faults += [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
@@ -151,10 +166,10 @@ def match(
             faults.append(f"{name} is {found[name].dtype!r}, expected one of {', '.join(FLOAT_DTYPES)}")
     if faults:
         raise CheckpointError(f"the weights of {source} do not fit its config.json: {listed(faults)}")
-    return {name: found[name] for name in shapes}
+    return Match(heads, num_labels, {name: found[name] for name in shapes}, zeros)
 
 
-def num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:
+def _num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:
     """Return the rows of the classifier, 0 for heads without labels; 1 where it is missing, for `match` to report."""
     if not any(HEADS[head].has_labels for head in heads):
         return 0

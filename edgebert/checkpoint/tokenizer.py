@@ -15,9 +15,10 @@ from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer_classes import TokenizerClass, class_of
 from edgebert.checkpoint.tokenizer_settings import ROLES, added_token
 from edgebert.checkpoint.vocabulary import read_vocabulary
+from edgebert.choices import TRUNCATION_SIDES
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning
-from edgebert.tokens import TRUNCATION_SIDES, fault_of
+from edgebert.tokens import fault_of
 
 __all__ = ["read_tokenizer", "read_truncation_side"]
 

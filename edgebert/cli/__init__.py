@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 import click
 
 from edgebert.cli.terminal import escape
-from edgebert.destination import abandon_stdout, print_text
 from edgebert.errors import EdgebertError, OutputError
+from edgebert.output import abandon_stdout, print_text
 
 __all__ = ["cli", "main"]
 

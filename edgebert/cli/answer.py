@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import excerpt
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, check_apart, line_options
 from edgebert.cli.terminal import Terminal, escape
 from edgebert.cli.texts import open_texts
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["answer"]
 
@@ -83,17 +83,21 @@ def answer(
     with open_texts(options.file, options.texts, options.errors) as source:
         context = source.whole()
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         contexts = [context] * len(items)
-        told: dict[str, Any] = {
-            "max_answer_len": max_answer_len,
-            "handle_impossible_answer": no_answer,
-            "align_to_words": align_to_words,
-        }
-        found = model.answer(items, contexts, top_k, **told, **options.cut, on_extent=on_extent)
+        found = model.answer(
+            items,
+            contexts,
+            top_k,
+            max_answer_len=max_answer_len,
+            handle_impossible_answer=no_answer,
+            align_to_words=align_to_words,
+            **options.cut,
+            on_coverage=on_coverage,
+        )
         return [[each] for each in found] if top_k == 1 else found
 
-    form = Form(
+    form = RowFormat(
         records=lambda row: [{"rank": i, **found} for i, found in enumerate(row.answer, start=1)],
         document=lambda row: {"answers": row.answer},
         columns=("score", "start", "end", "answer", "question"),
@@ -101,8 +105,8 @@ def answer(
         texts=("question",),
         draw=lambda terminal: _drawing(context, terminal),
     )
-    asked = dataclasses.replace(options, file=None, texts=questions)
-    answer_lines(asked, Task(ask, "searched", blank=True), form_writer(options, form))
+    of_questions = dataclasses.replace(options, file=None, texts=questions)
+    answer_lines(of_questions, Task("answer", ask, "searched"), row_writer(options, form))
 
 
 def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
@@ -112,8 +116,8 @@ def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
         for found in row.answer:
             score = f"{found['score']:.4f}"
             around = excerpt(context, found["start"], found["end"], terminal, len(score) + 2)
-            told = around if found["answer"] else "no answer"
-            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {told}")
+            shown = around if found["answer"] else "no answer"
+            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {shown}")
         return "".join(f"{line}\n" for line in lines)
 
     return draw

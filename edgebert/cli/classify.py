@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer, pair_of
+from edgebert.choices import FUNCTIONS, POOLS
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options, split_list
 from edgebert.cli.terminal import display_width, escape
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["best_label", "classify"]
 
@@ -25,12 +26,12 @@ _AT_ONCE = 32
 @click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
 @click.option(
     "--function",
-    type=click.Choice(["softmax", "sigmoid", "none"]),
+    type=click.Choice([*FUNCTIONS.values()]),
     help="What makes scores.  [default: as the model was trained]",
 )
 @click.option(
     "--pool",
-    type=click.Choice(["mean", "max", "first"]),
+    type=click.Choice(POOLS),
     default="mean",
     show_default=True,
     help="What becomes of the scores of a long text's windows: of each label the mean or the largest;"
@@ -88,24 +89,32 @@ def classify(
     if labels is None:
         alone = count == 1
 
-        def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-            return model.classify(items, count, function, pool=pool, **options.cut, on_extent=on_extent)
+        def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+            return model.classify(items, count, function, pool=pool, **options.cut, on_coverage=on_coverage)
 
     else:
         alone, described = False, _described(labels)
-        template = {} if hypothesis is None else {"hypothesis_template": hypothesis}
+        template: dict[str, Any] = {} if hypothesis is None else {"hypothesis_template": hypothesis}
 
-        def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-            told: dict[str, Any] = {"labels": described, "multi_label": multi_label, "pool": pool, **template}
-            results = model.classify(items, **told, **options.cut, on_extent=on_extent)
+        def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+            results = model.classify(
+                items,
+                labels=described,
+                multi_label=multi_label,
+                pool=pool,
+                **template,
+                **options.cut,
+                on_coverage=on_coverage,
+            )
             return [_ranked(result)[:count] for result in results]
 
-    def form(model: Model) -> Form:
+    def form(model: Model) -> RowFormat:
         names = model.labels if labels is None else tuple(described)
         return best_label(names, pairs=pairs) if alone else _best_labels(names, pairs=pairs)
 
-    task = Task(ask, "classified", at_once=_AT_ONCE) if labels else Task(ask, "classified")
-    answer_lines(options, task._replace(read=pair_of) if pairs else task, form_writer(options, form))
+    # Other labels are found without a classifier, too.
+    task = Task("embed", ask, "classified", at_once=_AT_ONCE) if labels else Task("classify", ask, "classified")
+    answer_lines(options, task._replace(read=pair_of) if pairs else task, row_writer(options, form))
 
 
 def _described(labels: tuple[str, ...]) -> dict[str, str]:
@@ -119,16 +128,13 @@ def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"label": label, "score": score} for label, score in pairs]
 
 
-def best_label(labels: tuple[str, ...], *, pairs: bool) -> Form:
+def best_label(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
     """Return how a text, or a pair of texts, with one label is written."""
     texts = ("text", "text_pair") if pairs else ("text",)
 
-    def document(row: Row) -> dict[str, Any]:
-        return row.answer or {"label": None, "score": None}
-
-    return Form(
-        records=lambda row: [document(row)],
-        document=document,
+    return RowFormat(
+        records=lambda row: [row.answer],
+        document=lambda row: row.answer,
         columns=("label", "score", *texts),
         sheet=(*texts, "label", "score"),
         texts=texts,
@@ -136,15 +142,15 @@ def best_label(labels: tuple[str, ...], *, pairs: bool) -> Form:
     )
 
 
-def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> Form:
+def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
     texts = ("text", "text_pair") if pairs else ("text",)
 
     def records(row: Row) -> list[dict[str, Any]]:
-        return [{"rank": i, **each} for i, each in enumerate(row.answer or [], start=1)] or [{}]
+        return [{"rank": i, **each} for i, each in enumerate(row.answer, start=1)] or [{}]
 
-    return Form(
+    return RowFormat(
         records=records,
-        document=lambda row: {"labels": row.answer or []},
+        document=lambda row: {"labels": row.answer},
         columns=("label", "score", *texts),
         sheet=(*texts, "rank", "label", "score"),
         texts=texts,

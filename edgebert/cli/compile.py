@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgebert.cli.options import target_option
-from edgebert.destination import check_folder, open_destination, print_text
+from edgebert.output import check_folder, open_output, print_text
 
 if TYPE_CHECKING:
     from edgebert.engine.kernel_file import KernelFile
@@ -47,7 +47,7 @@ def compile(target: str, output: str | None) -> None:
     check_folder(path)
     if path.endswith(".o"):
         code = compile_object(family, platform)
-        with open_destination(path) as file:
+        with open_output(path) as file:
             file.write(code)
         kernels = KernelFile.of(family, platform, "object", code)
     else:

@@ -12,7 +12,7 @@ from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import megabytes, receipt_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["convert"]
 
@@ -71,13 +71,11 @@ def convert(
             embeddings=embeddings,
             on_progress=lambda done, _: advance(0, done),
         )
-    from edgebert.description import Description
+    from edgebert.model_file import ModelFile
 
-    description = Description(path)
-    receipt = description.info["receipt"]
-    origin = (
-        f"{megabytes(receipt['bytes_before'])} in {source if Path(source).is_dir() else description.info['source']}"
-    )
+    written = ModelFile(path)
+    receipt = written.facts["receipt"]
+    origin = f"{megabytes(receipt['bytes_before'])} in {source if Path(source).is_dir() else written.facts['source']}"
     size = megabytes(path.stat().st_size)
     print_text(escape(f"{path}: {size}, from {origin}, in {time.monotonic() - started:.1f} s") + "\n")
     print_text("".join(f"{escape(line)}\n" for line in receipt_lines(receipt)))

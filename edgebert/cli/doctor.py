@@ -7,7 +7,7 @@ import json
 import click
 
 from edgebert.cli.terminal import escape
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["doctor"]
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Row
+from edgebert.choices import POOLINGS
+from edgebert.cli.formats import Row
 from edgebert.cli.lines import Task, Writer, answer_lines
 from edgebert.cli.options import LineOptions, line_options, output_option
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebert.destination import Destination
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
+    from edgebert.output import OutputFile
 
 __all__ = ["embed"]
 
-_POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens", "none")
 _HEADER_BYTES = 128
 
 
@@ -31,7 +31,7 @@ _HEADER_BYTES = 128
 @output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
     "--pooling",
-    type=click.Choice(_POOLINGS),
+    type=click.Choice([*POOLINGS, "none"]),
     help="What makes a vector of a text's tokens; none leaves one for each token.  [default: as the model was trained]",
 )
 @click.option(
@@ -76,33 +76,34 @@ def embed(
     if of_tokens and (dimensions is not None or normalize is not None):
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> Any:
-        told: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
-        return model.embed(items, pooling, normalize, dimensions, **told, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> Any:
+        return model.embed(
+            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_coverage=on_coverage
+        )
 
-    def writer(model: Model, destination: Destination) -> Writer:
+    def writer(model: Model, output: OutputFile) -> Writer:
         if suffix == ".npy":
-            return _NpyWriter(destination, dimensions or model.dimensions)
-        return _JsonlWriter(destination)
+            return _NpyWriter(output, dimensions or model.dimensions)
+        return _JsonlWriter(output)
 
-    answer_lines(options, Task(ask, "embedded", blank=True), writer)
+    answer_lines(options, Task("embed", ask, "embedded"), writer)
 
 
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, destination: Destination, dimensions: int) -> None:
-        self._destination = destination
+    def __init__(self, output: OutputFile, dimensions: int) -> None:
+        self._output = output
         self._dimensions = dimensions
         self._rows = 0
-        destination.write(self._header())
+        output.write(self._header())
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
+        self._output.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
         self._rows += len(rows)
 
     def finish(self) -> None:
-        self._destination.write_at_start(self._header())
+        self._output.write_at_start(self._header())
 
     def _header(self) -> bytes:
         # NPY format 1.0; NumPy's own writer makes headers whose size depends on the number of rows.
@@ -114,17 +115,16 @@ class _NpyWriter:
 class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
+    def __init__(self, output: OutputFile) -> None:
+        self._output = output
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write("".join(map(self._line, rows)).encode())
+        self._output.write("".join(map(self._line, rows)).encode())
 
     @staticmethod
     def _line(row: Row) -> str:
-        assert row.extent is not None  # blank lines are texts here
         name = "embedding" if row.answer.ndim == 1 else "embeddings"
-        facts = json.dumps({"text": row.text, **row.extent._asdict()}, ensure_ascii=False)
+        facts = json.dumps({"text": row.text, **row.coverage._asdict()}, ensure_ascii=False)
         return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
 
     def finish(self) -> None:

@@ -14,8 +14,8 @@ from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import figure_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
-from edgebert.destination import print_text
 from edgebert.errors import InputError
+from edgebert.output import print_text
 
 if TYPE_CHECKING:
     from edgebert.evaluate import Comparison
@@ -58,12 +58,12 @@ def evaluate(
     says how much of what it decides is the same. With --labels, of a classifier of texts, the accuracy and the F1 of
     both are printed too.
     """
-    from edgebert.description import Description
     from edgebert.evaluate import evaluate as compare_files
+    from edgebert.model_file import ModelFile
 
     if plot is not None:
         _check_matplotlib()
-    if labels is not None and "sequence_classification" not in Description(model).heads:
+    if labels is not None and "sequence_classification" not in ModelFile(model).info.heads:
         raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
     with show_progress(total=None, visible=True) as advance:

@@ -7,7 +7,7 @@ import os
 import click
 
 from edgebert.cli.options import target_option
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["export"]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options, split_list
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["fill_mask"]
 
@@ -44,29 +44,29 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     table  for people: aligned, sequences cut to the width of the terminal
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.fill_mask(items, top_k, targets=targets, **options.cut, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.fill_mask(items, top_k, targets=targets, **options.cut, on_coverage=on_coverage)
 
-    form = Form(
+    form = RowFormat(
         records=_records,
-        document=lambda row: {"masks": row.answer or []},
+        document=lambda row: {"masks": row.answer},
         columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
     )
-    answer_lines(options, Task(ask, "filled in", read=_masked), form_writer(options, form))
+    answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), row_writer(options, form))
 
 
 def _masked(model: Model, line: str, place: str) -> str:
-    """Put the model's own mask where ``[MASK]`` stands.
+    """Put the model's own mask where ``[MASK]`` stands; a blank line needs none.
 
     Raises
     ------
     InputError
-        When there is none.
+        When there is none in a line.
     """
     text = line.replace(_USUAL_MASK, model.mask_token)
-    if model.mask_token not in text:
+    if model.mask_token not in text and text.strip():
         raise InputError(f"{place} has no {_USUAL_MASK}, expected it where a word is to be filled in")
     return text
 

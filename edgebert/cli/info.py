@@ -9,7 +9,7 @@ import click
 
 from edgebert.cli.receipt import receipt_lines
 from edgebert.cli.terminal import escape
-from edgebert.destination import print_text
+from edgebert.output import print_text
 
 __all__ = ["info"]
 
@@ -23,24 +23,24 @@ def info(model: str | None, as_json: bool) -> None:
     MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
     """
     from edgebert.artifact import damaged
-    from edgebert.description import Description
-    from edgebert.model import DEFAULT_MODEL
+    from edgebert.loading import DEFAULT_MODEL
+    from edgebert.model_file import ModelFile
 
-    description = Description(DEFAULT_MODEL if model is None else model)
+    file = ModelFile(DEFAULT_MODEL if model is None else model)
     if as_json:
-        facts = {**description.info, "model_card": description.card}
+        facts = {**file.facts, "model_card": file.info.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    told = {key: _words(value) for key, value in description.info.items() if key != "receipt"}
-    width = max(map(len, told))
-    lines = [f"{key:<{width}}  {escape(value)}" for key, value in told.items() if value]
+    values = {key: _words(value) for key, value in file.facts.items() if key != "receipt"}
+    width = max(map(len, values))
+    lines = [f"{key:<{width}}  {escape(value)}" for key, value in values.items() if value]
     try:
-        lines += ["", *map(escape, receipt_lines(description.info["receipt"]))]
+        lines += ["", *map(escape, receipt_lines(file.facts["receipt"]))]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise damaged(description.path, "its receipt is none") from error
-    if description.card:
+        raise damaged(file.path, "its receipt is none") from error
+    if file.info.card:
         # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
-        lines += ["", *(escape(line) for line in description.card.replace("\t", "    ").splitlines())]
+        lines += ["", *(escape(line) for line in file.info.card.replace("\t", "    ").splitlines())]
     print_text("\n".join(lines) + "\n")
 
 

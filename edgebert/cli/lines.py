@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import click
 
 import edgebert
-from edgebert.cli.layouts import FORMATS, Form, Row, layout_of
+from edgebert.cli.formats import FORMATS, Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
 from edgebert.cli.texts import CHUNK_LINES, open_texts
-from edgebert.destination import Destination, open_destination
 from edgebert.errors import InputError
+from edgebert.output import OutputFile, open_output
 
 if TYPE_CHECKING:
+    from edgebert.coverage import Coverage, OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import Extent, OnExtent
 
-__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "form_writer", "pair_of"]
+__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "pair_of", "row_writer"]
 
 
 class Task(NamedTuple):
@@ -30,23 +30,23 @@ class Task(NamedTuple):
 
     Attributes
     ----------
+    name : str
+        The method of `edgebert.Model` that has to be there (`Model.require`).
     ask : callable
-        Asks the model: (model, what `read` made of some lines, on_extent) -> an answer for each.
+        Asks the model: (model, what `read` made of some lines, on_coverage) -> an answer for each.
     done : str
         What it is called: ``"classified"``.
     read : callable
         Makes of a line what the model is asked: (model, line, how messages call its place) -> item.
     at_once : int
         Lines that are asked about together; few for a task that takes long, so that answers come early.
-    blank : bool
-        Whether blank lines are asked about, too.
     """
 
-    ask: Callable[[Model, list[Any], OnExtent], Sequence[Any]]
+    name: str
+    ask: Callable[[Model, list[Any], OnCoverage], Sequence[Any]]
     done: str
     read: Callable[[Model, str, str], Any] = lambda model, line, place: line  # noqa: ARG005 (as every `read`)
     at_once: int = CHUNK_LINES
-    blank: bool = False
 
 
 class Writer(Protocol):
@@ -59,7 +59,7 @@ class Writer(Protocol):
         """Write what is left, when all lines were answered."""
 
 
-MakeWriter = Callable[["Model", Destination], Writer]
+MakeWriter = Callable[["Model", OutputFile], Writer]
 
 
 def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> None:
@@ -74,15 +74,13 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
         open_texts(options.file, options.texts, options.errors) as source,
-        open_destination(options.output) as destination,
+        open_output(options.output) as output,
     ):
         model = edgebert.load(
             options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
-        # Asked about nothing, it refuses what it could not do: before a long file is read, or a pipe waited for.
-        nothing: dict[int, Extent] = {}
-        task.ask(model, [], nothing.__setitem__)
-        writer = make_writer(model, destination)
+        model.require(task.name)  # before a pipe is waited for
+        writer = make_writer(model, output)
         count = truncated = before = 0
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
@@ -99,31 +97,30 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
 
 
 def _answered(model: Model, task: Task, lines: Sequence[str], first: int, places: Sequence[str]) -> list[Row]:
-    """Ask about lines that are not blank, and keep the places of those that are."""
-    wanted = [i for i, line in enumerate(lines) if task.blank or line.strip()]
-    rows = [Row(first + i, line, None, None) for i, line in enumerate(lines)]
-    if wanted:
-        extents: dict[int, Extent] = {}
-        items = [task.read(model, lines[i], places[i]) for i in wanted]
-        answers = task.ask(model, items, extents.__setitem__)
-        for index, (i, answer) in enumerate(zip(wanted, answers, strict=True)):
-            rows[i] = rows[i]._replace(answer=answer, extent=extents[index])
-    return rows
+    """Ask about lines; how messages call each line is one of `places`."""
+    coverages: dict[int, Coverage] = {}
+    items = [task.read(model, line, place) for line, place in zip(lines, places, strict=True)]
+    answers = task.ask(model, items, coverages.__setitem__)
+    return [
+        Row(first + i, line, answer, coverages[i]) for i, (line, answer) in enumerate(zip(lines, answers, strict=True))
+    ]
 
 
 def _write(writer: Writer, rows: Sequence[Row]) -> int:
     """Write rows; return how many texts were truncated."""
     writer.write(rows)
-    return sum(row.extent is not None and row.extent.truncated for row in rows)
+    return sum(row.coverage.truncated for row in rows)
 
 
 def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
-    """Read a line as two texts with a tab between them.
+    """Read a line as two texts with a tab between them; a blank line is two blank texts.
 
     Raises
     ------
     InputError
     """
+    if not line.strip():
+        return "", ""
     texts = line.split("\t")
     if len(texts) != 2:
         tabs = {1: "no tab"}.get(len(texts), f"{len(texts) - 1} tabs")
@@ -131,15 +128,15 @@ def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: AR
     return texts[0], texts[1]
 
 
-def form_writer(options: LineOptions, form: Form | Callable[[Model], Form]) -> MakeWriter:
+def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowFormat]) -> MakeWriter:
     """Return what makes the writer of a command's rows, in the layout that the user wants."""
     terminal = Terminal.at_stdout() if options.output in (None, "-") else None
     name = options.format or ("table" if terminal else _of_suffix(options.output))
     encoding = sys.stdout.encoding if terminal else "utf-8"
 
-    def make(model: Model, destination: Destination) -> Writer:
-        layout = layout_of(form if isinstance(form, Form) else form(model), name, terminal or Terminal())
-        return _FormWriter(destination, layout.header, layout.render, encoding)
+    def make(model: Model, output: OutputFile) -> Writer:
+        layout = layout_of(form if isinstance(form, RowFormat) else form(model), name, terminal or Terminal())
+        return _RowWriter(output, layout.header, layout.render, encoding)
 
     return make
 
@@ -149,15 +146,15 @@ def _of_suffix(output: str | None) -> str:
     return suffix if suffix in FORMATS and suffix != "table" else "tsv"
 
 
-class _FormWriter:
+class _RowWriter:
     """Lines of text, written as soon as they are there."""
 
-    def __init__(self, destination: Destination, header: str, render: Callable[[Row], str], encoding: str) -> None:
-        self._destination, self._render, self._encoding = destination, render, encoding
-        destination.write(header.encode())
+    def __init__(self, output: OutputFile, header: str, render: Callable[[Row], str], encoding: str) -> None:
+        self._output, self._render, self._encoding = output, render, encoding
+        output.write(header.encode())
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._destination.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
+        self._output.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
 
     def finish(self) -> None:
         """Nothing is left to write."""

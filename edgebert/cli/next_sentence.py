@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.classify import best_label
-from edgebert.cli.lines import Task, answer_lines, form_writer, pair_of
+from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import LineOptions, line_options
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["next_sentence"]
 
@@ -35,8 +35,8 @@ def next_sentence(options: LineOptions) -> None:
     table  for people: aligned, texts cut to the width of the terminal
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.next_sentence(items, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.next_sentence(items, on_coverage=on_coverage)
 
     form = best_label(("IsNext", "NotNext"), pairs=True)
-    answer_lines(options, Task(ask, "judged", read=pair_of), form_writer(options, form))
+    answer_lines(options, Task("next_sentence", ask, "judged", read=pair_of), row_writer(options, form))

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from edgebert.cli.layouts import FORMATS
+from edgebert.cli.formats import FORMATS
 from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
 

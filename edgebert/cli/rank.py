@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, form_writer
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["rank"]
 
@@ -42,27 +42,25 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
     table  for people: aligned, texts cut to the width of the terminal
     """
 
-    of_label: dict[str, Any] = {} if label is None else {"label": label}
-
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        scores = [0.0] * len(items)
-        for found in model.rank(query, items, **options.cut, **of_label, on_extent=on_extent):
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        scores: list[float | None] = [None] * len(items)  # a blank document has none
+        for found in model.rank(query, items, label=label, **options.cut, on_coverage=on_coverage):
             scores[found["index"]] = found["score"]
         return scores
 
-    form = Form(
+    form = RowFormat(
         records=lambda row: [row.answer],
         document=lambda row: {"index": row.number - 1, "score": row.answer["score"]},
         columns=("score", "line", "text"),
         sheet=("rank", "line", "score", "text"),
         widths={"score": 6, "line": 4},
     )
-    writer = _best_first(form_writer(options, form), None if isinstance(top_k, str) else top_k)
-    answer_lines(options, Task(ask, "ranked", at_once=_AT_ONCE), writer)
+    writer = _best_first(row_writer(options, form), None if isinstance(top_k, str) else top_k)
+    answer_lines(options, Task("rank", ask, "ranked", at_once=_AT_ONCE), writer)
 
 
 def _best_first(make_writer: MakeWriter, count: int | None) -> MakeWriter:
-    return lambda model, destination: _BestFirst(make_writer(model, destination), count)
+    return lambda model, output: _BestFirst(make_writer(model, output), count)
 
 
 class _BestFirst:

@@ -6,15 +6,6 @@ from typing import Any
 
 __all__ = ["figure_lines", "megabytes", "receipt_lines"]
 
-_SAME = {
-    "sequence_classification": "same label",
-    "next_sentence": "same label",
-    "token_classification": "same tag",
-    "masked_lm": "same word",
-    "question_answering": "same span",
-}
-"""Head -> what it decides alike."""
-
 
 def receipt_lines(receipt: dict[str, Any]) -> list[str]:
     """Return the lines of a conversion's receipt."""
@@ -38,12 +29,14 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
 
 def figure_lines(figures: dict[str, Any]) -> list[str]:
     """Return the lines of a comparison's figures (`edgebert.evaluate.Comparison.figures`)."""
+    from edgebert.heads import HEADS
+
     lines = [f"against fp32      on {figures['texts']} texts of {figures['tokens']} tokens"]
     for name, what in (("pooled", "text vectors"), ("token", "token vectors")):
         lines.append(f"{what:<18}{_cosines(figures[f'{name}_cosine_mean'], figures[f'{name}_cosine_worst'])}")
     for head, found in figures["heads"].items():
         lines.append(
-            f"{_SAME[head]:<18}{100 * found['agreement']:.2f} % of {found['decisions']},"
+            f"{'same ' + HEADS[head].decision:<18}{100 * found['agreement']:.2f} % of {found['decisions']},"
             f" logits at most {found['largest_logit_difference']:.3f} apart{_correlation(found)}"
         )
     return lines

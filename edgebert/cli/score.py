@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.formats import RowFormat
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["score"]
 
@@ -38,17 +38,14 @@ def score(options: LineOptions) -> None:
     table  for people: aligned, texts cut to the width of the terminal
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.score(items, **options.cut, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.score(items, **options.cut, on_coverage=on_coverage)
 
-    def document(row: Row) -> dict[str, Any]:
-        return row.answer or {"score": None, "tokens": None, "perplexity": None}
-
-    form = Form(
-        records=lambda row: [document(row)],
-        document=document,
+    form = RowFormat(
+        records=lambda row: [row.answer],
+        document=lambda row: row.answer,
         columns=("score", "tokens", "perplexity", "text"),
         sheet=("text", "score", "tokens", "perplexity"),
         widths={"score": 10, "tokens": 4, "perplexity": 10},
     )
-    answer_lines(options, Task(ask, "scored", at_once=_AT_ONCE), form_writer(options, form))
+    answer_lines(options, Task("score", ask, "scored", at_once=_AT_ONCE), row_writer(options, form))

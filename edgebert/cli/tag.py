@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.choices import STRATEGIES
+from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import Span, highlight, kinds_of
-from edgebert.cli.layouts import Form, Row
-from edgebert.cli.lines import Task, answer_lines, form_writer
+from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
-    from edgebert.runner import OnExtent
 
 __all__ = ["tag"]
 
@@ -25,7 +26,7 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
 @click.command(short_help="Find names, and other spans, in texts.")
 @click.option(
     "--strategy",
-    type=click.Choice(["none", "simple", "first", "average", "max"]),
+    type=click.Choice(STRATEGIES),
     default="first",
     show_default=True,
     help="What a span is: words, tagged as their first token is, by the average of their tokens or by the surest"
@@ -51,19 +52,19 @@ def tag(options: LineOptions, strategy: str) -> None:
     start and end count the characters of the text from 0; the word is what stands there.
     """
 
-    def ask(model: Model, items: list[Any], on_extent: OnExtent) -> list[Any]:
-        return model.tag(items, strategy, **options.cut, on_extent=on_extent)
+    def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
+        return model.tag(items, strategy, **options.cut, on_coverage=on_coverage)
 
-    def form(model: Model) -> Form:
-        return Form(
-            records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer or []],
-            document=lambda row: {"entities": row.answer or []},
+    def form(model: Model) -> RowFormat:
+        return RowFormat(
+            records=lambda row: [{**entity, "label": _kind(entity)} for entity in row.answer],
+            document=lambda row: {"entities": row.answer},
             columns=_COLUMNS,
             sheet=_COLUMNS,
             draw=lambda terminal: _drawing(kinds_of(model.labels), terminal),
         )
 
-    answer_lines(options, Task(ask, "tagged"), form_writer(options, form))
+    answer_lines(options, Task("tag", ask, "tagged"), row_writer(options, form))
 
 
 def _kind(entity: dict[str, Any]) -> str:
@@ -73,7 +74,7 @@ def _kind(entity: dict[str, Any]) -> str:
 
 def _drawing(kinds: Sequence[str], terminal: Terminal) -> Callable[[Row], str]:
     def draw(row: Row) -> str:
-        spans = [Span(entity["start"], entity["end"], _kind(entity)) for entity in row.answer or []]
+        spans = [Span(entity["start"], entity["end"], _kind(entity)) for entity in row.answer]
         return highlight(row.text, spans, kinds, terminal)
 
     return draw

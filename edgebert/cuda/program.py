@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgebert.cuda.shape import Shape
-from edgebert.destination import open_destination
 from edgebert.engine.compiler import Notice, keep, run_compiler
 from edgebert.engine.kernel_file import cached_kernels, source_hash
 from edgebert.engine.trust import read_trusted
 from edgebert.errors import EdgebertError
+from edgebert.output import open_output
 
 __all__ = ["load_program"]
 
@@ -45,7 +45,7 @@ def load_program(shape: Shape, capability: tuple[int, int]) -> bytes:
 
 
 def _write(path: Path, code: bytes) -> bool:
-    with open_destination(str(path)) as file:
+    with open_output(str(path)) as file:
         file.write(code)
     return True
 

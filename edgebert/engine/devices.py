@@ -15,7 +15,7 @@ CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 DEVICES = (CPU, CUDA, AUTO)
 
 
-def choose_device(asked: str | None = None, environment: Mapping[str, str] | None = None) -> tuple[str, str]:
+def choose_device(requested: str | None = None, environment: Mapping[str, str] | None = None) -> tuple[str, str]:
     """Return the device that was asked for, or else that of ``EDGEBERT_DEVICE``, or else the processor.
 
     Returns
@@ -31,15 +31,15 @@ def choose_device(asked: str | None = None, environment: Mapping[str, str] | Non
         When there is no such device, or it is ``"cuda"`` and something is missing.
     """
     name = "device"
-    if asked is None:
+    if requested is None:
         name = "EDGEBERT_DEVICE"
-        asked = (os.environ if environment is None else environment).get(name, "").strip() or CPU
-    if not isinstance(asked, str) or asked not in DEVICES:
-        raise SettingError(f"{name} is {shown(asked)}, expected one of {', '.join(DEVICES)}")
-    if asked == CPU:
+        requested = (os.environ if environment is None else environment).get(name, "").strip() or CPU
+    if not isinstance(requested, str) or requested not in DEVICES:
+        raise SettingError(f"{name} is {shown(requested)}, expected one of {', '.join(DEVICES)}")
+    if requested == CPU:
         return CPU, ""
     missing = missing_for_cuda()
-    if missing and asked == CUDA:
+    if missing and requested == CUDA:
         raise SettingError(f"{name} is cuda, and {missing}; 'auto' or 'cpu' computes on the processor")
     return (CPU, missing) if missing else (CUDA, "")
 

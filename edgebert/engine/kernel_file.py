@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgebert.destination import open_destination
 from edgebert.engine.trust import read_trusted
 from edgebert.errors import EdgebertError, SettingError
 from edgebert.kernels.signatures import interface_hash
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.output import open_output
 
 __all__ = [
     "KernelFile",
@@ -124,7 +124,7 @@ class KernelFile(NamedTuple):
         about = {name: value for name, value in self._asdict().items() if name not in ("code", "path")}
         about["crc32"] = zlib.crc32(self.code)
         text = json.dumps(about).encode()
-        with open_destination(str(path)) as file:
+        with open_output(str(path)) as file:
             file.write(self.code + text + struct.pack("<I", len(text)) + _MAGIC)
         return self._replace(path=path)
 
@@ -162,7 +162,7 @@ class KernelFile(NamedTuple):
             raise EdgebertError(f"the kernels in {path} are damaged: their checksum is wrong; compile them again")
         return file
 
-    def misfit(self, features: frozenset[str]) -> str:
+    def incompatibility(self, features: frozenset[str]) -> str:
         """Say why a processor with these features, or this edgebert, cannot use them; empty where it can."""
         if self.platform != this_platform():
             return f"they are for {self.platform}, this is {this_platform()}"
@@ -242,16 +242,16 @@ def find_kernels(family: str, features: frozenset[str]) -> KernelFile | None:
     given = given_kernels()
     if given is not None:
         for file in given:
-            if file.family == family and not file.misfit(features):
+            if file.family == family and not file.incompatibility(features):
                 return file
-        faults = [f"{file.path}: {file.misfit(features) or f'they are for {file.family}'}" for file in given]
+        faults = [f"{file.path}: {file.incompatibility(features) or f'they are for {file.family}'}" for file in given]
         raise SettingError(f"EDGEBERT_KERNELS has no kernels for {family} that fit: {'; '.join(faults)}")
     for path in _places(family):
         try:
             file = KernelFile.read(path, named=False)
         except EdgebertError:
             continue
-        if file.family == family and not file.misfit(features):
+        if file.family == family and not file.incompatibility(features):
             return file
     return None
 

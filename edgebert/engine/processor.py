@@ -96,8 +96,8 @@ def choose_family(environment: Mapping[str, str] | None = None) -> str:
         nothing for this processor.
     """
     environment = os.environ if environment is None else environment
-    asked = environment.get("EDGEBERT_FAMILY", "").strip()
-    if not asked:
+    requested = environment.get("EDGEBERT_FAMILY", "").strip()
+    if not requested:
         given = given_kernels(environment)
         if given is not None:
             return _best_of(given)
@@ -108,22 +108,27 @@ def choose_family(environment: Mapping[str, str] | None = None) -> str:
             return best
         # The best is what an error will speak of, where there are none at all.
         return next((name for name in available_families() if find_kernels(name, features())), best)
-    if asked == REFERENCE or asked in available_families():
-        return asked
-    if asked in FAMILIES:
+    if requested == REFERENCE or requested in available_families():
+        return requested
+    if requested in FAMILIES:
         raise SettingError(
-            f"EDGEBERT_FAMILY is {asked}, which this processor cannot run; it can run {', '.join(available_families())}"
+            f"EDGEBERT_FAMILY is {requested}, which this processor cannot run; it can run"
+            f" {', '.join(available_families())}"
         )
-    raise SettingError(f"EDGEBERT_FAMILY is {asked!r}, expected one of {', '.join([*available_families(), REFERENCE])}")
+    raise SettingError(
+        f"EDGEBERT_FAMILY is {requested!r}, expected one of {', '.join([*available_families(), REFERENCE])}"
+    )
 
 
 def _best_of(given: list[KernelFile]) -> str:
     """Return the best family among given kernels; raise SettingError where this processor can use none of them."""
-    names = {file.family for file in given if not file.misfit(features())}
+    names = {file.family for file in given if not file.incompatibility(features())}
     for name in available_families():
         if name in names:
             return name
-    reasons = "; ".join(f"{file.path}: {file.misfit(features()) or 'the system does not allow them'}" for file in given)
+    reasons = "; ".join(
+        f"{file.path}: {file.incompatibility(features()) or 'the system does not allow them'}" for file in given
+    )
     raise SettingError(
         f"EDGEBERT_KERNELS has no kernels that can be used here: {reasons}; this processor can run"
         f" {', '.join(available_families())}"

@@ -15,10 +15,10 @@ _MOST_THREADS = 1024
 _MOST_DIGITS = 9
 
 
-def default_threads(asked: int | None = None, environment: Mapping[str, str] | None = None) -> int:
+def default_threads(requested: int | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Return the number of threads to use.
 
-    `asked` if given, else ``EDGEBERT_NUM_THREADS``, else the processors that this process may use: those of its
+    `requested` if given, else ``EDGEBERT_NUM_THREADS``, else the processors that this process may use: those of its
     affinity mask, and no more than its control groups' quota, rounded up.
 
     Raises
@@ -26,14 +26,14 @@ def default_threads(asked: int | None = None, environment: Mapping[str, str] | N
     SettingError
         When a number is not a whole one between 1 and 1024.
     """
-    return explain_threads(asked, environment)[0]
+    return explain_threads(requested, environment)[0]
 
 
-def explain_threads(asked: int | None = None, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+def explain_threads(requested: int | None = None, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Return the number of threads, as `default_threads` does, and why it is that."""
     environment = os.environ if environment is None else environment
-    if asked is not None:
-        return _checked("threads", asked), "as asked for"
+    if requested is not None:
+        return _checked("threads", requested), "as asked for"
     setting = environment.get("EDGEBERT_NUM_THREADS", "").strip()
     if setting:
         return _checked("EDGEBERT_NUM_THREADS", setting), "as EDGEBERT_NUM_THREADS says"

@@ -14,7 +14,6 @@ import numpy as np
 from edgebert.batch import PackedBatch, batches, pack
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
-from edgebert.description import Description
 from edgebert.engine.backend import Backend, open_backend
 from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
@@ -23,7 +22,9 @@ from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import Embedding
-from edgebert.tokens import TextTokenizer, Window, fitting_ids
+from edgebert.model_file import ModelFile
+from edgebert.tokens import TextTokenizer
+from edgebert.windows import Window, fitting_ids
 
 __all__ = ["Comparison", "Side", "compare", "cosines", "evaluate", "masked", "text_hash", "token_budget"]
 
@@ -189,26 +190,26 @@ def evaluate(
     InputError
         When there are no texts, or the models do not belong together.
     """
-    description, checkpoint = Description(model), open_checkpoint(against)
-    config = description.config
+    file, checkpoint = ModelFile(model), open_checkpoint(against)
+    config = file.info.config
     # A file from before this field counts the padding like any token: it is compared as it is.
     facts = [
-        (dataclasses.replace(side.config, positions_follow_padding=False), side.heads, side.labels)
-        for side in (description, checkpoint)
+        (dataclasses.replace(info.config, positions_follow_padding=False), info.heads, info.labels)
+        for info in (file.info, checkpoint.info)
     ]
     if facts[0] != facts[1]:
         raise InputError(
-            f"{description.path} was not made from {checkpoint.name}: their sizes, heads or labels differ; name its"
-            " source"
+            f"{file.path} was not made from {checkpoint.info.source}: their sizes, heads or labels differ;"
+            " name its source"
         )
-    if description.info["source_sha256"] != checkpoint.sha256:
+    if file.facts["source_sha256"] != checkpoint.info.source_sha256:
         raise InputError(
-            f"{description.path} was not made from the weights of {checkpoint.name}: it keeps the hash of others; name"
-            " its source"
+            f"{file.path} was not made from the weights of {checkpoint.info.source}: it keeps the hash of"
+            " others; name its source"
         )
     chosen, _ = choose_device(device)
-    backend = open_backend(config, description.tensors, default_threads(threads), token_budget(config), chosen)
-    return compare(checkpoint, Side(backend, description.tensors, config), texts, on_progress)
+    backend = open_backend(config, file.tensors, default_threads(threads), token_budget(config), chosen)
+    return compare(checkpoint, Side(backend, file.tensors, config), texts, on_progress)
 
 
 def token_budget(config: BertConfig) -> int:
@@ -225,19 +226,17 @@ def compare(
     """Compare a quantized model with the checkpoint that it comes from; parameters and errors are `evaluate`'s."""
     if not texts:
         raise InputError("there are no texts to evaluate on, expected at least one")
-    exact = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
-    config, pipeline = checkpoint.config, checkpoint.sentence.pipeline
-    tokenizer = TextTokenizer.for_model(
-        checkpoint.tokenizer_json, config, checkpoint.max_length, checkpoint.truncation_side
-    )
+    exact = Side(Float32Backend(checkpoint.info.config, checkpoint.tensors), checkpoint.tensors)
+    config, pipeline = checkpoint.info.config, checkpoint.info.pipeline
+    tokenizer = TextTokenizer.for_model(checkpoint.info)
     windows = [tokenizer.single(text) for text in texts]
-    mask = tokenizer.id_of(checkpoint.mask_token) if "masked_lm" in checkpoint.heads else None
+    mask = tokenizer.id_of(checkpoint.info.mask_token) if "masked_lm" in checkpoint.info.heads else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
     every_ids, every_types = fitting_ids(windows, config)
     heads = {
         name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
-        for name in checkpoint.heads
+        for name in checkpoint.info.heads
     }
     embeddings = [Embedding(side.tensors, pipeline, side.backend) for side in (quantized, exact)]
     pooled, token = np.empty(len(texts)), []
@@ -270,12 +269,12 @@ def compare(
         correlation={name: answers.correlation(name) for name in heads},
         logits=answers.in_order(0) if classifies else None,
         exact_logits=answers.in_order(1) if classifies else None,
-        labels=checkpoint.labels,
+        labels=checkpoint.info.labels,
     )
     if not comparison.finite:
         raise AccuracyError(
-            f"{checkpoint.name} computes values that are no finite numbers on the texts to evaluate on: its weights are"
-            " damaged, or too large for int8; look at it with the library that it was made with"
+            f"{checkpoint.info.source} computes values that are no finite numbers on the texts to evaluate on: its"
+            " weights are damaged, or too large for int8; look at it with the library that it was made with"
         )
     return comparison
 
@@ -340,8 +339,8 @@ def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def masked(window: Window, mask: int) -> Window:
     """Mask every seventh token of a text, the first of these being its fourth or its last."""
     ids = window.ids.copy()
-    first, last = window.begin, window.begin + window.last - window.first
-    ids[first + min(_MASK_EVERY // 2, max(last - first - 1, 0)) : last : _MASK_EVERY] = mask
+    own = ids[window.rows()]  # a view
+    own[min(_MASK_EVERY // 2, max(len(own) - 1, 0)) :: _MASK_EVERY] = mask
     return window._replace(ids=ids)
 
 

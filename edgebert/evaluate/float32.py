@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgebert.batch import PackedBatch
-from edgebert.checkpoint import Checkpoint, open_checkpoint
+from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.names import encoder_tensors
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Linear
 from edgebert.evaluate.arithmetic import encode
 from edgebert.exact import multiply
 from edgebert.families import encoder_of
-from edgebert.heads import architecture_of
 from edgebert.model import Model
 from edgebert.runner import token_budget
 
@@ -40,31 +37,7 @@ def load_float32(source: str | os.PathLike[str]) -> Model:
     CheckpointError
     """
     checkpoint = open_checkpoint(source)
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
-    return Model(_Description(checkpoint), backend)
-
-
-class _Description:
-    """A checkpoint, as `edgebert.description.Described` wants it."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.path = Path(checkpoint.name)
-        self.config, self.heads, self.labels = checkpoint.config, checkpoint.heads, checkpoint.labels
-        self.tensors: Mapping[str, np.ndarray] = checkpoint.tensors
-        self.problem_type, self.mask_token = checkpoint.problem_type, checkpoint.mask_token
-        self.max_length, self.tokenizer, self.card = (
-            checkpoint.max_length,
-            checkpoint.tokenizer_json,
-            checkpoint.model_card,
-        )
-        self.truncation_side = checkpoint.truncation_side
-        sentence = checkpoint.sentence
-        self.pipeline, self.include_prompt = sentence.pipeline, sentence.include_prompt
-        self.prompts, self.default_prompt = dict(sentence.prompts), sentence.default_prompt
-        self.info: dict[str, Any] = {"source": checkpoint.name, "architecture": architecture_of(self.heads)}
-
-    def check_unchanged(self) -> None:
-        """Do nothing: what was read of a checkpoint is in memory."""
+    return Model(checkpoint, Float32Backend(checkpoint.info.config, checkpoint.tensors))
 
 
 class Float32Layers:

@@ -8,8 +8,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from edgebert.description import Description
-from edgebert.destination import open_destination
 from edgebert.engine.compiler import compile_object
 from edgebert.engine.linker import TRIPLES, archive, require_compiler, run_compiler
 from edgebert.engine.targets import find_target
@@ -17,6 +15,8 @@ from edgebert.errors import OutputError, SettingError
 from edgebert.export.image import write_image
 from edgebert.export.records import records_h
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
+from edgebert.model_file import ModelFile
+from edgebert.output import open_output
 
 __all__ = ["export", "needed_glibc"]
 
@@ -64,7 +64,7 @@ def export(
     if platform not in TRIPLES or FAMILIES[family].dot == MATRIX:
         remedy = "take avx512_vnni" if platform in TRIPLES else f"expected one for {' or '.join(TRIPLES)}"
         raise SettingError(f"kernels for {family} on {platform} are not exported; {remedy}")
-    description = Description(model)
+    source = ModelFile(model)
     require_compiler(platform, portable=True)  # before the kernels are compiled, which takes longer
     folder = Path(folder)
     try:
@@ -75,13 +75,13 @@ def export(
     files = {
         library: _library(family, platform, static=static),
         folder / "edgebert.h": (_RUNTIME / "edgebert.h").read_bytes(),
-        folder / "tokenizer.json": description.tokenizer.encode(),
+        folder / "tokenizer.json": source.info.tokenizer.encode(),
         folder / "example.c": _EXAMPLE.read_bytes(),
     }
     image = folder / "model.image"
-    write_image(description, image)  # first, for it may refuse the model
+    write_image(source, image)  # first, for it may refuse the model
     for path, data in files.items():
-        with open_destination(str(path)) as file:
+        with open_output(str(path)) as file:
             file.write(data)
     return [*files, *([] if static else [_link(library)]), image]
 
@@ -95,7 +95,7 @@ def _link(library: Path) -> Path:
         new.symlink_to(library.name)
         new.replace(link)
         return link
-    with open_destination(str(link)) as file:
+    with open_output(str(link)) as file:
         file.write(library.read_bytes())
     return link
 

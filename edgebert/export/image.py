@@ -10,8 +10,6 @@ import numpy as np
 
 from edgebert.artifact import damaged
 from edgebert.config import ACTIVATIONS as FORMS
-from edgebert.description import Description
-from edgebert.destination import open_destination
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.errors import SettingError
 from edgebert.export.records import (
@@ -27,11 +25,10 @@ from edgebert.export.records import (
 )
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS as HEAD_CLASSES
-from edgebert.heads.classification import FUNCTIONS as FUNCTION_OF_PROBLEM
 from edgebert.heads.dense import columns_of
-from edgebert.heads.head import Head
-from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.kernels.plan import LINEAR, NORM, PLAN, addresses
+from edgebert.model_file import ModelFile
+from edgebert.output import open_output
 
 __all__ = ["seal", "write_image"]
 
@@ -43,9 +40,9 @@ _COUNTED = {"linear": "linear_count", "norm": "norm_count", "undo": "undo_count"
 class _Parts:
     """The arrays and records of a model, by numbers in the place of addresses."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, model: ModelFile) -> None:
         self._arrays: list[np.ndarray] = []
-        self.plan = ModelPlan(encoder_of(description.config), description.tensors, self._place).record[0]
+        self.plan = ModelPlan(encoder_of(model.info.config), model.tensors, self._place).record[0]
         self.steps = self._at(self.plan["steps"]).copy()
         self._numbers = {name: self._parts_of(name) for name in _COUNTED}
 
@@ -86,7 +83,7 @@ class _Parts:
         yield from (self._at(self.plan[name]) for name in addresses(PLAN) if self.plan[name] and name != "steps")
 
 
-def write_image(description: Description, path: Path) -> None:
+def write_image(model: ModelFile, path: Path) -> None:
     """Write a model for the C library, whole or not at all; it serves every target.
 
     Raises
@@ -97,34 +94,32 @@ def write_image(description: Description, path: Path) -> None:
         When a C program could not have it: a label holds a zero byte, or a size is beyond what it takes.
     OutputError
     """
-    config, pipeline = description.config, description.pipeline
-    parts = _Parts(description)
+    config, pipeline = model.info.config, model.info.pipeline
+    parts = _Parts(model)
     fields = {name: parts.plan[name] for name in PLAN.names or () if name in (HEADER.names or ())} | parts.counts
     for name in ("hidden_size", "vocab_size", "type_vocab_size", "max_position_embeddings"):
         fields[name] = getattr(config, name)
-    fields["max_length"] = description.max_length
+    fields["max_length"] = model.info.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
     fields["has_position_bias"] = int(parts.plan["position_bias"] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
-    head_fields, head_arrays = _head(description)
+    head_fields, head_arrays = _head(model)
     fields |= head_fields
     arrays = [*parts.arrays(), *head_arrays]
     if not all(np.isfinite(array).all() for array in arrays if array.dtype == np.float32):
-        raise damaged(description.path, "it holds values that are no numbers")
+        raise damaged(model.path, "it holds values that are no numbers")
     pieces = _aligned(arrays)
     header = np.zeros(1, HEADER)
     for name, value in fields.items():
         low, high = LIMITS.get(name, (value, value))
         if not low <= value <= high:
-            raise SettingError(
-                f"{description.path} cannot be exported: its {name} is {value}, expected {low} to {high}"
-            )
+            raise SettingError(f"{model.path} cannot be exported: its {name} is {value}, expected {low} to {high}")
         header[name] = value
     header["magic"], header["interface"] = np.frombuffer(MAGIC, np.int64), interface()
     header["size"] = header.nbytes + sum(map(len, pieces))
     seal(header, pieces)
-    with open_destination(str(path)) as file:
+    with open_output(str(path)) as file:
         for piece in [header.tobytes(), *pieces]:
             file.write(piece)
 
@@ -149,29 +144,28 @@ def _aligned(arrays: Sequence[np.ndarray]) -> list[bytes | memoryview]:
     return pieces
 
 
-def _head(description: Description) -> tuple[dict[str, int], list[np.ndarray]]:
+def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     """Return the fields and arrays of the head that a C program can ask, if there is one."""
-    config = description.config
-    of_text = ("sequence_classification", "next_sentence")
-    name = next((name for name in (*of_text, "token_classification") if name in description.heads), None)
-    if name is None:
+    config = model.info.config
+    exported = [HEAD_CLASSES[name] for name in model.info.heads if HEAD_CLASSES[name].exported]
+    if not exported:
         return {}, []
-    kind: type[Head] = HEAD_CLASSES[name]
-    function = FUNCTION_OF_PROBLEM[description.problem_type] if name == "sequence_classification" else "softmax"
-    labels = NEXT_SENTENCE_LABELS if name == "next_sentence" else description.labels
+    # A classifier of texts before all others.
+    kind = min(exported, key=lambda head: (head.exported != "text", not head.has_labels))
+    labels = kind.label_names(model.info.labels)
     if any("\0" in label for label in labels):
-        raise SettingError(f"{description.path} cannot be exported: a label has a zero byte, which ends a name in C")
+        raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
     arrays: list[np.ndarray] = []
     chain = kind.chain(config)
     for layer, activation in chain:
-        weight, bias = description.tensors[f"{layer}.weight"], description.tensors[f"{layer}.bias"]
+        weight, bias = model.tensors[f"{layer}.weight"], model.tensors[f"{layer}.bias"]
         form = FORMS.get(activation, activation)
         code = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
         arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]
     arrays.append(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
     fields = {
-        "head": HEADS["text" if name in of_text else "tokens"],
-        "function": FUNCTIONS[function],
+        "head": HEADS[kind.exported],
+        "function": FUNCTIONS[kind.function(model.info.problem_type)],
         "head_layers": len(chain),
         "label_count": len(labels),
         "label_bytes": arrays[-1].size,

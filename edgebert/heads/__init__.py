@@ -15,7 +15,7 @@ from edgebert.heads.next_sentence import NextSentence
 from edgebert.heads.question_answering import QuestionAnswering
 from edgebert.heads.tokens import TokenClassification
 
-__all__ = ["HEADS", "Head", "architecture_of", "head_parts", "head_shapes"]
+__all__ = ["HEADS", "HEAD_OF_TASK", "PRETRAINING", "Head", "architecture_of", "head_parts", "head_shapes", "serves"]
 
 _ALL: tuple[type[Head], ...] = (
     MaskedLM,
@@ -26,6 +26,13 @@ _ALL: tuple[type[Head], ...] = (
 )
 HEADS: dict[str, type[Head]] = {head.name: head for head in _ALL}
 """Name -> class."""
+
+HEAD_OF_TASK: dict[str, type[Head]] = {task: head for head in _ALL for task in head.tasks}
+"""Method of `edgebert.Model` -> the head that it needs."""
+
+
+PRETRAINING = (MaskedLM.name, NextSentence.name)
+"""The heads of ``BertForPreTraining``."""
 
 
 def head_parts(heads: Sequence[str], config: BertConfig, num_labels: int) -> dict[str, Part]:
@@ -44,6 +51,11 @@ def head_shapes(head: str, config: BertConfig, num_labels: int) -> dict[str, tup
 
 def architecture_of(heads: Sequence[str]) -> str:
     """Return the name of BERT's class with these heads."""
-    if set(heads) == {MaskedLM.name, NextSentence.name}:
+    if set(heads) == set(PRETRAINING):
         return "BertForPreTraining"
     return f"Bert{HEADS[heads[0]].architecture}" if heads else "BertModel"
+
+
+def serves(heads: Sequence[str]) -> str:
+    """Return what a model with these heads can be asked, in the names of `edgebert.Model`'s methods."""
+    return ", ".join(HEADS[head].serves for head in heads) or "embed()"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgebert.choices import FUNCTIONS
 from edgebert.config import BertConfig
 from edgebert.heads.head import Part
-from edgebert.heads.pooler import PooledHead
+from edgebert.heads.pooler import PooledHead, has_pooler
 
-__all__ = ["FUNCTIONS", "SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
-
-FUNCTIONS = {
-    "single_label_classification": "softmax",
-    "multi_label_classification": "sigmoid",
-    "regression": "none",
-}
-"""``problem_type`` of a classifier -> what turns its logits into scores."""
+__all__ = ["SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
 
 
 class SequenceClassification(PooledHead):
@@ -26,9 +20,22 @@ class SequenceClassification(PooledHead):
 
     name = "sequence_classification"
     architecture = "ForSequenceClassification"
+    tasks = ("classify", "rank")
     serves = "classify() or, with one label, rank()"
     has_labels = True
+    decision = "label"
+    exported = "text"
     output = "classifier"
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return "classifier.weight" in names and has_pooler(names)
+
+    @classmethod
+    def function(cls, problem_type: str) -> str:
+        """Return what makes scores of its logits."""
+        return FUNCTIONS[problem_type]
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:

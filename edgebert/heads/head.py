@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -37,16 +37,25 @@ class Head(ABC):
         In an .edgebert file.
     architecture : str
         The name of the class in Hugging Face's libraries, without the family's.
+    tasks : tuple of str
+        The methods of `edgebert.Model` that need it.
     serves : str
-        What a model with it can do, as the methods of `edgebert.Model` are called.
+        The same for people, with what else they need.
     has_labels : bool
         Whether the model's labels are those of this head.
+    decision : str
+        What it decides, in a word, for receipts: ``"label"``.
+    exported : str
+        What a C program asks it about: ``"text"``, for one label of each, or ``"tokens"``; empty where it cannot.
     """
 
     name: ClassVar[str]
     architecture: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
     serves: ClassVar[str]
     has_labels: ClassVar[bool]
+    decision: ClassVar[str]
+    exported: ClassVar[str] = ""
 
     @abstractmethod
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None: ...
@@ -55,6 +64,21 @@ class Head(ABC):
     @abstractmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:
         """Return its layers."""
+
+    @classmethod
+    @abstractmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head, where its config names no class."""
+
+    @classmethod
+    def label_names(cls, labels: Sequence[str]) -> Sequence[str]:
+        """Return what its outputs are called, of a model with these labels."""
+        return labels
+
+    @classmethod
+    def function(cls, problem_type: str) -> str:  # noqa: ARG003
+        """Return what makes scores of its logits: ``"softmax"``, ``"sigmoid"`` or ``"none"``."""
+        return "softmax"
 
     @classmethod
     def chain(cls, config: BertConfig) -> list[tuple[str, str]]:

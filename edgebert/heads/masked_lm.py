@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -23,12 +23,19 @@ class MaskedLM(Head):
 
     name = "masked_lm"
     architecture = "ForMaskedLM"
+    tasks = ("fill_mask", "score")
     serves = "fill_mask() and score()"
     has_labels = False
+    decision = "word"
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:
         self._transform = Transform(tensors, config, backend)
         self._decoder = backend.linear(tensors, _DECODER, config.vocab_size)
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return f"{_TRANSFORM}.dense.weight" in names
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+
 from edgebert.config import BertConfig
 from edgebert.heads.head import Part
-from edgebert.heads.pooler import PooledHead
+from edgebert.heads.pooler import PooledHead, has_pooler
 
 __all__ = ["NEXT_SENTENCE_LABELS", "NextSentence"]
 
@@ -17,9 +19,22 @@ class NextSentence(PooledHead):
 
     name = "next_sentence"
     architecture = "ForNextSentencePrediction"
+    tasks = ("next_sentence",)
     serves = "next_sentence()"
     has_labels = False
+    decision = "label"
+    exported = "text"
     output = "cls.seq_relationship"
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return f"{cls.output}.weight" in names and has_pooler(names)
+
+    @classmethod
+    def label_names(cls, labels: Sequence[str]) -> Sequence[str]:  # noqa: ARG003
+        """Return the names of its two outputs."""
+        return NEXT_SENTENCE_LABELS
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -12,7 +12,14 @@ from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense, activate
 from edgebert.heads.head import Head, Part
 
-__all__ = ["PooledHead"]
+__all__ = ["PooledHead", "has_pooler"]
+
+_POOLER = "pooler.dense"
+
+
+def has_pooler(names: Container[str]) -> bool:
+    """Tell whether the pooler is among a checkpoint's tensors, by their names."""
+    return f"{_POOLER}.weight" in names and f"{_POOLER}.bias" in names
 
 
 class PooledHead(Head):
@@ -27,12 +34,12 @@ class PooledHead(Head):
     @classmethod
     def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
         """Return the names of its layers with the activation behind each."""
-        return [("pooler.dense", config.pooler_act), (cls.output, "")]
+        return [(_POOLER, config.pooler_act), (cls.output, "")]
 
     @classmethod
     def _parts(cls, config: BertConfig, outputs: int) -> list[Part]:
         H = config.hidden_size
-        return [Part("pooler.dense", H, H, "float16"), Part(cls.output, outputs, H)]
+        return [Part(_POOLER, H, H, "float16"), Part(cls.output, outputs, H)]
 
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         """Return float32 (texts, outputs) for the hidden states of the texts' first tokens, (texts, H)."""

@@ -13,7 +13,6 @@ from edgebert.heads.dense import Dense, activate
 
 __all__ = [
     "DENSE_ACTIVATIONS",
-    "POOLINGS",
     "DenseStep",
     "Embedding",
     "Pipeline",
@@ -22,9 +21,6 @@ __all__ = [
     "poolings_of",
     "unit",
 ]
-
-POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens")
-"""The names are those of sentence-transformers."""
 
 DENSE_ACTIVATIONS = {"Tanh": "tanh", "ReLU": "relu", "GELU": "gelu", "Identity": ""}
 """torch's name of what stands behind a Dense module -> ours."""

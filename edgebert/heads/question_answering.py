@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -21,11 +21,18 @@ class QuestionAnswering(Head):
 
     name = "question_answering"
     architecture = "ForQuestionAnswering"
+    tasks = ("answer",)
     serves = "answer()"
     has_labels = False
+    decision = "span"
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
         self._outputs = Dense(tensors, "qa_outputs", backend)
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return "qa_outputs.weight" in names
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)

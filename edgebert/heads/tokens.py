@@ -6,7 +6,7 @@ know other schemes of tags than BIO (`edgebert.schemes`), no span is empty, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +16,11 @@ from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
 from edgebert.heads.dense import Dense
 from edgebert.heads.head import Head, Part
+from edgebert.heads.pooler import has_pooler
 from edgebert.schemes import Tag, tags_of
 from edgebert.words import Words
 
-__all__ = ["STRATEGIES", "Tagged", "TokenClassification", "entities"]
-
-STRATEGIES = ("none", "simple", "first", "average", "max")
-"""Ways to make spans: every token on its own; neighbours of one kind; and words, tagged as their first token is, by
-the average of their tokens, or by the surest of them."""
+__all__ = ["Tagged", "TokenClassification", "entities"]
 
 
 class TokenClassification(Head):
@@ -31,11 +28,19 @@ class TokenClassification(Head):
 
     name = "token_classification"
     architecture = "ForTokenClassification"
+    tasks = ("tag",)
     serves = "tag()"
     has_labels = True
+    decision = "tag"
+    exported = "tokens"
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
         self._classifier = Dense(tensors, "classifier", backend)
+
+    @classmethod
+    def is_among(cls, names: Container[str]) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it has this head."""
+        return "classifier.weight" in names and not has_pooler(names)
 
     @staticmethod
     def parts(config: BertConfig, num_labels: int) -> list[Part]:

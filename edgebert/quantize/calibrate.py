@@ -10,7 +10,8 @@ from pathlib import Path
 from edgebert.batch import PackedBatch, pack
 from edgebert.config import BertConfig
 from edgebert.evaluate.compare import masked
-from edgebert.tokens import TextTokenizer, fitting_ids
+from edgebert.tokens import TextTokenizer
+from edgebert.windows import fitting_ids
 
 __all__ = ["calibration_batch", "default_texts", "evaluation_texts", "vocabulary_texts"]
 

@@ -12,8 +12,6 @@ import numpy as np
 from edgebert.arguments import checked_callable, checked_choice, checked_flag, checked_path, listed_texts
 from edgebert.artifact import write_artifact
 from edgebert.checkpoint import Checkpoint, open_checkpoint
-from edgebert.description import Description
-from edgebert.destination import check_folder
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError, shown
@@ -27,6 +25,8 @@ from edgebert.heads.pooling import dense_name
 from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
+from edgebert.model_file import ModelFile
+from edgebert.output import check_folder
 from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
 from edgebert.quantize.encoder import OnProgress, quantize_encoder
 from edgebert.quantize.law import SCHEME
@@ -104,14 +104,12 @@ def convert(
     calibrate = None if calibrate is None else listed_texts(calibrate, "calibrate")
     evaluate = None if evaluate is None else listed_texts(evaluate, "evaluate")
     checkpoint = open_checkpoint(source)
-    tokenizer = TextTokenizer.for_model(
-        checkpoint.tokenizer_json, checkpoint.config, checkpoint.max_length, checkpoint.truncation_side
-    )
+    tokenizer = TextTokenizer.for_model(checkpoint.info)
     calibrate = default_texts(tokenizer) if calibrate is None else calibrate
     evaluate = evaluation_texts() if evaluate is None else evaluate
     _check_texts(calibrate, evaluate)
     tensors, report = _quantize(checkpoint, tokenizer, calibrate, embeddings, on_progress)
-    backend = open_backend(checkpoint.config, tensors, default_threads(), token_budget(checkpoint.config))
+    backend = open_backend(checkpoint.info.config, tensors, default_threads(), token_budget(checkpoint.info.config))
     comparison = compare(checkpoint, Side(backend, tensors), evaluate)
     reached = comparison.agreement if min_agreement is not None else comparison.agreement_at_best
     min_agreement = DEFAULT_AGREEMENT if min_agreement is None else min_agreement
@@ -132,13 +130,13 @@ def convert(
     if not accepted and not force:
         worst = next(iter(receipt["worst_layers"].items()))  # type: ignore[attr-defined]
         raise AccuracyError(
-            f"{checkpoint.name} in int8 agrees {comparison.agreement:.6f} with fp32{comparison.judged_by}, expected at"
-            f" least {min_agreement}; the worst layer is {worst[0]} with an error of {worst[1]:.1e}; nothing was"
-            " written. Measure it on texts like those that it will meet (--evaluate), calibrate it on others of them"
-            " (--calibrate), ask for less (--min-agreement), or --force it"
+            f"{checkpoint.info.source} in int8 agrees {comparison.agreement:.6f} with fp32{comparison.judged_by},"
+            f" expected at least {min_agreement}; the worst layer is {worst[0]} with an error of {worst[1]:.1e};"
+            " nothing was written. Measure it on texts like those that it will meet (--evaluate), calibrate it on"
+            " others of them (--calibrate), ask for less (--min-agreement), or --force it"
         )
-    metadata = {**_describe(checkpoint), "embeddings": embeddings, "receipt": receipt}
-    write_artifact(output, tensors, metadata, lambda path: _check_written(path, checkpoint.name))
+    metadata = {"scheme": SCHEME, **checkpoint.info.to_json(), "embeddings": embeddings, "receipt": receipt}
+    write_artifact(output, tensors, metadata, lambda path: _check_written(path, checkpoint.info.source))
     return target
 
 
@@ -150,8 +148,7 @@ def _check_agreement(value: float | None) -> None:
 def _check_written(path: Path, source: str) -> None:
     """Refuse a file that `edgebert.load` would refuse."""
     try:
-        written = Description(path)
-        TextTokenizer.for_model(written.tokenizer, written.config, written.max_length, written.truncation_side)
+        TextTokenizer.for_model(ModelFile(path).info)
     except ArtifactError as error:
         fault = str(error).replace(str(path), "its file")
         raise CheckpointError(f"{source} makes no file that could be loaded, nothing was written: {fault}") from error
@@ -170,30 +167,6 @@ def _check_texts(calibrate: Sequence[str], evaluate: Sequence[str]) -> None:
         )
 
 
-def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return the metadata of a checkpoint's .edgebert file."""
-    return {
-        "scheme": SCHEME,
-        "config": checkpoint.config.to_dict(),
-        "heads": list(checkpoint.heads),
-        "labels": list(checkpoint.labels),
-        "problem_type": checkpoint.problem_type,
-        "pooling": checkpoint.sentence.pipeline.pooling,
-        "dense": [step.row for step in checkpoint.sentence.pipeline.dense],
-        "normalize": checkpoint.sentence.pipeline.normalize,
-        **({"truncate_dim": dim} if (dim := checkpoint.sentence.pipeline.truncate_dim) else {}),
-        "prompts": dict(checkpoint.sentence.prompts),
-        "default_prompt": checkpoint.sentence.default_prompt,
-        "include_prompt": checkpoint.sentence.include_prompt,
-        "mask_token": checkpoint.mask_token,
-        "max_length": checkpoint.max_length,
-        "truncation_side": checkpoint.truncation_side,
-        "source": checkpoint.name,
-        "source_sha256": checkpoint.sha256,
-        "model_card": checkpoint.model_card,
-    }
-
-
 def _quantize(
     checkpoint: Checkpoint,
     tokenizer: TextTokenizer,
@@ -202,13 +175,13 @@ def _quantize(
     on_progress: OnProgress | None,
 ) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
-    weights, config = checkpoint.tensors, checkpoint.config
-    masks = checkpoint.mask_token if "masked_lm" in checkpoint.heads else ""
+    weights, config = checkpoint.tensors, checkpoint.info.config
+    masks = checkpoint.info.mask_token if "masked_lm" in checkpoint.info.heads else ""
     batch = calibration_batch(tokenizer, texts, masks, config)
     encoder, hidden, report = quantize_encoder(encoder_of(config), weights, batch, embeddings, on_progress)
-    mask = tokenizer.id_of(checkpoint.mask_token) if checkpoint.mask_token else None
-    tensors = {TOKENIZER: pack_tokenizer(checkpoint.tokenizer_json), **encoder}
-    for part in head_parts(checkpoint.heads, config, len(checkpoint.labels)).values():
+    mask = tokenizer.id_of(checkpoint.info.mask_token) if checkpoint.info.mask_token else None
+    tensors = {TOKENIZER: pack_tokenizer(checkpoint.info.tokenizer), **encoder}
+    for part in head_parts(checkpoint.info.heads, config, len(checkpoint.info.labels)).values():
         weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
         if part.kind == "int8":
             # It reads masked words alone.
@@ -218,7 +191,7 @@ def _quantize(
             continue
         tensors[f"{part.name}.weight"] = half_or_whole(weight) if part.kind == "float16" else weight
         tensors[f"{part.name}.bias"] = bias
-    for i in range(len(checkpoint.sentence.pipeline.dense)):
+    for i in range(len(checkpoint.info.pipeline.dense)):
         name = dense_name(i)
         tensors[f"{name}.weight"] = half_or_whole(weights[f"{name}.weight"])
         tensors[f"{name}.bias"] = weights[f"{name}.bias"]
@@ -227,13 +200,15 @@ def _quantize(
 
 def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], kind: str) -> dict[str, Any]:
     """Return the receipt's line on the word embeddings: how they are kept, and their cosines to fp32."""
-    name = encoder_of(checkpoint.config).embeddings.words.name
+    name = encoder_of(checkpoint.info.config).embeddings.words.name
     exact = checkpoint.tensors[f"{name}.weight"]
     every = np.arange(len(exact))
     kept = reference.embed_words(tensors, name, every)[:, : exact.shape[1]]
     found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
     if not len(found):
-        raise CheckpointError(f"{checkpoint.name} has no word embedding that is not zero; its weights are damaged")
+        raise CheckpointError(
+            f"{checkpoint.info.source} has no word embedding that is not zero; its weights are damaged"
+        )
     return {
         "kind": kind,
         "bytes": tensors[f"{name}.weight"].nbytes + tensors[f"{name}.scale"].nbytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_number
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.question_answering import best_spans
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Runner
+from edgebert.token_words import word_numbers
 from edgebert.tokens import Content
 from edgebert.words import Words
 
@@ -24,47 +27,48 @@ _MORE = 10
 def answer(
     runner: Runner,
     head: Head,
-    questions: Sequence[str],
-    contexts: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
     top_k: int,
     longest: int,
     impossible: bool,
     align: bool,
     cut: Cut,
-) -> tuple[list[list[dict[str, Any]]], list[Extent]]:
-    """Do what `edgebert.Model.answer` says, for each question and its context."""
+) -> tuple[list[list[dict[str, Any]]], list[Coverage]]:
+    """Find the best answers to each question in its context, over all windows of that."""
     checked_number(top_k, "top_k", "a number of answers from 1 on")
     checked_number(longest, "max_answer_len", "a number of tokens from 1 on")
+    questions, contexts = [question for question, _ in pairs], [context for _, context in pairs]
     befores, contents = runner.contents(questions), runner.contents(contexts, offsets=True)
     for name, texts, tokenized in (("question", questions, befores), ("context", contexts, contents)):
         for text, content in zip(texts, tokenized, strict=True):
             if not len(content.ids):
                 raise InputError(f"{name} is {text!r}, expected a text with words in it")
-    windows, owners, extents = runner.cut(contents, cut, befores)
+    windows, coverages = runner.cut(contents, cut, befores)
     places = [
-        _Places.of(text, content, runner.tokenizer.words(text, content) if align else None)
+        _Places.of(text, content, word_numbers(text, content) if align else None)
         for text, content in zip(contexts, contents, strict=True)
     ]
     # Of each question: lower-case answer -> score, start, end.
     found: list[dict[str, tuple[float, int, int]]] = [{} for _ in questions]
     no_answer = [1.0] * len(questions)
-    for indices, hidden in runner.encode(windows):
-        for index, states in zip(indices, hidden, strict=True):
-            window, owner = windows[index], owners[index]
-            allowed = np.zeros(len(window.ids), bool)
-            allowed[window.begin : window.begin + window.last - window.first] = True
-            # More than are wanted: whole words may make one answer of several.
-            spans, none = best_spans(runner.logits(head, states), allowed, longest, 2 * top_k + _MORE)
-            no_answer[owner] = min(no_answer[owner], none)
-            at = window.first - window.begin
-            spans = [(at + first, at + last, score) for first, last, score in spans if allowed[first] and allowed[last]]
-            for key, answer in _answers(places[owner], spans).items():
-                # Windows that have a part in common may find the same answer twice.
-                if key not in found[owner] or answer > found[owner][key]:
-                    found[owner][key] = answer
+    for i, _, window, states in itertools.chain.from_iterable(runner.encode(windows)):
+        allowed = np.zeros(len(window.ids), bool)
+        allowed[window.rows()] = True
+        # More than are wanted: whole words may make one answer of several.
+        spans, none = best_spans(runner.logits(head, states), allowed, longest, 2 * top_k + _MORE)
+        no_answer[i] = min(no_answer[i], none)
+        inside = [
+            (window.token(first), window.token(last), score)
+            for first, last, score in spans
+            if allowed[first] and allowed[last]
+        ]
+        for key, answer in _answers(places[i], inside).items():
+            # Windows that have a part in common may find the same answer twice.
+            if key not in found[i] or answer > found[i][key]:
+                found[i][key] = answer
     results = []
-    for owner, context in enumerate(contexts):
-        candidates = [*found[owner].values(), *([(no_answer[owner], 0, 0)] if impossible else [])]
+    for context, answers, none in zip(contexts, found, no_answer, strict=True):
+        candidates = [*answers.values(), *([(none, 0, 0)] if impossible else [])]
         candidates.sort(key=lambda answer: (-answer[0], answer[1:]))
         results.append(
             [
@@ -72,7 +76,7 @@ def answer(
                 for score, start, end in candidates[:top_k]
             ]
         )
-    return results, extents
+    return results, coverages
 
 
 @dataclass

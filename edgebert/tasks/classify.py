@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import Text, checked_choice, checked_number
+from edgebert.choices import FUNCTIONS
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
-from edgebert.heads.classification import FUNCTIONS, pool_windows, ranked, scores
+from edgebert.heads.classification import pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.runner import Runner
 
 __all__ = [
-    "POOLS",
     "check_top_k",
     "classify",
     "next_sentence",
@@ -25,26 +26,13 @@ __all__ = [
     "scored_label",
 ]
 
-POOLS = ("mean", "max", "first")
-"""What becomes of the scores of a text's windows: their mean, the largest for each label, those of the first."""
 
-
-def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Extent]]:
+def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Coverage]]:
     """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
-    firsts = runner.contents(text if isinstance(text, str) else text[0] for text in texts)
-    seconds = iter(runner.contents(text[1] for text in texts if not isinstance(text, str)))
-    windows, owners, extents = [], [], []
-    for i, text in enumerate(texts):
-        contents = ([firsts[i]], None) if isinstance(text, str) else ([next(seconds)], [firsts[i]])
-        own, _, extent = runner.cut(contents[0], cut, contents[1])
-        windows += own
-        owners += [i] * len(own)
-        extents += extent
-    if not windows:
-        return [], []
-    logits = runner.first_logits(windows, head)
-    bounds = np.searchsorted(owners, np.arange(1, len(texts)))
-    return np.split(logits, bounds), extents
+    pairs = [(None, text) if isinstance(text, str) else text for text in texts]
+    befores = [None if first is None else runner.tokenizer.content(first) for first, _ in pairs]
+    windows, coverages = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
+    return runner.first_logits(windows, head), coverages
 
 
 def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:
@@ -61,31 +49,35 @@ def check_top_k(top_k: int | None, things: str) -> None:
 def classify(
     runner: Runner,
     head: Head,
-    labels: Sequence[str],
-    problem_type: str,
     texts: Sequence[Text],
     top_k: int | None,
     function: str | None,
     pool: str,
     cut: Cut,
-) -> tuple[list[Any], list[Extent]]:
-    """Do what `edgebert.Model.classify` says."""
+) -> tuple[list[Any], list[Coverage]]:
+    """Find the best of the classifier's labels for each text or pair: one, or a list of them unless `top_k` is 1."""
     check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
-    each, extents = pair_logits(runner, head, texts, cut)
-    results = [
-        ranked(pooled_scores(logits, function or FUNCTIONS[problem_type], pool), labels, top_k) for logits in each
-    ]
-    return [result[0] for result in results] if top_k == 1 else results, extents
+    info, prompt = runner.info, _prompt(runner)
+    prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
+    each, coverages = pair_logits(runner, head, prompted, cut)
+    function = function or head.function(info.problem_type)
+    results = [ranked(pooled_scores(logits, function, pool), info.labels, top_k) for logits in each]
+    return [result[0] for result in results] if top_k == 1 else results, coverages
+
+
+def _prompt(runner: Runner) -> str:
+    """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
+    return runner.info.prompts.get(runner.info.default_prompt, "")
 
 
 def next_sentence(
     runner: Runner, head: Head, pairs: Sequence[Text], cut: Cut
-) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Do what `edgebert.Model.next_sentence` says; only the beginning of a long second text is looked at."""
-    each, extents = pair_logits(runner, head, pairs, cut)
-    return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], extents
+) -> tuple[list[dict[str, Any]], list[Coverage]]:
+    """Tell whether the second text of each pair follows the first, by what fits of both."""
+    each, coverages = pair_logits(runner, head, pairs, cut)
+    return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], coverages
 
 
 def scored_label(labels: Sequence[str], label: str | None) -> int:
@@ -101,8 +93,9 @@ def scored_label(labels: Sequence[str], label: str | None) -> int:
 
 
 def relevance(
-    runner: Runner, head: Head, pairs: Sequence[Text], function: str, column: int, cut: Cut
-) -> tuple[list[float], list[Extent]]:
-    """Score queries and documents: a document is worth what its best window is (arXiv 1905.09217)."""
-    each, extents = pair_logits(runner, head, pairs, cut)
-    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], extents
+    runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
+) -> tuple[list[float], list[Coverage]]:
+    """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
+    query, function = _prompt(runner) + query, head.function(runner.info.problem_type)
+    each, coverages = pair_logits(runner, head, [(query, document) for document in documents], cut)
+    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], coverages

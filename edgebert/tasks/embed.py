@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from edgebert.arguments import checked_flag, checked_number, checked_text
+from edgebert.choices import POOLINGS
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
-from edgebert.heads.pooling import POOLINGS, Embedding, Pipeline, poolings_of
-from edgebert.runner import Cut, Extent, Runner, finite
+from edgebert.heads.pooling import Pipeline, poolings_of
+from edgebert.runner import Runner, finite
 
 __all__ = ["check_embedding_options", "embed", "prompt_of"]
 
@@ -68,30 +71,26 @@ def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prom
 
 def embed(
     runner: Runner,
-    embedding: Embedding,
     texts: Sequence[str],
     pooling: str | None,
     normalize: bool | None,
     dimensions: int | None,
-    prompt: str,
-    include_prompt: bool,
-) -> tuple[list[np.ndarray], list[Extent]]:
-    """Compute the vector of each text from what fits the model; see `edgebert.Model.embed`."""
-    windows, _, extents = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
+    prompt: str = "",
+) -> tuple[list[np.ndarray], list[Coverage]]:
+    """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
+    windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     skipped = 0
-    if prompt and not include_prompt:
-        skipped = windows[0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
+    if prompt and not runner.info.include_prompt:
+        skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
-    for indices, hidden in runner.encode(windows):
-        for index, states in zip(indices, hidden, strict=True):
-            if pooling == "none":
-                vectors[index] = states.copy()
-            elif not len(states):
-                raise InputError(
-                    f"texts[{index}] is {texts[index][:40]!r}, and the model's tokenizer makes no token of it; leave it"
-                    " out"
-                )
-            else:
-                first = skipped if skipped < len(states) else 0
-                vectors[index] = finite(embedding(states, pooling, normalize, dimensions, first), "vectors")
-    return vectors, extents
+    for text, _, _, states in itertools.chain.from_iterable(runner.encode(windows)):
+        if pooling == "none":
+            vectors[text] = states.copy()
+        elif not len(states):
+            raise InputError(
+                f"texts[{text}] is {texts[text][:40]!r}, and the model's tokenizer makes no token of it; leave it out"
+            )
+        else:
+            first = skipped if skipped < len(states) else 0
+            vectors[text] = finite(runner.embedding(states, pooling, normalize, dimensions, first), "vectors")
+    return vectors, coverages

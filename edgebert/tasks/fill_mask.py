@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgebert.arguments import checked_number, listed_texts
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
-from edgebert.runner import Cut, Extent, Runner, finite
-from edgebert.tasks.tag import owned
-from edgebert.tokens import Window, fitting_ids
+from edgebert.runner import Runner, finite
+from edgebert.windows import Window, fitting_ids, owned
 
 __all__ = ["fill_mask", "score"]
 
@@ -25,44 +24,40 @@ _COPIES = 256
 def fill_mask(
     runner: Runner,
     head: Head,
-    mask_token: str,
     texts: Sequence[str],
     top_k: int,
     targets: Sequence[str] | None,
     cut: Cut,
-) -> tuple[list[Any], list[Extent]]:
-    """Do what `edgebert.Model.fill_mask` says."""
+) -> tuple[list[Any], list[Coverage]]:
+    """Find the best words for each masked place of each text; of a text with one such place, a list of words alone."""
     checked_number(top_k, "top_k", "a number of words from 1 on")
-    mask = _mask_id(runner, mask_token)
+    mask, mask_token = _mask_id(runner), runner.info.mask_token
     allowed = None if targets is None else _target_ids(runner, targets)
     contents = runner.contents(texts)
     for i, content in enumerate(contents):
         if not (content.ids == mask).any():
             raise InputError(f"{shown(texts[i])} has no {mask_token}, expected it where a word is to be filled in")
-    windows, owners, extents = runner.cut(contents, cut)
-    places = _places(windows, owners, mask)
+    windows, coverages = runner.cut(contents, cut)
+    places = [_places(own, mask) for own in windows]
     answers: list[list[Any]] = [[] for _ in texts]
-    for indices, hidden in runner.encode(windows):
-        wanted = [
-            (index, place, states[place])
-            for index, states in zip(indices, hidden, strict=True)
-            for place in places[index]
-        ]
+    for batch in runner.encode(windows):
+        wanted = [(each, place) for each in batch for place in places[each.text][each.number]]
         if not wanted:
             continue
-        logits = runner.logits(head, np.stack([row for _, _, row in wanted]))
-        for (index, place, _), row in zip(wanted, logits, strict=True):
-            alone = int((contents[owners[index]].ids == mask).sum()) == 1
-            best = _best(runner, windows[index], place, softmax(row), top_k, allowed, alone)
-            answers[owners[index]].append((windows[index].first + place, best))
+        logits = runner.logits(head, np.stack([each.states[place] for each, place in wanted]))
+        for ((text, _, window, _), place), row in zip(wanted, logits, strict=True):
+            alone = int((contents[text].ids == mask).sum()) == 1
+            best = _best(runner, window, place, softmax(row), top_k, allowed, alone)
+            answers[text].append((window.token(place), best))
     in_order = [[best for _, best in sorted(found, key=lambda pair: pair[0])] for found in answers]
     for i, found in enumerate(in_order):
         if not found:
             raise InputError(f"{shown(texts[i])} has no {mask_token} in what the model sees of it; shorten it")
-    return [found[0] if len(found) == 1 else found for found in in_order], extents
+    return [found[0] if len(found) == 1 else found for found in in_order], coverages
 
 
-def _mask_id(runner: Runner, mask_token: str) -> int:
+def _mask_id(runner: Runner) -> int:
+    mask_token = runner.info.mask_token
     mask = runner.tokenizer.id_of(mask_token) if mask_token else None
     if mask is None:
         raise InputError("the model's tokenizer has no token for a masked word")
@@ -85,17 +80,18 @@ def _target_ids(runner: Runner, targets: Sequence[str]) -> np.ndarray:
     return np.array(list(dict.fromkeys(ids)))
 
 
-def _places(windows: Sequence[Window], owners: Sequence[int], mask: int) -> list[list[int]]:
-    """Return where in each window the masked words are that are its own."""
-    places = []
-    bounds = np.searchsorted(owners, np.arange(owners[-1] + 2)).tolist() if owners else [0]
-    for begin, end in itertools.pairwise(bounds):
-        own = windows[begin:end]
-        for window, (first, last) in zip(own, owned(own), strict=True):
-            at = window.begin - window.first
-            inside = window.ids[at + first : at + last] == mask
-            places.append((np.flatnonzero(inside) + at + first).tolist())
-    return places
+def _places(windows: Sequence[Window], mask: int) -> list[list[int]]:
+    """Return where in each window of a text the masked words stand that are its own."""
+    return [
+        [row for row in _rows(window, *part) if window.ids[row] == mask]
+        for window, part in zip(windows, owned(windows), strict=True)
+    ]
+
+
+def _rows(window: Window, first: int, last: int) -> range:
+    """Return where tokens of the text stand in a window, one by one."""
+    rows = window.rows(first, last)
+    return range(rows.start, rows.stop)
 
 
 def _best(
@@ -131,46 +127,49 @@ def _best(
     return results
 
 
-def score(
-    runner: Runner, head: Head, mask_token: str, texts: Sequence[str], cut: Cut
-) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Do what `edgebert.Model.score` says."""
-    mask = _mask_id(runner, mask_token)
+def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[list[dict[str, Any]], list[Coverage]]:
+    """Add up the logarithms of the probabilities of each text's tokens, every one masked in turn."""
+    mask = _mask_id(runner)
     contents = runner.contents(texts)
-    windows, owners, extents = runner.cut(contents, cut)
-    fitting_ids(windows, runner.config)  # of what is masked below, too
+    windows, coverages = runner.cut(contents, cut)
+    fitting_ids([window for own in windows for window in own], runner.config)  # of what is masked below, too
     totals, counts = np.zeros(len(texts)), np.zeros(len(texts), int)
-    bounds = np.searchsorted(owners, np.arange(len(texts) + 1)).tolist()
-    copies: list[tuple[Window, int, int]] = []  # window, the place that is masked in it, the text
-    for i in range(len(texts)):
-        own = windows[bounds[i] : bounds[i + 1]]
-        for window, (first, last) in zip(own, owned(own), strict=True):
-            at = window.begin - window.first
-            copies += [(window, place, i) for place in range(at + first, at + last)]
+    copies = [
+        _Copy(text, window, row)
+        for text, own in enumerate(windows)
+        for window, part in zip(own, owned(own), strict=True)
+        for row in _rows(window, *part)
+    ]
     for begin in range(0, len(copies), _COPIES):
-        part = copies[begin : begin + _COPIES]
-        for (window, place, i), chance in zip(part, _log_chances(runner, head, mask, part), strict=True):
-            del window, place
-            totals[i] += chance
-            counts[i] += 1
-    return [_result(total, count) for total, count in zip(totals.tolist(), counts.tolist(), strict=True)], extents
+        some = copies[begin : begin + _COPIES]
+        for copy, chance in zip(some, _log_chances(runner, head, mask, some), strict=True):
+            totals[copy.text] += chance
+            counts[copy.text] += 1
+    return [_result(total, count) for total, count in zip(totals.tolist(), counts.tolist(), strict=True)], coverages
 
 
-def _log_chances(runner: Runner, head: Head, mask: int, copies: Sequence[tuple[Window, int, int]]) -> np.ndarray:
-    """Return the logarithm of the probability of each token that is masked in turn."""
-    masked = []
-    for window, place, _ in copies:
-        ids = window.ids.copy()
-        ids[place] = mask
-        masked.append(window._replace(ids=ids))
+class _Copy(NamedTuple):
+    """A window of a text in which one token, the one in `row`, is to be masked."""
+
+    text: int
+    window: Window
+    row: int
+
+    def masked(self, mask: int) -> Window:
+        ids = self.window.ids.copy()
+        ids[self.row] = mask
+        return self.window._replace(ids=ids)
+
+
+def _log_chances(runner: Runner, head: Head, mask: int, copies: Sequence[_Copy]) -> np.ndarray:
+    """Return the logarithm of the probability of each token that is masked in turn: float64 (copies,)."""
     result = np.empty(len(copies))
-    for indices, hidden in runner.encode(masked):
-        rows = np.stack([states[copies[i][1]] for i, states in zip(indices, hidden, strict=True)])
-        logits = runner.logits(head, rows)
-        for i, row in zip(indices, logits.astype(np.float64), strict=True):
-            window, place, _ = copies[i]
+    for batch in runner.encode([[copy.masked(mask)] for copy in copies]):
+        some = [copies[each.text] for each in batch]
+        logits = runner.logits(head, np.stack([each.states[copy.row] for each, copy in zip(batch, some, strict=True)]))
+        for each, copy, row in zip(batch, some, logits.astype(np.float64), strict=True):
             highest = row.max()
-            result[i] = row[window.ids[place]] - highest - np.log(np.exp(row - highest).sum())
+            result[each.text] = row[copy.window.ids[copy.row]] - highest - np.log(np.exp(row - highest).sum())
     return result
 
 

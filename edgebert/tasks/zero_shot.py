@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from edgebert.arguments import checked_text, listed_texts
+from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
-from edgebert.heads import Head
 from edgebert.heads.classification import pool_windows, softmax
-from edgebert.runner import Cut, Extent, Runner
+from edgebert.heads.pooling import unit
+from edgebert.runner import Runner
+from edgebert.tasks.embed import embed
 
-__all__ = ["HYPOTHESIS", "by_entailment", "by_similarity", "descriptions_of", "entailment_of"]
+__all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
 
 HYPOTHESIS = "This example is {}."
 """What is to follow from a text if a label holds: transformers' own."""
@@ -44,38 +46,100 @@ def entailment_of(labels: Sequence[str]) -> int | None:
     return next((i for i, label in enumerate(labels) if label.lower().startswith("entail")), None)
 
 
-def by_entailment(
+def classify(
     runner: Runner,
-    head: Head,
-    entailment: int,
     texts: Sequence[str],
     labels: Mapping[str, str],
-    template: str,
     multi_label: bool,
+    template: str,
     pool: str,
     cut: Cut,
-) -> tuple[list[dict[str, Any]], list[Extent]]:
-    """Score each label by whether a sentence about it follows from the text, as transformers' pipeline does.
+) -> tuple[list[dict[str, Any]], list[Coverage]]:
+    """Score any labels for each text: by entailment where the model has a classifier, else by similarity.
 
-    Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest sentence.
+    Parameters
+    ----------
+    runner : Runner
+    texts : sequence of str
+    labels : mapping of label to description
+    multi_label : bool
+        Whether labels are independent of each other.
+    template : str
+        What is to follow from a text if a label holds, with ``{}`` for the label's description; for entailment alone.
+    pool : str
+        What becomes of the scores of a text's windows; likewise.
+    cut : Cut
+
+    Raises
+    ------
+    InputError
+        When the model's classifier has no label for entailment, or the template no place for a label.
     """
-    hypotheses = _filled(template, list(labels.values()))
-    described = runner.contents(hypotheses)
-    longest = max(described, key=lambda content: len(content.ids))
-    results, extents = [], []
-    for text, content in zip(texts, runner.contents(texts), strict=True):
-        cuts, _, (extent,) = runner.cut([content], cut, [longest])
+    names = list(labels)
+    if "sequence_classification" in runner.heads:
+        values, coverages = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
+        pooled = [pool_windows(each, pool) for each in values]
+    else:
+        pooled, coverages = _by_similarity(runner, texts, list(labels.values()), multi_label)
+    return [_ranked(text, names, each) for text, each in zip(texts, pooled, strict=True)], coverages
+
+
+def _by_entailment(
+    runner: Runner, texts: Sequence[str], descriptions: Sequence[str], template: str, multi_label: bool, cut: Cut
+) -> tuple[list[np.ndarray], list[Coverage]]:
+    """Score a hypothesis a label by whether it follows from a text, as transformers' pipeline does: (windows, labels).
+
+    Windows are cut from the text, which is the first of each pair, where it does not fit beside the longest hypothesis.
+    """
+    own = runner.info.labels
+    entailment = entailment_of(own)
+    if entailment is None:
+        raise InputError(
+            f"the model's labels are {', '.join(own)}: to find others, expected a model of natural language inference,"
+            " with a label for entailment, or one for embeddings"
+        )
+    head = runner.heads["sequence_classification"]
+    hypotheses = _filled(template, descriptions)
+    tokenized = runner.contents(hypotheses)
+    longest = max(tokenized, key=lambda content: len(content.ids))
+    results, coverages = [], []
+    for content in runner.contents(texts):
+        (cuts,), (coverage,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
-        pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in described]
-        logits = runner.first_logits(pairs, head).reshape(len(pieces), len(hypotheses), -1)
+        pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in tokenized]
+        (logits,) = runner.first_logits([pairs], head)
+        logits = logits.reshape(len(pieces), len(hypotheses), -1)
         if multi_label or len(hypotheses) == 1:
             other = -1 if entailment == 0 else 0
-            values = softmax(logits[..., [other, entailment]])[..., 1]
+            results.append(softmax(logits[..., [other, entailment]])[..., 1])
         else:
-            values = softmax(logits[..., entailment])
-        results.append(_ranked(text, list(labels), pool_windows(values, pool)))
-        extents.append(extent)
-    return results, extents
+            results.append(softmax(logits[..., entailment]))
+        coverages.append(coverage)
+    return results, coverages
+
+
+def _by_similarity(
+    runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool
+) -> tuple[list[np.ndarray], list[Coverage]]:
+    """Score descriptions by the cosines of their vectors to each text's: float64 (descriptions,)."""
+    of_labels, _ = embed(runner, descriptions, None, False, None)
+    vectors, coverages = embed(runner, texts, None, False, None)
+    units = np.stack([unit(vector) for vector in of_labels])
+    return [similarities(unit(vector), units, multi_label) for vector in vectors], coverages
+
+
+def similarities(vector: np.ndarray, of_labels: np.ndarray, multi_label: bool) -> np.ndarray:
+    """Score labels by the cosines of their vectors to a text's: float64 (labels,).
+
+    Parameters
+    ----------
+    vector : ndarray [shape=(H,), dtype=float32], of length one
+    of_labels : ndarray [shape=(labels, H), dtype=float32], of length one
+    multi_label : bool
+        Whether labels are independent of each other: then scores are the cosines, from 0 on.
+    """
+    cosines = of_labels.astype(np.float64) @ vector
+    return np.maximum(cosines, 0) if multi_label else softmax(_SHARPNESS * cosines)
 
 
 def _filled(template: str, descriptions: Sequence[str]) -> list[str]:
@@ -95,28 +159,6 @@ def _filled(template: str, descriptions: Sequence[str]) -> list[str]:
     if len(set(filled)) < len(set(descriptions)):
         raise InputError(f"hypothesis_template is {shown(template)}, expected a text with {{}} in it")
     return filled
-
-
-def by_similarity(
-    texts: Sequence[str], vectors: np.ndarray, labels: Mapping[str, str], of_labels: np.ndarray, multi_label: bool
-) -> list[dict[str, Any]]:
-    """Score each label by the cosine of its description's vector to the text's.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    vectors : ndarray [shape=(texts, H), dtype=float32], of length one
-    labels : mapping of label to description
-    of_labels : ndarray [shape=(labels, H), dtype=float32], of length one
-    multi_label : bool
-        Whether labels are independent of each other: then scores are the cosines, from 0 on.
-    """
-    results = []
-    for text, vector in zip(texts, vectors, strict=True):
-        cosines = of_labels.astype(np.float64) @ vector
-        values = np.maximum(cosines, 0) if multi_label else softmax(_SHARPNESS * cosines)
-        results.append(_ranked(text, list(labels), values))
-    return results
 
 
 def _ranked(text: str, labels: Sequence[str], values: np.ndarray) -> dict[str, Any]:

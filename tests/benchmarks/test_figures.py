@@ -15,7 +15,7 @@ from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
-from edgebert.model import DEFAULT_MODEL
+from edgebert.loading import DEFAULT_MODEL
 
 MIB = 2**20
 

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.profile import deep_shares, least_seconds, macs_of, stage_seconds
 from benchmarks.scaling import cliffs, measure
-from edgebert.description import Description
 from edgebert.engine.encoder import Encoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
 from edgebert.families import encoder_of
+from edgebert.model_file import ModelFile
 
 
 def test_cliffs_come_largest_first():
@@ -27,8 +27,8 @@ def test_measure_tells_slow_from_quick():
 
 def test_a_profile_has_every_stage_and_adds_up(golden_files):
     """The stages' times are those of the whole pass, none below zero; times are taken only when asked for."""
-    description = Description(golden_files["encoder"])
-    encoder = Encoder(description.config, description.tensors, load_library(available_families()[0]), 2, 64)
+    file = ModelFile(golden_files["encoder"])
+    encoder = Encoder(file.info.config, file.tensors, load_library(available_families()[0]), 2, 64)
     between = []
     stages = stage_seconds(encoder, list(range(1, 60)), passes=20, between=lambda: between.append(1))
     assert len(between) >= 2
@@ -40,17 +40,18 @@ def test_a_profile_has_every_stage_and_adds_up(golden_files):
 
 def test_multiplications_of_a_text(golden_files):
     """hidden 48, intermediate as in the file, 2 layers."""
-    config = Description(golden_files["encoder"]).config
+    config = ModelFile(golden_files["encoder"]).info.config
     H, I = config.hidden_size, config.intermediate_size  # noqa: E741 (the field's own name)
     assert sum(macs_of(encoder_of(config), 10).values()) == 2 * 10 * (4 * H * H + 2 * H * I + 2 * 10 * H)
 
 
 def test_multiplications_take_least_at_the_peak_of_their_depth(golden_files):
-    description = Description(golden_files["encoder"])
-    shares = deep_shares(encoder_of(description.config), description.tensors)
-    depths = [int(description.tensors[f"encoder.layer.{i}.output.dense.depth"][0]) for i in range(2)]
+    file = ModelFile(golden_files["encoder"])
+    encoder = encoder_of(file.info.config)
+    shares = deep_shares(encoder, file.tensors)
+    depths = [int(file.tensors[f"encoder.layer.{i}.output.dense.depth"][0]) for i in range(2)]
     assert shares["output"] == depths.count(2) / 2
-    assert set(shares) == set(macs_of(encoder_of(description.config), 1)) - {"attend"}
+    assert set(shares) == set(macs_of(encoder, 1)) - {"attend"}
     assert least_seconds(2_000_000_000, 0, [100, 200]) == pytest.approx(0.02)
     assert least_seconds(2_000_000_000, 1, [100, 200]) == pytest.approx(0.01)
     assert least_seconds(2_000_000_000, 0.5, [100]) == pytest.approx(0.02)

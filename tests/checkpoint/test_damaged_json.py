@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     change_json(folder / "config_sentence_transformers.json", prompts={"a": ""}, default_prompt_name="a")
     change_json(folder / "config.json", id2label={"0": "a"}, problem_type=None)
     change_json(folder / "tokenizer_config.json", added_tokens_decoder=...)
-    assert open_checkpoint(folder).max_length == 40
+    assert open_checkpoint(folder).info.max_length == 40
     return folder
 
 

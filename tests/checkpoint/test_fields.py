@@ -39,10 +39,10 @@ def test_every_rule_is_one_of_three_and_says_why():
 
 @pytest.mark.parametrize("field", [name for name, rule in FIELDS[CONFIG].items() if rule.kind == "without effect"])
 def test_a_field_without_effect_has_none(encoder, field):
-    before = open_checkpoint(encoder).tokenizer_json
+    before = open_checkpoint(encoder).info.tokenizer
     for value in ("x", 1, True, [1], {"a": "b"}):
         change_json(encoder / CONFIG, **{field: value})
-        assert open_checkpoint(encoder).tokenizer_json == before
+        assert open_checkpoint(encoder).info.tokenizer == before
 
 
 @pytest.mark.parametrize("field", REFUSED)
@@ -69,9 +69,9 @@ def test_a_refused_field_is_named_with_its_value_and_why(encoder, field):
     ],
 )
 def test_a_refused_field_may_have_the_value_that_changes_nothing(encoder, field, value):
-    before = open_checkpoint(encoder).tokenizer_json
+    before = open_checkpoint(encoder).info.tokenizer
     change_json(encoder / CONFIG, **{field: value})
-    assert open_checkpoint(encoder).tokenizer_json == before
+    assert open_checkpoint(encoder).info.tokenizer == before
 
 
 def test_all_refused_fields_are_named_at_once(encoder):

@@ -111,7 +111,7 @@ def test_what_stands_in_the_classifier_of_a_family(tmp_path, name, taken, other)
     folder = tmp_path / "model"
     shutil.copytree(GOLDEN / "families" / name, folder)
     change_json(folder / "config.json", classifier_activation=taken)
-    assert open_checkpoint(folder).heads == ("sequence_classification",)
+    assert open_checkpoint(folder).info.heads == ("sequence_classification",)
     change_json(folder / "config.json", classifier_activation=other)
     assert f"classifier_activation '{other}'" in open_refusal(folder, UnsupportedModelError)
 
@@ -121,7 +121,7 @@ def test_a_size_by_the_family_s_name_and_by_berts(tmp_path):
     folder = tmp_path / "distilbert"
     shutil.copytree(GOLDEN / "families" / "distilbert-token", folder)
     change_json(folder / "config.json", dim=..., n_heads=..., hidden_size=24, num_attention_heads=3)
-    config = open_checkpoint(folder).config
+    config = open_checkpoint(folder).info.config
     assert (config.hidden_size, config.num_attention_heads) == (24, 3)
     change_json(folder / "config.json", n_heads=2)
     assert "n_heads 2 and num_attention_heads 3, expected one of them" in open_refusal(folder)

@@ -32,8 +32,8 @@ except CheckpointError as error:
     print(json.dumps({"error": type(error).__name__, "message": str(error)}))
 else:
     total = sum(float(abs(values).sum()) for values in checkpoint.tensors.values())
-    print(json.dumps({"name": checkpoint.name, "sha256": checkpoint.sha256, "total": total,
-                      "normalize": checkpoint.sentence.normalize, "card": checkpoint.model_card}))
+    print(json.dumps({"name": checkpoint.info.source, "sha256": checkpoint.info.source_sha256, "total": total,
+                      "normalize": checkpoint.info.pipeline.normalize, "card": checkpoint.info.card}))
 """
 
 
@@ -131,23 +131,23 @@ def test_a_revision(hub, fetch):
     for revision in ("v1", hub.commit("org/name", "v1")):
         answer = fetch(f"org/name@{revision}")
         assert answer["name"] == f"org/name@{revision}"
-        assert answer["sha256"] == open_checkpoint(GOLDEN / "classifier").sha256
+        assert answer["sha256"] == open_checkpoint(GOLDEN / "classifier").info.source_sha256
 
 
 def test_an_encoder_in_a_folder_of_its_own(hub, fetch):
-    assert fetch("org/old")["sha256"] == open_checkpoint(GOLDEN / "encoder").sha256
+    assert fetch("org/old")["sha256"] == open_checkpoint(GOLDEN / "encoder").info.source_sha256
     assert "0_Transformer/model.safetensors" in hub.fetched()
 
 
 def test_a_name_of_one_word(fetch):
-    assert fetch("bert-tiny")["sha256"] == open_checkpoint(GOLDEN / "classifier").sha256
+    assert fetch("bert-tiny")["sha256"] == open_checkpoint(GOLDEN / "classifier").info.source_sha256
 
 
 def test_shards(hub, fetch):
     folder = hub.repos["org/name"]["main"]
     names = write_shards(folder, arrays_of("encoder"))
     answer = fetch("org/name")
-    assert answer["sha256"] == open_checkpoint(folder).sha256
+    assert answer["sha256"] == open_checkpoint(folder).info.source_sha256
     assert {*names, "model.safetensors.index.json"} <= hub.fetched()
 
 
@@ -159,7 +159,7 @@ def test_the_token_is_sent(hub, fetch):
 def test_a_folder_of_that_name_comes_first(hub, fetch, tmp_path):
     copy_model("classifier", tmp_path / "work" / "org" / "name")
     answer = fetch("org/name")
-    assert (answer["name"], answer["sha256"]) == ("name", open_checkpoint(GOLDEN / "classifier").sha256)
+    assert (answer["name"], answer["sha256"]) == ("name", open_checkpoint(GOLDEN / "classifier").info.source_sha256)
     assert hub.requests == []
 
 
@@ -233,7 +233,7 @@ def test_a_download_that_breaks_off_can_be_taken_up_again(hub, fetch, file):
     assert "not in the cache" in answer["message"]
     hub.cut = ""
     answer = fetch("org/name")
-    assert (answer["sha256"], answer["normalize"]) == (open_checkpoint(GOLDEN / "encoder").sha256, True)
+    assert (answer["sha256"], answer["normalize"]) == (open_checkpoint(GOLDEN / "encoder").info.source_sha256, True)
     assert fetch("org/name", HF_HUB_OFFLINE="1") == answer
 
 

@@ -62,7 +62,7 @@ def test_canonical_names(family, stored, canonical):
     ("name", "heads", "num_labels"), [("encoder", (), 0), ("classifier", ("sequence_classification",), 3)]
 )
 def test_the_contract_is_what_transformers_saves(name, heads, num_labels):
-    config = open_checkpoint(GOLDEN / name).config
+    config = open_checkpoint(GOLDEN / name).info.config
     saved = {key: value.shape for key, value in canonical_arrays_of(name).items()}
     assert expected_tensors(config, heads, num_labels) == saved
 
@@ -147,7 +147,7 @@ def test_a_decoder_that_is_stored_twice_is_no_fault(tmp_path):
     arrays = load_file(folder / "model.safetensors")
     arrays["cls.predictions.decoder.bias"] = arrays["cls.predictions.bias"]
     write_safetensors(folder / "model.safetensors", arrays)
-    assert open_checkpoint(folder).heads == ("masked_lm",)
+    assert open_checkpoint(folder).info.heads == ("masked_lm",)
     arrays["embeddings.LayerNorm.weight"] = arrays["bert.embeddings.LayerNorm.weight"]
     write_safetensors(folder / "model.safetensors", arrays)
     assert "'embeddings.LayerNorm.weight' is there under two names" in open_refusal(folder)
@@ -197,7 +197,7 @@ def test_a_classifier_without_its_head_is_an_encoder(classifier):
     write({key: value for key, value in arrays_of("classifier").items() if key.startswith("bert.")})
     with pytest.warns(CheckpointWarning, match="no weights of its head sequence_classification"):
         checkpoint = open_checkpoint(folder)
-    assert (checkpoint.heads, checkpoint.labels, checkpoint.problem_type) == ((), (), "")
+    assert (checkpoint.info.heads, checkpoint.info.labels, checkpoint.info.problem_type) == ((), (), "")
 
 
 def test_a_classifier_with_half_of_its_head(classifier):
@@ -213,7 +213,7 @@ def test_a_roberta_classifier_without_its_head(tmp_path):
     kept = {key: value for key, value in arrays.items() if not key.startswith("classifier.")}
     write_safetensors(folder / "model.safetensors", kept)
     with pytest.warns(CheckpointWarning, match="it is taken without it"):
-        assert open_checkpoint(folder).heads == ()
+        assert open_checkpoint(folder).info.heads == ()
     write_safetensors(folder / "model.safetensors", kept | {"classifier.dense.bias": arrays["classifier.dense.bias"]})
     assert "missing classifier.weight" in open_refusal(folder)
 
@@ -243,7 +243,7 @@ def test_an_untied_decoder_is_not_the_word_embeddings(tmp_path):
     write_safetensors(
         folder / "model.safetensors", {k: v for k, v in arrays.items() if k != "cls.predictions.decoder.weight"}
     )
-    assert open_checkpoint(folder).heads == ("masked_lm",)
+    assert open_checkpoint(folder).info.heads == ("masked_lm",)
     change_json(folder / "config.json", tie_word_embeddings=False)
     assert "missing cls.predictions.decoder.weight" in open_refusal(folder)
 
@@ -258,7 +258,7 @@ def test_a_misshapen_head(classifier, shape):
 def test_heads_of_pretraining_beside_a_classifier_are_left_out(classifier):
     folder, write = classifier
     write(arrays_of("classifier") | {"cls.predictions.bias": np.zeros(199, np.float32)})
-    assert open_checkpoint(folder).heads == ("sequence_classification",)
+    assert open_checkpoint(folder).info.heads == ("sequence_classification",)
 
 
 def test_a_pooler_left_beside_a_classifier_with_a_dense_layer_of_its_own(tmp_path):
@@ -269,7 +269,7 @@ def test_a_pooler_left_beside_a_classifier_with_a_dense_layer_of_its_own(tmp_pat
     stale = {f"roberta.pooler.dense.{part}": np.full(shape, 7, np.float16) for part, shape in SHAPES.items()}
     write_safetensors(folder / "model.safetensors", arrays | stale)
     checkpoint = open_checkpoint(folder)
-    assert checkpoint.heads == ("sequence_classification",)
+    assert checkpoint.info.heads == ("sequence_classification",)
     assert (checkpoint.tensors["pooler.dense.weight"] == arrays["classifier.dense.weight"]).all()
 
 

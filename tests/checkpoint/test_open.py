@@ -38,19 +38,23 @@ def with_labels(folder: Path, count: int) -> None:
 
 def test_an_encoder():
     checkpoint = open_checkpoint(GOLDEN / "encoder")
-    assert (checkpoint.name, checkpoint.heads, checkpoint.labels) == ("encoder", (), ())
-    assert (checkpoint.problem_type, checkpoint.sentence.pooling, checkpoint.sentence.normalize) == ("", "mean", False)
-    assert (checkpoint.max_length, checkpoint.model_card) == (64, "")
-    assert (checkpoint.config.hidden_size, checkpoint.config.activation) == (48, "erf")
+    assert (checkpoint.info.source, checkpoint.info.heads, checkpoint.info.labels) == ("encoder", (), ())
+    assert (checkpoint.info.problem_type, checkpoint.info.pipeline.pooling, checkpoint.info.pipeline.normalize) == (
+        "",
+        "mean",
+        False,
+    )
+    assert (checkpoint.info.max_length, checkpoint.info.card) == (64, "")
+    assert (checkpoint.info.config.hidden_size, checkpoint.info.config.activation) == (48, "erf")
 
 
 def test_a_classifier():
     checkpoint = open_checkpoint(str(GOLDEN / "classifier"))
-    assert (checkpoint.name, checkpoint.heads) == ("classifier", ("sequence_classification",))
-    assert checkpoint.labels == ("negative", "neutral", "positive")
-    assert checkpoint.problem_type == "single_label_classification"
-    assert (checkpoint.config.intermediate_size, checkpoint.config.activation) == (100, "tanh")
-    assert checkpoint.config.layer_norm_eps == 1e-5
+    assert (checkpoint.info.source, checkpoint.info.heads) == ("classifier", ("sequence_classification",))
+    assert checkpoint.info.labels == ("negative", "neutral", "positive")
+    assert checkpoint.info.problem_type == "single_label_classification"
+    assert (checkpoint.info.config.intermediate_size, checkpoint.info.config.activation) == (100, "tanh")
+    assert checkpoint.info.config.layer_norm_eps == 1e-5
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_another_class_with_a_berts_tensors_is_an_encoder(encoder, architecture)
     write_safetensors(encoder / "model.safetensors", arrays)
     with pytest.warns(CheckpointWarning, match=f"is a {architecture}, whose head edgebert does not know"):
         checkpoint = open_checkpoint(encoder)
-    assert checkpoint.heads == ()
+    assert checkpoint.info.heads == ()
     assert len(checkpoint.tensors) == len(arrays) - 3  # without the projection and BERT's pooler
 
 
@@ -83,7 +87,7 @@ def test_electra_for_pretraining_is_an_encoder(tmp_path):
     write_safetensors(folder / "model.safetensors", kept)
     change_json(folder / "config.json", architectures=["ElectraForPreTraining"], id2label=...)
     with pytest.warns(CheckpointWarning, match="is a ElectraForPreTraining"):
-        assert open_checkpoint(folder).heads == ()
+        assert open_checkpoint(folder).info.heads == ()
 
 
 def test_an_adapter_beside_the_weights_is_refused(encoder):
@@ -109,7 +113,7 @@ def test_an_unsupported_model_is_refused_before_its_weights_are_looked_for(encod
 def test_where_the_architecture_is_not_named_the_tensors_decide(encoder, classifier, architectures, model_type):
     for folder, heads in ((encoder, ()), (classifier, ("sequence_classification",))):
         change_json(folder / "config.json", architectures=architectures, model_type=model_type)
-        assert open_checkpoint(folder).heads == heads
+        assert open_checkpoint(folder).info.heads == heads
 
 
 @pytest.mark.parametrize(
@@ -125,20 +129,20 @@ def test_where_the_architecture_is_not_named_the_tensors_decide(encoder, classif
 )
 def test_labels_that_do_not_fit_the_head_are_all_numbered(classifier, id2label):
     change_json(classifier / "config.json", id2label=id2label)
-    assert open_checkpoint(classifier).labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+    assert open_checkpoint(classifier).info.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
 
 
 def test_labels_are_in_the_order_of_their_numbers(classifier):
     with_labels(classifier, 12)
     names = {str(i): f"class {i}" for i in reversed(range(12))}
     change_json(classifier / "config.json", id2label=names)
-    assert open_checkpoint(classifier).labels == tuple(f"class {i}" for i in range(12))
+    assert open_checkpoint(classifier).info.labels == tuple(f"class {i}" for i in range(12))
 
 
 def test_fifty_classes_with_two_names_are_numbered(classifier):
     with_labels(classifier, 50)
     change_json(classifier / "config.json", id2label={"0": "LABEL_0", "1": "LABEL_1"})
-    assert open_checkpoint(classifier).labels == tuple(f"LABEL_{i}" for i in range(50))
+    assert open_checkpoint(classifier).info.labels == tuple(f"LABEL_{i}" for i in range(50))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_fifty_classes_with_two_names_are_numbered(classifier):
 def test_problem_types(classifier, said, rows, problem_type):
     with_labels(classifier, rows)
     change_json(classifier / "config.json", problem_type=said)
-    assert open_checkpoint(classifier).problem_type == problem_type
+    assert open_checkpoint(classifier).info.problem_type == problem_type
 
 
 @pytest.mark.parametrize("place", ["config_sentence_transformers.json", "sentence_transformers", "sbert"])
@@ -173,14 +177,14 @@ def test_what_stands_behind_a_cross_encoder(classifier, place, name, problem_typ
         function = "torch.nn.modules.activation.Tanh"  # what config.json says counts for less
     key = "sbert_ce_default_activation_function" if place == "sbert" else "sentence_transformers"
     change_json(classifier / "config.json", **{key: function if place == "sbert" else {"activation_fn": function}})
-    assert open_checkpoint(classifier).problem_type == problem_type
+    assert open_checkpoint(classifier).info.problem_type == problem_type
 
 
 def test_a_cross_encoder_that_does_not_say_has_a_sigmoid_behind_one_label(classifier):
     change_json(classifier / "config_sentence_transformers.json", activation_fn=None, model_type="CrossEncoder")
-    assert open_checkpoint(classifier).problem_type == "regression"
+    assert open_checkpoint(classifier).info.problem_type == "regression"
     with_labels(classifier, 1)
-    assert open_checkpoint(classifier).problem_type == "multi_label_classification"
+    assert open_checkpoint(classifier).info.problem_type == "multi_label_classification"
 
 
 @pytest.mark.parametrize("function", ["torch.nn.modules.activation.Tanh", "my.own.Sigmoid"])
@@ -217,7 +221,7 @@ def test_a_config_that_cannot_be_read(encoder, content, message):
 
 def test_the_name_of_a_folder_given_as_a_dot(encoder, monkeypatch):
     monkeypatch.chdir(encoder)
-    assert open_checkpoint(".").name == "encoder"
+    assert open_checkpoint(".").info.source == "encoder"
 
 
 @pytest.mark.parametrize(
@@ -262,12 +266,12 @@ def test_a_file_is_not_a_folder(encoder):
 )
 def test_the_model_card_is_the_readme_without_its_front_matter(encoder, readme, card):
     (encoder / "README.md").write_bytes(readme.encode())
-    assert open_checkpoint(encoder).model_card == card
+    assert open_checkpoint(encoder).info.card == card
 
 
 def test_a_stray_byte_in_the_model_card_is_no_reason_to_refuse(encoder):
     (encoder / "README.md").write_bytes(b"caf\xe9")
-    assert open_checkpoint(encoder).model_card == "caf\ufffd"
+    assert open_checkpoint(encoder).info.card == "caf\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -276,7 +280,7 @@ def test_a_stray_byte_in_the_model_card_is_no_reason_to_refuse(encoder):
 )
 def test_the_length_of_a_text(encoder, model_max_length, expected):
     change_json(encoder / "tokenizer_config.json", model_max_length=model_max_length)
-    assert open_checkpoint(encoder).max_length == expected
+    assert open_checkpoint(encoder).info.max_length == expected
 
 
 def test_config_and_weights_and_tokenizer_json_are_enough(encoder, tmp_path):
@@ -284,4 +288,4 @@ def test_config_and_weights_and_tokenizer_json_are_enough(encoder, tmp_path):
     bare.mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         shutil.copy(encoder / name, bare)
-    assert open_checkpoint(bare).max_length == 64
+    assert open_checkpoint(bare).info.max_length == 64

@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgebert.checkpoint import open_checkpoint
+from edgebert.checkpoint.sentence_transformers import read_sentence_settings
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
 from tests.checkpoint.folders import arrays_of, change_json, copy_model, open_refusal, write_safetensors
 
@@ -54,19 +55,19 @@ def pooling(*chosen):
 
 def test_a_whole_folder(folder):
     checkpoint = open_checkpoint(folder)
-    sentence = checkpoint.sentence
-    assert (sentence.pooling, sentence.normalize, checkpoint.max_length) == ("mean", True, 40)
+    pipeline = checkpoint.info.pipeline
+    assert (pipeline.pooling, pipeline.normalize, checkpoint.info.max_length) == ("mean", True, 40)
 
 
 def test_without_normalisation(folder):
     write_modules(folder, "Transformer", "Pooling")
-    assert not open_checkpoint(folder).sentence.normalize
+    assert not open_checkpoint(folder).info.pipeline.normalize
 
 
 def test_a_transformer_alone_is_a_plain_folder(folder):
     write_modules(folder, "Transformer")
-    sentence = open_checkpoint(folder).sentence
-    assert (sentence.pooling, sentence.normalize) == ("mean", False)
+    pipeline = open_checkpoint(folder).info.pipeline
+    assert (pipeline.pooling, pipeline.normalize) == ("mean", False)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_transformer_alone_is_a_plain_folder(folder):
 )
 def test_poolings_in_both_spellings(folder, config, expected):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
-    assert open_checkpoint(folder).sentence.pooling == expected
+    assert open_checkpoint(folder).info.pipeline.pooling == expected
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_an_encoder_in_a_subfolder(folder, kind, place):
     write_modules(folder, kind, "Pooling", transformer_path=place)
     (folder / "README.md").write_text("# Title")
     checkpoint = open_checkpoint(folder)
-    assert (checkpoint.max_length, checkpoint.model_card, checkpoint.name) == (40, "# Title", "encoder")
+    assert (checkpoint.info.max_length, checkpoint.info.card, checkpoint.info.source) == (40, "# Title", "encoder")
     assert (
         checkpoint.tensors["embeddings.LayerNorm.weight"] == arrays_of("encoder")["embeddings.LayerNorm.weight"]
     ).all()
@@ -180,7 +181,7 @@ def test_a_pooling_that_is_named_but_missing(folder):
 def test_lengths(folder, max_seq_length, model_max_length, expected):
     change_json(folder / "sentence_bert_config.json", max_seq_length=max_seq_length)
     change_json(folder / "tokenizer_config.json", model_max_length=model_max_length)
-    assert open_checkpoint(folder).max_length == expected
+    assert open_checkpoint(folder).info.max_length == expected
 
 
 @pytest.mark.parametrize("length", [0, -1, "40", 40.5, True])
@@ -196,7 +197,7 @@ def test_lower_case_is_asked_of_the_tokenizer(tmp_path):
     tokens = {}
     for lower in (False, True):
         change_json(folder / "sentence_bert_config.json", do_lower_case=lower)
-        tokenizer = Tokenizer.from_str(open_checkpoint(folder).tokenizer_json)
+        tokenizer = Tokenizer.from_str(open_checkpoint(folder).info.tokenizer)
         tokens[lower] = tokenizer.encode("The PLOT").tokens[1:-1]
     assert tokens == {False: ["The", "[UNK]"], True: ["the", "plot"]}
 
@@ -204,10 +205,10 @@ def test_lower_case_is_asked_of_the_tokenizer(tmp_path):
 def test_prompts(folder):
     path = folder / "config_sentence_transformers.json"
     change_json(path, prompts={"query": "query: ", "document": ""}, default_prompt_name=None)
-    sentence = open_checkpoint(folder).sentence
+    sentence = open_checkpoint(folder).info
     assert (sentence.prompts, sentence.default_prompt) == ({"query": "query: ", "document": ""}, "")
     change_json(path, default_prompt_name="query")
-    assert open_checkpoint(folder).sentence.default_prompt == "query"
+    assert open_checkpoint(folder).info.default_prompt == "query"
 
 
 @pytest.mark.parametrize("prompts", [{"query": 3}, ["query: "], "query: "])
@@ -236,8 +237,8 @@ def test_a_dense_module(folder):
     weight, bias = rng.normal(size=(20, 48)).astype(np.float32), rng.normal(size=20).astype(np.float32)
     write_dense(folder, weight, bias)
     checkpoint = open_checkpoint(folder)
-    (module,) = checkpoint.sentence.dense
-    assert module.step == (20, 48, "tanh", False)
+    (step,) = checkpoint.info.pipeline.dense
+    assert step == (20, 48, "tanh", False)
     assert (checkpoint.tensors["sentence_dense.0.weight"] == weight).all()
     assert (checkpoint.tensors["sentence_dense.0.bias"] == bias).all()
     write_dense(folder, weight)
@@ -282,7 +283,7 @@ def test_dropout_and_normalisation_stand_anywhere_behind_the_pooling(folder):
     write_dense(folder, weight)
     (folder / "2_Dense").rename(folder / "3_Dense")
     change_json(folder / "4_Dropout" / "config.json", dropout=0.2)
-    pipeline = open_checkpoint(folder).sentence.pipeline
+    pipeline = open_checkpoint(folder).info.pipeline
     assert pipeline.dense == ((20, 48, "tanh", True),)
     assert not pipeline.normalize
 
@@ -291,7 +292,7 @@ def test_a_dense_module_behind_several_poolings(folder):
     write_modules(folder, "Transformer", "Pooling", "Dense")
     change_json(folder / "1_Pooling" / "config.json", pooling_mode_cls_token=True)
     write_dense(folder, np.ones((20, 96), np.float32), in_features=96)
-    assert open_checkpoint(folder).sentence.pipeline.width(48) == 20
+    assert open_checkpoint(folder).info.pipeline.width(48) == 20
 
 
 @pytest.mark.parametrize(
@@ -320,10 +321,10 @@ def test_settings_that_change_vectors_are_refused_by_name(folder, file, changes,
 def test_the_sisters_of_the_settings_of_the_encoder(folder, name):
     (folder / "sentence_bert_config.json").write_text("{}")
     change_json(folder / f"sentence_{name}_config.json", max_seq_length=12, do_lower_case=True)
-    sentence = open_checkpoint(folder).sentence
+    sentence = read_sentence_settings(folder)
     assert (sentence.max_length, sentence.lowercase) == (12, True)
     change_json(folder / "sentence_bert_config.json", max_seq_length=20)
-    assert open_checkpoint(folder).sentence.max_length == 20, "the first that says anything counts"
+    assert open_checkpoint(folder).info.max_length == 20, "the first that says anything counts"
 
 
 @pytest.mark.parametrize(
@@ -337,14 +338,14 @@ def test_the_sisters_of_the_settings_of_the_encoder(folder, name):
 )
 def test_lengths_in_other_places(folder, settings, length):
     change_json(folder / "sentence_bert_config.json", **settings)
-    assert open_checkpoint(folder).max_length == length
+    assert open_checkpoint(folder).info.max_length == length
 
 
 @pytest.mark.parametrize("truncation", [True, "longest_first", "only_first"])
 def test_what_is_done_anyway_may_be_asked_for(folder, truncation):
     text = {"add_special_tokens": True, "truncation": truncation, "max_length": 20, "padding": True}
     change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text})
-    assert open_checkpoint(folder).max_length == 20
+    assert open_checkpoint(folder).info.max_length == 20
     for refused in ({"add_special_tokens": False}, {"truncation": False}, {"truncation": "only_second"}):
         change_json(folder / "sentence_bert_config.json", processing_kwargs={"text": text | refused})
         assert next(iter(refused)) in open_refusal(folder, UnsupportedModelError)
@@ -352,7 +353,7 @@ def test_what_is_done_anyway_may_be_asked_for(folder, truncation):
 
 def test_config_args_replace_what_config_json_says(folder):
     change_json(folder / "sentence_bert_config.json", config_args={"layer_norm_eps": 0.25})
-    assert open_checkpoint(folder).config.layer_norm_eps == 0.25
+    assert open_checkpoint(folder).info.config.layer_norm_eps == 0.25
 
 
 @pytest.mark.parametrize("value", [0, -1, "8", 8.0, True])
@@ -363,9 +364,9 @@ def test_a_truncation_that_is_none(folder, value):
 
 def test_truncation(folder):
     change_json(folder / "config_sentence_transformers.json", truncate_dim=8)
-    assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 8
+    assert open_checkpoint(folder).info.pipeline.dimensions(48) == 8
     change_json(folder / "config_sentence_transformers.json", truncate_dim=800)
-    assert open_checkpoint(folder).sentence.pipeline.dimensions(48) == 48
+    assert open_checkpoint(folder).info.pipeline.dimensions(48) == 48
 
 
 @pytest.mark.parametrize("key", ["tokenizer_args", "processor_kwargs"])

@@ -15,7 +15,7 @@ from tests.golden import GOLDEN, NAMES, load_tokenized
 
 def tokenizer_of(folder):
     """Return the tokenizer that an opened folder describes."""
-    return Tokenizer.from_str(open_checkpoint(folder).tokenizer_json)
+    return Tokenizer.from_str(open_checkpoint(folder).info.tokenizer)
 
 
 def ids(folder, text):
@@ -52,7 +52,7 @@ def test_a_built_tokenizer_is_the_one_that_transformers_saves(tmp_path, name):
     folder = copy_model(name, tmp_path)
     saved = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     (folder / "tokenizer.json").unlink()
-    built = json.loads(open_checkpoint(folder).tokenizer_json)
+    built = json.loads(open_checkpoint(folder).info.tokenizer)
     assert built == saved
 
 
@@ -121,7 +121,7 @@ def test_the_token_of_a_masked_word(vocabulary_alone, said, there, expected):
     path = vocabulary_alone / "vocab.txt"
     path.write_text(path.read_text(encoding="utf-8").replace("[MASK]", there), encoding="utf-8")
     change_json(vocabulary_alone / "tokenizer_config.json", mask_token=said)
-    assert open_checkpoint(vocabulary_alone).mask_token == expected
+    assert open_checkpoint(vocabulary_alone).info.mask_token == expected
 
 
 @pytest.mark.parametrize(("name", "takes"), [("MPNetTokenizer", True), ("BertTokenizer", False)])

@@ -20,8 +20,10 @@ NAMES = ("added_tokens_json", "lower_case_conflict", "no_post_processor", "model
 @pytest.mark.parametrize("name", NAMES)
 def test_a_case_gives_the_ids_and_vectors_of_transformers(name):
     checkpoint = open_checkpoint(CASES / name)
-    tokenizer = TextTokenizer(checkpoint.tokenizer_json, checkpoint.max_length, checkpoint.config.type_vocab_size)
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    tokenizer = TextTokenizer(
+        checkpoint.info.tokenizer, checkpoint.info.max_length, checkpoint.info.config.type_vocab_size
+    )
+    backend = Float32Backend(checkpoint.info.config, checkpoint.tensors)
     expected = json.loads((CASES / name / "expected.json").read_text(encoding="utf-8"))
     assert expected["texts"]
     for text, ids, vector in zip(expected["texts"], expected["ids"], expected["mean_vector"], strict=True):

@@ -17,7 +17,7 @@ CONFIG = "tokenizer_config.json"
 
 def tokens(folder, *texts):
     """Return the tokens of a text or a pair."""
-    return Tokenizer.from_str(open_checkpoint(folder).tokenizer_json).encode(*texts).tokens
+    return Tokenizer.from_str(open_checkpoint(folder).info.tokenizer).encode(*texts).tokens
 
 
 def change_parts(folder, **changes):
@@ -159,9 +159,9 @@ BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "
 def test_types_are_left_out_of_every_kind_of_post_processor(encoder, part):
     change_parts(encoder, post_processor=part)
     change_json(encoder / CONFIG, tokenizer_class="PreTrainedTokenizerFast", model_input_names=["token_type_ids"])
-    with_types = Tokenizer.from_str(open_checkpoint(encoder).tokenizer_json).encode("film", "plot")
+    with_types = Tokenizer.from_str(open_checkpoint(encoder).info.tokenizer).encode("film", "plot")
     change_json(encoder / CONFIG, model_input_names=["input_ids"])
-    without = Tokenizer.from_str(open_checkpoint(encoder).tokenizer_json).encode("film", "plot")
+    without = Tokenizer.from_str(open_checkpoint(encoder).info.tokenizer).encode("film", "plot")
     assert without.tokens == with_types.tokens
     assert set(without.type_ids) == {0}
 
@@ -170,7 +170,7 @@ def test_length_and_side_may_stand_elsewhere(encoder):
     change_json(encoder / CONFIG, model_max_length=..., max_len=20, truncation_side=...)
     truncation = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst", "stride": 0}
     change_parts(encoder, truncation=truncation)
-    assert open_checkpoint(encoder).max_length == 20
+    assert open_checkpoint(encoder).info.max_length == 20
     assert read_tokenizer_settings(encoder)["truncation_side"] == "left"
     change_json(encoder / CONFIG, truncation_side="right")
     assert read_tokenizer_settings(encoder)["truncation_side"] == "right"

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from edgebert.coverage import Coverage, OnCoverage, answer_texts
 from edgebert.heads import HEADS
-from edgebert.runner import Extent, OnExtent
 
 
 class FakeModel:
     """It sees five words at once; every method answers by a rule that a test can foretell.
 
     Texts with "good" among their words are POSITIVE, names are words with a capital, a masked word is "one", "two" or
-    "three", a vector is (length, words, 0). ``calls`` are the texts it was asked about, ``told`` is how, the last time.
+    "three", a vector is (length, words, 0). ``calls`` are the texts it was asked about, ``options`` those of
+    the last call.
     """
 
     labels: tuple[str, ...] = ("NEGATIVE", "POSITIVE")
     max_length = 5
     dimensions = 3
     mask_token = "<mask>"
-    card = "# A card\n\nBeware \x1b[31mof red."
+    info = SimpleNamespace(card="# A card\n\nBeware \x1b[31mof red.")
 
     def __init__(self) -> None:
-        self.info: dict[str, Any] = {
+        self.facts: dict[str, Any] = {
             "source": "fake\x1b",
             "size_bytes": 1234567,
             "heads": ["masked_lm", "next_sentence"],
@@ -57,7 +59,10 @@ class FakeModel:
             },
         }
         self.calls: list[list[Any]] = []
-        self.told: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
+
+    def require(self, task: str) -> None:
+        """It can do everything."""
 
     def classify(
         self,
@@ -66,28 +71,35 @@ class FakeModel:
         function_to_apply: str | None = None,
         *,
         labels: Mapping[str, str] | None = None,
-        on_extent: OnExtent,
-        **told: Any,
+        on_coverage: OnCoverage,
+        **options: Any,
     ) -> list[Any]:
-        self._look(texts, on_extent, top_k=top_k, function_to_apply=function_to_apply, labels=labels, **told)
-        if labels is not None:
-            scores = [1 / 2**i for i in range(1, len(labels) + 1)]
-            return [{"sequence": text, "labels": [*labels], "scores": scores} for text in texts]
-        results = []
-        for text in texts:
+        options |= {"top_k": top_k, "function_to_apply": function_to_apply, "labels": labels}
+
+        def answer(text: Any) -> Any:
+            if labels is not None:
+                scores = [1 / 2**i for i in range(1, len(labels) + 1)]
+                return {"sequence": text, "labels": [*labels], "scores": scores}
             good = "good" in (text if isinstance(text, str) else " ".join(text))
             order = [self.labels[good], self.labels[not good]]
-            results.append([{"label": label, "score": s} for label, s in zip(order, (0.87654321, 0.25), strict=True)])
-        return [result[0] for result in results] if top_k == 1 else [result[:top_k] for result in results]
+            found = [{"label": label, "score": s} for label, s in zip(order, (0.87654321, 0.25), strict=True)]
+            return found[0] if top_k == 1 else found[:top_k]
 
-    def next_sentence(self, pairs: Sequence[tuple[str, str]], *, on_extent: OnExtent) -> list[dict[str, Any]]:
-        self._look(pairs, on_extent, truncate=True)
-        return [{"label": "IsNext" if first < second else "NotNext", "score": 0.75} for first, second in pairs]
+        def empty(text: Any) -> Any:
+            if labels is not None:
+                return {"sequence": text, "labels": [], "scores": []}
+            return {"label": None, "score": None} if top_k == 1 else []
 
-    def tag(self, texts: Sequence[str], strategy: str, *, on_extent: OnExtent, **told: Any) -> list[Any]:
-        self._look(texts, on_extent, strategy=strategy, **told)
-        results = []
-        for text in texts:
+        return self._answered(texts, answer, empty, on_coverage, **options)
+
+    def next_sentence(self, pairs: Sequence[tuple[str, str]], *, on_coverage: OnCoverage) -> list[dict[str, Any]]:
+        def answer(pair: tuple[str, str]) -> dict[str, Any]:
+            return {"label": "IsNext" if pair[0] < pair[1] else "NotNext", "score": 0.75}
+
+        return self._answered(pairs, answer, lambda _: {"label": None, "score": None}, on_coverage, truncate=True)
+
+    def tag(self, texts: Sequence[str], strategy: str, *, on_coverage: OnCoverage, **options: Any) -> list[Any]:
+        def answer(text: str) -> list[Any]:
             entities = []
             for index, match in enumerate(re.finditer(r"\b[A-ZÄ]\S*", text)):
                 kind = "PER" if match[0][0] in "AÄ" else "LOC"
@@ -97,50 +109,62 @@ class FakeModel:
                 entities.append(
                     {**name, **score, **where, "word": match[0], "start": match.start(), "end": match.end()}
                 )
-            results.append(entities)
-        return results
+            return entities
+
+        return self._answered(texts, answer, lambda _: [], on_coverage, strategy=strategy, **options)
 
     def fill_mask(
-        self, texts: Sequence[str], top_k: int, *, targets: Sequence[str] | None, on_extent: OnExtent, **told: Any
+        self,
+        texts: Sequence[str],
+        top_k: int,
+        *,
+        targets: Sequence[str] | None,
+        on_coverage: OnCoverage,
+        **options: Any,
     ) -> list[Any]:
-        self._look(texts, on_extent, top_k=top_k, targets=targets, **told)
-        results = []
-        for text in texts:
-            masks: list[Any] = []
-            for _ in range(text.count(self.mask_token)):
-                found = [*(targets or ("one", "two", "three"))][:top_k]
-                masks.append(
-                    [
-                        {
-                            "score": 0.5 / (i + 1),
-                            "token": i,
-                            "token_str": word,
-                            "sequence": text.replace(self.mask_token, word, 1),
-                        }
-                        for i, word in enumerate(found)
-                    ]
-                )
-            results.append(masks[0] if len(masks) == 1 else masks)
-        return results
+        def answer(text: str) -> list[Any]:
+            words = [*(targets or ("one", "two", "three"))][:top_k]
+            found = [
+                {
+                    "score": 0.5 / (i + 1),
+                    "token": i,
+                    "token_str": word,
+                    "sequence": text.replace(self.mask_token, word, 1),
+                }
+                for i, word in enumerate(words)
+            ]
+            count = text.count(self.mask_token)
+            return found if count == 1 else [found] * count
 
-    def score(self, texts: Sequence[str], *, on_extent: OnExtent, **told: Any) -> list[dict[str, Any]]:
-        self._look(texts, on_extent, **told)
-        return [{"score": -2.0 * len(text), "tokens": len(text), "perplexity": 7.389056} for text in texts]
+        return self._answered(texts, answer, lambda _: [], on_coverage, top_k=top_k, targets=targets, **options)
+
+    def score(self, texts: Sequence[str], *, on_coverage: OnCoverage, **options: Any) -> list[dict[str, Any]]:
+        def answer(text: str) -> dict[str, Any]:
+            return {"score": -2.0 * len(text), "tokens": len(text), "perplexity": 7.389056}
+
+        nothing = {"score": None, "tokens": None, "perplexity": None}
+        return self._answered(texts, answer, lambda _: dict(nothing), on_coverage, **options)
 
     def answer(
-        self, question: Sequence[str], context: Sequence[str], top_k: int, *, on_extent: OnExtent, **told: Any
+        self, question: Sequence[str], context: Sequence[str], top_k: int, *, on_coverage: OnCoverage, **options: Any
     ) -> list[Any]:
-        self._look(question, on_extent, top_k=top_k, context=[*context], **told)
+        self._look(question, on_coverage, top_k=top_k, context=[*context], **options)
         results = []
-        for asked, text in zip(question, context, strict=True):
-            found = [match for match in re.finditer(r"\S+", text) if match[0].lower() in asked.lower()][:top_k]
+        for words, text in zip(question, context, strict=True):
+            found = [match for match in re.finditer(r"\S+", text) if match[0].lower() in words.lower()][:top_k]
             answers = [{"score": 0.5, "start": m.start(), "end": m.end(), "answer": m[0]} for m in found]
             results.append(answers or [{"score": 0.125, "start": 0, "end": 0, "answer": ""}])
         return [result[0] for result in results] if top_k == 1 else results
 
-    def rank(self, query: str, documents: Sequence[str], *, on_extent: OnExtent, **told: Any) -> list[dict[str, Any]]:
-        self._look(documents, on_extent, query=query, **told)
-        found = [{"index": i, "score": text.count(query) / 4, "text": text} for i, text in enumerate(documents)]
+    def rank(
+        self, query: str, documents: Sequence[str], *, on_coverage: OnCoverage, **options: Any
+    ) -> list[dict[str, Any]]:
+        scores = self._answered(
+            documents, lambda text: text.count(query) / 4, lambda _: None, on_coverage, query=query, **options
+        )
+        found = [
+            {"index": i, "score": score, "text": documents[i]} for i, score in enumerate(scores) if score is not None
+        ]
         return sorted(found, key=lambda each: -each["score"])
 
     def embed(
@@ -150,25 +174,46 @@ class FakeModel:
         normalize: bool | None,
         dimensions: int | None,
         *,
-        on_extent: OnExtent,
-        **told: Any,
+        on_coverage: OnCoverage,
+        **options: Any,
     ) -> Any:
-        self._look(texts, on_extent, pooling=pooling, normalize=normalize, dimensions=dimensions, truncate=True, **told)
+        options |= {"pooling": pooling, "normalize": normalize, "dimensions": dimensions}
+        self._look(texts, on_coverage, truncate=True, **options)
         if pooling == "none":
             return [np.array([[len(word), 0.5, 0] for word in text.split()], np.float32) for text in texts]
         vectors = np.array([[len(text), len(text.split()), 0] for text in texts], np.float32)
         return vectors.reshape(-1, 3)[:, :dimensions]
 
-    def _look(self, texts: Sequence[Any], on_extent: OnExtent, **told: Any) -> None:
-        self.told = told
-        if texts:  # without any, it was asked whether it can
+    def _answered(
+        self,
+        texts: Sequence[Any],
+        answer: Callable[[Any], Any],
+        empty: Callable[[Any], Any],
+        on_coverage: OnCoverage,
+        **options: Any,
+    ) -> list[Any]:
+        """Answer every text by a rule, and leave the blank ones out as the model does."""
+
+        def ask(items: list[Any]) -> tuple[list[Any], list[Coverage]]:
+            coverages: dict[int, Coverage] = {}
+            self._look(items, coverages.__setitem__, **options)
+            return [answer(text) for text in items], [coverages[i] for i in range(len(items))]
+
+        results, coverages = answer_texts(texts, ask, empty)
+        for index, coverage in enumerate(coverages):
+            on_coverage(index, coverage)
+        return results
+
+    def _look(self, texts: Sequence[Any], on_coverage: OnCoverage, **options: Any) -> None:
+        self.options = options
+        if texts:
             self.calls.append([*texts])
         for index, text in enumerate(texts):
             words = len((text if isinstance(text, str) else " ".join(text)).split())
             longer = words > self.max_length
-            cut = bool(told.get("truncate"))
+            cut = bool(options.get("truncate"))
             windows = 1 if cut else max(-(-words // self.max_length), 1)
-            on_extent(index, Extent(words, windows, cut and longer))
+            on_coverage(index, Coverage(words, windows, cut and longer))
 
 
 class FakeTagger(FakeModel):

@@ -30,8 +30,8 @@ def test_answer_from_argument_file_and_pipe(model: FakeModel, tmp_path: Path) ->
     ]:
         result = invoke("answer", *ASKED, *arguments, stdin=stdin)
         assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
-        assert model.told.pop("context") == [CONTEXT, CONTEXT]
-        assert model.told == {
+        assert model.options.pop("context") == [CONTEXT, CONTEXT]
+        assert model.options == {
             "top_k": 1,
             "max_answer_len": 15,
             "align_to_words": True,
@@ -61,9 +61,9 @@ def test_several_answers(model: FakeModel) -> None:
         ("sheep", "1", ""),
     ]
     assert all(CONTEXT[int(row["start"]) : int(row["end"])] == row["answer"] for row in rows)
-    assert model.told["handle_impossible_answer"] is True
-    assert model.told["align_to_words"] is False
-    assert (model.told["top_k"], model.told["max_answer_len"], model.told["stride"]) == (2, 3, 1)
+    assert model.options["handle_impossible_answer"] is True
+    assert model.options["align_to_words"] is False
+    assert (model.options["top_k"], model.options["max_answer_len"], model.options["stride"]) == (2, 3, 1)
     first, _ = map(json.loads, invoke("answer", *ASKED, "--format", "jsonl", "--text", CONTEXT).stdout.splitlines())
     answers = [{"score": 0.5, "start": 4, "end": 7, "answer": "cat"}]
     assert first == {"question": "cat or dog?", "answers": answers, "tokens": 3, "windows": 1, "truncated": False}
@@ -144,14 +144,14 @@ def test_rank_from_argument_file_and_pipe(
     for arguments, stdin in [([tmp_path / "in.txt"], b""), (["-"], DOCUMENTS), ([], DOCUMENTS), (given, b"")]:
         result = invoke("rank", "--query", "x", *arguments, stdin=stdin)
         assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
-        assert model.told == {"query": "x", "stride": None, "truncate": False}
+        assert model.options == {"query": "x", "label": None, "stride": None, "truncate": False}
         result = invoke("rank", "--query", "x", "--top-k", "2", *arguments, stdin=stdin)
         assert result.stdout == "".join(expected.splitlines(keepends=True)[:2])
 
 
 def test_rank_by_a_label(model: FakeModel) -> None:
     assert invoke("rank", "--query", "x", "--label", "fits", stdin=DOCUMENTS).exit_code == 0
-    assert model.told == {"query": "x", "label": "fits", "stride": None, "truncate": False}
+    assert model.options == {"query": "x", "label": "fits", "stride": None, "truncate": False}
 
 
 def test_rank_layouts(model: FakeModel) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import edgebert
 from edgebert.cli import texts
-from edgebert.runner import Extent
+from edgebert.coverage import Coverage
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 
@@ -156,14 +156,16 @@ def test_the_whole_way(truncate: bool, classifier: Path, tmp_path: Path) -> None
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     wanted = [line for line in lines if line]
-    extents: dict[int, Extent] = {}
-    answers = edgebert.load(classifier).classify(wanted, truncate=truncate, on_extent=extents.__setitem__)
+    coverages: dict[int, Coverage] = {}
+    answers = edgebert.load(classifier).classify(wanted, truncate=truncate, on_coverage=coverages.__setitem__)
     told = [{"label": row["label"], "score": float(row["score"])} for row in rows if row["label"]]
     assert told == answers
     assert [row["text"] for row in rows] == lines
     assert [row["truncated"] for row in rows] == ["false", "false", "false", str(truncate).lower(), "false"]
-    seen = [Extent(int(row["tokens"]), int(row["windows"]), row["truncated"] == "true") for row in rows if row["label"]]
-    assert seen == [extents[i] for i in range(len(wanted))]
+    seen = [
+        Coverage(int(row["tokens"]), int(row["windows"]), row["truncated"] == "true") for row in rows if row["label"]
+    ]
+    assert seen == [coverages[i] for i in range(len(wanted))]
     assert (seen[2].windows > 1) != truncate
 
 

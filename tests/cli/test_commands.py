@@ -13,13 +13,10 @@ import pytest
 
 import edgebert
 from edgebert import cli as cli_module
+from edgebert.choices import FUNCTIONS, POOLINGS, POOLS, STRATEGIES
 from edgebert.cli import cli
 from edgebert.errors import InputError, TruncationWarning
-from edgebert.heads.classification import FUNCTIONS
-from edgebert.heads.pooling import POOLINGS
-from edgebert.heads.tokens import STRATEGIES
 from edgebert.layout import EMBEDDINGS
-from edgebert.tasks.classify import POOLS
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
-import edgebert.model  # before a test replaces what it imports
+import edgebert.loading  # before a test replaces what it imports
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 from tests.golden import GOLDEN
@@ -65,7 +65,7 @@ def test_convert_checks_the_output_before_it_downloads(monkeypatch: pytest.Monke
 def described(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """Make every file that `info` opens one of a fake model."""
     fake = FakeModel()
-    monkeypatch.setattr("edgebert.description.Description", lambda path: fake)
+    monkeypatch.setattr("edgebert.model_file.ModelFile", lambda path: fake)
     return fake
 
 
@@ -98,7 +98,7 @@ def test_info(described: FakeModel) -> None:
 
 def test_info_as_json(described: FakeModel) -> None:
     facts = json.loads(invoke("info", "--json", "any.edgebert").stdout)
-    assert facts == {**described.info, "model_card": described.card}
+    assert facts == {**described.facts, "model_card": described.info.card}
 
 
 def test_info_of_a_real_model(classifier: Path) -> None:

@@ -87,7 +87,7 @@ def test_vectors_of_tokens(model: FakeModel, tmp_path: Path) -> None:
 def test_options_reach_the_model(options: list[str], expected: dict[str, object], model: FakeModel) -> None:
     assert invoke("embed", *options, "--text", "x").exit_code == 0
     names = ("pooling", "normalize", "dimensions", "prompt", "prompt_name")
-    assert model.told == {**dict.fromkeys(names), "truncate": True, **expected}
+    assert model.options == {**dict.fromkeys(names), "truncate": True, **expected}
 
 
 def test_the_first_dimensions(model: FakeModel, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_several_labels_are_a_line_each(count: str, model: FakeModel) -> None:
         "POSITIVE\t0.8765\ta good day\nNEGATIVE\t0.2500\ta good day\n\t\t\n"
         "NEGATIVE\t0.8765\tbad\nPOSITIVE\t0.2500\tbad\n"
     )
-    assert model.told["top_k"] == (None if count == "all" else int(count))
+    assert model.options["top_k"] == (None if count == "all" else int(count))
 
 
 def test_several_labels_in_csv_have_ranks(model: FakeModel) -> None:
@@ -58,7 +58,7 @@ def test_options_reach_the_model(model: FakeModel) -> None:
     options = ["--function", "sigmoid", "--pool", "max", "--stride", "3", "--truncate"]
     assert invoke("classify", *options, "--text", "x").exit_code == 0
     expected = {"top_k": 1, "function_to_apply": "sigmoid", "pool": "max", "stride": 3, "truncate": True}
-    assert model.told == {**expected, "labels": None}
+    assert model.options == {**expected, "labels": None}
 
 
 def test_labels_of_ones_own(model: FakeModel) -> None:
@@ -68,11 +68,11 @@ def test_labels_of_ones_own(model: FakeModel) -> None:
         "sport\t0.5000\tone\nwar\t0.2500\tone\nx\t0.1250\tone\n\t\t\n"
         "sport\t0.5000\ttwo\nwar\t0.2500\ttwo\nx\t0.1250\ttwo\n"
     )
-    assert model.told["labels"] == {"sport": "sport", "war": "news of war", "x": "x"}
-    assert "hypothesis_template" not in model.told  # the library's own
+    assert model.options["labels"] == {"sport": "sport", "war": "news of war", "x": "x"}
+    assert "hypothesis_template" not in model.options  # the library's own
     result = invoke("classify", *options, "--top-k", "1", "--format", "jsonl", "--multi-label", "--hypothesis", "{}?")
     assert json.loads(result.stdout.splitlines()[0])["labels"] == [{"label": "sport", "score": 0.5}]
-    assert (model.told["multi_label"], model.told["hypothesis_template"]) == (True, "{}?")
+    assert (model.options["multi_label"], model.options["hypothesis_template"]) == (True, "{}?")
     table = invoke("classify", *options, "--format", "table").stdout.splitlines()
     assert table[:2] == ["sport  0.5000  one", "war    0.2500  one"]
 

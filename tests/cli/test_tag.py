@@ -55,7 +55,7 @@ def test_tokens_have_labels(tagger: FakeModel) -> None:
     assert result.stdout == "1\t3\t8\tB-PER\t0.9877\tAlice\n"
     entity = json.loads(invoke("tag", "--strategy", "none", "--format", "jsonl", "--text", "is Alice").stdout)
     assert entity["entities"][0]["entity"] == "B-PER"
-    assert tagger.told == {"strategy": "none", "stride": None, "truncate": False}
+    assert tagger.options == {"strategy": "none", "stride": None, "truncate": False}
 
 
 def test_a_table_is_the_text(tagger: FakeModel) -> None:
@@ -66,7 +66,7 @@ def test_a_table_is_the_text(tagger: FakeModel) -> None:
 def test_truncated(tagger: FakeModel) -> None:
     result = invoke("tag", "--truncate", "--stride", "2", stdin=LINES)
     assert result.stderr == "edgebert: 1 text was longer than 5 tokens and was tagged from what fits\n"
-    assert tagger.told == {"strategy": "first", "stride": 2, "truncate": True}
+    assert tagger.options == {"strategy": "first", "stride": 2, "truncate": True}
 
 
 @pytest.mark.parametrize("name", ["bert-token", "roberta-token"])

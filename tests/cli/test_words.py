@@ -28,7 +28,7 @@ def test_from_argument_file_and_pipe(model: FakeModel, tmp_path: Path) -> None:
         result = invoke("fill-mask", "--top-k", "2", *arguments, stdin=stdin)
         assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
         assert model.calls.pop() == ["a <mask> b", "c <mask>"]
-        assert model.told == {"top_k": 2, "targets": None, "stride": None, "truncate": False}
+        assert model.options == {"top_k": 2, "targets": None, "stride": None, "truncate": False}
 
 
 def test_fill_mask_in_jsonl_is_the_librarys_list(model: FakeModel) -> None:

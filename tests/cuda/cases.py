@@ -25,12 +25,12 @@ from edgebert.cuda.layout import batch_words, constants, describe_batch, in_frag
 from edgebert.cuda.program import load_program
 from edgebert.cuda.shape import SYMBOL, Shape, blocks_of, expand_tile, heads_tile, project_tile
 from edgebert.cuda.target import target_of
-from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
 from edgebert.families import encoder_of
 from edgebert.kernels import reference
+from edgebert.model_file import ModelFile
 
 SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
 SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
@@ -245,8 +245,8 @@ def test_add_and_norm():
 
 def test_model(path):
     """Run a whole model: what the processor's kernels answer, and the same bits whatever else is in the batch."""
-    description = Description(Path(path))
-    config, tensors = description.config, description.tensors
+    file = ModelFile(Path(path))
+    config, tensors = file.info.config, file.tensors
     driver, target = driver_and_target(shape_of(encoder_of(config), tensors))
     if SIMULATED:
         encoder_module.load_program = lambda *_: b""

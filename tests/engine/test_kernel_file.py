@@ -35,7 +35,7 @@ def empty_cache(monkeypatch, tmp_path):
 def test_a_file_reads_back(own, tmp_path):
     written = own.write(tmp_path / "kernels.so")
     assert KernelFile.read(written.path) == own._replace(path=tmp_path / "kernels.so")
-    assert written.misfit(features()) == ""
+    assert written.incompatibility(features()) == ""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_not_loaded(own, tmp_path, monkeypatch, changes, re
     """Nor is it opened: code for another processor could not be stopped then."""
     monkeypatch.setattr(library.ctypes, "CDLL", lambda path: pytest.fail(f"{path} was opened"))
     file = own._replace(**changes).write(tmp_path / "kernels.so")
-    assert reason in file.misfit(features())
+    assert reason in file.incompatibility(features())
     monkeypatch.setenv("EDGEBERT_KERNELS", str(tmp_path))
     with pytest.raises(SettingError, match="no kernels that can be used here") as caught:
         choose_family()
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_not_loaded(own, tmp_path, monkeypatch, changes, re
 
 def test_a_frozen_program_has_no_sources_to_compare(own, monkeypatch):
     monkeypatch.setattr(kernel_file, "source_hash", lambda: "")
-    assert own.misfit(features()) == ""
+    assert own.incompatibility(features()) == ""
 
 
 def test_given_kernels_come_first_and_the_best_of_them(own, tmp_path, monkeypatch, empty_cache):

@@ -15,7 +15,7 @@ def decoder(tmp_path_factory):
     """Return the int8 layer of a head for words, and the width that it reads."""
     path = tmp_path_factory.mktemp("linear") / "m.edgebert"
     model = edgebert.load(edgebert.convert(GOLDEN / "families" / "bert-masked", path, min_agreement=0), threads=1)
-    return model._heads["masked_lm"]._decoder, model.hidden_size
+    return model._runner.heads["masked_lm"]._decoder, model.hidden_size
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 63, 64, 65, 128, 129, 200])

@@ -177,7 +177,7 @@ def test_a_shared_library_for_another_platform(tmp_path):
     assert done.returncode == 0
     assert done.stdout.decode().startswith(f"{path}: shared kernels for neon on linux-aarch64, needs neon, ")
     kernels = KernelFile.read(path)
-    assert kernels.misfit(frozenset({"neon"})) == f"they are for linux-aarch64, this is {this_platform()}"
+    assert kernels.incompatibility(frozenset({"neon"})) == f"they are for linux-aarch64, this is {this_platform()}"
     said = subprocess.run(["readelf", "-hd", path], capture_output=True, text=True, check=True).stdout
     assert "AArch64" in said
     assert "NEEDED" not in said

@@ -105,7 +105,7 @@ def answer(task):
     model, i = models[task % len(models)], task % 5
     vectors = [rows.tobytes() for rows in model.hidden_states(INPUTS[i:])]
     if model.labels:
-        vectors += model.classify(TEXTS[i:], on_extent=lambda index, extent: None)
+        vectors += model.classify(TEXTS[i:], on_coverage=lambda index, coverage: None)
     return vectors
 
 expected = [answer(task) for task in range(10)]

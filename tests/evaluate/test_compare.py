@@ -14,16 +14,16 @@ from safetensors.numpy import load_file, save_file
 
 import edgebert
 from edgebert.checkpoint import open_checkpoint
-from edgebert.description import Description
 from edgebert.engine.backend import open_backend
 from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate import evaluate
 from edgebert.evaluate.compare import Comparison, Side, compare, masked
 from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.evaluate.quality import accuracy_and_f1
+from edgebert.model_file import ModelFile
 from edgebert.quantize import linear as quantize_linear
 from edgebert.quantize.calibrate import default_texts, evaluation_texts
-from edgebert.tokens import Window
+from edgebert.windows import Window
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN
 
@@ -33,7 +33,7 @@ TEXTS = ["a good film", "bad", "neither good nor bad, only long", "the end"]
 
 def test_a_model_agrees_with_itself():
     checkpoint = open_checkpoint(GOLDEN / "classifier")
-    itself = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
+    itself = Side(Float32Backend(checkpoint.info.config, checkpoint.tensors), checkpoint.tensors)
     found = compare(checkpoint, itself, TEXTS)
     np.testing.assert_allclose(found.pooled_cosines, 1)
     np.testing.assert_allclose(found.token_cosines, 1)
@@ -48,7 +48,7 @@ def test_a_difference_is_seen_where_it_is():
     checkpoint = open_checkpoint(GOLDEN / "classifier")
     tensors = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
     tensors["classifier.bias"] = tensors["classifier.bias"] + np.array([100, 0, 0], np.float32)
-    found = compare(checkpoint, Side(Float32Backend(checkpoint.config, tensors), tensors), TEXTS)
+    found = compare(checkpoint, Side(Float32Backend(checkpoint.info.config, tensors), tensors), TEXTS)
     assert found.largest_difference["sequence_classification"] == pytest.approx(100, abs=1e-3)
     assert found.pooled_cosines.min() == pytest.approx(1)
     assert found.agreement == (found.exact_logits.argmax(axis=1) == 0).mean()
@@ -76,7 +76,7 @@ def test_models_that_do_not_belong_together(golden_files):
 
 
 def test_the_receipt_is_in_the_file(golden_files):
-    receipt = Description(golden_files["classifier"]).info["receipt"]
+    receipt = ModelFile(golden_files["classifier"]).facts["receipt"]
     assert receipt["evaluation"]["heads"]["sequence_classification"]["agreement"] == receipt["agreement"] >= 0.99
     assert receipt["evaluation"]["texts"] == len(evaluation_texts())
     assert receipt["bytes_after"] < receipt["bytes_before"]
@@ -88,7 +88,7 @@ def test_the_receipt_is_in_the_file(golden_files):
 
 def test_what_is_measured_on_is_not_what_was_calibrated_on(golden_files):
     """By the hashes in the file, and text by text."""
-    receipt = Description(golden_files["encoder"]).info["receipt"]
+    receipt = ModelFile(golden_files["encoder"]).facts["receipt"]
     assert receipt["calibration"]["sha256"] != receipt["evaluation"]["sha256"]
     texts = evaluation_texts()
     assert receipt["evaluation"]["sha256"] == hashlib.sha256("\n".join(texts).encode()).hexdigest()
@@ -111,7 +111,7 @@ def test_the_same_texts_for_both_are_refused(tmp_path):
 
 def test_own_texts(tmp_path):
     path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", calibrate=["a text", "two"], evaluate=TEXTS)
-    receipt = Description(path).info["receipt"]
+    receipt = ModelFile(path).facts["receipt"]
     assert receipt["calibration"]["texts"] == 2
     assert receipt["evaluation"]["texts"] == 4
 
@@ -124,7 +124,7 @@ def test_below_the_asked_for_agreement_nothing_is_written(tmp_path):
         edgebert.convert(GOLDEN / "encoder", output, min_agreement=1.0)
     assert not list(tmp_path.iterdir())
     edgebert.convert(GOLDEN / "encoder", output, min_agreement=1.0, force=True)
-    assert Description(output).info["receipt"]["below_min_agreement"] is True
+    assert ModelFile(output).facts["receipt"]["below_min_agreement"] is True
 
 
 def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
@@ -163,7 +163,7 @@ def test_few_decisions_are_not_held_against_a_model_unless_asked_for(tmp_path):
 def test_every_head_decides(name, weight, decisions):
     checkpoint = open_checkpoint(GOLDEN / "families" / name)
     tensors = {each: checkpoint.tensors[each] for each in checkpoint.tensors}
-    backend = Float32Backend(checkpoint.config, tensors)
+    backend = Float32Backend(checkpoint.info.config, tensors)
     found = compare(checkpoint, Side(backend, tensors), TEXTS)
     assert {head: len(own) for head, (own, _) in found.decisions.items()} == decisions
     assert found.agreement == 1
@@ -206,7 +206,7 @@ def test_logits_stand_in_the_order_of_the_texts():
     """Batches take the longest first."""
     checkpoint = open_checkpoint(GOLDEN / "classifier")
     model = load_float32(GOLDEN / "classifier")
-    itself = Side(Float32Backend(checkpoint.config, checkpoint.tensors), checkpoint.tensors)
+    itself = Side(Float32Backend(checkpoint.info.config, checkpoint.tensors), checkpoint.tensors)
     found = compare(checkpoint, itself, TEXTS)
     each = model.classify(TEXTS, None, "none")
     expected = [[{r["label"]: r["score"] for r in row}[label] for label in model.labels] for row in each]
@@ -239,7 +239,7 @@ def test_layers_that_lose_too_much_get_finer_groups(tmp_path, monkeypatch, golde
     """Each its own: neighbouring layers then differ in their groups, and the kernels must follow."""
     monkeypatch.setattr(quantize_linear, "LARGEST_ERROR", limit)
     path = edgebert.convert(GOLDEN / "classifier", tmp_path / "finer.edgebert")
-    finer = Description(path).info["receipt"]["finer_groups"]
+    finer = ModelFile(path).facts["receipt"]["finer_groups"]
     assert finer
     assert set(finer.values()) <= {64, 128, 192}
     figures = evaluate(path, GOLDEN / "classifier", TEXTS).figures
@@ -288,7 +288,7 @@ def test_planted_outlier_channels(material, tmp_path, plant, least):
     save_file(tensors, folder / "model.safetensors")
     texts = REVIEWS.read_text(encoding="utf-8").splitlines()
     path = edgebert.convert(folder, tmp_path / "m.edgebert", evaluate=texts)
-    assert Description(path).info["receipt"]["evaluation"]["pooled_cosine_mean"] >= least
+    assert ModelFile(path).facts["receipt"]["evaluation"]["pooled_cosine_mean"] >= least
 
 
 @pytest.mark.parametrize(
@@ -308,9 +308,9 @@ def test_accuracy_and_f1(found, right, expected):
 def test_the_reference_gives_a_receipt_too(monkeypatch, golden_files):
     """Where nothing is to be compiled, NumPy stands in for the kernels."""
     monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
-    description = Description(golden_files["encoder"])
+    file = ModelFile(golden_files["encoder"])
     checkpoint = open_checkpoint(GOLDEN / "encoder")
-    side = Side(open_backend(checkpoint.config, description.tensors, 1, 4096), description.tensors)
+    side = Side(open_backend(checkpoint.info.config, file.tensors, 1, 4096), file.tensors)
     assert compare(checkpoint, side, TEXTS).pooled_cosines.min() > 0.998
 
 
@@ -319,7 +319,7 @@ def test_a_model_of_one_label_is_judged_too():
     checkpoint = open_checkpoint(GOLDEN / "families" / "roberta-classifier")
     tensors = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
     texts = evaluation_texts()
-    itself = Side(Float32Backend(checkpoint.config, tensors), tensors)
+    itself = Side(Float32Backend(checkpoint.info.config, tensors), tensors)
     assert compare(checkpoint, itself, texts).agreement == 1
     turned = tensors | {"classifier.weight": -tensors["classifier.weight"]}
     assert compare(checkpoint, Side(itself.backend, turned), texts).agreement < 0.7

@@ -18,17 +18,17 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 def head_of(checkpoint, backend, name):
-    return HEADS[name](checkpoint.tensors, checkpoint.config, backend)
+    return HEADS[name](checkpoint.tensors, checkpoint.info.config, backend)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_models(name):
     checkpoint = open_checkpoint(GOLDEN / name)
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    backend = Float32Backend(checkpoint.info.config, checkpoint.tensors)
     hidden = backend.encode(pack(load_inputs(name)))
     outputs = load_outputs(name)
     np.testing.assert_allclose(hidden, np.concatenate(outputs["last_hidden_state"]), rtol=0, atol=TOLERANCE)
-    if checkpoint.heads:
+    if checkpoint.info.heads:
         first = np.cumsum([0, *map(len, load_inputs(name)[:-1])])
         logits = head_of(checkpoint, backend, "sequence_classification").logits(hidden[first])
         np.testing.assert_allclose(logits, np.stack(outputs["logits"]), rtol=0, atol=TOLERANCE)
@@ -37,11 +37,11 @@ def test_golden_models(name):
 def check_outputs(folder, outputs, tolerance):
     """Compare hidden states and the logits of every head with what transformers computes."""
     checkpoint = open_checkpoint(folder)
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
-    batch = pack(outputs.input_ids, outputs.token_type_ids, checkpoint.config.padding)
+    backend = Float32Backend(checkpoint.info.config, checkpoint.tensors)
+    batch = pack(outputs.input_ids, outputs.token_type_ids, checkpoint.info.config.padding)
     hidden = backend.encode(batch)
     np.testing.assert_allclose(hidden, np.concatenate(outputs.last_hidden_state), rtol=0, atol=TOLERANCE)
-    assert set(outputs.logits) == set(checkpoint.heads)
+    assert set(outputs.logits) == set(checkpoint.info.heads)
     for head, expected in outputs.logits.items():
         each = np.split(hidden, batch.cu_seqlens[1:-1])
         # A head of whole texts reads the first token; of the masked words' logits only some are kept.
@@ -70,7 +70,7 @@ def test_minilm(material):
 
 def test_neighbours_do_not_matter():
     checkpoint = open_checkpoint(GOLDEN / "encoder")
-    backend = Float32Backend(checkpoint.config, checkpoint.tensors)
+    backend = Float32Backend(checkpoint.info.config, checkpoint.tensors)
     inputs = load_inputs("encoder")
     alone = np.concatenate([backend.encode(pack([ids])) for ids in inputs])
     np.testing.assert_allclose(backend.encode(pack(inputs)), alone, rtol=0, atol=TOLERANCE)

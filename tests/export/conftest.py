@@ -6,12 +6,12 @@ import pytest
 
 import edgebert
 from edgebert import export as export_package
-from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
 from edgebert.engine.linker import find_compiler
 from edgebert.engine.processor import available_families
 from edgebert.export import _library
 from edgebert.export.image import write_image
+from edgebert.model_file import ModelFile
 from tests.golden import GOLDEN, KINDS
 
 # Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
@@ -49,7 +49,7 @@ def exported(golden_files, tmp_path_factory):
             folder_of = GOLDEN / ("kinds" if name in KINDS else "families")
             edgebert.convert(folder_of / name, model, min_agreement=0)
         if not image.exists():
-            write_image(Description(model), image)
+            write_image(ModelFile(model), image)
         return model, image
 
     return make

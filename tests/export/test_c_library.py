@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import edgebert
-from edgebert.description import Description
+from edgebert.choices import FUNCTIONS
 from edgebert.engine.kernel_file import this_platform
 from edgebert.export.image import write_image
-from edgebert.heads.classification import FUNCTIONS, scores
+from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
+from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
@@ -50,18 +51,18 @@ def test_it_gives_pythons_bits(open_both, name):
     states = hidden_of(python, ids, types)
     assert (c.hidden_size, c.max_length) == (python.hidden_size, python.max_length)
     assert_equal(c.encode(ids, types), np.concatenate(states))
-    description = python._description
-    vectors = np.stack([pool(rows, description.pooling) for rows in states])
-    if description.pipeline.normalize:
+    description = python._runner.source
+    vectors = np.stack([pool(rows, description.info.pipeline.pooling) for rows in states])
+    if description.info.pipeline.normalize:
         vectors = np.stack([unit(vector) for vector in vectors])
     assert c.vector_size == python.dimensions
     assert_equal(c.embed(ids, types), vectors)
     first = np.stack([rows[0] for rows in states])
-    heads = python._heads
+    heads = python._runner.heads
     if "sequence_classification" in heads:
         assert c.labels == list(python.labels)
         logits = heads["sequence_classification"].logits(first)
-        expected = scores(logits, FUNCTIONS[description.problem_type])
+        expected = scores(logits, FUNCTIONS[description.info.problem_type])
         assert_equal(c.classify(ids, types), expected.astype(np.float32))
     elif "next_sentence" in heads:
         assert c.labels == ["IsNext", "NotNext"]
@@ -82,7 +83,7 @@ def test_it_gives_pythons_bits(open_both, name):
 def test_word_embeddings_in_four_bits(native_library, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
     path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", force=True)
-    write_image(Description(path), tmp_path / "model.image")
+    write_image(ModelFile(path), tmp_path / "model.image")
     c, python = CModel(native_library, tmp_path / "model.image"), edgebert.load(path, threads=1)
     ids, _ = inputs_of("encoder")
     assert_equal(c.encode(ids), np.concatenate(python.hidden_states(ids)))

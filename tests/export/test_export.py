@@ -10,14 +10,14 @@ import pytest
 
 import edgebert
 from edgebert.artifact import read_artifact, write_artifact
-from edgebert.description import Description
 from edgebert.engine import linker
 from edgebert.engine.kernel_file import this_platform
 from edgebert.errors import ArtifactError, EdgebertError, OutputError, SettingError
 from edgebert.export import _EXAMPLE, _RUNTIME, _link, export, needed_glibc
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, POOLINGS
-from edgebert.model import DEFAULT_MODEL
+from edgebert.loading import DEFAULT_MODEL
+from edgebert.model_file import ModelFile
 from edgebert.tokens import TextTokenizer
 from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
@@ -51,8 +51,8 @@ def answers(command, ids, **environment):
 
 def ids_of(model, texts):
     """Tokenize texts as the tokenizer in the folder does; return the ids of each."""
-    description = Description(model)
-    tokenizer = TextTokenizer(description.tokenizer, description.max_length)
+    file = ModelFile(model)
+    tokenizer = TextTokenizer(file.info.tokenizer, file.info.max_length)
     return [tokenizer.single(text).ids.tolist() for text in texts]
 
 
@@ -78,7 +78,7 @@ def test_the_example_labels_texts(tmp_path, static):
     (tmp_path / "out" / "libedgebert.so").unlink(missing_ok=True)  # a linker wants it, a program does not
     ids = ids_of(model, TEXTS)
     got = [line.split("\t") for line in answers([program, tmp_path / "out" / "model.image", 2], ids)]
-    expected = edgebert.load().classify(TEXTS, truncate=True, on_extent=lambda *_: None)
+    expected = edgebert.load().classify(TEXTS, truncate=True, on_coverage=lambda *_: None)
     assert [label for label, _ in got] == [each["label"] for each in expected]
     assert [np.float32(score) for _, score in got] == [np.float32(each["score"]) for each in expected]
     assert TextTokenizer((tmp_path / "out" / "tokenizer.json").read_text(), 512).single(TEXTS[0]).ids.tolist() == ids[0]
@@ -148,7 +148,7 @@ def test_minilm_on_an_emulated_raspberry_pi_gives_x86s_bits(pi_folder, minilm):
     target, folder = pi_folder
     program = build(folder, ["aarch64-linux-gnu-gcc"])
     ids = ids_of(minilm, TEXTS)
-    expected = edgebert.load(minilm).embed(TEXTS, on_extent=lambda *_: None)
+    expected = edgebert.load(minilm).embed(TEXTS, on_coverage=lambda *_: None)
     for threads in (1, 3):
         command = [EMULATOR, "-cpu", TARGETS[target], "-L", ROOT, program, folder / "model.image", threads]
         got = np.array([line.split(" ") for line in answers(command, ids)], np.float32)
@@ -239,6 +239,6 @@ def test_the_header_is_for_cxx_too(tmp_path):
 def test_vectors_that_the_library_does_not_make_are_none_of_its_image(golden_files, tmp_path, changes, kind):
     artifact = read_artifact(golden_files["encoder"])
     write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | changes)
-    write_image(Description(tmp_path / "m.edgebert"), tmp_path / "model.image")
+    write_image(ModelFile(tmp_path / "m.edgebert"), tmp_path / "model.image")
     header = np.fromfile(tmp_path / "model.image", HEADER, 1)[0]
     assert header["pooling"] == POOLINGS[kind]

@@ -1,5 +1,6 @@
 """No file, whatever it holds, is used but one that was written whole; and no answer is other than a number."""
 
+import dataclasses
 import random
 import struct
 import subprocess
@@ -7,7 +8,6 @@ import subprocess
 import numpy as np
 import pytest
 
-from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
 from edgebert.engine.linker import find_compiler
 from edgebert.engine.memory import SLACK_ROWS, row_bytes
@@ -19,6 +19,7 @@ from edgebert.export.records import HEADER, LIMITS, interface, records_h
 from edgebert.families import encoder_of
 from edgebert.kernels.plan import STEP, STEP_CODES
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.model_file import ModelFile
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
@@ -225,9 +226,9 @@ def changed(golden_files, native_library, tmp_path):
     """Return a function that opens the classifier with some tensors replaced by what a function makes of them."""
 
     def make(name, change):
-        description = Description(golden_files["classifier"])
-        description.tensors = dict(description.tensors) | {name: change(description.tensors[name].copy())}
-        write_image(description, tmp_path / "model.image")
+        file = ModelFile(golden_files["classifier"])
+        file.tensors = dict(file.tensors) | {name: change(file.tensors[name].copy())}
+        write_image(file, tmp_path / "model.image")
         return CModel(native_library, tmp_path / "model.image")
 
     return make
@@ -257,18 +258,18 @@ def test_answers_that_are_no_numbers_are_an_error(changed, name, asked):
 def test_a_model_that_the_library_would_refuse_is_not_written(changed, golden_files, tmp_path):
     with pytest.raises(ArtifactError, match="it holds values that are no numbers"):
         changed("classifier.bias", full(np.nan))
-    description = Description(golden_files["classifier"])
-    description.labels = ("good\0bad", *description.labels[1:])
+    file = ModelFile(golden_files["classifier"])
+    file.info = dataclasses.replace(file.info, labels=("good\0bad", *file.info.labels[1:]))
     with pytest.raises(SettingError, match="a label has a zero byte"):
-        write_image(description, tmp_path / "model.image")
+        write_image(file, tmp_path / "model.image")
     assert not (tmp_path / "model.image").exists()
 
 
 def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
     program = compile_c(tmp_path, "sizes.c", "workspace.c")
     for name in MODELS:
-        description = Description(exported(name)[0])
-        model = ModelPlan(encoder_of(description.config), description.tensors, lambda array: 1)
+        file = ModelFile(exported(name)[0])
+        model = ModelPlan(encoder_of(file.info.config), file.tensors, lambda array: 1)
         plan = model.record[0]
         fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
         more = ("embedding_stride", "step_count")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edgebert.batch import pack
+from edgebert.choices import POOLINGS
 from edgebert.heads import HEADS
 from edgebert.heads.classification import scores
-from edgebert.heads.pooling import POOLINGS, pool, unit
+from edgebert.heads.pooling import pool, unit
 
 HIDDEN = np.array([[1, -2, 3], [3, 4, -5]], np.float32)
 

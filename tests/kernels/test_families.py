@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from edgebert.description import Description
 from edgebert.engine.backend import CompiledBackend
 from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import ACTIVATION_CODES, DEPTHS
 from edgebert.model import Model
+from edgebert.model_file import ModelFile
 from edgebert.runner import token_budget
 from tests.emulator import EMULATED
 from tests.golden import NAMES, load_inputs
@@ -106,10 +106,10 @@ def hidden_states(golden_files, library_of):
     """Return a function from (golden model, family) to all of its hidden states."""
 
     def compute(model, family):
-        description = Description(golden_files[model])
-        config, tensors = description.config, description.tensors
+        file = ModelFile(golden_files[model])
+        config, tensors = file.info.config, file.tensors
         backend = CompiledBackend(config, tensors, library_of(family), 1, token_budget(config))
-        return np.concatenate(Model(description, backend).hidden_states(load_inputs(model)))
+        return np.concatenate(Model(file, backend).hidden_states(load_inputs(model)))
 
     return functools.cache(compute)
 

@@ -27,11 +27,11 @@ FEW = {"calibrate": ["the film was good", "Tom saw 3 red films"], "evaluate": ["
 def test_the_file_holds_what_the_table_says(golden_files, name):
     artifact = read_artifact(golden_files[name])
     checkpoint = open_checkpoint(GOLDEN / name)
-    expected = expected_tensors(checkpoint.config, checkpoint.heads, len(checkpoint.labels))
+    expected = expected_tensors(checkpoint.info.config, checkpoint.info.heads, len(checkpoint.info.labels))
     assert check_tensors(artifact.tensors, expected) == []
-    assert artifact.json("config") == checkpoint.config.to_dict()
-    assert artifact.metadata["source_sha256"] == checkpoint.sha256
-    assert artifact.json("labels") == list(checkpoint.labels)
+    assert artifact.json("config") == checkpoint.info.config.to_dict()
+    assert artifact.metadata["source_sha256"] == checkpoint.info.source_sha256
+    assert artifact.json("labels") == list(checkpoint.info.labels)
 
 
 def test_weights_and_smoothing_give_the_checkpoint_back(golden_files):

@@ -17,7 +17,7 @@ NO_LABEL = {"label": None, "score": None}
 def test_the_others_are_answered_as_if_alone(model_of):
     classifier = model_of("bert-classifier")
     seen = {}
-    found = classifier.classify(TEXTS, on_extent=seen.__setitem__)
+    found = classifier.classify(TEXTS, on_coverage=seen.__setitem__)
     assert [found[i] for i in ASKED] == classifier.classify([TEXTS[i] for i in ASKED])
     assert found[1] == found[2] == NO_LABEL
     assert [seen[i].tokens > 0 for i in range(4)] == [True, False, False, True]
@@ -62,7 +62,7 @@ def test_blank_documents_are_not_ranked_and_keep_their_places(model_of):
 def test_the_command_line_says_the_same(model_of, tmp_path, command, name, ask):
     path, model = tmp_path / "texts.txt", model_of(name)
     path.write_text("\n".join(TEXTS) + "\n")
-    file = str(model._description.path)
+    file = model.info["file"]
     result = CliRunner().invoke(cli, [*command, str(path), "--model", file, "--format", "jsonl"])
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]

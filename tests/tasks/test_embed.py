@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.choices import POOLINGS
 from edgebert.errors import InputError
-from edgebert.heads.pooling import POOLINGS, pool, unit
+from edgebert.heads.pooling import pool, unit
 from tests.checkpoint.folders import change_json, copy_model, write_safetensors
 
 TEXTS = ["the film was good", "中文", "a"]
@@ -105,7 +106,7 @@ def test_a_dense_module_and_a_default_prompt(sentence_model):
 def test_a_prompt_that_leaves_no_room_counts_after_all(sentence_model):
     """There is nothing else that a vector could be made of."""
     model, weight, bias = sentence_model
-    prompt, told = "good film " * 60, {"on_extent": lambda *_: None}
+    prompt, told = "good film " * 60, {"on_coverage": lambda *_: None}
     (tokens,) = model.embed(["a"], "none", prompt=prompt, **told)
     assert len(tokens) == model.max_length
     expected = np.tanh(tokens.mean(axis=0) @ weight.T + bias)

@@ -24,7 +24,7 @@ def cuts_words_alike(model, text):
     """
     tokenizer = model._runner.tokenizer
     content = tokenizer.content(text, offsets=True)
-    if tokenizer._pieces_of_words is not None:
+    if tokenizer.pieces_of_words is not None:
         return unicodedata.normalize("NFC", text) == text
     unknown = tokenizer.id_of("<unk>")
     torn = (content.starts[1:] < content.ends[:-1]).any() or (content.starts == content.ends).any()
@@ -95,9 +95,9 @@ def test_the_kernels_agree_with_the_reference(name, tmp_path, monkeypatch):
     """Projected embeddings, learned distances, positions from behind the padding token."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", min_agreement=0)
     texts = ["Alice liked the film", "no", "a very long story " * 20]
-    found = edgebert.load(path, threads=2).embed(texts, "none", on_extent=lambda *_: None)
+    found = edgebert.load(path, threads=2).embed(texts, "none", on_coverage=lambda *_: None)
     monkeypatch.setenv("EDGEBERT_FAMILY", "reference")
-    expected = edgebert.load(path).embed(texts, "none", on_extent=lambda *_: None)
+    expected = edgebert.load(path).embed(texts, "none", on_coverage=lambda *_: None)
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.shape == theirs.shape
         assert abs(mine - theirs).max() < 0.15

@@ -62,7 +62,7 @@ def test_every_variant_is_there():
 def test_vectors(folder_of, name):
     model = load_float32(folder_of(name))
     vectors = expected(name, "vectors")
-    found = model.embed(CASES["texts"], on_extent=lambda *_: None)
+    found = model.embed(CASES["texts"], on_coverage=lambda *_: None)
     np.testing.assert_allclose(found, vectors, rtol=0, atol=TOLERANCE)
     assert (model.dimensions, model.embed([]).shape) == (vectors.shape[1], (0, vectors.shape[1]))
 
@@ -81,7 +81,7 @@ def test_scores_of_cross_encoders(folder_of, name):
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_vectors_in_int8(folder_of, tmp_path, name):
     model = edgebert.load(edgebert.convert(folder_of(name), tmp_path / "m.edgebert", min_agreement=0))
-    found, exact = model.embed(CASES["texts"], on_extent=lambda *_: None), expected(name, "vectors")
+    found, exact = model.embed(CASES["texts"], on_coverage=lambda *_: None), expected(name, "vectors")
     cosines = (found * exact).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
     assert found.shape == exact.shape
     assert cosines.min() > 0.99

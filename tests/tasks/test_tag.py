@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebert.choices import STRATEGIES
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
-from edgebert.heads.tokens import STRATEGIES, entities
-from edgebert.tasks.tag import owned
-from edgebert.tokens import Window
+from edgebert.heads.tokens import entities
+from edgebert.windows import Window, owned
 from tests.golden import GOLDEN
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -229,19 +229,19 @@ def test_spans_cross_from_window_to_window(model_of, name):
     """A text of one word over and over: with every label shown, spans without gaps over all windows."""
     model = model_of(name)
     text = ("Alice and Bob liked the café. " * 40).strip()
-    extents = []
-    found = model.tag([text], "none", ignore_labels=(), on_extent=lambda _, extent: extents.append(extent))[0]
-    assert extents[0].windows > 3
-    assert not extents[0].truncated
+    coverages = []
+    found = model.tag([text], "none", ignore_labels=(), on_coverage=lambda _, coverage: coverages.append(coverage))[0]
+    assert coverages[0].windows > 3
+    assert not coverages[0].truncated
     assert [each["index"] for each in found] == list(range(1, len(found) + 1))
-    assert len(found) == extents[0].tokens - 2
+    assert len(found) == coverages[0].tokens - 2
     assert found[-1]["end"] == len(text)
     groups = model.tag([text], "first", ignore_labels=())[0]
     covered = np.zeros(len(text), bool)
     for each in groups:
         covered[each["start"] : each["end"]] = True
     assert all(covered[i] or text[i] == " " for i in range(len(text)))
-    short = model.tag([text], "none", ignore_labels=(), truncate=True, on_extent=lambda *_: None)[0]
+    short = model.tag([text], "none", ignore_labels=(), truncate=True, on_coverage=lambda *_: None)[0]
     assert len(short) == model.max_length - 2
 
 

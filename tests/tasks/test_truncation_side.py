@@ -11,9 +11,9 @@ import pytest
 import edgebert
 from edgebert.artifact import read_artifact, write_artifact
 from edgebert.checkpoint import open_checkpoint
+from edgebert.coverage import Cut
 from edgebert.errors import ArtifactError, CheckpointError
 from edgebert.evaluate.float32 import load_float32
-from edgebert.runner import Cut
 from tests.checkpoint.folders import change_json
 from tests.golden import GOLDEN
 from tests.kernels.calls import assert_equal
@@ -51,24 +51,24 @@ def ids_of(model, text):
 
 
 def test_vectors_are_of_the_end(models):
-    extents = []
+    coverages = []
     for model in models[:2]:
-        (vector,) = model.embed([f"{START} {END}"], on_extent=lambda _, extent: extents.append(extent))
+        (vector,) = model.embed([f"{START} {END}"], on_coverage=lambda _, coverage: coverages.append(coverage))
         ids, (cls, sep) = ids_of(model, f"{START} {END}")
         (states,) = model.hidden_states([[cls, *ids[-(LENGTH - 2) :], sep]])
         mean = states.mean(axis=0)
         scale = np.linalg.norm(mean) if abs(np.linalg.norm(vector) - 1) < 1e-3 else 1
         np.testing.assert_allclose(vector, mean / scale, rtol=0, atol=1e-6)
-        assert extents[-1] == (len(ids) + 2, 1, True)
+        assert coverages[-1] == (len(ids) + 2, 1, True)
     assert models[0].info["truncation_side"] == "left"
     assert models[2].info["truncation_side"] == "right"
 
 
 def test_a_text_that_fits_is_whole(models):
-    extents = []
+    coverages = []
     model, _, right = models
-    assert_equal(model.embed(["Bob"], on_extent=lambda _, extent: extents.append(extent)), right.embed(["Bob"]))
-    assert not extents[0].truncated
+    assert_equal(model.embed(["Bob"], on_coverage=lambda _, coverage: coverages.append(coverage)), right.embed(["Bob"]))
+    assert not coverages[0].truncated
 
 
 def test_tags_of_one_window_are_of_the_end(models):
@@ -77,13 +77,13 @@ def test_tags_of_one_window_are_of_the_end(models):
     text, options = f"{START} {END}", {"ignore_labels": [], "aggregation_strategy": "none"}
     content = model._runner.tokenizer.content(text, offsets=True)
     first = len(content.ids) - (LENGTH - 2)
-    (found,) = model.tag([text], truncate=True, on_extent=lambda *_: None, **options)
+    (found,) = model.tag([text], truncate=True, on_coverage=lambda *_: None, **options)
     assert [entry["start"] for entry in found] == content.starts[first:].tolist()
     assert [entry["end"] for entry in found] == content.ends[first:].tolist()
     (expected,) = right.tag([text[content.starts[first] :]], **options)
     assert text[content.starts[first] - 1] == " "
     assert [entry["score"] for entry in found] == [entry["score"] for entry in expected]
-    (beginning,) = right.tag([text], truncate=True, on_extent=lambda *_: None, **options)
+    (beginning,) = right.tag([text], truncate=True, on_coverage=lambda *_: None, **options)
     assert beginning[-1]["start"] < found[-1]["start"]
 
 
@@ -97,8 +97,8 @@ def test_how_much_was_seen(models):
     runner = models[0]._runner
     content = runner.tokenizer.content(f"{START} {END}")
     for cut, truncated in ((Cut(truncate=True), True), (Cut(), False)):
-        windows, _, (extent,) = runner.cut([content], cut)
-        assert (extent.windows, extent.truncated) == (len(windows), truncated)
+        (windows,), (coverage,) = runner.cut([content], cut)
+        assert (coverage.windows, coverage.truncated) == (len(windows), truncated)
         assert windows[-1].last == len(content.ids)
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_does_not_say_it_cuts_on_the_right(models, tmp_path):
     path = models[0].info["file"]
     old = edgebert.load(rewritten(path, tmp_path / "old.edgebert", truncation_side=...), threads=1)
     assert old.info["truncation_side"] == "right"
-    text, told = [f"{START} {END}"], {"on_extent": lambda *_: None}
+    text, told = [f"{START} {END}"], {"on_coverage": lambda *_: None}
     assert_equal(old.embed(text, **told), models[2].embed(text, **told))
     odd = rewritten(path, tmp_path / "odd.edgebert", truncation_side="middle")
     with pytest.raises(ArtifactError, match="truncation_side is 'middle', expected right or left"):
@@ -115,13 +115,13 @@ def test_a_file_that_does_not_say_it_cuts_on_the_right(models, tmp_path):
 
 def test_what_a_folder_may_say(tmp_path):
     folder = folder_of("bert-token", tmp_path / "m")
-    assert open_checkpoint(folder).truncation_side == "right"
+    assert open_checkpoint(folder).info.truncation_side == "right"
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     tokenizer["truncation"] = {"direction": "Left", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    assert open_checkpoint(folder).truncation_side == "left"
+    assert open_checkpoint(folder).info.truncation_side == "left"
     change_json(folder / "tokenizer_config.json", truncation_side="right")
-    assert open_checkpoint(folder).truncation_side == "right"
+    assert open_checkpoint(folder).info.truncation_side == "right"
     change_json(folder / "tokenizer_config.json", truncation_side="top")
     with pytest.raises(CheckpointError, match="has truncation_side 'top', expected 'right' or 'left'"):
         open_checkpoint(folder)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebert.coverage import Cut
 from edgebert.errors import InputError
 from edgebert.heads.classification import pool_windows, scores
-from edgebert.runner import Cut
 from edgebert.tasks.answer import answer
 
 
@@ -20,10 +20,10 @@ FITS = ["The film was good", "", "中文电影"]
 LONG = "Alice and Bob liked the very good film, but unbelievable acting was not for Carol. " * 12
 
 
-def extents_of(call, *arguments, **options):
+def coverages_of(call, *arguments, **options):
     """Return what a method says, and how much was seen."""
     seen = {}
-    return call(*arguments, **options, on_extent=seen.__setitem__), [seen[i] for i in sorted(seen)]
+    return call(*arguments, **options, on_coverage=seen.__setitem__), [seen[i] for i in sorted(seen)]
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_what_fits_one_window_gives_the_same_bits_with_windows_on_and_off(model_
 
 def test_classes_of_a_long_text_are_pooled_over_its_windows(model_of):
     model = model_of("bert-classifier")
-    runner, head = model._runner, model._heads["sequence_classification"]
+    runner, head = model._runner, model._runner.heads["sequence_classification"]
     windows = list(runner.tokenizer.windows(runner.tokenizer.content(LONG)))
     assert len(windows) > 2
-    each = scores(runner.first_logits(windows, head), "softmax")
+    each = scores(runner.first_logits([windows], head)[0], "softmax")
     for pool, expected in (("mean", each.mean(axis=0)), ("max", each.max(axis=0)), ("first", each[0])):
-        (found,), (extent,) = extents_of(model.classify, [LONG], None, pool=pool)
+        (found,), (coverage,) = coverages_of(model.classify, [LONG], None, pool=pool)
         assert {r["label"]: r["score"] for r in found} == pytest.approx(dict(zip(model.labels, expected, strict=True)))
-        assert (extent.windows, extent.truncated) == (len(windows), False)
+        assert (coverage.windows, coverage.truncated) == (len(windows), False)
     assert model.classify([LONG], None, pool="first") == model.classify(
-        [LONG], None, truncate=True, on_extent=lambda *_: None
+        [LONG], None, truncate=True, on_coverage=lambda *_: None
     )
 
 
@@ -71,8 +71,8 @@ def test_pool_windows():
 def test_an_answer_is_found_wherever_it_stands(model_of):
     """Of the same words, the answers of a long context are those of its windows."""
     model = model_of("bert-question")
-    answers, (extent,) = extents_of(model.answer, "who liked the film?", LONG, top_k=5)
-    assert extent.windows > 2
+    answers, (coverage,) = coverages_of(model.answer, "who liked the film?", LONG, top_k=5)
+    assert coverage.windows > 2
     assert all(LONG[each["start"] : each["end"]] == each["answer"] for each in answers)
     assert any(each["start"] > len(LONG) // 2 for each in answers) or len({each["answer"] for each in answers}) == 5
     scores_found = [each["score"] for each in answers]
@@ -92,8 +92,8 @@ def test_of_the_same_answer_in_two_windows_the_surer_one_counts(model_of, sure):
             calls.append(len(states))
             return logits
 
-    (found,), (extent,) = answer(runner, Head(), ["film"], [context], 1, 1, False, True, Cut())
-    assert extent.windows == len(calls) == 2
+    (found,), (coverage,) = answer(runner, Head(), [("film", context)], 1, 1, False, True, Cut())
+    assert coverage.windows == len(calls) == 2
     assert found[0]["answer"] == "film"
     assert found[0]["score"] > 0.99
 
@@ -101,14 +101,14 @@ def test_of_the_same_answer_in_two_windows_the_surer_one_counts(model_of, sure):
 def test_a_document_is_worth_what_its_best_window_is(model_of):
     model = model_of("roberta-classifier")
     (whole,) = model.rank("good film", [LONG])
-    (first,) = model.rank("good film", [LONG], truncate=True, on_extent=lambda *_: None)
+    (first,) = model.rank("good film", [LONG], truncate=True, on_coverage=lambda *_: None)
     assert whole["score"] >= first["score"]
 
 
 def test_a_mask_far_behind_is_filled_in(model_of):
     model = model_of("bert-masked")
-    found, (extent,) = extents_of(model.fill_mask, [LONG + "the [MASK] was good"], top_k=2)
-    assert extent.windows > 2
+    found, (coverage,) = coverages_of(model.fill_mask, [LONG + "the [MASK] was good"], top_k=2)
+    assert coverage.windows > 2
     assert len(found[0]) == 2
     several = model.fill_mask(["[MASK] " + LONG + "[MASK]"], top_k=3)[0]
     assert [len(each) for each in several] == [3, 3]
@@ -139,9 +139,9 @@ def test_a_mask_that_two_windows_have_is_filled_in_once(model_of):
 def test_every_token_of_a_long_text_is_scored_once(model_of):
     model = model_of("bert-masked")
     text = LONG[:500]
-    (found,), (extent,) = extents_of(model.score, [text])
-    assert found["tokens"] == extent.tokens - 2
-    assert extent.windows > 1
+    (found,), (coverage,) = coverages_of(model.score, [text])
+    assert found["tokens"] == coverage.tokens - 2
+    assert coverage.windows > 1
     assert found["perplexity"] == pytest.approx(np.exp(-found["score"] / found["tokens"]))
 
 
@@ -164,9 +164,9 @@ words = int(sys.argv[2])
 text = "Alice and Bob liked the very good film at cafe; Carol was not there. " * (words // 14)
 seen = []
 if "classifier" in sys.argv[1]:
-    model.classify([text], on_extent=lambda _, extent: seen.append(extent))
+    model.classify([text], on_coverage=lambda _, coverage: seen.append(coverage))
 else:
-    model.tag([text], on_extent=lambda _, extent: seen.append(extent))
+    model.tag([text], on_coverage=lambda _, coverage: seen.append(coverage))
 print(seen[0].tokens, seen[0].windows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -185,13 +185,13 @@ def test_a_book_of_a_million_words_in_bounded_memory(model_of, run_python, name)
 def test_a_long_text_for_labels_that_nobody_trained_is_seen_whole(model_of):
     """Of pieces of words too: a window keeps its tokens, whatever its text would be tokenized to."""
     model = model_of("bert-classifier")
-    found, (extent,) = extents_of(model.classify, ["a " + "filming " * 200], labels=["good", "bad"])
-    assert not extent.truncated
-    assert extent.windows > 5
+    found, (coverage,) = coverages_of(model.classify, ["a " + "filming " * 200], labels=["good", "bad"])
+    assert not coverage.truncated
+    assert coverage.windows > 5
     assert sum(found[0]["scores"]) == pytest.approx(1)
 
 
 def test_an_empty_second_text_takes_nothing_from_the_first(model_of):
     model = model_of("bert-classifier")
-    _, (extent,) = extents_of(model.classify, [("a " * 93, "")])
-    assert (extent.tokens, extent.truncated) == (96, False)
+    _, (coverage,) = coverages_of(model.classify, [("a " * 93, "")])
+    assert (coverage.tokens, coverage.truncated) == (96, False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.question_answering import best_spans
-from edgebert.tasks.zero_shot import by_similarity, descriptions_of, entailment_of
+from edgebert.tasks.zero_shot import descriptions_of, entailment_of, similarities
 from tests.golden import GOLDEN, family_outputs
 
 QUESTION = (
@@ -213,21 +213,17 @@ def test_a_text_is_cut_for_the_longest_label(model_of):
     seen = []
     labels = {"short": "a", "long": "a " * 30}
     model_of("bert-classifier").classify(
-        ["film " * 75], labels=labels, on_extent=lambda index, extent: seen.append(extent)
+        ["film " * 75], labels=labels, on_coverage=lambda index, coverage: seen.append(coverage)
     )
-    assert [(extent.windows > 1, extent.truncated) for extent in seen] == [(True, False)]
+    assert [(coverage.windows > 1, coverage.truncated) for coverage in seen] == [(True, False)]
 
 
 def test_scores_by_similarity_are_those_of_cosines():
     """Worked out by hand: a softmax of twenty times the cosines; or the cosines, from 0 on."""
-    labels, of_labels = {"a": "", "b": "", "c": ""}, np.array([[0.6, 0.8], [-1, 0], [0.8, -0.6]], np.float32)
-    vectors = np.array([[1, 0]], np.float32)
-    (one,) = by_similarity(["x"], vectors, labels, of_labels, False)
-    assert one["labels"] == ["c", "a", "b"]
-    powers = np.exp(20 * np.array([0.8, 0.6, -1]))
-    assert one["scores"] == pytest.approx((powers / powers.sum()).tolist(), rel=1e-5)
-    (several,) = by_similarity(["x"], vectors, labels, of_labels, True)
-    assert several["scores"] == pytest.approx([0.8, 0.6, 0])
+    vector, of_labels = np.array([1, 0], np.float32), np.array([[0.6, 0.8], [-1, 0], [0.8, -0.6]], np.float32)
+    powers = np.exp(20 * np.array([0.6, -1, 0.8]))
+    assert similarities(vector, of_labels, False) == pytest.approx(powers / powers.sum(), rel=1e-5)
+    assert similarities(vector, of_labels, True) == pytest.approx([0.6, 0, 0.8])
 
 
 def test_labels_by_similarity(golden_files):

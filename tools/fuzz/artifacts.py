@@ -17,8 +17,8 @@ import numpy as np
 import edgebert
 from edgebert.artifact import read_artifact
 from edgebert.cli.receipt import receipt_lines
-from edgebert.description import Description
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
+from edgebert.model_file import ModelFile
 from tests.checkpoint.folders import laid_out
 from tests.golden import GOLDEN
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
@@ -88,31 +88,31 @@ def draw(rng: random.Random) -> tuple[str, Callable[[], object]]:
 
 def ask(path: Path) -> list[Any]:
     """Load a model, and return all that can be had of it."""
-    description = Description(path)
-    info = description.info
+    file = ModelFile(path)
+    info = file.facts
     answers: list[Any] = [info]
     with suppress(AttributeError, KeyError, TypeError, ValueError):  # `edgebert info` says that it is none
         receipt_lines(info["receipt"])
     model = edgebert.load(path, threads=1)
-    answers.append(model.embed(_TEXTS[1:], on_extent=_heard))
+    answers.append(model.embed(_TEXTS[1:], on_coverage=_heard))
     answers.append(model.hidden_states([[1, 2, 3]]))
     heads = info["heads"]
     if "sequence_classification" in heads:
-        answers.append(model.classify(_TEXTS, top_k=None, on_extent=_heard))
-        answers.append(model.classify([("a film", _TEXTS[2])], on_extent=_heard))
+        answers.append(model.classify(_TEXTS, top_k=None, on_coverage=_heard))
+        answers.append(model.classify([("a film", _TEXTS[2])], on_coverage=_heard))
     if "next_sentence" in heads:
-        answers.append(model.next_sentence([("a film", "it was good")], on_extent=_heard))
+        answers.append(model.next_sentence([("a film", "it was good")], on_coverage=_heard))
     if "token_classification" in heads:
-        answers.append(model.tag(_TEXTS, on_extent=_heard))
+        answers.append(model.tag(_TEXTS, on_coverage=_heard))
     if "masked_lm" in heads and model.mask_token:
-        answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_extent=_heard))
-        answers.append(model.score(_TEXTS[:2], on_extent=_heard))
+        answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_coverage=_heard))
+        answers.append(model.score(_TEXTS[:2], on_coverage=_heard))
     if "question_answering" in heads:
-        answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_extent=_heard))
+        answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_coverage=_heard))
     return answers
 
 
-def _heard(index: int, extent: object) -> None:
+def _heard(index: int, coverage: object) -> None:
     """Be told how much was seen."""
 
 
@@ -200,7 +200,7 @@ def _tensors(file: File, rng: random.Random) -> bytes:
 
 def _tokenizer(file: File, rng: random.Random) -> bytes:
     texts, arrays = dict(file.texts), dict(file.arrays)
-    description = json.loads(unpack_tokenizer(arrays[TOKENIZER]))
+    file = json.loads(unpack_tokenizer(arrays[TOKENIZER]))
     packed, kind = arrays[TOKENIZER].tobytes(), rng.randrange(12)
     if kind == 0:
         packed = change_bytes(packed, rng)
@@ -208,7 +208,7 @@ def _tokenizer(file: File, rng: random.Random) -> bytes:
         packer = zlib.compressobj(1)
         packed = b"".join([packer.compress(bytes(_BOMB // 64)) for _ in range(rng.choice((1, 64)))]) + packer.flush()
     elif kind < 4:
-        description["padding"] = {
+        file["padding"] = {
             "strategy": rng.choice(("BatchLongest", {"Fixed": rng.choice((5, 100, 2**31))})),
             "direction": "Right",
             "pad_to_multiple_of": None,
@@ -217,13 +217,13 @@ def _tokenizer(file: File, rng: random.Random) -> bytes:
             "pad_token": "[PAD]",
         }
         truncation = {"direction": "Right", "max_length": rng.choice((0, 1, 3)), "strategy": "LongestFirst"}
-        description["truncation"] = {**truncation, "stride": rng.choice((0, 5))}
+        file["truncation"] = {**truncation, "stride": rng.choice((0, 5))}
     elif kind == 4:
         name, part = rng.choice(_PARTS)
-        description[name] = part
+        file[name] = part
     else:
         for _ in range(rng.choice((1, 1, 3))):
-            description = change_json(description, rng)
+            file = change_json(file, rng)
     if kind > 1:
-        packed = pack_tokenizer(json_text(description)).tobytes()
+        packed = pack_tokenizer(json_text(file)).tobytes()
     return _of_arrays(texts, {**arrays, TOKENIZER: np.frombuffer(packed, np.uint8)})

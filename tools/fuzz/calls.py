@@ -91,7 +91,7 @@ def _one_of(*values: object) -> tuple[Callable[[], Any], ...]:
 
 
 _FLAG, _COUNT = _one_of(True, False), _one_of(1, 2, 5, 10**6)
-_LONG = {"stride": _one_of(None, 0, 1, 20), "truncate": _FLAG, "on_extent": _one_of(None, lambda *_: None)}
+_LONG = {"stride": _one_of(None, 0, 1, 20), "truncate": _FLAG, "on_coverage": _one_of(None, lambda *_: None)}
 _LABELS = (*_one_of(["good", "bad"], {"x": "good", "y": "bad"}, ["a"]), *(lambda: (each for each in "ab"),))
 
 Right = dict[str, tuple[Callable[[], Any], ...]]
@@ -135,7 +135,7 @@ METHODS: dict[str, Right] = {
         "label": _one_of(None, "LABEL_0", "LABEL_1"),
         **_LONG,
     },
-    "next_sentence": {"pairs": _PAIRS, "on_extent": _LONG["on_extent"]},
+    "next_sentence": {"pairs": _PAIRS, "on_coverage": _LONG["on_coverage"]},
     "embed": {
         "texts": _LISTS,
         "pooling": _one_of(None, "mean", "cls", "mean+max", "none"),
@@ -143,7 +143,7 @@ METHODS: dict[str, Right] = {
         "dimensions": _one_of(None, 1, 8),
         "prompt": _one_of(None, "query: "),
         "prompt_name": _one_of(None, None, "query"),
-        "on_extent": _LONG["on_extent"],
+        "on_coverage": _LONG["on_coverage"],
     },
     "hidden_states": {"token_ids": _IDS},
 }

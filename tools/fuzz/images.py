@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebert.description import Description
 from edgebert.engine.kernel_file import this_platform
 from edgebert.engine.processor import available_families
 from edgebert.errors import EdgebertError
@@ -21,6 +20,7 @@ from edgebert.export import _library
 from edgebert.export.image import seal, write_image
 from edgebert.export.records import ALIGNMENT, HEADER, LIMITS
 from edgebert.kernels.plan import STEP
+from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused
 from tools.fuzz import artifacts
 
@@ -173,7 +173,7 @@ def prepare(folder: Path) -> None:
     _folder = folder
     artifacts.prepare(folder)
     for path in sorted(folder.glob("*.edgebert")):
-        write_image(Description(path), folder / "whole.image")
+        write_image(ModelFile(path), folder / "whole.image")
         _images.append((folder / "whole.image").read_bytes())
     _loaded()
 

@@ -13,32 +13,29 @@ import click
 from edgebert.cli.terminal import Terminal, clip, display_width, escape
 
 if TYPE_CHECKING:
-    from edgebert.runner import Extent
+    from edgebert.coverage import Coverage
 
-__all__ = ["FORMATS", "Form", "Layout", "Row", "layout_of"]
+__all__ = ["FORMATS", "Layout", "Row", "RowFormat", "layout_of"]
 
 FORMATS = ("table", "tsv", "csv", "jsonl")
 """What ``--format`` takes."""
 
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_EXTENT = ("tokens", "windows", "truncated")
+_COVERAGE = ("tokens", "windows", "truncated")
 _LEAST_TEXT = 10
 """Columns that a text has on a terminal too narrow for all: a few words on a wrapped line are better than none."""
 
 
 class Row(NamedTuple):
-    """One line with what the model says of it; ``answer`` and ``extent`` are None for a blank line.
-
-    ``number`` counts lines from 1.
-    """
+    """One line with what the model says of it; ``number`` counts lines from 1."""
 
     number: int
     text: str
     answer: Any
-    extent: Extent | None
+    coverage: Coverage
 
 
-class Form(NamedTuple):
+class RowFormat(NamedTuple):
     """What a command writes of a row.
 
     Attributes
@@ -77,19 +74,19 @@ class Layout(NamedTuple):
     render: Callable[[Row], str]
 
 
-def layout_of(form: Form, name: str, terminal: Terminal) -> Layout:
+def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
     """Return one of `FORMATS` for a command; `terminal` is what a table is drawn for."""
     if name == "table":
         return Layout("", _table(form, terminal) if form.draw is None else form.draw(terminal))
     if name == "csv":
-        columns = (*form.sheet, *(column for column in _EXTENT if column not in form.sheet))
+        columns = (*form.sheet, *(column for column in _COVERAGE if column not in form.sheet))
         return Layout(_csv_line(columns), lambda row: "".join(_csv_line(cells) for cells in _cells(form, row, columns)))
     if name == "jsonl":
         return Layout("", lambda row: _jsonl(form, row))
     return Layout("", lambda row: "".join(_tsv_line(cells) for cells in _cells(form, row, form.columns)))
 
 
-def _texts(form: Form, row: Row) -> dict[str, str]:
+def _texts(form: RowFormat, row: Row) -> dict[str, str]:
     """Return the text of a row, or its two texts, by name."""
     if len(form.texts) == 1:
         return {form.texts[0]: row.text}
@@ -97,18 +94,18 @@ def _texts(form: Form, row: Row) -> dict[str, str]:
     return dict(zip(form.texts, (first, second), strict=True))
 
 
-def _extent(row: Row) -> dict[str, Any]:
-    values = (None, None, False) if row.extent is None else row.extent
-    return dict(zip(_EXTENT, values, strict=True))
+def _coverage(row: Row) -> dict[str, Any]:
+    values = row.coverage if row.coverage.windows else (None, None, False)  # of a blank line nothing was counted
+    return dict(zip(_COVERAGE, values, strict=True))
 
 
-def _cells(form: Form, row: Row, columns: Sequence[str]) -> list[list[Any]]:
+def _cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list[Any]]:
     """Return the values of a row's lines, None for what it has not."""
-    common = {"line": row.number, **_texts(form, row), **_extent(row)}
+    common = {"line": row.number, **_texts(form, row), **_coverage(row)}
     return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     """Return a value as people read it."""
     if value is None:
         return ""
@@ -116,7 +113,7 @@ def _told(value: Any) -> str:
 
 
 def _tsv_line(cells: Sequence[Any]) -> str:
-    return "\t".join(_told(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
+    return "\t".join(_shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
@@ -127,13 +124,13 @@ def _csv_line(cells: Sequence[Any]) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _jsonl(form: Form, row: Row) -> str:
+def _jsonl(form: RowFormat, row: Row) -> str:
     answer = form.document(row)
-    extent = {name: value for name, value in _extent(row).items() if name not in answer}
-    return json.dumps({**_texts(form, row), **answer, **extent}, ensure_ascii=False) + "\n"
+    coverage = {name: value for name, value in _coverage(row).items() if name not in answer}
+    return json.dumps({**_texts(form, row), **answer, **coverage}, ensure_ascii=False) + "\n"
 
 
-def _table(form: Form, terminal: Terminal) -> Callable[[Row], str]:
+def _table(form: RowFormat, terminal: Terminal) -> Callable[[Row], str]:
     """Return what makes aligned lines, with nothing in them that could drive a terminal."""
     wide = len(form.texts) if form.columns[-len(form.texts) :] == form.texts else 1
     names = form.columns[:-wide]
@@ -141,7 +138,7 @@ def _table(form: Form, terminal: Terminal) -> Callable[[Row], str]:
     def render(row: Row) -> str:
         lines = _cells(form, row, form.columns)
         widths = [
-            max(form.widths.get(name, 0), max((display_width(escape(_told(line[i]))) for line in lines), default=0))
+            max(form.widths.get(name, 0), max((display_width(escape(_shown(line[i]))) for line in lines), default=0))
             for i, name in enumerate(names)
         ]
         left = None if terminal.columns is None else terminal.columns - sum(widths) - 2 * len(widths)
@@ -150,7 +147,7 @@ def _table(form: Form, terminal: Terminal) -> Callable[[Row], str]:
     def _aligned(line: Sequence[Any], widths: Sequence[int]) -> str:
         cells = []
         for value, width in zip(line, widths, strict=False):
-            cell = escape(_told(value))
+            cell = escape(_shown(value))
             space = " " * (width - display_width(cell))
             number = isinstance(value, (int, float))
             if terminal.colour and cell:
@@ -163,9 +160,9 @@ def _table(form: Form, terminal: Terminal) -> Callable[[Row], str]:
 
 def _wide(texts: Sequence[Any], columns: int | None) -> str:
     """Return the texts that end a line, cut to the columns that are left of it."""
-    told = [_told(text) for text in texts]
+    shown = [_shown(text) for text in texts]
     if columns is None:
-        return "  ".join(map(escape, told))
-    share = max((columns - 2 * (len(told) - 1)) // len(told), _LEAST_TEXT)
-    pieces = [clip(text, share) for text in told]
+        return "  ".join(map(escape, shown))
+    share = max((columns - 2 * (len(shown) - 1)) // len(shown), _LEAST_TEXT)
+    pieces = [clip(text, share) for text in shown]
     return "  ".join(piece + " " * (share - display_width(piece)) for piece in pieces)

@@ -13,28 +13,28 @@ from typing import Any
 
 import pytest
 
-from edgebert import destination
-from edgebert.destination import Destination, open_destination, print_text
+from edgebert import output
 from edgebert.errors import OutputError
+from edgebert.output import OutputFile, open_output, print_text
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
 
 
 def write(path: Path, data: bytes = b"new") -> None:
-    with open_destination(str(path)) as destination:
-        destination.write(data)
+    with open_output(str(path)) as output:
+        output.write(data)
 
 
 def test_nothing_shows_before_the_end(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_bytes(b"old")
-    with open_destination(str(out)) as destination:
-        destination.write(b"new")
+    with open_output(str(out)) as output:
+        output.write(b"new")
         assert out.read_bytes() == b"old"
         assert len(list(tmp_path.iterdir())) == 2
-        destination.write(b"er")
-        destination.write_at_start(b"N")
-        destination.write(b"!")
+        output.write(b"er")
+        output.write_at_start(b"N")
+        output.write(b"!")
     assert out.read_bytes() == b"Newer!"
     assert list(tmp_path.iterdir()) == [out]
 
@@ -45,9 +45,9 @@ def test_a_stream_that_takes_a_little_at_a_time() -> None:
             return super().write(data[:3])
 
     stream = Slow()
-    destination = Destination(stream, "it")
-    destination.write(b"0123456789")
-    destination.write_at_start(b"abcd")
+    output = OutputFile(stream, "it")
+    output.write(b"0123456789")
+    output.write_at_start(b"abcd")
     assert stream.getvalue() == b"abcd456789"
 
 
@@ -57,14 +57,14 @@ def test_a_stream_that_would_block() -> None:
             return None
 
     with pytest.raises(OutputError, match="it could not be written: Resource temporarily unavailable"):
-        Destination(Blocked(), "it").write(b"x")
+        OutputFile(Blocked(), "it").write(b"x")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(error), open_destination(str(out)) as destination:  # noqa: PT012 (the block is the subject)
-        destination.write(b"new")
+    with pytest.raises(error), open_output(str(out)) as output:  # noqa: PT012 (the block is the subject)
+        output.write(b"new")
         raise error
     assert list(tmp_path.iterdir()) == []
 
@@ -102,9 +102,7 @@ def test_the_data_is_on_the_disk_before_it_has_the_name(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(("abandon", "code"), [("abandon_stdout()", 0), ("pass", 120)])
 def test_a_pipe_that_nobody_reads_any_more(abandon: str, code: int) -> None:
     """Python would fail to write once more at exit, and say so."""
-    program = (
-        f"import sys; from edgebert.destination import abandon_stdout; sys.stdin.readline(); print('lost'); {abandon}"
-    )
+    program = f"import sys; from edgebert.output import abandon_stdout; sys.stdin.readline(); print('lost'); {abandon}"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
         [sys.executable, "-c", program],
@@ -183,9 +181,9 @@ def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from edgebert.destination import open_destination
-with open_destination(sys.argv[1]) as destination:
-    destination.write(b"half")
+from edgebert.output import open_output
+with open_output(sys.argv[1]) as output:
+    output.write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -202,9 +200,9 @@ def test_what_a_killed_process_leaves_the_next_run_removes(tmp_path: Path) -> No
 @posix
 def test_what_a_living_writer_has_begun_stays(tmp_path: Path) -> None:
     """Also when others write to the same folder from the beginning of its writing to the end."""
-    with open_destination(str(tmp_path / "first")) as destination:
+    with open_output(str(tmp_path / "first")) as output:
         for i in range(3):
-            destination.write(b"x")
+            output.write(b"x")
             write(tmp_path / "second", bytes(i))
     assert (tmp_path / "first").read_bytes() == b"xxx"
 
@@ -236,7 +234,7 @@ def test_a_part_that_is_taken_for_abandoned_before_it_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed = []
-    lock = destination._lock
+    lock = output._lock
 
     def lock_late(stream: Any, *, wait: bool) -> None:
         if wait and not removed:
@@ -244,7 +242,7 @@ def test_a_part_that_is_taken_for_abandoned_before_it_is_locked(
             os.unlink(stream.name)
         lock(stream, wait=wait)
 
-    monkeypatch.setattr(destination, "_lock", lock_late)
+    monkeypatch.setattr(output, "_lock", lock_late)
     write(tmp_path / "out")
     assert len(removed) == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
@@ -265,7 +263,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def no_locks(stream: Any, *, wait: bool) -> None:
         raise OSError("no locks available")
 
-    monkeypatch.setattr(destination, "_lock", no_locks)
+    monkeypatch.setattr(output, "_lock", no_locks)
     (tmp_path / ".edgebert-0.part").touch()
     write(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"new"
@@ -274,11 +272,11 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_on_windows_a_part_that_is_old_is_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole one is closed before it gets its name, so that nothing shows that somebody is at work."""
-    monkeypatch.setattr(destination, "_WINDOWS", True)
+    monkeypatch.setattr(output, "_WINDOWS", True)
     new, old = tmp_path / ".edgebert-1.part", tmp_path / ".edgebert-2.part"
     for part in (new, old):
         part.write_bytes(b"part")
     os.utime(old, (1, 1))
-    with open_destination(str(tmp_path / "whole")) as file:
+    with open_output(str(tmp_path / "whole")) as file:
         file.write(b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".edgebert-1.part", "whole"]

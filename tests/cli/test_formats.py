@@ -9,9 +9,9 @@ import json
 import pytest
 
 from edgebert.cli.classify import best_label
-from edgebert.cli.layouts import Layout, Row, layout_of
+from edgebert.cli.formats import Layout, Row, layout_of
 from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
-from edgebert.runner import Extent
+from edgebert.coverage import Coverage
 
 NASTY = [
     "plain",
@@ -25,10 +25,11 @@ NASTY = [
     " x ",
     "=1+1",
 ]
+NO_LABEL = {"label": None, "score": None}
 ANSWER = {"label": "A\tB", "score": 0.123456789012345}
 ROWS = [
-    *(Row(i, text, ANSWER, Extent(i, 2 * i, i % 2 == 0)) for i, text in enumerate(NASTY)),
-    Row(len(NASTY), " ", None, None),
+    *(Row(i, text, ANSWER, Coverage(i, 2 * i + 1, i % 2 == 0)) for i, text in enumerate(NASTY)),
+    Row(len(NASTY), " ", NO_LABEL, Coverage(0, 0, False)),
 ]
 BLANK = {"label": None, "score": None, "tokens": None, "windows": None, "truncated": False}
 
@@ -42,7 +43,7 @@ def table(labels: tuple[str, ...], columns: int | None, colour: bool = False, pa
 
 
 def row(text: str, label: str, score: float) -> Row:
-    return Row(1, text, {"label": label, "score": score}, Extent(3, 1, False))
+    return Row(1, text, {"label": label, "score": score}, Coverage(3, 1, False))
 
 
 def test_tsv_is_three_columns_that_can_be_restored() -> None:
@@ -66,13 +67,13 @@ def test_csv_is_read_back() -> None:
     assert {row["label"] for row in rows} == {"A\tB", ""}
     assert float(rows[0]["score"]) == ANSWER["score"]
     seen = [(row["tokens"], row["windows"], row["truncated"]) for row in rows]
-    assert seen == [*((str(i), str(2 * i), str(i % 2 == 0).lower()) for i in range(len(NASTY))), ("", "", "false")]
+    assert seen == [*((str(i), str(2 * i + 1), str(i % 2 == 0).lower()) for i in range(len(NASTY))), ("", "", "false")]
     assert text.startswith("text,label,score,tokens,windows,truncated\nplain,")
 
 
 def test_jsonl_is_read_back() -> None:
     lines = "".join(map(layout("jsonl").render, ROWS)).removesuffix("\n").split("\n")
-    expected = [{"text": row.text, **ANSWER, **row.extent._asdict()} for row in ROWS if row.extent]
+    expected = [{"text": row.text, **ANSWER, **row.coverage._asdict()} for row in ROWS if row.coverage.windows]
     assert [json.loads(line) for line in lines] == [*expected, {"text": " ", **BLANK}]
     assert "日本" in "".join(lines)
 
@@ -84,7 +85,7 @@ def test_two_texts_are_two_columns() -> None:
     assert layout("csv", pairs=True).render(pair) == 'one,"other, text",A,0.5,3,1,false\n'
     told = json.loads(layout("jsonl", pairs=True).render(pair))
     assert (told["text"], told["text_pair"]) == ("one", "other, text")
-    blank = layout("tsv", pairs=True).render(Row(1, "", None, None))
+    blank = layout("tsv", pairs=True).render(Row(1, "", NO_LABEL, Coverage(0, 0, False)))
     assert blank == "\t\t\t\n"
 
 
@@ -117,7 +118,7 @@ def test_two_texts_share_what_is_left_of_the_terminal(columns: int) -> None:
 def test_table_without_a_terminal_keeps_texts_whole() -> None:
     render = table(("A",), None).render
     assert render(row("x\t" * 500, "A", 1.0)) == "A  1.0000  " + "x\\t" * 500 + "\n"
-    assert render(Row(1, "  ", None, None)) == "\n"
+    assert render(Row(1, "  ", NO_LABEL, Coverage(0, 0, False))) == "\n"
 
 
 def test_table_colours_what_is_not_the_text() -> None:

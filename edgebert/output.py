@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from edgebert.errors import OutputError
 
-__all__ = ["Destination", "abandon_stdout", "check_folder", "open_destination", "print_text"]
+__all__ = ["OutputFile", "abandon_stdout", "check_folder", "open_output", "print_text"]
 
 
 _PART, _PART_SUFFIX = ".edgebert-", ".part"
@@ -24,7 +24,7 @@ _ABANDONED = 24 * 3600.0
 _WINDOWS = os.name == "nt"
 
 
-class Destination:
+class OutputFile:
     """A stream of bytes whose failures are `OutputError`, but for a closed pipe.
 
     Parameters
@@ -68,7 +68,7 @@ class Destination:
 
 
 @contextmanager
-def open_destination(path: str | None) -> Iterator[Destination]:
+def open_output(path: str | None) -> Iterator[OutputFile]:
     """Open standard output (None or ``"-"``) or a file for the length of a block.
 
     A file gets its name when the block ends well; until then, and also when it does not,
@@ -91,12 +91,12 @@ def open_destination(path: str | None) -> Iterator[Destination]:
     if mode is None or stat.S_ISREG(mode):
         target = Path(os.path.realpath(path))  # a link stays a link
         with _whole_file(target, mode, path) as stream:
-            yield Destination(stream, path)
+            yield OutputFile(stream, path)
     else:
         with _reported(path):
             stream = open(path, "wb")  # noqa: SIM115 (closed below; only these errors are about writing)
         try:
-            yield Destination(stream, path)
+            yield OutputFile(stream, path)
         finally:
             with suppress(OSError):
                 stream.close()
@@ -203,11 +203,11 @@ def abandon_stdout() -> None:
         os.close(descriptor)
 
 
-def _standard_output() -> Destination:
+def _standard_output() -> OutputFile:
     if sys.stdout is None:
         raise OutputError("standard output is closed; redirect it, or name a file with -o")
     sys.stdout.flush()
-    return Destination(sys.stdout.buffer, "standard output")
+    return OutputFile(sys.stdout.buffer, "standard output")
 
 
 @contextmanager
