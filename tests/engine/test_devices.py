@@ -93,6 +93,7 @@ class TestWithoutGpu:
         assert f"cpu, though EDGEBERT_DEVICE is auto: {missing_for_cuda()}" in doctor
 
 
+@pytest.mark.needs_packages
 def test_modules_have_the_names_that_are_looked_for():
     """Only where they are installed."""
     pytest.importorskip("numba_cuda")
