@@ -42,7 +42,7 @@ def test_no_such_device(name):
 
 def test_without_the_packages(monkeypatch):
     monkeypatch.setattr(devices, "find_spec", lambda name: None)
-    assert missing_for_cuda().endswith("not installed: pip install 'edgebert[cuda]'")
+    assert missing_for_cuda().endswith("not installed: pip install 'numba-cuda[cu13]'")
 
 
 @pytest.mark.parametrize("status", [0, 100])
