@@ -62,7 +62,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the counts of one of several processes (pytest-xdist) to the one that reports: all of them are the same."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = session.config.stash.get(_counted, {})
+        session.config.workeroutput["left_out"] = dict(session.config.stash.get(_counted, {}))
 
 
 @pytest.hookimpl(optionalhook=True)
