@@ -108,7 +108,7 @@ def _kernels(name: str) -> Finding:
         return Finding(name, GOOD, "none: NumPy computes")
     found = find_kernels(family, processor.features())
     if found is None and not can_compile():
-        advice = "pip install 'edgebert[jit]', or compile on another computer and set EDGEBERT_KERNELS"
+        advice = "pip install numba, or compile on another computer and set EDGEBERT_KERNELS"
         return Finding(name, FAULT, f"none for {family}, and Numba is not installed", advice)
     if found is None:
         return Finding(name, NOTE, "to be compiled when first needed, about ten seconds", "edgebert compile, now")

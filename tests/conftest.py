@@ -21,6 +21,8 @@ from arm_python import arm_python as fetch_arm_python
 from fetch_material import MaterialError, fetch
 from prepare_models import prepared as prepare
 
+pytest_plugins = ["tests.selection"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory):

@@ -112,7 +112,10 @@ def fewest_megabytes(model):
 
 
 @needs_linux
-@pytest.mark.parametrize("which", ["default", "minilm"])
+@pytest.mark.parametrize(
+    "which",
+    [pytest.param("default", marks=pytest.mark.slow), pytest.param("minilm", marks=pytest.mark.needs_models)],
+)
 def test_the_process_stays_under_it(use, request, which):
     """From the least that will do to more than is of use; the vectors are the same, bit by bit."""
     model = DEFAULT_MODEL if which == "default" else request.getfixturevalue("minilm")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,11 +49,6 @@ def test_public_names():
     assert all(getattr(edgebert, name) is not None for name in edgebert.__all__)
     with pytest.raises(AttributeError, match="no attribute 'quantise'"):
         _ = edgebert.quantise
-
-
-def test_the_package_has_the_version_of_its_project():
-    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'\nversion = "{edgebert.__version__}"\n' in project
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -128,7 +128,7 @@ class Copy:
             if kernels is not None:  # a fault may spoil them
                 more["EDGEBERT_TEST_CACHE"] = str(shutil.copytree(kernels, f"{scratch}/kernels"))
             environment = self.environment(**more)
-            command = [sys.executable, "-m", "pytest", "-x", "-p", "mutate_plugin", "-p", "no:cacheprovider"]
+            command = [sys.executable, "-m", "pytest", "-x", "-m", "", "-p", "mutate_plugin", "-p", "no:cacheprovider"]
             with subprocess.Popen(
                 [*command, "--tb=line", f"--basetemp={scratch}/base", *files],
                 cwd=self.folder,

@@ -37,7 +37,7 @@ _MOST_SHOWN = 10
 @click.option(
     "--text-column", default="text", show_default=True, metavar="COLUMN", help="The column of FILE that has the texts."
 )
-@click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs edgebert[plot]).")
+@click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @threads_option
 @device_option
@@ -143,4 +143,4 @@ def _check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise InputError("--plot needs matplotlib; install edgebert[plot]") from error
+        raise InputError("--plot needs matplotlib: pip install matplotlib") from error

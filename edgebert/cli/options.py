@@ -74,6 +74,7 @@ class Count(click.ParamType):
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or ``"all"``."""
         if value == "all" or isinstance(value, int):
             return value
         if value.isdecimal() and int(value):

@@ -91,7 +91,7 @@ def compile_object(family: str, platform: str | None = None, *, once: bool = Fal
     if not can_compile():
         raise EdgebertError(
             f"there are no compiled kernels for {family} here, and Numba, which compiles them, is not installed:"
-            " pip install 'edgebert[jit]'; or on a computer that has it: edgebert compile --target"
+            " pip install numba; or on a computer that has it: edgebert compile --target"
             f" {family} -o kernels.so, and set EDGEBERT_KERNELS to that file"
         )
     notice = Notice(f"edgebert: compiling its kernels for {family}{', once on this machine' if once else ''}")

@@ -51,7 +51,7 @@ def missing_for_cuda() -> str:
     except ImportError:
         installed = None
     if not installed:
-        return "NVIDIA's compiler packages are not installed: pip install 'edgebert[cuda]'"
+        return "NVIDIA's compiler packages are not installed: pip install 'numba-cuda[cu13]'"
     driver = cuda_driver()
     try:
         (status,) = driver.cuInit(0)

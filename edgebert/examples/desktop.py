@@ -21,7 +21,7 @@ try:
     from PySide6.QtGui import QCloseEvent, QColor, QTextCharFormat, QTextCursor
     from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 except ImportError as error:  # an extra: the base install has no window
-    raise SystemExit(f"edgebert.examples.desktop: {error}; pip install 'edgebert[desktop]'") from error
+    raise SystemExit(f"edgebert.examples.desktop: {error}; pip install PySide6-Essentials") from error
 
 import edgebert
 

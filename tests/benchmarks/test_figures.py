@@ -12,10 +12,10 @@ from benchmarks.peak import Peak
 from benchmarks.sentiment import compare
 from benchmarks.tables import print_table
 from edgebert.engine.library import load_library
-from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import DEPTHS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.loading import DEFAULT_MODEL
+from tests.selection import AVAILABLE, of_families
 
 MIB = 2**20
 
@@ -88,7 +88,7 @@ def test_lines_are_as_many_as_asked_and_the_same_again(tmp_path):
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("family", available_families())
+@pytest.mark.parametrize("family", of_families(AVAILABLE))
 @pytest.mark.parametrize("M", [1, 8, 65])
 def test_the_matmul_that_is_timed_is_right(cache_home, M, family, depth):
     matmul = Matmul(load_library(family), M, 64, 48, depth)
@@ -99,7 +99,7 @@ def test_the_matmul_that_is_timed_is_right(cache_home, M, family, depth):
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("family", [family for family in available_families() if family != "portable"])
+@pytest.mark.parametrize("family", [family for family in AVAILABLE if family != "portable"])
 def test_a_peaks_products_are_computed_in_its_loop(family, depth):
     peak = Peak(family, depth)
     assert peak.depth == (depth if FAMILIES[family].deep_tile else 1)

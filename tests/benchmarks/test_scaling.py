@@ -25,6 +25,7 @@ def test_measure_tells_slow_from_quick():
     assert 0.001 <= found["quick"] < found["slow"]
 
 
+@pytest.mark.slow
 def test_a_profile_has_every_stage_and_adds_up(golden_files):
     """The stages' times are those of the whole pass, none below zero; times are taken only when asked for."""
     file = ModelFile(golden_files["encoder"])

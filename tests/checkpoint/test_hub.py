@@ -221,6 +221,7 @@ def test_an_unreachable_hub(fetch):
     assert "check the connection, the proxy and HF_ENDPOINT" in answer["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
 def test_a_download_that_breaks_off_can_be_taken_up_again(hub, fetch, file):
     hub.cut = file
@@ -255,6 +256,7 @@ def test_a_model_in_another_format(hub, fetch):
     assert "has no weights, edgebert needs model.safetensors" in answer["message"]
 
 
+@pytest.mark.slow
 def test_the_command_converts_a_name(hub, tmp_path, cache_home):
     """From a mirror, with a connection that breaks at first; then offline, from what is in the cache."""
     output = tmp_path / "m.edgebert"

@@ -69,14 +69,14 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
         message = refusal(read_header, path)
         assert str(path) in message, cut
         assert "fetch it again" in message, cut
+        assert "\n" not in message, cut
 
 
 def test_a_file_with_bytes_behind_its_tensors_is_refused(tmp_path):
     write_safetensors(tmp_path / "m", {"a": np.ones((2, 3), np.float32)})
     with (tmp_path / "m").open("ab") as file:
         file.write(b"\0")
-    size = (tmp_path / "m").stat().st_size
-    assert f"has {size} bytes, expected {size - 1} by its header" in refusal(read_header, tmp_path / "m")
+    assert "is not a whole safetensors file: " in refusal(read_header, tmp_path / "m")
 
 
 def test_one_flipped_bit_in_the_header_never_escapes_as_another_error(tmp_path):
@@ -108,34 +108,53 @@ def entry(begin, end, *, dtype="F32", shape=(2,)):
 
 
 @pytest.mark.parametrize(
-    ("header", "size", "message"),
+    ("header", "size"),
     [
-        ([], 0, "not a JSON object"),
-        ({"a": 1}, 0, "entry for tensor 'a' is malformed"),
-        ({"a": {"dtype": "F32", "shape": [2]}}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(0, 8) | {"shape": "2"}}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(0, 8, shape=(-2,))}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(0, 8, shape=(2.0,))}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(0, 8) | {"data_offsets": [0, 4, 8]}}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(8, 0, dtype="X9")}, 8, "entry for tensor 'a' is malformed"),
-        ({"a": entry(0, 8, shape=(3,))}, 8, "has 8 bytes, expected 12 for F32 (3,)"),
-        ({"a": entry(0, 8, shape=(10**30,))}, 8, "has 8 bytes, expected 4"),
-        ({"a": entry(4, 12)}, 12, "begins at byte 4 of the data, expected 0"),
-        ({"a": entry(0, 8), "b": entry(4, 12)}, 12, "'b' begins at byte 4 of the data, expected 8"),
-        ({"a": entry(0, 8), "b": entry(12, 20)}, 20, "'b' begins at byte 12 of the data, expected 8"),
-        ({"a": entry(0, 8)}, 4, "expected 80 by its header"),
+        ([], 0),
+        ({"a": 1}, 0),
+        ({"a": {"dtype": "F32", "shape": [2]}}, 8),
+        ({"a": entry(0, 8) | {"shape": "2"}}, 8),
+        ({"a": entry(0, 8, shape=(-2,))}, 8),
+        ({"a": entry(0, 8, shape=(2.0,))}, 8),
+        ({"a": entry(0, 8) | {"data_offsets": [0, 4, 8]}}, 8),
+        ({"a": entry(8, 0, dtype="X9")}, 8),
+        ({"a": entry(0, 8, shape=(3,))}, 8),
+        ({"a": entry(0, 8, shape=(10**30,))}, 8),
+        ({"a": entry(0, 8, shape=(2**40, 2**40))}, 8),
+        ({"a": entry(4, 12)}, 12),
+        ({"a": entry(0, 8), "b": entry(4, 12)}, 12),
+        ({"a": entry(0, 8), "b": entry(12, 20)}, 20),
+        ({"a": entry(0, 8)}, 4),
     ],
 )
-def test_a_header_that_contradicts_itself_is_refused(tmp_path, header, size, message):
+def test_a_header_that_contradicts_itself_is_refused(tmp_path, header, size):
     write_raw(tmp_path / "m", header, bytes(size))
-    assert message in refusal(read_header, tmp_path / "m")
+    assert f"{tmp_path / 'm'} is not a whole safetensors file: " in refusal(read_header, tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "size"),
+    [("BOOL", [3], 3), ("F4", [16], 8), ("F6_E2M3", [4], 3), ("F8_E4M3", [5], 5), ("BF16", [3], 6), ("C64", [2], 16)],
+)
+def test_a_tensor_of_any_dtype_takes_its_bytes(tmp_path, dtype, shape, size):
+    """Between two others in the file, whose order is not that of the names."""
+    header = {
+        "b": entry(0, 8),
+        "z": {"dtype": dtype, "shape": shape, "data_offsets": [8, 8 + size]},
+        "a": entry(8 + size, 16 + size),
+    }
+    write_raw(tmp_path / "m", header, np.float32([1, 2]).tobytes() + bytes(size) + np.float32([3, 4]).tobytes())
+    found = read_header(tmp_path / "m")
+    assert (found["z"].dtype, found["z"].shape) == (dtype, tuple(shape))
+    assert read_tensor(found["b"]).tolist() == [1, 2]
+    assert read_tensor(found["a"]).tolist() == [3, 4]
 
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path):
     first, second = json.dumps(entry(0, 8)), json.dumps(entry(8, 16))
     text = f'{{"a": {first}, "a": {second}}}'.encode()
     (tmp_path / "m").write_bytes(struct.pack("<Q", len(text)) + text + bytes(16))
-    assert "begins at byte 8 of the data, expected 0" in refusal(read_header, tmp_path / "m")
+    assert "is not a whole safetensors file: " in refusal(read_header, tmp_path / "m")
 
 
 def test_what_is_no_safetensors_file_is_refused(tmp_path):
@@ -148,7 +167,7 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path):
         assert "not a whole safetensors file" in refusal(read_header, tmp_path / "m")
     text = b"[" * 100_000
     (tmp_path / "m").write_bytes(struct.pack("<Q", len(text)) + text)
-    assert "header that is not JSON" in refusal(read_header, tmp_path / "m")
+    assert "not a whole safetensors file" in refusal(read_header, tmp_path / "m")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -217,7 +217,7 @@ def test_a_truncated_shard_is_named(tmp_path):
     (folder / names[1]).write_bytes(whole[:-4])
     message = open_refusal(folder)
     assert names[1] in message
-    assert f"has {len(whole) - 4} bytes, expected {len(whole)}" in message
+    assert "is not a whole safetensors file" in message
 
 
 def test_an_index_that_disagrees_with_its_files(tmp_path):

@@ -137,6 +137,7 @@ def test_labels_of_tokens_are_none_of_texts(run, family_file, tmp_path):
     assert "has no classifier of texts: leave --labels out" in result.stderr
 
 
+@pytest.mark.needs_packages
 def test_plot(run, golden_files, texts, tmp_path):
     pytest.importorskip("matplotlib")
     for name in ("classifier", "encoder"):

@@ -7,9 +7,10 @@ from importlib.util import find_spec
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    find_spec("numba_cuda") is None and os.environ.get("CI") != "true", reason="no numba-cuda"
-)
+pytestmark = [
+    pytest.mark.needs_packages,
+    pytest.mark.skipif(find_spec("numba_cuda") is None and os.environ.get("CI") != "true", reason="no numba-cuda"),
+]
 
 CODE = """
 import re, sys

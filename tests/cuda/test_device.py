@@ -30,6 +30,7 @@ def test_what_the_driver_reports_is_said():
         Device(SimpleNamespace(cuInit=lambda flags: (Status(2),)))
 
 
+@pytest.mark.needs_packages
 @needs_numba_cuda
 def test_a_program_is_compiled_once(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -44,6 +45,7 @@ def test_a_program_is_compiled_once(monkeypatch, tmp_path, capfd):
     )
 
 
+@pytest.mark.needs_packages
 @needs_numba_cuda
 def test_a_program_that_cannot_be_kept_is_used(monkeypatch, tmp_path, capfd):
     (tmp_path / "file").touch()
@@ -53,6 +55,7 @@ def test_a_program_that_cannot_be_kept_is_used(monkeypatch, tmp_path, capfd):
     assert "the kernels could not be kept" in capfd.readouterr().err
 
 
+@pytest.mark.needs_packages
 @needs_numba_cuda
 def test_a_gpu_that_the_compiler_does_not_know(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -18,7 +18,10 @@ HAS_NUMBA_CUDA = find_spec("numba_cuda") is not None
 PTX = "EDGEBERT_TEST_PTX"
 """What `tests.cuda.cases` takes a capability from, and a product, to interpret what is compiled for it."""
 
-pytestmark = pytest.mark.skipif(not HAS_NUMBA_CUDA and os.environ.get("CI") != "true", reason="no numba-cuda")
+pytestmark = [
+    pytest.mark.needs_packages,
+    pytest.mark.skipif(not HAS_NUMBA_CUDA and os.environ.get("CI") != "true", reason="no numba-cuda"),
+]
 
 
 @pytest.fixture

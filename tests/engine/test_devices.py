@@ -42,7 +42,7 @@ def test_no_such_device(name):
 
 def test_without_the_packages(monkeypatch):
     monkeypatch.setattr(devices, "find_spec", lambda name: None)
-    assert missing_for_cuda().endswith("not installed: pip install 'edgebert[cuda]'")
+    assert missing_for_cuda().endswith("not installed: pip install 'numba-cuda[cu13]'")
 
 
 @pytest.mark.parametrize("status", [0, 100])
@@ -93,6 +93,7 @@ class TestWithoutGpu:
         assert f"cpu, though EDGEBERT_DEVICE is auto: {missing_for_cuda()}" in doctor
 
 
+@pytest.mark.needs_packages
 def test_modules_have_the_names_that_are_looked_for():
     """Only where they are installed."""
     pytest.importorskip("numba_cuda")

@@ -7,9 +7,10 @@ import pytest
 
 import edgebert
 from edgebert.batch import pack
-from edgebert.engine.processor import REFERENCE, available_families
+from edgebert.engine.processor import REFERENCE
 from edgebert.runner import TOKEN_BUDGET
 from tests.golden import NAMES, load_inputs, load_outputs
+from tests.selection import AVAILABLE, of_families
 
 # Measured: mean 0.99993 and 0.99986, worst 0.9994 and 0.9986 of the tokens of "encoder" and "classifier".
 MEAN_COSINE, WORST_COSINE = 0.9997, 0.998
@@ -29,7 +30,7 @@ def cosines(a, b):
     return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-@pytest.mark.parametrize("family", [*available_families(), REFERENCE])
+@pytest.mark.parametrize("family", [*of_families(AVAILABLE), REFERENCE])
 @pytest.mark.parametrize("name", NAMES)
 def test_close_to_fp32(golden_files, monkeypatch, name, family):
     model = load(golden_files[name], monkeypatch, family)
@@ -39,7 +40,7 @@ def test_close_to_fp32(golden_files, monkeypatch, name, family):
     assert likeness.min() >= WORST_COSINE
 
 
-@pytest.mark.parametrize("family", available_families())
+@pytest.mark.parametrize("family", of_families(AVAILABLE))
 @pytest.mark.parametrize("name", NAMES)
 def test_close_to_the_reference(golden_files, monkeypatch, name, family):
     inputs = load_inputs(name)
@@ -51,7 +52,7 @@ def test_close_to_the_reference(golden_files, monkeypatch, name, family):
     np.testing.assert_allclose(compiled, reference, rtol=0, atol=LARGEST)
 
 
-@pytest.mark.parametrize("family", available_families())
+@pytest.mark.parametrize("family", of_families(AVAILABLE))
 def test_batches_around_the_budget(golden_files, monkeypatch, family):
     """Filled to the last row of the workspace, in 64 sequences of 16 and in 16 of 64, and one token beyond."""
     model = load(golden_files["encoder"], monkeypatch, family, threads=2)
@@ -73,7 +74,7 @@ def test_without_a_compiler(run_python, golden_files, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("family", [available_families()[0], REFERENCE])
+@pytest.mark.parametrize("family", [AVAILABLE[0], REFERENCE])
 def test_classes_do_not_depend_on_the_backend(golden_files, monkeypatch, family):
     model = load(golden_files["classifier"], monkeypatch, family)
     texts = ["good", "a bad film", "neither", "."]

@@ -174,6 +174,7 @@ tempfile.tempdir = "/proc/edgebert"  # as if no folder for temporary files could
 )
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_writable_disk(run_python, golden_files):
     """No cache, no home, no temporary folder: it compiles, and answers the same."""
     nowhere = {"XDG_CACHE_HOME": "/proc/edgebert", "HOME": "/proc/edgebert", "EDGEBERT_FAMILY": FAMILY}

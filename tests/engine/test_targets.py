@@ -133,6 +133,7 @@ def test_a_compiler_that_fails_says_why():
         link_shared(b"no object file", this_platform())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
 def test_a_library_does_not_ask_for_a_stack_that_may_run_programs(object_code, tmp_path):
     """Assemblers mark no object file of LLVM's as doing without; hardened systems refuse to load such a library."""
@@ -153,6 +154,7 @@ def object_code(cache_home, monkeypatch):
     return code
 
 
+@pytest.mark.slow
 def test_kernels_without_a_linker_are_an_object_file(object_code, commands):
     commands()
     kernels = compiler.compile_kernels("portable")
@@ -160,6 +162,7 @@ def test_kernels_without_a_linker_are_an_object_file(object_code, commands):
     assert KernelLibrary(kernels).quantize_rows(0, 0, 16, 16, 0, 0, 0) == 0
 
 
+@pytest.mark.slow
 def test_a_linker_that_fails_costs_the_shared_library_only(object_code, monkeypatch, capsys):
     def fail(*_):
         raise EdgebertError("cc failed: no space")
@@ -170,6 +173,7 @@ def test_a_linker_that_fails_costs_the_shared_library_only(object_code, monkeypa
     assert "not linked, which makes every start slower: cc failed: no space" in capsys.readouterr().err
 
 
+@pytest.mark.needs_emulator
 @pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="there is no cross compiler")
 def test_a_shared_library_for_another_platform(tmp_path):
     path = tmp_path / "pi4.so"

@@ -26,6 +26,7 @@ from edgebert.quantize.calibrate import default_texts, evaluation_texts
 from edgebert.windows import Window
 from tests.checkpoint.folders import arrays_of, copy_model, write_safetensors
 from tests.golden import GOLDEN
+from tests.selection import few
 
 REVIEWS = Path(__file__).parent.parent / "data" / "reviews.txt"
 TEXTS = ["a good film", "bad", "neither good nor bad, only long", "the end"]
@@ -116,6 +117,7 @@ def test_own_texts(tmp_path):
     assert receipt["evaluation"]["texts"] == 4
 
 
+@pytest.mark.slow
 def test_below_the_asked_for_agreement_nothing_is_written(tmp_path):
     output = tmp_path / "m.edgebert"
     with pytest.raises(
@@ -234,7 +236,7 @@ def test_other_weights_of_the_same_shape_are_no_source(golden_files, tmp_path):
         evaluate(golden_files["classifier"], folder, TEXTS)
 
 
-@pytest.mark.parametrize("limit", [0, 2e-5])
+@pytest.mark.parametrize("limit", few([0, 2e-5], 2e-5))
 def test_layers_that_lose_too_much_get_finer_groups(tmp_path, monkeypatch, golden_files, limit):
     """Each its own: neighbouring layers then differ in their groups, and the kernels must follow."""
     monkeypatch.setattr(quantize_linear, "LARGEST_ERROR", limit)

@@ -10,8 +10,7 @@ import pytest
 import edgebert
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-if os.environ.get("CI") != "true":
-    pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install 'edgebert[desktop]'")
+pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from edgebert.examples.desktop import Answer, Asker, Window, qt_position
 
+pytestmark = pytest.mark.needs_packages
 SECONDS = 30
 
 

@@ -16,6 +16,7 @@ from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
+from tests.selection import few
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
 
@@ -44,7 +45,7 @@ def inputs_of(name):
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
 
-@pytest.mark.parametrize("name", [*NAMES, *FAMILIES, *KINDS])
+@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *KINDS], *NAMES, "electra-token", "mpnet-odd"))
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)

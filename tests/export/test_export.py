@@ -23,6 +23,7 @@ from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
 from tests.export.compiled import compile_library
 from tests.export.conftest import FAMILY
+from tests.selection import few
 
 NATIVE_COMPILER = linker.find_compiler(this_platform())
 needs_compiler = pytest.mark.skipif(NATIVE_COMPILER is None, reason="there is no C compiler")
@@ -57,7 +58,7 @@ def ids_of(model, texts):
 
 
 @needs_compiler
-@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+@pytest.mark.parametrize("static", few([False, True], False), ids=["shared", "static"])
 def test_the_example_labels_texts(tmp_path, static):
     model = DEFAULT_MODEL
     options = ["--static"] if static else []
@@ -102,6 +103,7 @@ def test_the_example_says_what_is_wrong(exported, tmp_path):
     assert complain("model.image", "2000") == "example: 2000 threads, expected 1 to 1024, or 0 for all processors\n"
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(("sanitizer", "threads"), [("address,undefined", 3), ("thread", 2)])
 def test_sanitizers_find_nothing(exported, tmp_path, sanitizer, threads):
@@ -197,6 +199,7 @@ def test_what_cannot_be_exported_leaves_nothing(exported, tmp_path, monkeypatch)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_glibc_that_a_library_needs(native_library, tmp_path):
     """As the dynamic linker reads it: of its versions of symbols the highest."""

@@ -313,6 +313,7 @@ def test_images_serve_all_families():
     assert len(set(texts.values())) == len(FAMILIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_sanitizers_find_nothing_in_mutated_images(exported, tmp_path, name):
     program = compile_library(tmp_path, "try_images.c", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -2,11 +2,10 @@
 
 import pytest
 
-from edgebert.engine.processor import available_families
-from tests.emulator import EMULATED
+from tests.selection import of_families
 
 
-@pytest.fixture(scope="session", params=[*available_families(), *EMULATED])
+@pytest.fixture(scope="session", params=of_families())
 def library(request, library_of):
     """Return the compiled kernels of one family."""
     return library_of(request.param)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from edgebert.engine.processor import available_families
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
 from tests.kernels.calls import assert_equal, attend, take
+from tests.selection import AVAILABLE, of_families
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
 HEAD_DIMS = (16, 32, 48, 64)
@@ -145,7 +145,7 @@ def test_no_sequences(library):
     assert attend(library, rows, cu_seqlens, 2, 0.25).shape == (0, 32)
 
 
-@pytest.mark.parametrize("family", available_families())
+@pytest.mark.parametrize("family", of_families(AVAILABLE))
 @pytest.mark.parametrize(("length", "holds"), [(LONGEST_TEXT, True), (LONGEST_TEXT + 8, False)])
 def test_the_longest_text_is_the_longest_whose_sums_int32_holds(library_of, family, length, holds):
     """All keys weigh the same and all values are the largest: nothing adds up to more. The next length overflows."""

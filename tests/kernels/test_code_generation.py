@@ -9,6 +9,7 @@ import pytest
 
 from edgebert.kernels.signatures import PREFIX, SIGNATURES
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
+from tests.selection import few
 
 # Both outputs of one compilation: an object file, and the assembly of the same module.
 EMIT = """
@@ -41,7 +42,9 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 BIGGER_REGISTERS = {"%zmm": r"%tmm", "%ymm": r"%[tz]mm", "%xmm": r"%[tyz]mm"}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}")
+@pytest.fixture(
+    scope="module", params=few(CASES, ("avx2", LINUX)), ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}"
+)
 def emitted(request, run_python, tmp_path_factory):
     """Compile one case: (case, assembly, object file)."""
     output = tmp_path_factory.mktemp("emitted") / "kernels"

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from edgebert.engine.backend import CompiledBackend
-from edgebert.engine.processor import available_families
 from edgebert.kernels.plan import ACTIVATION_CODES, DEPTHS
 from edgebert.model import Model
 from edgebert.model_file import ModelFile
@@ -26,9 +25,10 @@ from tests.kernels.calls import (
     quantize_rows,
     unsigned,
 )
+from tests.selection import AVAILABLE, of_families
 
-BEST, *REST = available_families()
-OTHERS = [*REST, *(name for name in EMULATED if name not in available_families())]
+BEST, *OTHERS = AVAILABLE
+OTHERS += [name for name in EMULATED if name not in AVAILABLE]
 
 
 def run_quantize_rows(library, rng):
@@ -81,7 +81,7 @@ def run_dense(library, rng):
     return [dense(library, rng.normal(size=(9, 100)).astype(np.float32), rng.normal(size=(100, 48)).astype(np.float32))]
 
 
-@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize("family", of_families(OTHERS))
 @pytest.mark.parametrize(
     "run",
     [
@@ -114,7 +114,7 @@ def hidden_states(golden_files, library_of):
     return functools.cache(compute)
 
 
-@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize("family", of_families(OTHERS))
 @pytest.mark.parametrize("model", NAMES)
 def test_models_give_the_same_bits(hidden_states, model, family):
     assert_equal(hidden_states(model, family), hidden_states(model, BEST))

@@ -19,6 +19,7 @@ import pytest
 import edgebert
 from edgebert.engine.processor import available_families, features
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES
+from tests.selection import few
 
 DIGESTS = Path(__file__).parent.parent / "data" / "digests.json"
 MODELS = {name: GOLDEN / name for name in NAMES} | {name: GOLDEN / "families" / name for name in FAMILIES}
@@ -44,12 +45,14 @@ def expected() -> dict[str, str]:
     return json.loads(DIGESTS.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", MODELS)
+FEW = ["encoder", "classifier", "mpnet-classifier", "electra-masked"]
+
+
+@pytest.mark.parametrize("name", few(MODELS, *FEW))
 def test_a_golden_model_has_its_digest(name, tmp_path):
     assert digest(MODELS[name], tmp_path) == expected()[name]
 
 
-FEW = ["encoder", "classifier", "mpnet-classifier", "electra-masked"]
 PROGRAM = """
 import json, sys
 from tests.quantize.test_same_bytes import digests
@@ -57,6 +60,7 @@ print(json.dumps(digests(sys.argv[1:])))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("core", "threads", "family"),
     [

@@ -1,0 +1,135 @@
+"""The house rules of CONTRIBUTING.md that can be checked, on the syntax trees of the sources."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "edgebert").rglob("*.py"))
+ALL = sorted([*SOURCES, *(path for name in ("benchmarks", "tests", "tools") for path in (ROOT / name).rglob("*.py"))])
+LONGEST_FILE = 400
+LONGEST_README = 150
+MOST_POSITIONAL = 8
+IMPORTS = (ast.Import, ast.ImportFrom)
+TOP = {"benchmarks", "edgebert", "tests", "tools", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
+TOP |= {"pyproject.toml"}
+# Where the rules are not kept yet: these lists only get shorter.
+LONG_FILES = {"edgebert/tokens.py": 436}
+MANY_ARGUMENTS = {
+    "edgebert/cli/evaluate.py:evaluate": 9,
+    "edgebert/cuda/attention.py:attend_kernel.attend": 12,
+    "edgebert/cuda/matmul.py:tile_function.copy_stage": 9,
+    "edgebert/cuda/matmul.py:tile_function.begin_step": 10,
+    "edgebert/cuda/matmul.py:tile_function.add_group": 9,
+    "edgebert/cuda/matmul.py:tile_function.compute_tile": 11,
+    "edgebert/cuda/matmul.py:project_kernel.project": 12,
+    "edgebert/cuda/matmul.py:project_heads_kernel.quantize_head": 9,
+    "edgebert/cuda/matmul.py:project_heads_kernel.project_heads": 14,
+    "edgebert/cuda/matmul.py:expand_kernel.quantize_group": 11,
+    "edgebert/cuda/matmul.py:expand_kernel.expand": 14,
+    "edgebert/cuda/rows.py:row_kernels.finish_row": 12,
+    "edgebert/cuda/rows.py:embed_kernel.embed": 14,
+    "edgebert/cuda/rows.py:add_and_norm_kernel.add_and_norm": 12,
+    "edgebert/kernels/attention.py:product": 9,
+    "edgebert/kernels/attention.py:attend_head": 15,
+    "edgebert/kernels/attention.py:attend": 17,
+    "edgebert/kernels/encoder.py:project": 9,
+    "edgebert/kernels/entries.py:add_layer_norm": 9,
+    "edgebert/kernels/entries.py:multiply": 10,
+    "edgebert/kernels/entries.py:expand_all": 15,
+    "edgebert/kernels/entries.py:project_all_heads": 14,
+    "edgebert/kernels/entries.py:attend_all": 17,
+    "edgebert/kernels/feed_forward.py:expand": 15,
+    "edgebert/kernels/heads.py:quantize_heads": 11,
+    "edgebert/kernels/heads.py:project_heads": 14,
+    "edgebert/kernels/matmul.py:matmul_block": 11,
+    "edgebert/kernels/matmul.py:matmul": 10,
+    "edgebert/kernels/simd/tile.py:_emit": 9,
+    "edgebert/kernels/simd/tile.py:_intrinsic.linear": 21,
+    "edgebert/kernels/simd/tile.py:_intrinsic.tile": 12,
+    "edgebert/tasks/answer.py:answer": 9,
+    "edgebert/tasks/classify.py:classify": 9,
+    "edgebert/tasks/zero_shot.py:by_entailment": 9,
+}
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(node: ast.AST, prefix: str, *, inner: bool) -> list[tuple[str, ast.FunctionDef]]:
+    """Return the functions and methods of a module by their dotted names, with those inside of others if asked for."""
+    found = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append((f"{prefix}{child.name}", child))
+            found += functions(child, f"{prefix}{child.name}.", inner=inner) if inner else []
+        elif isinstance(child, ast.ClassDef):
+            found += functions(child, f"{prefix}{child.name}.", inner=inner)
+        elif isinstance(child, ast.If | ast.Try | ast.With):
+            found += functions(child, prefix, inner=inner)
+    return found
+
+
+def test_files_are_short():
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL}
+    assert {path: count for path, count in lines.items() if count > LONGEST_FILE} == LONG_FILES
+
+
+def test_functions_take_few_arguments():
+    found = {}
+    for path in SOURCES:
+        for function, node in functions(tree(path), f"{name(path)}:", inner=True):
+            count = len(node.args.posonlyargs) + len(node.args.args)
+            count -= bool(node.args.args) and node.args.args[0].arg in ("self", "cls")
+            if count > MOST_POSITIONAL:
+                found[function] = count
+    assert found == MANY_ARGUMENTS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_what_is_public_is_explained(path):
+    assert ast.get_docstring(tree(path)) or not path.read_text(encoding="utf-8").strip()
+    silent = [
+        function
+        for function, node in functions(tree(path), "", inner=False)
+        if not any(part.startswith("_") for part in function.split("."))
+        and not ast.get_docstring(node)
+        and not any(isinstance(each, ast.Name) and each.id == "overload" for each in node.decorator_list)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", ALL, ids=name)
+def test_all_names_what_is_there(path):
+    nodes = list(ast.walk(tree(path)))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    imported = {alias.asname or alias.name for node in nodes if isinstance(node, IMPORTS) for alias in node.names}
+    for statement in tree(path).body:
+        if isinstance(statement, ast.Assign) and any(
+            getattr(each, "id", "") == "__all__" for each in statement.targets
+        ):
+            names = ast.literal_eval(statement.value)
+            assert len(names) == len(set(names))
+            assert set(names) <= stored | defined | imported
+
+
+def test_the_readme_is_read():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
+def test_the_top_has_these_and_nothing_else():
+    """What git ignores, and names that begin with a dot, aside."""
+    ignored = {line.strip().strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert {each for each in found if not any(Path(each).match(pattern) for pattern in ignored if pattern)} == TOP
