@@ -81,6 +81,7 @@ def test_it_gives_pythons_bits(open_both, name):
         assert caught.value.status == Status.TASK
 
 
+@pytest.mark.slow
 def test_word_embeddings_in_four_bits(native_library, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
     path = edgebert.convert(GOLDEN / "encoder", tmp_path / "m.edgebert", embeddings="int4", force=True)

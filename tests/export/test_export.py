@@ -23,7 +23,6 @@ from tests.cli.command import run
 from tests.emulator import EMULATED, EMULATOR, emulator_or_skip
 from tests.export.compiled import compile_library
 from tests.export.conftest import FAMILY
-from tests.selection import few
 
 NATIVE_COMPILER = linker.find_compiler(this_platform())
 needs_compiler = pytest.mark.skipif(NATIVE_COMPILER is None, reason="there is no C compiler")
@@ -58,7 +57,8 @@ def ids_of(model, texts):
 
 
 @needs_compiler
-@pytest.mark.parametrize("static", few([False, True], False), ids=["shared", "static"])
+@pytest.mark.slow
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 def test_the_example_labels_texts(tmp_path, static):
     model = DEFAULT_MODEL
     options = ["--static"] if static else []
