@@ -110,7 +110,7 @@ def test_a_name_is_fetched_with_what_is_needed_and_nothing_else(hub, fetch):
     answer = fetch("org/name")
     assert answer == {
         "name": "org/name",
-        "sha256": local.sha256,
+        "sha256": local.info.source_sha256,
         "total": sum(float(abs(values).sum()) for values in local.tensors.values()),
         "normalize": True,
         "card": "# Card",
