@@ -125,7 +125,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
 
     def attend(
         batch,
-        words,
+        pairs,
         transposed,
         head_scale,
         capacity,
@@ -139,8 +139,8 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
     ):
         """Compute the context of every token; what it attends to ends with its sequence.
 
-        `batch` int32 as `edgebert.cuda.layout` says; `words` of int8 [2 heads, capacity, head_dim], queries and keys;
-        `transposed` words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity];
+        `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [2 heads, capacity, head_dim], queries and
+        keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity];
         `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32 [heads, bias_row], in which the distance from
         query i to key k stands at bias_centre + k - i; `context` float32 [rows, context_row]. Twin: `reference.attend`.
         """
@@ -172,7 +172,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             keys_at = key_scales * row_words
             distances = head * np.int64(bias_row) + bias_centre
             for half in range(2):
-                load_rows(words, (own_scales + own + 8 * half) * row_words, lane, rows)
+                load_rows(pairs, (own_scales + own + 8 * half) * row_words, lane, rows)
                 for s in range(steps):
                     query[4 * s + half] = rows[2 * s]
                     query[4 * s + 2 + half] = rows[2 * s + 1]
@@ -181,7 +181,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
                 total[half] = 0
             largest = f32(0.0)
             for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
-                score(sums, query, words, keys_at + k * row_words, lane)
+                score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
@@ -201,7 +201,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             for i in range(4 * octets):
                 upper[i] = lower[i] = 0
             for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
-                score(sums, query, words, keys_at + k * row_words, lane)
+                score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
