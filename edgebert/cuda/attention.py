@@ -18,16 +18,15 @@ from edgebert.cuda.activation import exp2
 from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_TILES, TILES, TOKENS
 from edgebert.cuda.ops import as_float, as_int, byte_perm, cuda, device, fma, load2, load4, mma_s8, mma_u8, shuffle_xor
 from edgebert.cuda.shape import ATTEND_WARPS as WARPS
+from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
 
 f32 = np.float32
 
-NUMERATOR_LEVELS = f32(16383.0)
-LOWEST = f32(-1e37)
-"""A score that no key comes near: its numerator is 2**-126."""
 START = np.int32(ROUND_BITS)
 """A whole number below 2**22 added to the bits of `ROUND` makes the float32 that is so much larger."""
 UPPER = f32(256.0)
+"""What the upper eight bits of a numerator count for."""
 
 
 @device
@@ -177,7 +176,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
                     query[4 * s + half] = rows[2 * s]
                     query[4 * s + 2 + half] = rows[2 * s + 1]
                 query_scale[half] = head_scale[own_scales + own + 8 * half] * softmax_scale
-                highest[half] = LOWEST
+                highest[half] = LOWEST_SCORE
                 total[half] = 0
             largest = f32(0.0)
             for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
@@ -218,7 +217,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
                             exponent = fma(value, query_scale[half], bias) - highest[half]
                         else:
                             exponent = (value - highest[half]) * query_scale[half]
-                        numerator = exp2(exponent if inside else LOWEST)
+                        numerator = exp2(exponent if inside else LOWEST_SCORE)
                         total[half] += as_int(fma(numerator, sum_levels, ROUND)) - START
                         bytes_of[8 * half + e] = as_int(fma(numerator, unit, ROUND))
                 for d in range(octets):
