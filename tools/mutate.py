@@ -178,7 +178,16 @@ def read_map(folder: Path, copies: Queue[Copy], jobs: int, kernels: Path) -> Tes
 
 def _is_compiled(path: str) -> bool:
     """Say whether a module is compiled by Numba, of which nothing is seen."""
-    plain = ("reference.py", "plan.py", "polynomials.py", "compile.py", "jit.py", "families.py", "__init__.py")
+    plain = (
+        "reference.py",
+        "plan.py",
+        "constants.py",
+        "polynomials.py",
+        "compile.py",
+        "jit.py",
+        "families.py",
+        "__init__.py",
+    )
     return path.startswith("edgebert/kernels/") and not path.endswith(plain)
 
 

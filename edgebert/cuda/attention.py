@@ -18,16 +18,15 @@ from edgebert.cuda.activation import exp2
 from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_TILES, TILES, TOKENS
 from edgebert.cuda.ops import as_float, as_int, byte_perm, cuda, device, fma, load2, load4, mma_s8, mma_u8, shuffle_xor
 from edgebert.cuda.shape import ATTEND_WARPS as WARPS
+from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
 
 f32 = np.float32
 
-NUMERATOR_LEVELS = f32(16383.0)
-LOWEST = f32(-1e37)
-"""A score that no key comes near: its numerator is 2**-126."""
 START = np.int32(ROUND_BITS)
 """A whole number below 2**22 added to the bits of `ROUND` makes the float32 that is so much larger."""
 UPPER = f32(256.0)
+"""What the upper eight bits of a numerator count for."""
 
 
 @device
@@ -125,7 +124,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
 
     def attend(
         batch,
-        words,
+        pairs,
         transposed,
         head_scale,
         capacity,
@@ -139,8 +138,8 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
     ):
         """Compute the context of every token; what it attends to ends with its sequence.
 
-        `batch` int32 as `edgebert.cuda.layout` says; `words` of int8 [2 heads, capacity, head_dim], queries and keys;
-        `transposed` words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity];
+        `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [2 heads, capacity, head_dim], queries and
+        keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity];
         `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32 [heads, bias_row], in which the distance from
         query i to key k stands at bias_centre + k - i; `context` float32 [rows, context_row]. Twin: `reference.attend`.
         """
@@ -172,16 +171,16 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             keys_at = key_scales * row_words
             distances = head * np.int64(bias_row) + bias_centre
             for half in range(2):
-                load_rows(words, (own_scales + own + 8 * half) * row_words, lane, rows)
+                load_rows(pairs, (own_scales + own + 8 * half) * row_words, lane, rows)
                 for s in range(steps):
                     query[4 * s + half] = rows[2 * s]
                     query[4 * s + 2 + half] = rows[2 * s + 1]
                 query_scale[half] = head_scale[own_scales + own + 8 * half] * softmax_scale
-                highest[half] = LOWEST
+                highest[half] = LOWEST_SCORE
                 total[half] = 0
             largest = f32(0.0)
             for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
-                score(sums, query, words, keys_at + k * row_words, lane)
+                score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
@@ -201,7 +200,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             for i in range(4 * octets):
                 upper[i] = lower[i] = 0
             for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
-                score(sums, query, words, keys_at + k * row_words, lane)
+                score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
@@ -218,7 +217,7 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
                             exponent = fma(value, query_scale[half], bias) - highest[half]
                         else:
                             exponent = (value - highest[half]) * query_scale[half]
-                        numerator = exp2(exponent if inside else LOWEST)
+                        numerator = exp2(exponent if inside else LOWEST_SCORE)
                         total[half] += as_int(fma(numerator, sum_levels, ROUND)) - START
                         bytes_of[8 * half + e] = as_int(fma(numerator, unit, ROUND))
                 for d in range(octets):

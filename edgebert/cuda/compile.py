@@ -16,7 +16,8 @@ from numba import cuda
 from numba.cuda import dispatcher, types
 
 from edgebert.cuda.kernels import Kernel, kernels_of
-from edgebert.cuda.shape import SYMBOL, Shape
+from edgebert.cuda.shape import Shape
+from edgebert.cuda.signatures import SYMBOL
 from edgebert.cuda.target import Target, select, target_of
 
 __all__ = ["assemble", "compile_model", "main", "to_ptx"]

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.cuda.signatures import SYMBOL, Launch
 from edgebert.errors import EdgebertError
 
 __all__ = ["Device"]
+
+_KINDS: dict[str, Any] = {"int32": ctypes.c_int32, "float32": ctypes.c_float}
+"""Type of a number in a signature -> what the driver is told; all others are pointers."""
 
 
 class Device:
@@ -46,7 +50,7 @@ class Device:
         self.enter()
         self.stream = self._call(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
         self._module: Any = None
-        self._functions: dict[str, tuple[Any, int, int, int]] = {}
+        self._functions: dict[str, tuple[Any, int, Launch]] = {}
         self._allocated: list[int] = []
         self._pinned: list[int] = []
 
@@ -58,25 +62,33 @@ class Device:
         """Load a program in machine code."""
         self._module = self._call(self._driver.cuModuleLoadData(program))
 
-    def prepare(self, symbol: str, threads: int, shared_bytes: int) -> None:
-        """Get a kernel of the program ready, in blocks of so many threads with so much shared memory."""
-        driver = self._driver
-        function = self._call(driver.cuModuleGetFunction(self._module, symbol.encode()))
+    def prepare(self, name: str, launch: Launch) -> None:
+        """Get a kernel of the program ready to be launched."""
+        driver, threads, shared_bytes = self._driver, launch.threads, launch.shared_bytes
+        function = self._call(driver.cuModuleGetFunction(self._module, SYMBOL.format(name).encode()))
         if shared_bytes:
             attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             self._call(driver.cuFuncSetAttribute(function, attribute, shared_bytes))
         resident = self._call(driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(function, threads, shared_bytes))
         # Kernels go over their work in strides of the grid: one wave of blocks does all of it.
-        self._functions[symbol] = (function, max(1, resident) * self._processors, threads, shared_bytes)
+        self._functions[name] = function, max(1, resident) * self._processors, launch
 
-    def launch(self, symbol: str, *arguments: Any) -> None:
-        """Launch a kernel on the stream: addresses as `int`, numbers as ctypes."""
-        function, blocks, threads, shared_bytes = self._functions[symbol]
-        values = tuple(getattr(argument, "value", argument) for argument in arguments)
-        kinds = tuple(ctypes.c_void_p if isinstance(argument, int) else type(argument) for argument in arguments)
+    def launch(self, name: str, **arguments: float) -> None:
+        """Launch a kernel on the stream, with the arguments of its signature, of which addresses are ints.
+
+        Raises
+        ------
+        TypeError
+            When one is missing, or is not the kernel's.
+        """
+        function, blocks, launch = self._functions[name]
+        if arguments.keys() != launch.arguments.keys():
+            raise TypeError(f"{name} got {sorted(arguments)}, expected {sorted(launch.arguments)}")
+        values = tuple(arguments[argument] for argument in launch.arguments)
+        kinds = tuple(_KINDS.get(kind, ctypes.c_void_p) for kind in launch.arguments.values())
         self._call(
             self._driver.cuLaunchKernel(
-                function, blocks, 1, 1, threads, 1, 1, shared_bytes, self.stream, (values, kinds), 0
+                *(function, blocks, 1, 1, launch.threads, 1, 1, launch.shared_bytes, self.stream, (values, kinds), 0)
             )
         )
 

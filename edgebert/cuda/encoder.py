@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +14,8 @@ from edgebert.batch import PackedBatch
 from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import MOST_HEAD_DIM, SYMBOL, Shape, blocks_of, expand_tile, heads_tile, project_tile
+from edgebert.cuda.shape import MOST_HEAD_DIM, Shape, expand_tile, heads_tile, project_tile
+from edgebert.cuda.signatures import launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError, SettingError
@@ -55,12 +55,6 @@ class _Linear(NamedTuple):
     weight: int
     constants: int
     width: int
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        """What kernels take after the rows that they multiply."""
-        sizes = map(ctypes.c_int32, (self.K, self.group, self.groups))
-        return (*sizes, self.weight, self.constants, ctypes.c_int32(self.width))
 
 
 def _group(tensors: Mapping[str, np.ndarray], name: str) -> int:
@@ -134,8 +128,8 @@ class CudaEncoder:
         self._target = target or target_of(device.capability)
         try:
             device.load(load_program(self._shape, device.capability))
-            for name, (threads, shared_bytes) in blocks_of(self._shape, self._target).items():
-                device.prepare(SYMBOL.format(name), threads, shared_bytes)
+            for name, launch in launches_of(self._shape, self._target).items():
+                device.prepare(name, launch)
             self._upload(tensors)
             self._reserve()
             device.begin_graph()
@@ -256,9 +250,6 @@ class CudaEncoder:
         self._inner = allocate(rows * self._inner_stride)
         self._inner_ranges = allocate(4 * 2 * rows * self._most_groups)
 
-    def _launch(self, name: str, *arguments: Any) -> None:
-        self.device.launch(SYMBOL.format(name), self._batch, *arguments)
-
     def _forward(self) -> None:
         """Launch a kernel for every step."""
         take: dict[type[Step], Callable[[Any], None]] = {
@@ -277,56 +268,95 @@ class CudaEncoder:
         """Return the address of float32 rows."""
         return self._hidden if place == Place.RESIDUAL else self._narrow
 
-    def _norm(self, norm: Norm) -> tuple[Any, ...]:
-        return ctypes.c_int32(norm.size), *self._norms[norm.name], ctypes.c_float(norm.eps)
+    def _norm(self, norm: Norm) -> dict[str, float]:
+        """Return a LayerNorm's arguments."""
+        weight, bias = self._norms[norm.name]
+        return {"size": norm.size, "weight": weight, "bias": bias, "eps": norm.eps}
 
-    def _quantized_for(self, step: Embed | Quantize | AddAndNorm) -> tuple[Any, ...]:
+    def _quantized_for(self, step: Embed | Quantize | AddAndNorm) -> dict[str, float]:
+        """Return the arguments of what writes quantized rows."""
         # What nothing reads is quantized like the others: the kernel has no other form.
         reader = step.quantize_for or self._encoder.layers[0].attention.query_key_value
         linear = self._linears[reader.name]
-        return ctypes.c_int32(linear.group), ctypes.c_int32(linear.groups), self._quantized, self._ranges
+        return {"group": linear.group, "groups": linear.groups, "q": self._quantized, "ranges": self._ranges}
 
-    def _linear_of(self, step: Step) -> tuple[Any, ...]:
-        """Return what kernels take of the quantized rows that a step reads, and of the layer that it multiplies by."""
+    def _product(self, step: Step) -> dict[str, float]:
+        """Return the arguments of the quantized rows that a step reads, and of the layer that it multiplies by."""
         inner = step.source == Place.INTERMEDIATE
-        rows = (self._inner, self._inner_ranges) if inner else (self._quantized, self._ranges)
+        x, ranges = (self._inner, self._inner_ranges) if inner else (self._quantized, self._ranges)
         linear = linear_of(step)
         assert linear is not None
-        return *rows, *self._linears[linear.name].arguments
+        return {"batch": self._batch, "x": x, "ranges": ranges, **self._linears[linear.name]._asdict()}
 
     def _embed(self, step: Embed) -> None:
-        tables = (*self._words_at, self._positions, self._token_types)
-        self._launch("embed", *tables, *self._norm(step.norm), self._rows_of(step.target), *self._quantized_for(step))
+        words, word_scale = self._words_at
+        self.device.launch(
+            "embed",
+            batch=self._batch,
+            words=words,
+            word_scale=word_scale,
+            positions=self._positions,
+            token_types=self._token_types,
+            hidden=self._rows_of(step.target),
+            **self._norm(step.norm),
+            **self._quantized_for(step),
+        )
 
     def _quantize_rows(self, step: Quantize) -> None:
         context = step.source == Place.BRANCH
         stride = self._context_stride if context else self._shape.hidden_stride
         x = self._context if context else self._hidden
-        self._launch(f"quantize_rows_{stride}", x, *self._quantized_for(step))
+        self.device.launch(f"quantize_rows_{stride}", batch=self._batch, x=x, **self._quantized_for(step))
 
     def _project(self, step: Project) -> None:
-        stride = ctypes.c_int32(self._shape.hidden_stride)
-        self._launch("project", *self._linear_of(step), stride, self._rows_of(step.target), stride)
+        stride, out = self._shape.hidden_stride, self._rows_of(step.target)
+        self.device.launch("project", **self._product(step), N=stride, out=out, out_row=stride)
+
+    def _heads(self, heads: int) -> dict[str, int]:
+        """Return the arguments of what query, key and value of every head are kept in."""
+        return {
+            "heads": heads,
+            "pairs": self._pairs,
+            "transposed": self._transposed,
+            "head_scale": self._head_scale,
+            "capacity": self._rows,
+        }
 
     def _project_heads(self, step: ProjectHeads) -> None:
-        out = (self._pairs, self._transposed, self._head_scale, ctypes.c_int32(self._rows))
-        self._launch("project_heads", *self._linear_of(step), ctypes.c_int32(step.attention.heads), *out)
+        self.device.launch("project_heads", **self._product(step), **self._heads(step.attention.heads))
 
     def _attend(self, step: Attend) -> None:
-        rows, heads = ctypes.c_int32(self._rows), ctypes.c_int32(step.attention.heads)
-        scale = ctypes.c_float(_LOG2_E / math.sqrt(step.attention.head_dim))
-        bias = (self._bias or self._head_scale, ctypes.c_int32(self._bias_row), ctypes.c_int32(self._bias_centre))
-        out = (self._context, ctypes.c_int32(self._context_stride))
-        self._launch("attend", self._pairs, self._transposed, self._head_scale, rows, heads, scale, *bias, *out)
+        self.device.launch(
+            "attend",
+            batch=self._batch,
+            **self._heads(step.attention.heads),
+            softmax_scale=_LOG2_E / math.sqrt(step.attention.head_dim),
+            position_bias=self._bias or self._head_scale,
+            bias_row=self._bias_row,
+            bias_centre=self._bias_centre,
+            context=self._context,
+            context_row=self._context_stride,
+        )
 
     def _add_and_norm(self, step: AddAndNorm) -> None:
-        undo, norm = self._smoothings[step.undo.name], self._norm(step.norm)
-        self._launch("add_and_norm", self._hidden, undo, self._narrow, *norm, *self._quantized_for(step))
+        self.device.launch(
+            "add_and_norm",
+            batch=self._batch,
+            hidden=self._hidden,
+            smoothing=self._smoothings[step.undo.name],
+            narrow=self._narrow,
+            **self._norm(step.norm),
+            **self._quantized_for(step),
+        )
 
     def _expand(self, step: Expand) -> None:
         output = self._linears[step.feed_forward.output.name]
-        self._launch(
+        self.device.launch(
             f"expand_{output.group}",
-            *(*self._linear_of(step), ctypes.c_int32(self._inner_stride)),
-            *(self._factors[step.feed_forward.factor], ctypes.c_int32(output.groups), self._inner, self._inner_ranges),
+            **self._product(step),
+            N=self._inner_stride,
+            factor=self._factors[step.feed_forward.factor],
+            out_groups=output.groups,
+            pairs=self._inner,
+            out_ranges=self._inner_ranges,
         )

@@ -29,12 +29,9 @@ from edgebert.cuda.ops import (
     unrolled,
 )
 from edgebert.cuda.rows import level, quantize
+from edgebert.kernels.constants import HEAD_LEVELS, QUERY_LEVELS, SMALLEST
 
 f32 = np.float32
-
-QUERY_LEVELS, HEAD_LEVELS = f32(63.0), f32(127.0)
-SMALLEST = f32(1e-30)
-"""A head whose largest value is below this is all zero."""
 
 
 def tile_function(tile: Tile):

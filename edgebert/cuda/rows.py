@@ -10,13 +10,11 @@ import numpy as np
 from edgebert.cuda.layout import HEADER, POSITIONS, TOKEN_TYPES, TOKENS
 from edgebert.cuda.ops import cuda, device, fma, load2, round_to_int, shuffle_xor, square_root
 from edgebert.cuda.shape import ROW_WARPS as WARPS
+from edgebert.kernels.constants import ACTIVATION_LEVELS, SMALLEST
 from edgebert.kernels.plan import INT4_GROUP
 
 f32 = np.float32
 
-LEVELS = f32(255.0)
-SMALLEST = f32(1e-30)
-"""A row whose range is below this is all zero."""
 STEP = 64
 HALF = INT4_GROUP // 2
 
@@ -35,17 +33,17 @@ def quantize(low, high):
     extent = high - low
     if not extent >= SMALLEST:
         low = f32(0.0)
-        extent = LEVELS
-    inverse = LEVELS / extent
+        extent = ACTIVATION_LEVELS
+    inverse = ACTIVATION_LEVELS / extent
     # Zero lies on a level: it is rounded first, and the values are rounded on top of it.
-    return extent / LEVELS, inverse, round_to_int(-low * inverse)
+    return extent / ACTIVATION_LEVELS, inverse, round_to_int(-low * inverse)
 
 
 @device
 def level(value, inverse, zero):
     """Return the level of a value, a whole number from 0 to 255."""
     # Both ends of the range may round up by half a level, to 256 levels in all.
-    return min(round_to_int(value * inverse) + zero, np.int32(255))
+    return min(round_to_int(value * inverse) + zero, np.int32(ACTIVATION_LEVELS))
 
 
 def row_kernels(stride):

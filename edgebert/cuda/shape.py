@@ -1,4 +1,4 @@
-"""What of a model its kernels are made for, and how their blocks share the work."""
+"""The sizes of a model that its kernels on a GPU are compiled for, and the tiles that their blocks compute."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import NamedTuple
 from edgebert.cuda.layout import Tile
 from edgebert.cuda.target import Target
 
-__all__ = ["MOST_HEAD_DIM", "SYMBOL", "Shape", "blocks_of", "expand_tile", "heads_tile", "project_tile"]
+__all__ = ["ATTEND_WARPS", "MOST_HEAD_DIM", "ROW_WARPS", "Shape", "expand_tile", "heads_tile", "project_tile"]
 
-SYMBOL = "edgebert_{}"
-"""The name of a kernel in machine code."""
 ROW_WARPS = 4
 """Warps of a block that goes row by row."""
 ATTEND_WARPS = 4
@@ -77,19 +75,3 @@ def expand_tile(target: Target, out_group: int) -> Tile:
     group_warps = next(n for n in (1, 2, 4) if out_group // n <= _WARP_COLUMNS)
     column_warps = max(group_warps, min(4, target.warps))
     return _staged(target, max(1, target.warps // column_warps), column_warps, 32, out_group // group_warps)
-
-
-def blocks_of(shape: Shape, target: Target) -> dict[str, tuple[int, int]]:
-    """Return the kernels of a model: name -> threads and shared memory [bytes] of a block."""
-    rows = (32 * ROW_WARPS, 0)
-    project, heads = project_tile(target), heads_tile(target, shape.head_dim)
-    blocks = {
-        "embed": rows,
-        "project": (project.threads, project.shared_bytes),
-        "project_heads": (heads.threads, heads.shared_bytes),
-        "attend": (32 * ATTEND_WARPS, 0),
-        "add_and_norm": rows,
-    }
-    blocks |= {f"quantize_rows_{stride}": rows for stride in shape.quantized_strides}
-    tiles = {group: expand_tile(target, group) for group in shape.inner_groups}
-    return blocks | {f"expand_{group}": (tile.threads, tile.shared_bytes) for group, tile in tiles.items()}

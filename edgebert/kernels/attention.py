@@ -7,6 +7,7 @@ seven, so that many small ones are not lost beside a large one.
 import numpy as np
 
 from edgebert.kernels.activation import exp2
+from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.plan import DEPTH
 from edgebert.kernels.polynomials import ROUND
@@ -40,10 +41,8 @@ from edgebert.kernels.simd.tile import PANEL_BYTES, dot_tile
 
 f32 = np.float32
 
-NUMERATOR_LEVELS = f32(16383.0)
 UPPER = f32(128.0)
-LOWEST = f32(-1e37)
-"""A score that no key comes near: its numerator is 2**-126."""
+"""What the upper half of a numerator counts for."""
 
 
 tile = dot_tile()
@@ -90,7 +89,7 @@ def softmax_numerators(scores, length, depth, query_scale, bias, columns, upper,
     """
     size = (length + LANES - 1) // LANES * LANES
     scale, offset, value_scale = columns, columns + 4 * size, columns + 8 * size
-    highest = broadcast(LOWEST)
+    highest = broadcast(LOWEST_SCORE)
     scales = broadcast(query_scale)
     if bias == 0:
         for k in range(0, size, LANES):
@@ -131,7 +130,7 @@ def prepare_columns(key_scale, offset, value_scale, value_factor, length, column
     for k in range(0, size, LANES):
         left = length - k
         store(columns + 4 * k, where_before(left, load(key_scale + 4 * k), nothing))
-        store(columns + 4 * (size + k), where_before(left, load(offset + 4 * k), broadcast(LOWEST)))
+        store(columns + 4 * (size + k), where_before(left, load(offset + 4 * k), broadcast(LOWEST_SCORE)))
         scale = where_before(left, load(value_scale + 4 * k) * broadcast(value_factor), nothing)
         store(columns + 4 * (2 * size + k), scale)
 

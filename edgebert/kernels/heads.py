@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from edgebert.kernels.constants import HEAD_LEVELS, QUERY_LEVELS, QUERY_ZERO, SMALLEST
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import matmul_block
 from edgebert.kernels.plan import GROUP_LARGEST
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
-from edgebert.kernels.quantize_rows import SMALLEST
 from edgebert.kernels.schedule import TASKS_PER_THREAD, row_blocks, share
 from edgebert.kernels.scratch import FOLD_BYTES, block_places
 from edgebert.kernels.simd.families import LANES
@@ -29,10 +29,6 @@ from edgebert.kernels.simd.ops import (
 )
 
 f32 = np.float32
-
-QUERY_LEVELS, HEAD_LEVELS = f32(63.0), f32(127.0)
-QUERY_ZERO = 64
-"""Queries take seven bits and keys eight: no processor's 16-bit intermediate saturates."""
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edgebert.kernels.constants import ACTIVATION_LEVELS, SMALLEST
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
 from edgebert.kernels.simd.families import current
@@ -20,9 +21,6 @@ from edgebert.kernels.simd.ops import (
 
 f32 = np.float32
 
-LEVELS = f32(255.0)
-SMALLEST = f32(1e-30)
-"""A row whose range is below this is all zero."""
 SHIFT = 128 if current().signed else 0
 """What is taken off levels and zero points, for families that multiply activations as int8."""
 
@@ -38,15 +36,15 @@ def quantize_range(x, size, low, high, q, scale, zero):
     extent = reduce_maximum(high) - least
     if not extent >= SMALLEST:
         least = f32(0.0)
-        extent = LEVELS
-    store_scalar(scale, extent / LEVELS)
-    inverse = LEVELS / extent
+        extent = ACTIVATION_LEVELS
+    store_scalar(scale, extent / ACTIVATION_LEVELS)
+    inverse = ACTIVATION_LEVELS / extent
     inverses = broadcast(inverse)
     # Zero lies on a level: it is rounded first, and the values are rounded on top of it.
     offset = (f32(-least * inverse) + ROUND) - ROUND
     store_scalar(zero, offset - f32(SHIFT))
     zeros = broadcast_i32(np.int64(offset) - (ROUND_BITS + SHIFT))
-    highest = broadcast(ROUND + (LEVELS - offset))
+    highest = broadcast(ROUND + (ACTIVATION_LEVELS - offset))
     for k in range(0, size, 16):
         shifted = load(x + 4 * k) * inverses + broadcast(ROUND)
         # Both ends of the range may round up by half a level, to 256 levels in all.

@@ -17,8 +17,16 @@ in 16 bits too: a layer of depth 2 obeys the same rule in fours (`meeting`), if 
 in pairs. Rounding sees to it (`edgebert.quantize.rounding`), so that every instruction family computes the same
 integers.
 
-Rounding is half to even, here and in the kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per
-row, in -127..127; or in -8..7, a scale for every 64 values of a row.
+**Attention.** Query, key and value are symmetric, with a scale for each token of each head: queries in -63..63, keys
+and values in -127..127. With p[i, k] = exp(score[i, k] - largest score of i), of scores that are exact in int32 before
+they are scaled, the numerators are rounded to 14 bits, each times the scale of the value that it multiplies::
+
+    w[i, k] = rint(p[i, k] * value_scale[k] * 16383 / largest value_scale)
+    context[i] = largest value_scale / 16383 / sum_k p[i, k] * sum_k w[i, k] * vq[k]
+
+The whole numbers of all this stand in `edgebert.kernels.constants`. Rounding is half to even, here and in the
+kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per row, in -127..127; or in -8..7, a scale
+for every 64 values of a row.
 """
 
 from __future__ import annotations
@@ -26,11 +34,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.exact import total
+from edgebert.kernels.constants import SATURATION_LIMIT, WEIGHT_LEVELS
 from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
 
 __all__ = [
-    "LEVELS",
-    "MEETING_LIMIT",
     "SCHEME",
     "channel_scale",
     "exceeds_limit",
@@ -42,8 +49,6 @@ __all__ = [
 ]
 
 SCHEME = "w8a8"
-LEVELS = 127
-MEETING_LIMIT = 128
 
 
 def meeting(K: int, depth: int) -> np.ndarray:
@@ -67,7 +72,7 @@ def exceeds_limit(q: np.ndarray, depth: int) -> bool:
     """Say whether a weight, int8 (N, K), has inputs that meet and whose products could exceed 16 bits."""
     met = q.astype(np.int32)[:, meeting(q.shape[1], depth)]
     positive, negative = np.maximum(met, 0).sum(axis=2), np.minimum(met, 0).sum(axis=2)
-    return bool((positive > MEETING_LIMIT).any() or (negative < -MEETING_LIMIT).any())
+    return bool((positive > SATURATION_LIMIT).any() or (negative < -SATURATION_LIMIT).any())
 
 
 def channel_scale(rows: np.ndarray, levels: int) -> np.ndarray:
@@ -99,8 +104,8 @@ def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q : ndarray [shape=(vocab_size, H), dtype=int8], in -127..127
     scale : ndarray [shape=(vocab_size,), dtype=float32]
     """
-    scale = channel_scale(rows, LEVELS)
-    q = np.clip(np.rint(rows / scale[:, None]), -LEVELS, LEVELS)
+    scale = channel_scale(rows, WEIGHT_LEVELS)
+    q = np.clip(np.rint(rows / scale[:, None]), -WEIGHT_LEVELS, WEIGHT_LEVELS)
     return q.astype(np.int8), scale
 
 

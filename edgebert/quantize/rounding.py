@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from edgebert.exact import inverse_factor, matmul, mean, products, total
-from edgebert.quantize.law import LEVELS, MEETING_LIMIT, channel_scale, meeting
+from edgebert.kernels.constants import SATURATION_LIMIT, WEIGHT_LEVELS
+from edgebert.quantize.law import channel_scale, meeting
 
 __all__ = ["Inputs", "inputs_of", "round_weight"]
 
@@ -101,10 +102,10 @@ def _round_next(before: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     -------
     ndarray [shape=(N,), dtype=float64]
     """
-    above = MEETING_LIMIT - np.maximum(before, 0).sum(axis=0)
-    below = MEETING_LIMIT + np.minimum(before, 0).sum(axis=0)
+    above = SATURATION_LIMIT - np.maximum(before, 0).sum(axis=0)
+    below = SATURATION_LIMIT + np.minimum(before, 0).sum(axis=0)
     value = _shorten(np.maximum(wanted, 0), above)[0] - _shorten(np.maximum(-wanted, 0), below)[0]
-    return np.clip(np.rint(value), -np.minimum(below, LEVELS), np.minimum(above, LEVELS))
+    return np.clip(np.rint(value), -np.minimum(below, WEIGHT_LEVELS), np.minimum(above, WEIGHT_LEVELS))
 
 
 def _shorten(values: np.ndarray, limit: np.ndarray | int) -> np.ndarray:
@@ -142,10 +143,10 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndar
     chosen = np.ones(len(weight), np.float32)
     weights = np.ascontiguousarray(weight[:, columns].transpose(1, 0, 2))
     # With the first number of levels no weights can exceed the limit.
-    for levels in range(MEETING_LIMIT // (2 * depth) - 1, LEVELS + 1, _LEVELS_STEP):
+    for levels in range(SATURATION_LIMIT // (2 * depth) - 1, WEIGHT_LEVELS + 1, _LEVELS_STEP):
         scale = channel_scale(weight, levels)
         met = weights / scale[:, None]
-        kept = _shorten(np.maximum(met, 0), MEETING_LIMIT) - _shorten(np.maximum(-met, 0), MEETING_LIMIT)
+        kept = _shorten(np.maximum(met, 0), SATURATION_LIMIT) - _shorten(np.maximum(-met, 0), SATURATION_LIMIT)
         error = total(total(np.square((np.rint(kept) - met) * scale[:, None]) * importance, 0))
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, scale, chosen)

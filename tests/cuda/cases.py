@@ -6,7 +6,6 @@ imported whether it simulates. Integers are compared for equality.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
 import os
@@ -23,7 +22,8 @@ from edgebert.cuda.device import Device
 from edgebert.cuda.encoder import CudaEncoder, shape_of
 from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import SYMBOL, Shape, blocks_of, expand_tile, heads_tile, project_tile
+from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile
+from edgebert.cuda.signatures import launches_of
 from edgebert.cuda.target import target_of
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
@@ -35,7 +35,6 @@ from edgebert.model_file import ModelFile
 SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
 SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
 CAPACITY = 128
-i32, f32 = ctypes.c_int32, ctypes.c_float
 
 
 def driver_and_target(shape):
@@ -60,8 +59,8 @@ def kernels(shape):
     device = Device(driver)
     target = target or target_of(device.capability)
     device.load(b"" if SIMULATED else load_program(shape, device.capability))
-    for name, (threads, shared_bytes) in blocks_of(shape, target).items():
-        device.prepare(SYMBOL.format(name), threads, shared_bytes)
+    for name, launch in launches_of(shape, target).items():
+        device.prepare(name, launch)
     yield device, target
     device.close()
 
@@ -96,9 +95,9 @@ def linear(rng, device, N, K, groups, tile):
     bias = rng.normal(size=N).astype(np.float32)
     weight = panels.transpose(1, 3, 0, 2).reshape(groups, K // groups, N)
     together = constants(scale, weight.sum(axis=1, dtype=np.int32), bias, tile.columns)
-    sizes = i32(K), i32(K // groups), i32(groups)
-    addresses = device.upload(in_fragments(panels, tile.columns)), device.upload(together)
-    return (panels, scale, bias, K // groups), (*sizes, *addresses, i32(together.shape[1]))
+    arguments = {"K": K, "group": K // groups, "groups": groups, "width": together.shape[1]}
+    arguments["weight"] = device.upload(in_fragments(panels, tile.columns))
+    return (panels, scale, bias, K // groups), {**arguments, "constants": device.upload(together)}
 
 
 def test_quantize_rows():
@@ -109,14 +108,22 @@ def test_quantize_rows():
             x = (rng.normal(size=(CAPACITY, 128)) * 10).astype(np.float32)
             x[3], x[4] = 0, np.abs(x[4])
             q, ranges = device.allocate(x.size), device.allocate(4 * CAPACITY * 4)
-            sizes = i32(group), i32(128 // group)
-            device.launch(SYMBOL.format("quantize_rows_128"), batch, device.upload(x), *sizes, q, ranges)
+            out = {"group": group, "groups": 128 // group, "q": q, "ranges": ranges}
+            device.launch("quantize_rows_128", batch=batch, x=device.upload(x), **out)
             expected, scale, zero = reference.quantize_rows(x[:tokens], group)
             np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], expected)
             got = read(device, ranges, (CAPACITY, 128 // group, 2), np.float32)
             np.testing.assert_array_equal(got[:tokens, :, 1], zero)
             np.testing.assert_array_equal(got[:tokens, :, 0], scale)
             assert not read(device, q, x.shape, np.uint8)[tokens:].any()
+
+
+def test_arguments_have_to_be_the_kernels():
+    with kernels(SHAPE) as (device, _):
+        right = dict.fromkeys(("batch", "x", "group", "groups", "q", "ranges"), 0)
+        for wrong in ({**right, "size": 1}, {name: 0 for name in right if name != "q"}):
+            with pytest.raises(TypeError, match=r"quantize_rows_64 got .*, expected \['batch', 'group'"):
+                device.launch("quantize_rows_64", **wrong)
 
 
 def test_project():
@@ -127,7 +134,7 @@ def test_project():
             q, scale, zero, q_at, ranges = quantized_rows(rng, device, K, groups)
             layer, arguments = linear(rng, device, 64, K, groups, project_tile(target))
             out = device.allocate(4 * CAPACITY * 64)
-            device.launch(SYMBOL.format("project"), batch, q_at, ranges, *arguments, i32(64), out, i32(64))
+            device.launch("project", batch=batch, x=q_at, ranges=ranges, **arguments, N=64, out=out, out_row=64)
             got = read(device, out, (CAPACITY, 64), np.float32)[:tokens]
             expected = reference.matmul(q, scale, zero, *layer)[:tokens]
             # Sums are whole numbers, and exact; of what follows, fused roundings may differ in the last bit.
@@ -143,8 +150,8 @@ def test_project_heads():
         layer, arguments = linear(rng, device, 192, 64, 1, heads_tile(target, dim))
         pairs, transposed = device.allocate(2 * heads * CAPACITY * dim), device.allocate(heads * CAPACITY * dim)
         head_scale = device.allocate(4 * 3 * heads * CAPACITY)
-        out = (pairs, transposed, head_scale, i32(CAPACITY))
-        device.launch(SYMBOL.format("project_heads"), batch, q_at, ranges, *arguments, i32(heads), *out)
+        out = {"pairs": pairs, "transposed": transposed, "head_scale": head_scale, "capacity": CAPACITY}
+        device.launch("project_heads", batch=batch, x=q_at, ranges=ranges, **arguments, heads=heads, **out)
         expected, scales = reference.quantize_heads(reference.matmul(q, scale, zero, *layer)[:tokens], heads)
         got = read(device, pairs, (2, heads, CAPACITY, dim), np.int8)[:, :, :tokens]
         np.testing.assert_array_equal(got, expected[:2])
@@ -165,8 +172,9 @@ def test_expand():
             layer, arguments = linear(rng, device, 128, 64, 1, tile)
             factor = rng.uniform(0.5, 2, -(-128 // tile.columns) * tile.columns).astype(np.float32)
             inner, inner_ranges = device.allocate(CAPACITY * 128), device.allocate(4 * CAPACITY * 4)
-            out = (device.upload(factor), i32(2), inner, inner_ranges)
-            device.launch(SYMBOL.format("expand_64"), batch, q_at, ranges, *arguments, i32(128), *out)
+            out = {"N": 128, "factor": device.upload(factor), "out_groups": 2}
+            out |= {"pairs": inner, "out_ranges": inner_ranges}
+            device.launch("expand_64", batch=batch, x=q_at, ranges=ranges, **arguments, **out)
             y = functions.activate(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
             expected, scales, zeros = reference.quantize_rows(y, 64)
             got = read(device, inner, (CAPACITY, 128), np.uint8)[:tokens].astype(int)
@@ -192,10 +200,21 @@ def attended(device, x, lengths, heads, bias=None):
         table = np.pad(bias * np.float32(math.log2(math.e)), [(0, 0), (16, 16)])
         row, centre = table.shape[1], bias.shape[1] // 2 + 16
     out = device.allocate(4 * CAPACITY * heads * dim)
-    softmax = f32(math.log2(math.e) / math.sqrt(dim))
-    data = device.upload(pairs), device.upload(transposed), device.upload(head_scale), i32(CAPACITY), i32(heads)
-    distances = device.upload(table), i32(row), i32(centre)
-    device.launch(SYMBOL.format("attend"), batch, *data, softmax, *distances, out, i32(heads * dim))
+    device.launch(
+        "attend",
+        batch=batch,
+        pairs=device.upload(pairs),
+        transposed=device.upload(transposed),
+        head_scale=device.upload(head_scale),
+        capacity=CAPACITY,
+        heads=heads,
+        softmax_scale=math.log2(math.e) / math.sqrt(dim),
+        position_bias=device.upload(table),
+        bias_row=row,
+        bias_centre=centre,
+        context=out,
+        context_row=heads * dim,
+    )
     whole = read(device, out, (CAPACITY, heads * dim), np.float32)
     assert not whole[tokens:].any(), "it wrote beyond the last token"
     return whole[:tokens]
@@ -228,10 +247,18 @@ def test_add_and_norm():
         for array in (x, y, smoothing, weight, bias):
             array[..., size:] = 0
         hidden, q, ranges = device.upload(x), device.allocate(CAPACITY * 64), device.allocate(4 * CAPACITY * 2)
-        norm = i32(size), device.upload(weight), device.upload(bias), f32(1e-12)
-        out = (i32(64), i32(1), q, ranges)
+        norm = {"size": size, "weight": device.upload(weight), "bias": device.upload(bias), "eps": 1e-12}
         device.launch(
-            *(SYMBOL.format("add_and_norm"), batch, hidden, device.upload(smoothing), device.upload(y), *norm, *out)
+            "add_and_norm",
+            batch=batch,
+            hidden=hidden,
+            smoothing=device.upload(smoothing),
+            narrow=device.upload(y),
+            **norm,
+            group=64,
+            groups=1,
+            q=q,
+            ranges=ranges,
         )
         got = read(device, hidden, x.shape, np.float32)
         sums = (x * smoothing + y)[:tokens, :size]

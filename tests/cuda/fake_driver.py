@@ -16,7 +16,8 @@ from numba import cuda
 
 from edgebert.cuda.compile import to_ptx
 from edgebert.cuda.kernels import kernels_of
-from edgebert.cuda.shape import SYMBOL, Shape
+from edgebert.cuda.shape import Shape
+from edgebert.cuda.signatures import SYMBOL
 from edgebert.cuda.target import Target
 from tests.cuda.ptx import Program, launch
 

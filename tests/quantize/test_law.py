@@ -8,7 +8,6 @@ import pytest
 from edgebert.kernels import reference
 from edgebert.kernels.plan import DEPTHS
 from edgebert.quantize.law import (
-    LEVELS,
     channel_scale,
     exceeds_limit,
     meeting,
@@ -80,7 +79,7 @@ def test_four_bits_are_read_as_they_are_written():
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_channel_of_zeros_has_scale_one(depth):
     weight = np.zeros((16, 64), np.float32)
-    assert (channel_scale(weight, LEVELS) == 1).all()
+    assert (channel_scale(weight, 127) == 1).all()
     q, scale = round_weight(weight, inputs_of(np.ones((3, 64), np.float32)), 64, depth)
     assert not q.any()
     assert (scale == 1).all()
@@ -157,7 +156,7 @@ def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group, depth):
     assert (q.dtype, scale.shape) == (np.int8, (192 // group, 32))
     assert not exceeds_limit(q, depth)
     scales = np.repeat(scale.T, group, axis=1)
-    plain = np.clip(np.rint(weight / scales), -LEVELS, LEVELS) * scales
+    plain = np.clip(np.rint(weight / scales), -127, 127) * scales
     assert _output_error(weight, _values(q, scale, group), inputs) < 0.3 * _output_error(weight, plain, inputs)
 
 
