@@ -99,7 +99,7 @@ def test_an_adapter_beside_the_weights_is_refused(encoder):
 def test_another_model_type_is_named_with_those_supported(encoder, model_type):
     change_json(encoder / "config.json", model_type=model_type)
     message = open_refusal(encoder, UnsupportedModelError)
-    assert f"encoder is a model of type {model_type!r}; edgebert runs bert, distilbert, roberta, " in message
+    assert f"encoder is a model of type {model_type!r}; edgebert runs bert, distilbert, electra, " in message
 
 
 def test_an_unsupported_model_is_refused_before_its_weights_are_looked_for(encoder):
