@@ -52,10 +52,10 @@ def config_of(values: Mapping[str, Any]) -> BertConfig:
     CheckpointError
         Naming every field whose value cannot be used.
     """
-    model_type = values.get("model_type", "bert")
+    model_type = values.get("model_type") or "bert"
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(f"config has model_type {model_type!r}, expected one of {', '.join(FAMILIES)}")
-    return FAMILIES[model_type].config.from_dict(values)
+    return FAMILIES[model_type].config.from_dict({**values, "model_type": model_type})
 
 
 @functools.lru_cache(maxsize=64)

@@ -299,7 +299,7 @@ def test_the_interface_covers_all_that_c_is_told(monkeypatch, name):
         changed = np.dtype([*((field, value[field]) for field in value.names), ("another", np.int64)])
     elif isinstance(value, dict):
         first, *others = value.items()
-        changed = dict([*others, (f"{first[0]}x", first[1])])
+        changed = dict([*others, ("another" if isinstance(first[0], str) else int, first[1])])
     else:
         changed = (*value, 9) if isinstance(value, tuple) else 2 * value
     monkeypatch.setattr(records, name, changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from edgebert.artifact import read_artifact
 from edgebert.checkpoint import open_checkpoint
 from edgebert.errors import CheckpointError, EdgebertError, OutputError
 from edgebert.layout import check_tensors, expected_tensors
+from edgebert.model_info import ModelInfo
 from edgebert.quantize import linear as quantize_linear
 from edgebert.quantize.law import exceeds_limit, unpack_panels
 from edgebert.quantize.linear import half_or_whole
@@ -183,9 +183,8 @@ def test_word_embeddings_that_are_all_zero_are_damaged(tmp_path):
 
 
 def test_a_file_that_could_not_be_loaded_is_not_written(tmp_path, monkeypatch):
-    module = sys.modules[edgebert.convert.__module__]
-    described = module._describe
-    monkeypatch.setattr(module, "_describe", lambda checkpoint: {**described(checkpoint), "labels": ["only one"]})
+    whole = ModelInfo.to_json
+    monkeypatch.setattr(ModelInfo, "to_json", lambda info: {**whole(info), "labels": ["only one"]})
     with pytest.raises(CheckpointError) as raised:
         edgebert.convert(GOLDEN / "classifier", tmp_path / "m.edgebert", force=True, **FEW)
     message = str(raised.value)
