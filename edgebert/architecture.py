@@ -35,11 +35,20 @@ class Linear:
 
 @dataclass(frozen=True)
 class Norm:
-    """A LayerNorm (arXiv 1607.06450) over `size` values."""
+    """A LayerNorm (arXiv 1607.06450) over `size` values.
+
+    ``part`` names the one that a checkpoint has in its place, where that stands in several (ALBERT).
+    """
 
     name: str
     size: int
     eps: float
+    part: str = ""
+
+    @property
+    def stored(self) -> str:
+        """The name that a checkpoint has for it."""
+        return self.part or self.name
 
 
 @dataclass(frozen=True)
@@ -124,15 +133,18 @@ class Encoder:
     hidden_size: int
     longest: int
 
-    def parts(self) -> Iterator[Table | Linear | Norm]:
-        """Yield every part that has tensors once, in the order in which a forward pass meets them."""
+    def parts(self) -> list[Table | Linear | Norm]:
+        """Return every part that has tensors once, in the order in which a forward pass meets them."""
+        return list(dict.fromkeys(self._parts()))
+
+    def _parts(self) -> Iterator[Table | Linear | Norm]:
         embeddings = self.embeddings
         yield from embeddings.tables
         yield embeddings.norm
         if embeddings.project:
             yield embeddings.project
-        yield from dict.fromkeys(layer.attention.distances for layer in self.layers if layer.attention.distances)
-        for layer in dict.fromkeys(self.layers):
+        yield from (layer.attention.distances for layer in self.layers if layer.attention.distances)
+        for layer in self.layers:
             yield layer.attention.query_key_value
             yield layer.attention.output
             yield layer.attention_norm

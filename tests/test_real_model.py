@@ -132,6 +132,17 @@ def test_classes_of_reactions(prepared, tmp_path):
     assert model.classify([REACTION])[0]["label"] == "LABEL_20"  # as fp32 says, with 0.99995
 
 
+def test_an_albert_of_reactions(prepared, tmp_path):
+    """Twelve layers that share their weights: as many masked tokens are restored as in fp32."""
+    path = edgebert.convert(prepared("chemistry-albert"), tmp_path / "m.edgebert", min_agreement=0.9)
+    assert path.stat().st_size < 1_200_000
+    reactions = (DATA / "reactions.txt").read_text(encoding="utf-8").splitlines()
+    assert evaluate(path, prepared("chemistry-albert"), reactions).head_agreement["masked_lm"] >= 0.98
+    model, exact = edgebert.load(path), load_float32(prepared("chemistry-albert"))
+    assert exact.hidden_states([[12, 13, 14]])[0].shape == (3, 256)
+    assert restored(model, REACTION)[0] >= restored(exact, REACTION)[0] - 2
+
+
 def test_residues(prepared, tmp_path):
     path = edgebert.convert(prepared("protein"), tmp_path / "m.edgebert", min_agreement=0.9)
     count, of = restored(edgebert.load(path), ANTIBODY)

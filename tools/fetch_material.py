@@ -127,6 +127,15 @@ MATERIAL = {
             for name in ("config.json", "pytorch_model.bin", "vocab.txt")
         ),
     ),
+    # ALBERT over chemical reactions, MIT, with a head for masked tokens; a PyTorch pickle.
+    "rxnmapper": Material(
+        registry="pypi",
+        package="rxnmapper",
+        version="0.4.3",
+        sha256="27876a4286881aafd286fd6f24a6a56a4ca6ba22d68e035a0ea120106c541ba5",
+        folder="rxnmapper/models/transformers/albert_heads_8_uspto_all_1310k",
+        wanted=("config.json", "pytorch_model.bin", "vocab.txt"),
+    ),
     # AntiBERTy over antibody sequences, MIT; a PyTorch pickle.
     "antiberty": Material(
         registry="pypi",

@@ -26,6 +26,8 @@ from make_golden import CHINESE, PUNCTUATION, fill, write_json
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import pipeline
 
+from edgebert.families import FAMILIES
+
 TEXTS = [
     "The film was very good",
     "Café naïve, unbelievable acting!",
@@ -59,15 +61,9 @@ LABELS = {
 }
 PROBLEM_TYPES = {"distilbert": "multi_label_classification", "camembert": "regression"}
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
-CLASSES = {
-    "bert": "Bert",
-    "distilbert": "DistilBert",
-    "roberta": "Roberta",
-    "xlm-roberta": "XLMRoberta",
-    "camembert": "Camembert",
-    "electra": "Electra",
-    "mpnet": "MPNet",
-}
+CLASSES = {name: family.classes for name, family in FAMILIES.items()}
+FIRST = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "mpnet")
+"""The order in which seeds were given to families; later ones follow by name."""
 HEADS = {
     "classifier": "ForSequenceClassification",
     "token": "ForTokenClassification",
@@ -97,6 +93,12 @@ def tokenizer_of(family: str, folder: Path) -> Any:
         vocab.write_text("\n".join(wordpiece(special)) + "\n", encoding="utf-8")
         return getattr(transformers, f"{name}TokenizerFast")(str(vocab), model_max_length=POSITIONS)
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>"
+    if family == "albert":
+        special, ends = (
+            ["[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]"],
+            ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
+        )
     if family == "roberta":
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -120,7 +122,7 @@ def tokenizer_of(family: str, folder: Path) -> Any:
         trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False),
     )
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+        single=ends[0], pair=ends[1], special_tokens=[(special[0], 0), (special[2], 2)]
     )
     return getattr(transformers, f"{name}TokenizerFast")(tokenizer_object=tokenizer, model_max_length=POSITIONS)
 
@@ -136,8 +138,11 @@ def config_of(family: str, vocab_size: int, **more: Any) -> Any:
         sizes |= {"max_position_embeddings": POSITIONS + 2, "pad_token_id": 1, "layer_norm_eps": 1e-5}
     if family in ("roberta", "xlm-roberta", "camembert"):
         sizes |= {"type_vocab_size": 1}
-    if family == "electra":
+    if family in ("electra", "albert"):
         sizes |= {"embedding_size": 16}
+    if family == "albert":  # as many layers as others have, each computed twice
+        layers = sizes["num_hidden_layers"]
+        sizes |= {"num_hidden_groups": layers, "num_hidden_layers": 2 * layers, "pad_token_id": 1}
     return getattr(transformers, f"{CLASSES[family]}Config")(**sizes)
 
 
@@ -255,7 +260,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
         tokenizer = tokenizer_of(family, Path(scratch))
         more: dict[str, Any] = {}
         if head in ("classifier", "token"):
-            names = TAGS if head == "token" else LABELS[family]
+            names = TAGS if head == "token" else LABELS.get(family, LABELS["electra"])
             more = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
             if head == "classifier" and family in PROBLEM_TYPES:
                 more["problem_type"] = PROBLEM_TYPES[family]
@@ -285,13 +290,17 @@ def main() -> None:
     """Write all folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
-    output = parser.parse_args().output
+    parser.add_argument("--only", help="one family")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     total = 0
-    wanted = [(family, head) for family in CLASSES for head in HEADS] + [("bert", "pretraining")]
+    wanted = [(family, head) for family in FIRST for head in HEADS] + [("bert", "pretraining")]
+    wanted += [(family, head) for family in sorted(set(CLASSES) - set(FIRST)) for head in HEADS]
     for seed, (family, head) in enumerate(wanted, start=100):
-        size = make(output / f"{family}-{head}", family, head, seed)
+        if options.only not in (None, family):
+            continue
+        size = make(options.output / f"{family}-{head}", family, head, seed)
         total += size
         print(f"{family}-{head}: {size:,} bytes")
     print(f"{total:,} bytes in all")

@@ -58,6 +58,7 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **honoured("whether the second text of a pair has a type of its own", "model_input_names"),
         **honoured("tokens that a text may have; the second is the old name", "model_max_length", "max_len"),
         **honoured("which end of a text is kept", "truncation_side"),
+        **without_effect("of ALBERT's class, whose tokenizer.json has them", "keep_accents", "remove_space"),
         **without_effect(
             "nothing is padded here",
             "padding_side",

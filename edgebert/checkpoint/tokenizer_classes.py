@@ -15,6 +15,7 @@ from typing import Any
 
 from edgebert.checkpoint.tokenizer_settings import token_text
 from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.families import family_of
 
 __all__ = ["TokenizerClass", "class_of"]
 
@@ -208,6 +209,8 @@ _CLASSES = (
     _ROBERTA_CLASS,
     *(dataclasses.replace(_ROBERTA_CLASS, name=f"{family}Tokenizer") for family in ("Longformer", "Bart")),
     TokenizerClass("XLMRobertaTokenizer", **_SENTENCEPIECE),
+    # As it is saved. Transformers 5 leaves out the type of the second text, which the models were trained with.
+    TokenizerClass("AlbertTokenizer", types=True),
     TokenizerClass(
         "CamembertTokenizer",
         **_SENTENCEPIECE,
@@ -217,13 +220,6 @@ _CLASSES = (
 )
 _BY_NAME = {each.name: each for each in _CLASSES}
 _BY_NAME |= dict.fromkeys(("PreTrainedTokenizer", "PythonBackend", "TokenizersBackend", _GENERAL.name), _GENERAL)
-_OF_MODELS = {
-    "mpnet": "MPNetTokenizer",
-    "roberta": "RobertaTokenizer",
-    "xlm-roberta": "XLMRobertaTokenizer",
-    "camembert": "CamembertTokenizer",
-}
-"""``model_type`` of a config.json -> the class of a folder that names none; BERT's for all others."""
 
 _IN_PYTHON = tuple(
     f"{name}Tokenizer"
@@ -253,7 +249,7 @@ def class_of(folder: Path, settings: Settings, config: Mapping[str, Any]) -> Tok
     if name is None:
         file, name = "config.json", config.get("tokenizer_class")
     if name is None:
-        return _BY_NAME[_OF_MODELS.get(str(config.get("model_type")), "BertTokenizer")]
+        name = family_of(config, source=str(folder)).tokenizer
     if not isinstance(name, str) or not name:
         raise CheckpointError(f"{file} has tokenizer_class {name!r}, expected the name of a class")
     if name.removesuffix("Fast") in _IN_PYTHON:

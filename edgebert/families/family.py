@@ -53,6 +53,8 @@ class Family:
         Whether its encoder brings the pooler, whatever head stands behind it.
     heads : dict of str to tuple
         Classes that have other heads than BERT's class of that name, without the family's name -> their heads.
+    tokenizer : str
+        The class of the tokenizer of a folder that names none (`edgebert.checkpoint.tokenizer_classes`).
     rules : dict
         What becomes of the fields of its config.json that BERT has not, or has otherwise.
     config : type
@@ -71,6 +73,7 @@ class Family:
     token_types: bool = True
     pooler: bool = False
     heads: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
+    tokenizer: str = "BertTokenizer"
     rules: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
     config: type[BertConfig] = BertConfig
 

@@ -190,7 +190,7 @@ class QuantizingArithmetic:
         norm = step.norm
         if f"{norm.name}.smoothing" not in self.result:
             for part in ("weight", "bias"):
-                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.name}.{part}"], (x.shape[1],))
+                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.stored}.{part}"], (x.shape[1],))
             self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
         self._maker[step.target] = norm
         return reference.normalise(norm, self.result, x)

@@ -252,6 +252,15 @@ def test_the_chemistry_classifier_keeps_its_config(pickle):
     assert load_file(out / "model.safetensors")["classifier.bias"].shape == (50,)
 
 
+def test_the_chemistry_albert_keeps_its_config(pickle):
+    config = {"model_type": "albert", "architectures": ["AlbertForMaskedLM"]}
+    source, out = pickle("albert", config, {"predictions.bias": np.zeros(7, np.float32)})
+    prepare_models.write_chemistry_albert(out, source / "albert")
+    assert json.loads((out / "config.json").read_text()) == config
+    assert load_file(out / "model.safetensors")["predictions.bias"].shape == (7,)
+    assert Tokenizer.from_file(str(out / "tokenizer.json")).encode("NC").ids == [2, 6, 5, 3]
+
+
 def test_the_protein_model_keeps_encoder_and_language_head(pickle):
     kept = ["bert.embeddings.LayerNorm.bias", "bert.encoder.layer.0.output.dense.bias", "cls.predictions.bias"]
     left = ["bert.embeddings.position_ids", "bert.pooler.dense.bias", "cls.species.bias", "cls.graft.weight"]
