@@ -13,7 +13,7 @@ from edgebert.config import BertConfig
 from edgebert.families import encoder_of
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
-from edgebert.kernels.plan import DEPTHS, INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
+from edgebert.kernels.plan import DEPTHS, INT4_GROUP, PANEL_COLUMNS, PANEL_K, group_of_count, padded, whole_vectors
 
 __all__ = [
     "EMBEDDINGS",
@@ -71,7 +71,7 @@ def expected_tensors(
     table: dict[str, tuple[Shape, Dtype]] = {TOKENIZER: ((None,), np.uint8)}
 
     def linear(name: str, N: int, K: int) -> None:
-        table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
+        table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_K, PANEL_COLUMNS, PANEL_K), np.int8)
         table[f"{name}.scale"] = ((None, N), np.float32)
         table[f"{name}.column_sums"] = ((None, N), np.int16)
         table[f"{name}.bias"] = ((N,), np.float32)

@@ -11,10 +11,10 @@ import numpy as np
 from edgebert.engine.memory import SLACK_ROWS
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    DEPTH,
     DEPTHS,
     GROUP_LARGEST,
     INT4_GROUP,
+    K_MULTIPLE,
     LANES,
     LINEAR,
     LONGEST_TEXT,
@@ -61,9 +61,9 @@ LIMITS = {
     "max_length": (1, LONGEST_TEXT),
     "padding": (-1, 2**31 - 1),  # the token at position 0, the others being counted from 1; -1: all are, from 0
     "hidden_size": (1, 2**16),
-    "intermediate_stride": (DEPTH, 2**20),
+    "intermediate_stride": (K_MULTIPLE, 2**20),
     "num_attention_heads": (1, 2**16),
-    "embedding_stride": (DEPTH, 2**16),
+    "embedding_stride": (K_MULTIPLE, 2**16),
     "linear_count": (1, 2**13),
     "norm_count": (1, 2**13),
     "undo_count": (0, 2**13),
@@ -134,7 +134,7 @@ def _shared() -> str:
         "SLACK_ROWS": SLACK_ROWS,
         "STAGE_BYTES": STAGE_BYTES,
         "LANES": LANES,
-        "DEPTH": DEPTH,
+        "K_MULTIPLE": K_MULTIPLE,
         "MOST_DEPTH": max(DEPTHS),
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,

@@ -35,7 +35,7 @@ import numpy as np
 
 from edgebert.exact import total
 from edgebert.kernels.constants import SATURATION_LIMIT, WEIGHT_LEVELS
-from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
+from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_K
 
 __all__ = [
     "SCHEME",
@@ -163,7 +163,7 @@ def pack_panels(weight: np.ndarray) -> np.ndarray:
     ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
     """
     N, K = weight.shape
-    blocks = weight.reshape(N // PANEL_COLUMNS, PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_DEPTH)
+    blocks = weight.reshape(N // PANEL_COLUMNS, PANEL_COLUMNS, K // PANEL_K, PANEL_K)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
