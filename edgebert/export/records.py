@@ -25,7 +25,7 @@ from edgebert.kernels.plan import (
     STEP_CODES,
 )
 from edgebert.kernels.signatures import PREFIX, SIGNATURES, interface_hash
-from edgebert.kernels.simd.families import Family
+from edgebert.kernels.simd.families import InstructionSet
 from edgebert.runner import TOKEN_BUDGET
 from edgebert.steps import Place
 
@@ -112,7 +112,7 @@ def interface() -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
 
 
-def records_h(family: Family) -> str:
+def records_h(family: InstructionSet) -> str:
     """Write ``records.h`` for the library of one family."""
     own = {
         # Written so, for the lowest int64 has no literal in C.

@@ -31,7 +31,7 @@ PREFETCH_BYTES = 1024
 """How far ahead of its use a weight is asked for: with few rows it comes from the third-level cache, or from memory."""
 
 LOWERINGS = {**x86.LOWERINGS, **neon.LOWERINGS, **portable.LOWERINGS}
-"""Name, as in `Family.dot` -> lowering."""
+"""Name, as in `InstructionSet.dot` -> lowering."""
 
 assert all(LANES % dot.lanes == 0 for dot in LOWERINGS.values())
 
