@@ -11,9 +11,9 @@ import numpy as np
 from edgebert.engine.memory import SLACK_ROWS
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    DEPTHS,
     GROUP_LARGEST,
     INT4_GROUP,
+    INT16_STEPS,
     K_MULTIPLE,
     LANES,
     LINEAR,
@@ -135,7 +135,7 @@ def _shared() -> str:
         "STAGE_BYTES": STAGE_BYTES,
         "LANES": LANES,
         "K_MULTIPLE": K_MULTIPLE,
-        "MOST_DEPTH": max(DEPTHS),
+        "MOST_DEPTH": max(INT16_STEPS),
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,

@@ -30,10 +30,10 @@ __all__ = [
     "CODE_RELU",
     "CODE_SILU",
     "CODE_TANH",
-    "DEPTHS",
     "GROUP_LARGEST",
     "HEADS",
     "INT4_GROUP",
+    "INT16_STEPS",
     "INTERMEDIATE",
     "K_MULTIPLE",
     "LANES",
@@ -72,8 +72,9 @@ PANEL_COLUMNS, PANEL_K = LANES, 4
 
 K_MULTIPLE = 64
 """Most inputs that an instruction multiplies at a time: inputs and outputs of linear layers are padded to it."""
-DEPTHS = (1, 2)
-"""Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`)."""
+INT16_STEPS = (1, 2)
+"""Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`):
+what the ``depth`` of a layer may be."""
 LONGEST_TEXT = (2**31 - 1) // (127 * 127)
 """Most tokens of a text, 133,144: attention adds so many products of seven bits (the halves of softmax numerators by
 values, at most 127 each) in int32."""
@@ -101,7 +102,7 @@ LINEAR = np.dtype(
         ("K", np.int64),  # inputs, padded
         ("group", np.int64),  # inputs that share a scale
         ("groups", np.int64),  # G
-        ("depth", np.int64),  # one of DEPTHS
+        ("depth", np.int64),  # one of INT16_STEPS
         ("weight", ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
         ("scale", ADDRESS),  # float32 [G, N]
         ("column_sums", ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group

@@ -33,8 +33,8 @@ class InstructionSet(NamedTuple):
     fma_rows : int
         Rows of the float32 tile, of one panel.
     deep_tile : tuple of (int, int), optional
-        Rows and panels, no more than those, for layers of depth 2 (`edgebert.quantize.law`); None where taking two
-        steps at a time saves nothing.
+        Rows and panels, no more than those, for layers of two int16 steps (`edgebert.quantize.law`); None where
+        taking two steps at a time saves nothing.
     signed : bool
         Whether activations are multiplied as int8: they are stored less by 128, and so is their zero point.
     """
@@ -52,7 +52,7 @@ class InstructionSet(NamedTuple):
 
     @property
     def tiles(self) -> dict[int, tuple[int, int]]:
-        """Depth -> rows and panels of its largest register tile."""
+        """Int16 steps -> rows and panels of its largest register tile."""
         return {1: (self.tile_rows, self.tile_panels)} | ({2: self.deep_tile} if self.deep_tile else {})
 
     @property
