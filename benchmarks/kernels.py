@@ -54,23 +54,23 @@ class Matmul:
     library : KernelLibrary
     M, K, N : int
         K is a multiple of 64, N of 16.
-    depth : int
+    int16_steps : int
     """
 
-    def __init__(self, library: KernelLibrary, M: int, K: int, N: int, depth: int = 1) -> None:
+    def __init__(self, library: KernelLibrary, M: int, K: int, N: int, int16_steps: int = 1) -> None:
         rng = np.random.default_rng(0)
         self.macs = M * K * N
         self.x = aligned_empty((M + SLACK_ROWS) * K, np.uint8).reshape(-1, K)
         self.x[:] = rng.integers(0, 256, self.x.shape, np.uint8)
         self.weight = aligned_empty(N * K, np.int8).reshape(N // LANES, K // 4, LANES, 4)
-        self.weight[:] = rng.integers(-32, 33, self.weight.shape, np.int8)  # which fit either depth
+        self.weight[:] = rng.integers(-32, 33, self.weight.shape, np.int8)  # which fit any of INT16_STEPS
         self.out = np.empty((M, N), np.float32)
         self._scratch = aligned_empty(library.scratch_bytes(LANES, 1), np.uint8)
         G = -(-K // group_size(K))
         self._rows = np.ones((M, G), np.float32), np.zeros((M, G), np.float32)
         tensors = {f"linear.{name}": np.ones((G, N), np.float32) for name in ("scale", "column_sums")}
         tensors |= {"linear.weight": self.weight, "linear.bias": np.zeros(N, np.float32)}
-        tensors["linear.depth"] = np.array([depth], np.uint8)
+        tensors["linear.depth"] = np.array([int16_steps], np.uint8)
         self._keep: list[object] = []
         self._linear = linear_record(tensors, "linear", keeper(self._keep))
         self._step = np.zeros(1, STEP)
@@ -113,7 +113,7 @@ def main() -> None:
     if unknown := [family for family in families if family not in available_families()]:
         parser.error(f"{', '.join(unknown)} cannot run here, expected some of {', '.join(available_families())}")
     libraries = {family: load_library(family) for family in families}
-    forms = [(family, depth) for family in families for depth in FAMILIES[family].tiles]
+    forms = [(family, int16_steps) for family in families for int16_steps in FAMILIES[family].tiles]
     peaks = {form: Peak(*form) for form in forms}
     results = []
     for M in args.rows:
@@ -132,11 +132,11 @@ def main() -> None:
                 rate = matmuls[form].macs / figure(matmul_times[form]) / 1e9
                 peak = peaks[form].macs(PEAK_ROUNDS) / figure(peak_times[form]) / 1e9
                 cells.append(f"{rate:.0f} of {peak:.0f} ({100 * rate / peak:.0f} %)")
-                about = {"family": form[0], "depth": form[1], "layer": name, "M": M, "K": K, "N": N}
+                about = {"family": form[0], "int16_steps": form[1], "layer": name, "M": M, "K": K, "N": N}
                 results.append({**about, "gmac_per_s": rate, "peak": peak})
             rows.append([f"{name} {K}x{N}", *cells])
         print(f"GMAC/s of its peak, {M} rows, 1 thread\n")
-        print_table(["layer KxN", *(f"{family}, depth {depth}" for family, depth in forms)], rows)
+        print_table(["layer KxN", *(f"{family}, int16 steps {int16_steps}" for family, int16_steps in forms)], rows)
     write_json(args.json, environment, kernels=results)
 
 

@@ -34,16 +34,16 @@ class Peak:
     ----------
     family : str
         A name in `edgebert.kernels.simd.families.FAMILIES`.
-    depth : int
+    int16_steps : int
         Steps of four inputs that are added in 16 bits, where the family does that.
     """
 
-    def __init__(self, family: str, depth: int = 1) -> None:
+    def __init__(self, family: str, int16_steps: int = 1) -> None:
         chosen = FAMILIES[family]
         self.sums = _SUMS[chosen.dot]
         dot = LOWERINGS.get(chosen.dot)
-        self.depth = depth if depth in chosen.tiles else 1
-        self.macs_of_one = 4 * max(self.depth, dot.steps) * dot.lanes * dot.rows if dot else 16 * 16 * 64
+        self.int16_steps = int16_steps if int16_steps in chosen.tiles else 1
+        self.macs_of_one = 4 * max(self.int16_steps, dot.steps) * dot.lanes * dot.rows if dot else 16 * 16 * 64
         if chosen.name not in available_families():  # which also asks for what the operating system grants on request
             raise ValueError(f"this processor cannot run {chosen.name}")
         llvm.initialize_native_target()
@@ -53,7 +53,7 @@ class Peak:
             cpu=chosen.cpu, features=features, opt=3, codemodel="jitdefault"
         )
         # llvmlite has no word for a load that must happen each time.
-        loop = _loop(dot, self.depth, self.sums) if dot else _matrix_loop()
+        loop = _loop(dot, self.int16_steps, self.sums) if dot else _matrix_loop()
         text = re.sub(r'("weights[.\d]*" = load)', r"\1 volatile", str(loop))
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
@@ -104,7 +104,7 @@ def _matrix_loop() -> ir.Module:
     return module
 
 
-def _loop(dot: Dot, depth: int, sums: int) -> ir.Module:
+def _loop(dot: Dot, int16_steps: int, sums: int) -> ir.Module:
     """Write void peak(rounds, activations, weights, out)."""
     module = ir.Module("peak")
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 4), "peak")
@@ -120,7 +120,7 @@ def _loop(dot: Dot, depth: int, sums: int) -> ir.Module:
         rows = [[builder.add(a_address, _I64(start + 4 * s)) for s in range(steps)] for start in starts]
         return dot.activations(builder, rows)
 
-    steps = max(depth, dot.steps)
+    steps = max(int16_steps, dot.steps)
     builder = ir.IRBuilder(entry)
     # An operand for each sum: with one for all, the products would be the same and computed once.
     operands = [operand(i) for i in range(sums)]

@@ -7,7 +7,7 @@
 A figure is the median of the passes that took least, half of them all, summed over the layers. Beside the matmuls,
 attention and the whole pass stand the multiplications that they do in a second, and which share that is of the peak:
 of a loop of dot products on registers (`benchmarks.peak`), measured between the passes, times the threads. Layers of
-depth 2 have their own peak. Attention counts each product once, though its softmax's numerators take two.
+two int16 steps have their own peak. Attention counts each product once, though its softmax's numerators take two.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def macs_of(encoder: Architecture, tokens: int) -> dict[str, int]:
 
 
 def deep_shares(encoder: Architecture, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return which share of each stage's multiplications is done by layers of depth 2."""
+    """Return which share of each stage's multiplications is done by layers of two int16 steps."""
     deep = defaultdict(list)
     for step in steps(encoder):
         linear = linear_of(step)
@@ -96,7 +96,7 @@ def main() -> None:
     config, family = file.info.config, choose_family()
     architecture = encoder_of(config)
     library = load_library(family)
-    peaks = [Peak(family, depth) for depth in FAMILIES[family].tiles]
+    peaks = [Peak(family, int16_steps) for int16_steps in FAMILIES[family].tiles]
     shares = deep_shares(architecture, file.tensors)
     results = []
     for threads in args.threads:
@@ -126,7 +126,9 @@ def main() -> None:
             whole.append(_cell(sum(stages.values()), sum(macs_by_stage.values()), least))
         rows.append(["all", *whole])
         for i, peak in enumerate(peaks):
-            rows.append([f"peak of depth {peak.depth}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())])
+            rows.append(
+                [f"peak of int16 steps {peak.int16_steps}, GMAC/s", *(f"{own[i]:.0f}" for own in rates.values())]
+            )
         results += [{"threads": threads, "tokens": n, "peaks_gmac_per_s": own} for n, own in rates.items()]
         print(f"microseconds (share of all, GMAC/s, share of peak), threads={threads}, family={family}\n")
         print_table(["stage", *(f"{tokens} tokens" for tokens in columns)], rows)
@@ -139,7 +141,7 @@ def _time_peaks(peaks: Sequence[Peak], bursts: Sequence[list[float]]) -> None:
 
 
 def least_seconds(macs: int, deep: float, rates: Sequence[float]) -> float:
-    """Return what multiplications would take at their peaks, a share `deep` of them at that of depth 2."""
+    """Return what multiplications would take at their peaks, a share `deep` of them at that of two int16 steps."""
     return macs * ((1 - deep) / rates[0] + deep / rates[-1]) / 1e9
 
 

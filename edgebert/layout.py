@@ -13,7 +13,7 @@ from edgebert.config import BertConfig
 from edgebert.families import encoder_of
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
-from edgebert.kernels.plan import DEPTHS, INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH, group_of_count, padded, whole_vectors
+from edgebert.kernels.plan import INT4_GROUP, INT16_STEPS, PANEL_COLUMNS, PANEL_K, group_of_count, padded, whole_vectors
 
 __all__ = [
     "EMBEDDINGS",
@@ -71,7 +71,7 @@ def expected_tensors(
     table: dict[str, tuple[Shape, Dtype]] = {TOKENIZER: ((None,), np.uint8)}
 
     def linear(name: str, N: int, K: int) -> None:
-        table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_COLUMNS, PANEL_DEPTH), np.int8)
+        table[f"{name}.weight"] = ((N // PANEL_COLUMNS, K // PANEL_K, PANEL_COLUMNS, PANEL_K), np.int8)
         table[f"{name}.scale"] = ((None, N), np.float32)
         table[f"{name}.column_sums"] = ((None, N), np.int16)
         table[f"{name}.bias"] = ((N,), np.float32)
@@ -173,9 +173,9 @@ def _linear_faults(tensors: Mapping[str, np.ndarray]) -> list[str]:
         if name.endswith(".column_sums"):
             layer = name.removesuffix(".column_sums")
             steps, inputs = tensors[f"{layer}.weight"].shape[1], tensors[f"{layer}.weight"].shape[3]
-            groups, depth = len(tensors[f"{layer}.scale"]), tensors[f"{layer}.depth"][0]
-            if depth not in DEPTHS:
-                faults.append(f"{layer}.depth is {depth}, expected {' or '.join(map(str, DEPTHS))}")
+            groups, int16_steps = len(tensors[f"{layer}.scale"]), tensors[f"{layer}.depth"][0]
+            if int16_steps not in INT16_STEPS:
+                faults.append(f"{layer}.depth is {int16_steps}, expected {' or '.join(map(str, INT16_STEPS))}")
             try:
                 group_of_count(steps * inputs, groups)
             except ValueError as error:

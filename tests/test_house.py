@@ -35,7 +35,7 @@ MANY_ARGUMENTS = {
     "edgebert/cuda/rows.py:embed_kernel.embed": 14,
     "edgebert/cuda/rows.py:add_and_norm_kernel.add_and_norm": 12,
     "edgebert/kernels/attention.py:product": 9,
-    "edgebert/kernels/heads.py:quantize_heads": 11,
+    "edgebert/kernels/project_heads.py:quantize_heads": 11,
     "edgebert/kernels/simd/tile.py:_emit": 9,
     "edgebert/kernels/simd/tile.py:_intrinsic.linear": 21,
     "edgebert/kernels/simd/tile.py:_intrinsic.tile": 12,

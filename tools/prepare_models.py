@@ -224,8 +224,8 @@ def graph_tensors(nodes: Iterable[Any], initializers: Mapping[str, np.ndarray]) 
         if node.op_type == "MatMul":
             tensors[name] = weights.T
         else:
-            depth = next(attribute.i for attribute in node.attribute if attribute.name == "K")
-            tensors[name] = unpack_4bit(weights, *scales, K=depth)
+            K = next(attribute.i for attribute in node.attribute if attribute.name == "K")
+            tensors[name] = unpack_4bit(weights, *scales, K=K)
     return tensors
 
 

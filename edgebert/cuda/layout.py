@@ -9,9 +9,9 @@ import numpy as np
 from edgebert.batch import PackedBatch
 
 __all__ = [
-    "DEPTH_WORDS",
     "HEADER",
     "KEY_BLOCK",
+    "K_WORDS",
     "PANEL_WORDS",
     "PITCH_WORDS",
     "POSITIONS",
@@ -27,9 +27,9 @@ __all__ = [
     "in_fragments",
 ]
 
-DEPTH_WORDS = 16
+K_WORDS = 16
 """Words of four inputs that a stage of a matmul has of each row: 64 inputs."""
-PITCH_WORDS = DEPTH_WORDS + 4
+PITCH_WORDS = K_WORDS + 4
 """From row to row in shared memory: so much apart, eight rows of four words fall on different banks."""
 PANEL_WORDS = 128
 """A panel of a weight: 16 columns, of which 32 inputs lie together, four words for each lane of a warp."""

@@ -12,7 +12,7 @@ import numpy as np
 from numba.cuda import types
 
 from edgebert.cuda.activation import activation_function
-from edgebert.cuda.layout import DEPTH_WORDS, PANEL_WORDS, PITCH_WORDS, TOKENS, Tile
+from edgebert.cuda.layout import K_WORDS, PANEL_WORDS, PITCH_WORDS, TOKENS, Tile
 from edgebert.cuda.ops import (
     barrier,
     copy_async,
@@ -69,7 +69,7 @@ def tile_function(tile: Tile):
         """Begin to copy a step's 64 inputs of the tile's rows and columns, 16 bytes at a time, where there is one."""
         if step < steps:
             base = step % stages * stage_words
-            x_step, weight_step = x_at + step * DEPTH_WORDS, weight_at + step * 2 * PANEL_WORDS
+            x_step, weight_step = x_at + step * K_WORDS, weight_at + step * 2 * PANEL_WORDS
             copy_stage(shared, base, x, x_step, x_row, weight, weight_step, weight_panel, thread)
         copy_commit()
 
@@ -146,7 +146,7 @@ def tile_function(tile: Tile):
         x_at, weight_at = np.int64(m) * x_row, np.int64(n >> 4) * weight_panel
         row = warp // column_warps * warp_rows
         column = warp % column_warps * warp_columns
-        steps = K // (4 * DEPTH_WORDS)
+        steps = K // (4 * K_WORDS)
         # Until all warps have finished the tile before, its stages are still read.
         barrier()
         for s in range(ahead):
@@ -161,7 +161,7 @@ def tile_function(tile: Tile):
         for g in range(groups):
             for i in range(4 * row_blocks * octets):
                 sums[i] = 0
-            for _ in range(min(group, K - g * group) // (4 * DEPTH_WORDS)):
+            for _ in range(min(group, K - g * group) // (4 * K_WORDS)):
                 copy_wait(waiting)
                 barrier()
                 begin_step(shared, step + ahead, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)

@@ -11,10 +11,10 @@ import numpy as np
 from edgebert.engine.memory import SLACK_ROWS
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
-    DEPTH,
-    DEPTHS,
     GROUP_LARGEST,
     INT4_GROUP,
+    INT16_STEPS,
+    K_MULTIPLE,
     LANES,
     LINEAR,
     LONGEST_TEXT,
@@ -25,7 +25,7 @@ from edgebert.kernels.plan import (
     STEP_CODES,
 )
 from edgebert.kernels.signatures import PREFIX, SIGNATURES, interface_hash
-from edgebert.kernels.simd.families import Family
+from edgebert.kernels.simd.families import InstructionSet
 from edgebert.runner import TOKEN_BUDGET
 from edgebert.steps import Place
 
@@ -61,9 +61,9 @@ LIMITS = {
     "max_length": (1, LONGEST_TEXT),
     "padding": (-1, 2**31 - 1),  # the token at position 0, the others being counted from 1; -1: all are, from 0
     "hidden_size": (1, 2**16),
-    "intermediate_stride": (DEPTH, 2**20),
+    "intermediate_stride": (K_MULTIPLE, 2**20),
     "num_attention_heads": (1, 2**16),
-    "embedding_stride": (DEPTH, 2**16),
+    "embedding_stride": (K_MULTIPLE, 2**16),
     "linear_count": (1, 2**13),
     "norm_count": (1, 2**13),
     "undo_count": (0, 2**13),
@@ -112,7 +112,7 @@ def interface() -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
 
 
-def records_h(family: Family) -> str:
+def records_h(family: InstructionSet) -> str:
     """Write ``records.h`` for the library of one family."""
     own = {
         # Written so, for the lowest int64 has no literal in C.
@@ -134,8 +134,8 @@ def _shared() -> str:
         "SLACK_ROWS": SLACK_ROWS,
         "STAGE_BYTES": STAGE_BYTES,
         "LANES": LANES,
-        "DEPTH": DEPTH,
-        "MOST_DEPTH": max(DEPTHS),
+        "K_MULTIPLE": K_MULTIPLE,
+        "MOST_DEPTH": max(INT16_STEPS),
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,

@@ -9,7 +9,7 @@ import numpy as np
 from edgebert.kernels.activation import exp2
 from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import DEPTH
+from edgebert.kernels.plan import K_MULTIPLE
 from edgebert.kernels.polynomials import ROUND
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.scratch import PANELS, ROWS, attention_places
@@ -61,14 +61,14 @@ def product(rows, steps, a, a_row, b, b_panel, panels, out, out_row):
 
 @kernel
 def pack_keys(key, row, length, head_dim, out):
-    """Lay the keys of one head out as panels of 16 keys; beyond head_dim they are zero, to a depth of 64 at least."""
-    depth = (head_dim + DEPTH - 1) // DEPTH * DEPTH
+    """Lay the keys of one head out as panels of 16 keys; beyond head_dim they are zero, up to a multiple of 64."""
+    padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     for p in range((length + LANES - 1) // LANES):
-        for d in range(0, depth, DEPTH):
+        for d in range(0, padded_dim, K_MULTIPLE):
             # The last panel reads beyond the sequence: those scores are masked.
-            transpose(key + p * LANES * row + d, row, out + (p * depth + d) * LANES, PANEL_BYTES)
-        for d in range(head_dim, depth, 4):
-            store_i32(out + (p * depth + d) * LANES, broadcast_i32(np.int64(0)))
+            transpose(key + p * LANES * row + d, row, out + (p * padded_dim + d) * LANES, PANEL_BYTES)
+        for d in range(head_dim, padded_dim, 4):
+            store_i32(out + (p * padded_dim + d) * LANES, broadcast_i32(np.int64(0)))
 
 
 @kernel
@@ -80,12 +80,12 @@ def pack_values(value, row, length, head_dim, out, out_panel):
 
 
 @kernel
-def softmax_numerators(scores, length, depth, query_scale, bias, columns, upper, lower):
+def softmax_numerators(scores, length, padded_length, query_scale, bias, columns, upper, lower):
     """Turn a row of scores into the numerators of its softmax, each times the scale of its value; return their sum.
 
     `scores` int32 [length], overwritten; `bias` float32 [length] is added to the scaled scores, 0 for none;
-    `columns` as `prepare_columns` leaves them; `upper` and `lower` uint8 [depth] get the two halves of the numerators,
-    zero from `length` on.
+    `columns` as `prepare_columns` leaves them; `upper` and `lower` uint8 [padded_length] get the two halves of the
+    numerators, zero from `length` on.
     """
     size = (length + LANES - 1) // LANES * LANES
     scale, offset, value_scale = columns, columns + 4 * size, columns + 8 * size
@@ -113,7 +113,7 @@ def softmax_numerators(scores, length, depth, query_scale, bias, columns, upper,
         # The constant's own bits lie above the seventh and fourteenth, which the halves leave out.
         store_u8(upper + k, upper_seven_bits(whole))
         store_u8(lower + k, lower_seven_bits(whole))
-    for k in range(size, depth, LANES):
+    for k in range(size, padded_length, LANES):
         store_u8(upper + k, broadcast_i32(np.int64(0)))
         store_u8(lower + k, broadcast_i32(np.int64(0)))
     return reduce_add(total)
@@ -161,15 +161,15 @@ def attend_head(plan, head, sequence, queries, scratch):
         bias += 4 * (head * plan.position_bias_row + plan.position_bias_centre)
     context = plan.narrow + 4 * (begin * plan.context_stride + head * head_dim)
     panels = (length + LANES - 1) // LANES
-    depth = (length + DEPTH - 1) // DEPTH * DEPTH
-    key_depth = (head_dim + DEPTH - 1) // DEPTH * DEPTH
+    padded_length = (length + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
+    padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     places = attention_places(length, head_dim)
     keys, values, columns, scores = scratch, scratch + places[0], scratch + places[1], scratch + places[2]
     upper, lower = scratch + places[3], scratch + places[4]
     upper_sums, lower_sums, totals = scratch + places[5], scratch + places[6], scratch + places[7]
     scores_row, sums_row = panels * PANEL_BYTES, 4 * head_dim
     pack_keys(query + key_bytes, row, length, head_dim, keys)
-    pack_values(query + 2 * key_bytes, row, length, head_dim, values, depth * LANES)
+    pack_values(query + 2 * key_bytes, row, length, head_dim, values, padded_length * LANES)
     largest_value = largest_of(value_scale, length)
     value_unit = largest_value / NUMERATOR_LEVELS
     offset = plan.key_offset + 4 * (head * plan.rows + begin)
@@ -178,23 +178,23 @@ def attend_head(plan, head, sequence, queries, scratch):
     for i in range(tiles):
         at = first + share(last - first, i, tiles)
         rows = first + share(last - first, i + 1, tiles) - at
-        product(rows, head_dim // 4, query + at * row, row, keys, key_depth * LANES, panels, scores, scores_row)
+        product(rows, head_dim // 4, query + at * row, row, keys, padded_dim * LANES, panels, scores, scores_row)
         for r in range(rows):
             total = softmax_numerators(
                 scores + r * scores_row,
                 length,
-                depth,
+                padded_length,
                 load_scalar(query_scale + 4 * (at + r)) * plan.softmax_scale,
                 bias - 4 * (at + r) if bias != 0 else bias,
                 columns,
-                upper + r * depth,
-                lower + r * depth,
+                upper + r * padded_length,
+                lower + r * padded_length,
             )
             store_scalar(totals + 4 * r, value_unit / total)
         steps = (length + 3) // 4
         count = head_dim // LANES
-        product(rows, steps, upper, depth, values, depth * LANES, count, upper_sums, sums_row)
-        product(rows, steps, lower, depth, values, depth * LANES, count, lower_sums, sums_row)
+        product(rows, steps, upper, padded_length, values, padded_length * LANES, count, upper_sums, sums_row)
+        product(rows, steps, lower, padded_length, values, padded_length * LANES, count, lower_sums, sums_row)
         for r in range(rows):
             unit = broadcast(load_scalar(totals + 4 * r))
             out = context + 4 * (at + r) * plan.context_stride

@@ -12,7 +12,7 @@ import sys
 
 import llvmlite.binding as llvm
 
-from edgebert.kernels.simd.families import FAMILIES, Family, select
+from edgebert.kernels.simd.families import FAMILIES, InstructionSet, select
 
 __all__ = ["compile_family"]
 
@@ -31,13 +31,13 @@ processor with ``dotprod`` and no ``lrcpc``.
 """
 
 
-def _features(family: Family) -> str:
+def _features(family: InstructionSet) -> str:
     """Return a family's features as LLVM wants them, and without what its processor has besides."""
     others = (name for name in _NOT_ASKED_FOR.get(family.machine, ()) if name not in family.needs)
     return ",".join([*(f"-{name}" for name in others), *(f"+{name}" for name in family.needs)])
 
 
-def _target_machine(family: Family, triple: str) -> llvm.TargetMachine:
+def _target_machine(family: InstructionSet, triple: str) -> llvm.TargetMachine:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     return llvm.Target.from_triple(triple).create_target_machine(

@@ -4,7 +4,6 @@ import numpy as np
 
 from edgebert.kernels.attention import attend, attend_tasks
 from edgebert.kernels.feed_forward import expand, expand_tasks
-from edgebert.kernels.heads import project_heads, project_heads_tasks
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import project, project_tasks
 from edgebert.kernels.plan import (
@@ -17,6 +16,7 @@ from edgebert.kernels.plan import (
     PLAN,
     STEP,
 )
+from edgebert.kernels.project_heads import project_heads, project_heads_tasks
 from edgebert.kernels.rows import add_and_norm, embed, quantize, row_tasks
 from edgebert.kernels.schedule import complete, draw, finish_and_draw, linger, wait_for
 from edgebert.kernels.simd.ops import atomic_add, atomic_load, configure_tiles, record, release_tiles

@@ -14,7 +14,7 @@ def expand_blocks(plan, groups):
     """Return into how many blocks rows are cut when each gives `groups` tasks, so that all threads have some."""
     M, parts = plan.tokens, plan.threads
     blocks = row_blocks(M, parts)
-    # No block has less than about a tile of depth 1.
+    # No block has less than about a tile of one int16 step.
     if parts > 1 and blocks * groups < 2 * parts:
         blocks = max(blocks, min((M + ROWS - 1) // ROWS, (2 * parts + groups - 1) // groups))
     return blocks

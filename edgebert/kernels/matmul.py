@@ -13,7 +13,7 @@ from edgebert.kernels.simd.tile import PANEL_BYTES, linear_tile
 linear_at = record(LINEAR)
 
 
-# Layers of depth 2 have tiles of their own where that pays.
+# Layers of two int16 steps have tiles of their own where that pays.
 HAS_DEEP_TILE = 2 in current().tiles
 DEEP_ROWS, DEEP_PANELS = current().tiles.get(2, (ROWS, PANELS))
 
@@ -21,7 +21,7 @@ tile = linear_tile()
 
 
 @kernel
-def depth_of_tile(linear):
+def steps_of_tile(linear):
     """Return the steps of K that the tiles of a linear layer take at a time."""
     return np.int64(linear.depth if HAS_DEEP_TILE else 1)
 
@@ -63,7 +63,7 @@ def matmul_block(plan, step, rows, panels_of_block, out, out_row, scratch):
     x_scale += 4 * begin * groups
     x_zero += 4 * begin * groups
     panel_stride = K // 4 * PANEL_BYTES
-    depth, most_rows, most_panels = depth_of_tile(linear), rows_of_tile(linear), panels_of_tile(linear)
+    int16_steps, most_rows, most_panels = steps_of_tile(linear), rows_of_tile(linear), panels_of_tile(linear)
     tiles = (M + most_rows - 1) // most_rows
     panel = first
     while panel < last:
@@ -78,7 +78,7 @@ def matmul_block(plan, step, rows, panels_of_block, out, out_row, scratch):
                 m = share(M, i, tiles)
                 rows = share(M, i + 1, tiles) - m
                 tile(
-                    depth,
+                    int16_steps,
                     rows,
                     panels,
                     min(group, K - k) // 4,

@@ -1,7 +1,7 @@
 """What the engine hands to the compiled kernels: records of addresses and sizes, one layout for both sides.
 
 Sizes marked "padded" are rounded up: heads to 16, the lanes of a vector, inputs and outputs of linear layers to 64,
-the depth of a matrix tile. What lies beyond the true size is zero, in weights and in buffers. T is the number of
+`K_MULTIPLE`. What lies beyond the true size is zero, in weights and in buffers. T is the number of
 tokens of a batch, H the hidden size, I the intermediate size, W = heads * head_dim, both padded; G is the number of
 groups that the inputs of a linear layer are cut into (`group_size`).
 """
@@ -30,18 +30,18 @@ __all__ = [
     "CODE_RELU",
     "CODE_SILU",
     "CODE_TANH",
-    "DEPTH",
-    "DEPTHS",
     "GROUP_LARGEST",
     "HEADS",
     "INT4_GROUP",
+    "INT16_STEPS",
     "INTERMEDIATE",
+    "K_MULTIPLE",
     "LANES",
     "LINEAR",
     "LONGEST_TEXT",
     "NORM",
     "PANEL_COLUMNS",
-    "PANEL_DEPTH",
+    "PANEL_K",
     "PLAN",
     "RESIDUAL",
     "STAGE_BYTES",
@@ -67,13 +67,14 @@ CODE_ERF, CODE_TANH, CODE_RELU, CODE_SILU, CODE_QUICK = range(5)
     CODE_EXPAND,
 ) = range(7)
 RESIDUAL, BRANCH, HEADS, INTERMEDIATE = map(int, Place)
-PANEL_COLUMNS, PANEL_DEPTH = LANES, 4
+PANEL_COLUMNS, PANEL_K = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
 
-DEPTH = 64
-"""Inputs that the deepest instruction multiplies at a time: linear layers are padded to it."""
-DEPTHS = (1, 2)
-"""Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`)."""
+K_MULTIPLE = 64
+"""Most inputs that an instruction multiplies at a time: inputs and outputs of linear layers are padded to it."""
+INT16_STEPS = (1, 2)
+"""Steps of four inputs over which the products of a linear layer may be added in 16 bits (`edgebert.quantize.law`):
+what the ``depth`` of a layer may be."""
 LONGEST_TEXT = (2**31 - 1) // (127 * 127)
 """Most tokens of a text, 133,144: attention adds so many products of seven bits (the halves of softmax numerators by
 values, at most 127 each) in int32."""
@@ -101,7 +102,7 @@ LINEAR = np.dtype(
         ("K", np.int64),  # inputs, padded
         ("group", np.int64),  # inputs that share a scale
         ("groups", np.int64),  # G
-        ("depth", np.int64),  # one of DEPTHS
+        ("depth", np.int64),  # one of INT16_STEPS
         ("weight", ADDRESS),  # int8 [N/16, K/4, 16, 4]: panels
         ("scale", ADDRESS),  # float32 [G, N]
         ("column_sums", ADDRESS),  # float32 [G, N], whole numbers: the sum of each column's weights in a group
@@ -210,7 +211,7 @@ def addresses(record: np.dtype) -> list[str]:
 
 def padded(size: int) -> int:
     """Round the inputs or outputs of a linear layer up to a whole number of matrix tiles."""
-    return -(-size // DEPTH) * DEPTH
+    return -(-size // K_MULTIPLE) * K_MULTIPLE
 
 
 def whole_vectors(size: int) -> int:

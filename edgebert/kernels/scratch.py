@@ -5,7 +5,7 @@ a C function of every kernel library.
 """
 
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import BLOCK_ROWS, DEPTH, GROUP_LARGEST, LANES
+from edgebert.kernels.plan import BLOCK_ROWS, GROUP_LARGEST, K_MULTIPLE, LANES
 from edgebert.kernels.simd.families import current
 
 ROWS, PANELS = current().tile_rows, current().tile_panels
@@ -28,13 +28,14 @@ def attention_places(length, head_dim):
         softmax's numerators, sums of the upper and of the lower ones, the factor of each row; and the end.
     """
     keys = (length + LANES - 1) // LANES * LANES
-    depth = (length + DEPTH - 1) // DEPTH * DEPTH
-    values = keys * ((head_dim + DEPTH - 1) // DEPTH * DEPTH)
-    columns = values + depth * head_dim
+    padded_length = (length + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
+    padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
+    values = keys * padded_dim
+    columns = values + padded_length * head_dim
     scores = columns + 3 * 4 * keys
     upper = scores + ROWS * 4 * keys
-    lower = upper + ROWS * depth
-    upper_sums = lower + ROWS * depth
+    lower = upper + ROWS * padded_length
+    upper_sums = lower + ROWS * padded_length
     lower_sums = upper_sums + ROWS * 4 * head_dim
     totals = lower_sums + ROWS * 4 * head_dim
     return values, columns, scores, upper, lower, upper_sums, lower_sums, totals, totals + 4 * ROWS

@@ -123,7 +123,7 @@ def convert(
         "embeddings": _embedding_line(checkpoint, tensors, embeddings),
         "worst_layers": dict(sorted(report.errors.items(), key=lambda item: -item[1])[:_WORST_LAYERS]),
         "finer_groups": report.finer,
-        "depths": report.depths,
+        "depths": report.int16_steps,
         "bytes_before": checkpoint.size_bytes,
         "bytes_after": sum(array.nbytes for array in tensors.values()),
     }

@@ -13,9 +13,9 @@ with the sums over k exact in int32, and below 2**24, so that float32 holds them
 **Weights that meet.** Processors without a dot-product instruction add the products of two neighbouring inputs (2j,
 2j + 1) in 16 bits, saturating. So in each such pair of one channel the positive weights sum to at most 128, and the
 negative ones to at least -128: 255 * 128 = 32640 fits. It pays there to add the products of two steps of four inputs
-in 16 bits too: a layer of depth 2 obeys the same rule in fours (`meeting`), if it loses little by that, one of depth 1
-in pairs. Rounding sees to it (`edgebert.quantize.rounding`), so that every instruction family computes the same
-integers.
+in 16 bits too (`int16_steps` 2): a layer that loses little by it obeys the same rule in fours (`meeting`), the others
+in pairs (`int16_steps` 1). Rounding sees to it (`edgebert.quantize.rounding`), so that every instruction family
+computes the same integers.
 
 **Attention.** Query, key and value are symmetric, with a scale for each token of each head: queries in -63..63, keys
 and values in -127..127. With p[i, k] = exp(score[i, k] - largest score of i), of scores that are exact in int32 before
@@ -35,7 +35,7 @@ import numpy as np
 
 from edgebert.exact import total
 from edgebert.kernels.constants import SATURATION_LIMIT, WEIGHT_LEVELS
-from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_DEPTH
+from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_K
 
 __all__ = [
     "SCHEME",
@@ -51,26 +51,26 @@ __all__ = [
 SCHEME = "w8a8"
 
 
-def meeting(K: int, depth: int) -> np.ndarray:
-    """Return which inputs of a layer meet in 16 bits: neighbours, at the same place of `depth` steps of four.
+def meeting(K: int, int16_steps: int) -> np.ndarray:
+    """Return which inputs of a layer meet in 16 bits: neighbours, at the same place of `int16_steps` steps of four.
 
     Parameters
     ----------
     K : int
-        A multiple of 4 * depth.
-    depth : int
+        A multiple of 4 * int16_steps.
+    int16_steps : int
 
     Returns
     -------
-    ndarray [shape=(K / 2 / depth, 2 * depth), dtype=int64]
-        0 1, 2 3, 4 5, ... for depth 1; 0 1 4 5, 2 3 6 7, 8 9 12 13, ... for depth 2.
+    ndarray [shape=(K / 2 / int16_steps, 2 * int16_steps), dtype=int64]
+        0 1, 2 3, 4 5, ... for 1; 0 1 4 5, 2 3 6 7, 8 9 12 13, ... for 2.
     """
-    return np.arange(K).reshape(-1, depth, 2, 2).transpose(0, 2, 1, 3).reshape(-1, 2 * depth)
+    return np.arange(K).reshape(-1, int16_steps, 2, 2).transpose(0, 2, 1, 3).reshape(-1, 2 * int16_steps)
 
 
-def exceeds_limit(q: np.ndarray, depth: int) -> bool:
+def exceeds_limit(q: np.ndarray, int16_steps: int) -> bool:
     """Say whether a weight, int8 (N, K), has inputs that meet and whose products could exceed 16 bits."""
-    met = q.astype(np.int32)[:, meeting(q.shape[1], depth)]
+    met = q.astype(np.int32)[:, meeting(q.shape[1], int16_steps)]
     positive, negative = np.maximum(met, 0).sum(axis=2), np.minimum(met, 0).sum(axis=2)
     return bool((positive > SATURATION_LIMIT).any() or (negative < -SATURATION_LIMIT).any())
 
@@ -163,7 +163,7 @@ def pack_panels(weight: np.ndarray) -> np.ndarray:
     ndarray [shape=(N / 16, K / 4, 16, 4), dtype=int8]
     """
     N, K = weight.shape
-    blocks = weight.reshape(N // PANEL_COLUMNS, PANEL_COLUMNS, K // PANEL_DEPTH, PANEL_DEPTH)
+    blocks = weight.reshape(N // PANEL_COLUMNS, PANEL_COLUMNS, K // PANEL_K, PANEL_K)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 

@@ -33,13 +33,13 @@ class Report:
         Error of its outputs for the calibration text, as a share of their energy.
     finer : dict of str to int
         How many inputs share a scale, of the layers that needed finer groups than usual.
-    depths : dict of str to int
+    int16_steps : dict of str to int
         Over how many steps of four inputs its products may be added in 16 bits (`edgebert.quantize.law`).
     """
 
     errors: dict[str, float] = dataclasses.field(default_factory=dict)
     finer: dict[str, int] = dataclasses.field(default_factory=dict)
-    depths: dict[str, int] = dataclasses.field(default_factory=dict)
+    int16_steps: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def quantize_linear(
@@ -86,40 +86,45 @@ def quantize_linear(
     energy = sum(_energy(each) for each in exact)
     usual, *finer = finer_groups(K)
     of_group = 0
-    for group, depth in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
+    for group, int16_steps in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
         if group != of_group:
             # What the layer will read: the values that the integers stand for.
             inputs = inputs_of(reference.dequantize_rows(*reference.quantize_rows(rows, group), group))
             of_group = group
         parts, lost = [], 0.0
         for own, wanted in zip(blocks, exact, strict=True):
-            q, scale = round_weight(weight[own], inputs, group, depth)
-            assert not exceeds_limit(q, depth)
+            q, scale = round_weight(weight[own], inputs, group, int16_steps)
+            assert not exceeds_limit(q, int16_steps)
             panels = pack_panels(q)
             # The limit on weights that meet keeps them within 16 bits.
             sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
-            part = _tensors(name, panels, scale, sums, bias[own], depth)
+            part = _tensors(name, panels, scale, sums, bias[own], int16_steps)
             y = open_linear(part, name, len(q))(rows)
             lost += _energy(y, wanted + bias[own])
             parts.append((panels, scale, sums, y))
         error = lost / max(energy, 1e-30)
         if error <= LARGEST_ERROR:
             break
-    report.errors[name], report.depths[name] = error, depth
+    report.errors[name], report.int16_steps[name] = error, int16_steps
     if group != usual:
         report.finer[name] = group
     panels, scale, sums, y = (
         np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
     )
-    return _tensors(name, panels, scale, sums, bias, depth), y
+    return _tensors(name, panels, scale, sums, bias, int16_steps), y
 
 
 def _tensors(
-    name: str, panels: np.ndarray, scale: np.ndarray, sums: np.ndarray, bias: np.ndarray, depth: int
+    name: str, panels: np.ndarray, scale: np.ndarray, sums: np.ndarray, bias: np.ndarray, int16_steps: int
 ) -> dict[str, np.ndarray]:
     """Return the tensors of a linear layer by their names."""
-    depths = np.array([depth], np.uint8)
-    tensors = {"weight": panels, "scale": scale, "column_sums": sums, "bias": bias, "depth": depths}
+    tensors = {
+        "weight": panels,
+        "scale": scale,
+        "column_sums": sums,
+        "bias": bias,
+        "depth": np.array([int16_steps], np.uint8),
+    }
     return {f"{name}.{part}": array for part, array in tensors.items()}
 
 

@@ -42,7 +42,7 @@ def inputs_of(x: np.ndarray) -> Inputs:
     return Inputs(products(x))
 
 
-def round_weight(weight: np.ndarray, inputs: Inputs, group: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+def round_weight(weight: np.ndarray, inputs: Inputs, group: int, int16_steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Quantize the weight of a linear layer so that its outputs for some inputs change least.
 
     Columns that meet (`edgebert.quantize.law`) are rounded together, one after the other, those with the largest inputs
@@ -54,7 +54,7 @@ def round_weight(weight: np.ndarray, inputs: Inputs, group: int, depth: int) -> 
     inputs : Inputs
     group : int
         Columns that share a scale.
-    depth : int
+    int16_steps : int
         Steps of K that are added in 16 bits.
 
     Returns
@@ -65,8 +65,8 @@ def round_weight(weight: np.ndarray, inputs: Inputs, group: int, depth: int) -> 
     """
     energy = np.diagonal(inputs.sums)
     bounds = range(0, weight.shape[1], group)
-    scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group], depth) for k in bounds])
-    order = meeting(weight.shape[1], depth)
+    scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group], int16_steps) for k in bounds])
+    order = meeting(weight.shape[1], int16_steps)
     met = order.shape[1]
     order = order[np.argsort(-total(energy[order]), kind="stable")].reshape(-1)
     upper = inputs.factor(order)
@@ -123,7 +123,7 @@ def _shorten(values: np.ndarray, limit: np.ndarray | int) -> np.ndarray:
     return result
 
 
-def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndarray:
+def _choose_scale(weight: np.ndarray, energy: np.ndarray, int16_steps: int) -> np.ndarray:
     """Choose the scale of each channel: fine levels, but few weights that must be shortened.
 
     Parameters
@@ -131,19 +131,19 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, depth: int) -> np.ndar
     weight : ndarray [shape=(N, K), dtype=float32]
     energy : ndarray [shape=(K,), dtype=float64]
         Sum of the squares of each input.
-    depth : int
+    int16_steps : int
 
     Returns
     -------
     ndarray [shape=(N,), dtype=float32]
     """
-    columns = np.ascontiguousarray(meeting(weight.shape[1], depth).T)  # those that meet along the first axis
+    columns = np.ascontiguousarray(meeting(weight.shape[1], int16_steps).T)  # those that meet along the first axis
     importance = energy[columns].astype(np.float32)[:, None, :]
     best = np.full(len(weight), np.inf)
     chosen = np.ones(len(weight), np.float32)
     weights = np.ascontiguousarray(weight[:, columns].transpose(1, 0, 2))
     # With the first number of levels no weights can exceed the limit.
-    for levels in range(SATURATION_LIMIT // (2 * depth) - 1, WEIGHT_LEVELS + 1, _LEVELS_STEP):
+    for levels in range(SATURATION_LIMIT // (2 * int16_steps) - 1, WEIGHT_LEVELS + 1, _LEVELS_STEP):
         scale = channel_scale(weight, levels)
         met = weights / scale[:, None]
         kept = _shorten(np.maximum(met, 0), SATURATION_LIMIT) - _shorten(np.maximum(-met, 0), SATURATION_LIMIT)

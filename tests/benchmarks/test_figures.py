@@ -12,7 +12,7 @@ from benchmarks.peak import Peak
 from benchmarks.sentiment import compare
 from benchmarks.tables import print_table
 from edgebert.engine.library import load_library
-from edgebert.kernels.plan import DEPTHS
+from edgebert.kernels.plan import INT16_STEPS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.loading import DEFAULT_MODEL
 from tests.selection import AVAILABLE, of_families
@@ -87,27 +87,27 @@ def test_lines_are_as_many_as_asked_and_the_same_again(tmp_path):
     assert (tmp_path / "two").read_text().splitlines() == lines
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("family", of_families(AVAILABLE))
 @pytest.mark.parametrize("M", [1, 8, 65])
-def test_the_matmul_that_is_timed_is_right(cache_home, M, family, depth):
-    matmul = Matmul(load_library(family), M, 64, 48, depth)
+def test_the_matmul_that_is_timed_is_right(cache_home, M, family, int16_steps):
+    matmul = Matmul(load_library(family), M, 64, 48, int16_steps)
     matmul()
     weight = matmul.weight.transpose(1, 3, 0, 2).reshape(64, 48)
     np.testing.assert_array_equal(matmul.out, matmul.x[:M].astype(np.int32) @ weight.astype(np.int32))
     assert matmul.macs == M * 64 * 48
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("family", [family for family in AVAILABLE if family != "portable"])
-def test_a_peaks_products_are_computed_in_its_loop(family, depth):
-    peak = Peak(family, depth)
-    assert peak.depth == (depth if FAMILIES[family].deep_tile else 1)
+def test_a_peaks_products_are_computed_in_its_loop(family, int16_steps):
+    peak = Peak(family, int16_steps)
+    assert peak.int16_steps == (int16_steps if FAMILIES[family].deep_tile else 1)
     assembly = peak.assembly
     loop = assembly[assembly.index(".LBB0_1:") : assembly.index("jl\t.LBB0_1")]
     instruction = FAMILIES[family].dot.partition("_")[0]
-    assert loop.count(f"{instruction}\t") == peak.depth * peak.sums
-    reads = 0 if FAMILIES[family].dot == MATRIX else peak.depth
+    assert loop.count(f"{instruction}\t") == peak.int16_steps * peak.sums
+    reads = 0 if FAMILIES[family].dot == MATRIX else peak.int16_steps
     assert loop.count("(%") == reads, f"nothing but the weights may be read, no register spilled:\n{loop}"
     peak(1000)
     assert peak.macs(1000) == 1000 * peak.sums * peak.macs_of_one

@@ -287,7 +287,16 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("ALIGNMENT", "SLACK_ROWS", "STAGE_BYTES", "TOKEN_BUDGET", "LANES", "DEPTH", "DEPTHS", "GROUP_LARGEST"),
+        *(
+            "ALIGNMENT",
+            "SLACK_ROWS",
+            "STAGE_BYTES",
+            "TOKEN_BUDGET",
+            "LANES",
+            "K_MULTIPLE",
+            "INT16_STEPS",
+            "GROUP_LARGEST",
+        ),
         *("INT4_GROUP", "STEP_CODES", "SIGNATURES", "_FORMAT", "LIMITS"),
         *("HEADS", "FUNCTIONS", "POOLINGS", "ACTIVATIONS", "HEADER", "LINEAR", "NORM", "STEP", "PLAN"),
     ],

@@ -170,10 +170,10 @@ class Linear:
     bias : ndarray [shape=(N,), dtype=float32]
     group : int, optional
         All of K by default.
-    depth : int
+    int16_steps : int
     """
 
-    def __init__(self, library, q, row_scale, row_zero, panels, scale, bias, group=None, depth=1) -> None:
+    def __init__(self, library, q, row_scale, row_zero, panels, scale, bias, group=None, int16_steps=1) -> None:
         outer, steps, columns, inputs = panels.shape
         self.M, self.N, self.K = len(q), outer * columns, steps * inputs
         group = group or self.K
@@ -185,7 +185,7 @@ class Linear:
         assert scale.shape == (*row_scale.shape[1:], self.N) == (len(sums), self.N)
         self._record = np.zeros(1, LINEAR)
         self._record["N"], self._record["K"] = self.N, self.K
-        self._record["group"], self._record["groups"], self._record["depth"] = group, len(sums), depth
+        self._record["group"], self._record["groups"], self._record["depth"] = group, len(sums), int16_steps
         for name, array in self._arrays.items():
             assert array.flags.c_contiguous
             self._record[name] = array.ctypes.data
@@ -200,21 +200,21 @@ class Linear:
         return {**places, "tokens": self.M, "linear": self._record.ctypes.data}
 
 
-def matmul(library: KernelLibrary, *operands: np.ndarray, group: int | None = None, depth: int = 1) -> np.ndarray:
+def matmul(library: KernelLibrary, *operands: np.ndarray, group: int | None = None, int16_steps: int = 1) -> np.ndarray:
     """Compute a product of `Linear`'s operands: float32 (M, N), NaN where nothing was written."""
-    return matmul_part(library, *operands, group=group, depth=depth)[0]
+    return matmul_part(library, *operands, group=group, int16_steps=int16_steps)[0]
 
 
 def matmul_part(
     library: KernelLibrary,
     *operands: np.ndarray,
     group: int | None = None,
-    depth: int = 1,
+    int16_steps: int = 1,
     threads: int = 1,
     only: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, int]:
     """Compute what `take` takes of a product; return it, and the number of all tasks."""
-    linear = Linear(library, *operands, group, depth)
+    linear = Linear(library, *operands, group, int16_steps)
     size = library.scratch_bytes(16, 16)
     with guarded((linear.M, linear.N), np.float32, np.nan) as out, guarded((size,), np.uint8) as scratch:
         places = {"narrow": out.ctypes.data, "scratch": scratch.ctypes.data, "target": BRANCH}
@@ -229,7 +229,7 @@ def expand(
     form: str,
     out_group: int,
     group: int | None = None,
-    depth: int = 1,
+    int16_steps: int = 1,
     **part: Any,
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
     """Compute what `take` takes of an intermediate layer; return it, and the number of all tasks.
@@ -237,7 +237,7 @@ def expand(
     It is uint8 (M, N), float32 (M, G) twice, zero where nothing was written; activations and zero points are as the
     family stores them.
     """
-    linear = Linear(library, *operands, group, depth)
+    linear = Linear(library, *operands, group, int16_steps)
     groups = -(-linear.N // out_group)
     reader = np.zeros(1, LINEAR)
     reader["K"], reader["group"], reader["groups"] = linear.N, out_group, groups
@@ -259,11 +259,11 @@ def project_heads(
     *operands: np.ndarray,
     heads: int,
     group: int | None = None,
-    depth: int = 1,
+    int16_steps: int = 1,
     threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
-    linear = Linear(library, *operands, group, depth)
+    linear = Linear(library, *operands, group, int16_steps)
     head_dim = linear.N // 3 // heads
     with (
         guarded((linear.M, linear.N), np.uint8) as q,

@@ -101,10 +101,12 @@ def predict(code, triple, cpu):
 
 
 def largest_loops(case, assembly):
-    """Find the loop of the largest tile of each depth: name of the tile -> text."""
+    """Find the loop of the largest tile for each number of int16 steps: name of the tile -> text."""
     result = {}
-    for depth in FAMILIES[case[0]].tiles:
-        own = {name: text for name, text in functions(assembly).items() if name.startswith(f"linear_tile_{depth}x")}
+    for int16_steps in FAMILIES[case[0]].tiles:
+        own = {
+            name: text for name, text in functions(assembly).items() if name.startswith(f"linear_tile_{int16_steps}x")
+        }
         largest = max(own, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
         loops = [
             body for _, body in re.findall(r"^(\.LBB\w+):(.*?^\s+(?:j\w+|b\.\w+)\s+\1$)", own[largest], re.M | re.S)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgebert.engine.backend import CompiledBackend
-from edgebert.kernels.plan import ACTIVATION_CODES, DEPTHS
+from edgebert.kernels.plan import ACTIVATION_CODES, INT16_STEPS
 from edgebert.model import Model
 from edgebert.model_file import ModelFile
 from edgebert.runner import token_budget
@@ -36,7 +36,7 @@ def run_quantize_rows(library, rng):
 
 
 def draw_linear(rng, M, N, K, group):
-    """Draw a linear layer and its rows; weights of up to 32 fit either depth."""
+    """Draw a linear layer and its rows; weights of up to 32 fit any number of int16 steps."""
     groups = -(-K // group)
     q = rng.integers(0, 256, (M, K), np.uint8)
     row_scale = rng.uniform(0.001, 0.1, (M, groups)).astype(np.float32)
@@ -48,7 +48,7 @@ def draw_linear(rng, M, N, K, group):
 
 def run_matmul(library, rng):
     operands = draw_linear(rng, 70, 80, 640, 384)
-    return [matmul(library, *operands, group=384, depth=depth) for depth in DEPTHS]
+    return [matmul(library, *operands, group=384, int16_steps=int16_steps) for int16_steps in INT16_STEPS]
 
 
 def run_expand(library, rng):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgebert.kernels import reference
-from edgebert.kernels.plan import DEPTHS
+from edgebert.kernels.plan import INT16_STEPS
 from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
 from tests.kernels.calls import (
     activate,
@@ -27,24 +27,24 @@ INPUTS = (64, 128, 320, 384)
 PARTS = (1, 2, 3, 5, 7)
 
 
-def lawful(weight, depth):
+def lawful(weight, int16_steps):
     """Shorten the later ones of the weights that meet where their products could exceed 16 bits; int8 (K, N)."""
-    result, columns = weight.astype(int), meeting(len(weight), depth)
+    result, columns = weight.astype(int), meeting(len(weight), int16_steps)
     for place in range(1, columns.shape[1]):
         before, own = columns[:, :place], columns[:, place]
         highest = 128 - np.maximum(result[before], 0).sum(axis=1)
         lowest = -128 - np.minimum(result[before], 0).sum(axis=1)
         result[own] = np.clip(result[own], lowest, highest)
     result = result.astype(np.int8)
-    assert not exceeds_limit(result.T, depth)
+    assert not exceeds_limit(result.T, int16_steps)
     return result
 
 
-def integers(rng, M, N, K, depth=1):
+def integers(rng, M, N, K, int16_steps=1):
     """Draw activations, zero points and weights from their whole range."""
     q = rng.integers(0, 256, (M, K), np.uint8)
     zero = rng.integers(0, 256, (M, 1)).astype(np.float32)
-    return q, zero, lawful(rng.integers(-127, 128, (K, N), np.int8), depth)
+    return q, zero, lawful(rng.integers(-127, 128, (K, N), np.int8), int16_steps)
 
 
 def exact(q, zero, weight):
@@ -59,23 +59,23 @@ def bare(library, q, zero, panels, **how):
     return matmul(library, q, ones[:M, None], zero, panels, ones[None, :N], np.zeros(N, np.float32), **how)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("K", INPUTS)
 @pytest.mark.parametrize("N", COLUMNS)
-def test_integers_are_exact(library, N, K, depth):
-    q, zero, weight = integers(np.random.default_rng(N * K), max(ROWS), N, K, depth)
+def test_integers_are_exact(library, N, K, int16_steps):
+    q, zero, weight = integers(np.random.default_rng(N * K), max(ROWS), N, K, int16_steps)
     expected, panels = exact(q, zero, weight), pack(weight)
     for M in ROWS:
-        assert_equal(bare(library, q[:M], zero[:M], panels, depth=depth), expected[:M])
+        assert_equal(bare(library, q[:M], zero[:M], panels, int16_steps=int16_steps), expected[:M])
 
 
 def alternating(period, low, high, K):
     return np.where(np.arange(K) // period % 2, low, high)
 
 
-def extremes(K, depth):
+def extremes(K, int16_steps):
     """Yield (activations of a row, weights of a column) that would exceed 16 bits if anything could."""
-    columns = meeting(K, depth)
+    columns = meeting(K, int16_steps)
     met = columns.shape[1]
     for even in (128 // met, -128 // met):
         yield np.full(K, 255), np.full(K, even)
@@ -91,26 +91,26 @@ def extremes(K, depth):
                 yield np.where(sign * weights > 0, 255, 0), sign * weights
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("K", INPUTS)
-def test_no_input_saturates(library, K, depth):
-    for activations, weights in extremes(K, depth):
+def test_no_input_saturates(library, K, int16_steps):
+    for activations, weights in extremes(K, int16_steps):
         for M in (1, 5, 9):
             q = np.tile(activations.astype(np.uint8), (M, 1))
             weight = np.tile(weights.astype(np.int8)[:, None], (1, 48))
-            assert not exceeds_limit(weight.T, depth)
+            assert not exceeds_limit(weight.T, int16_steps)
             for zero in (0, 128, 255):
                 zeros = np.full((M, 1), zero, np.float32)
-                assert_equal(bare(library, q, zeros, pack(weight), depth=depth), exact(q, zeros, weight))
+                assert_equal(bare(library, q, zeros, pack(weight), int16_steps=int16_steps), exact(q, zeros, weight))
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_random_extremes(library, depth):
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
+def test_random_extremes(library, int16_steps):
     rng = np.random.default_rng(5)
     q = rng.choice(np.array([0, 255], np.uint8), (65, 384))
-    weight = lawful(rng.choice(np.array([-127, -64, 64, 127], np.int8), (384, 80)), depth)
+    weight = lawful(rng.choice(np.array([-127, -64, 64, 127], np.int8), (384, 80)), int16_steps)
     zero = rng.choice(np.array([0, 255], np.float32), (65, 1))
-    assert_equal(bare(library, q, zero, pack(weight), depth=depth), exact(q, zero, weight))
+    assert_equal(bare(library, q, zero, pack(weight), int16_steps=int16_steps), exact(q, zero, weight))
 
 
 def test_padding_gives_zero(library):
@@ -120,8 +120,8 @@ def test_padding_gives_zero(library):
 
 
 def real(rng, M, N, K, group=None):
-    """Draw what a layer of either depth meets: scales, zero points and a bias of the usual sizes."""
-    q, _, weight = integers(rng, M, N, K, max(DEPTHS))
+    """Draw what a layer of any number of int16 steps meets: scales, zero points and a bias of the usual sizes."""
+    q, _, weight = integers(rng, M, N, K, max(INT16_STEPS))
     G = -(-K // (group or K))
     row_scale = rng.uniform(0.001, 0.1, (M, G)).astype(np.float32)
     zero = rng.integers(0, 256, (M, G)).astype(np.float32)
@@ -129,28 +129,31 @@ def real(rng, M, N, K, group=None):
     return q, row_scale, zero, pack(weight), scale, rng.normal(size=N).astype(np.float32)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize(("N", "K", "group"), [(16, 64, 64), (48, 384, 384), (80, 320, 192), (384, 1536, 384)])
-def test_epilogue(library, N, K, group, depth):
+def test_epilogue(library, N, K, group, int16_steps):
     """The oracle's bits, on processors without a fused multiply-add too."""
     for M in (1, 17, 70):
         operands = real(np.random.default_rng(7), M, N, K, group)
-        got, expected = matmul(library, *operands, group=group, depth=depth), reference.matmul(*operands, group)
+        got, expected = (
+            matmul(library, *operands, group=group, int16_steps=int16_steps),
+            reference.matmul(*operands, group),
+        )
         assert_equal(got, expected)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("parts", [1, 2, 7])
 @pytest.mark.parametrize("form", ["erf", "tanh"])
 @pytest.mark.parametrize(("M", "N", "group"), [(9, 128, 64), (70, 320, 192), (130, 384, 384)])
-def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, depth):
+def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, int16_steps):
     """Matmul, activation and quantization in one go give the bits that they give one after the other."""
     operands = real(np.random.default_rng(8), M, N, 64)
     factor = np.random.default_rng(1).uniform(0.5, 2, N).astype(np.float32)
     values = activate(library, matmul(library, *operands), form, np.tile(factor, (M, 1)))
     expected = quantize_rows(library, values, group)
     joined = [np.zeros_like(array) for array in expected]
-    options = {"factor": factor, "form": form, "depth": depth, "out_group": group, "threads": parts}
+    options = {"factor": factor, "form": form, "int16_steps": int16_steps, "out_group": group, "threads": parts}
     _, tasks = expand(library, *operands, **options)
     for part in range(parts):
         own_arrays, _ = expand(library, *operands, **options, only=(part, tasks))
@@ -176,14 +179,14 @@ def test_an_intermediate_layer_of_values_of_one_sign(library, bias, factor):
         assert_equal(got, wanted)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 16), (3, 32), (12, 32), (4, 64), (1, 80)])
-def test_query_key_value_is_its_parts(library, heads, head_dim, parts, depth):
+def test_query_key_value_is_its_parts(library, heads, head_dim, parts, int16_steps):
     """Matmul and quantization of the heads in one go give the oracle's integers and scales."""
     for M in (1, 16, 37, 130):
         operands = real(np.random.default_rng(9), M, 3 * heads * head_dim, 64)
-        q, scale, offset = project_heads(library, *operands, heads=heads, depth=depth, threads=parts)
+        q, scale, offset = project_heads(library, *operands, heads=heads, int16_steps=int16_steps, threads=parts)
         expected, expected_scale = reference.quantize_heads(matmul(library, *operands), heads)
         offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
         expected[0] += 64
@@ -211,18 +214,18 @@ def test_heads_of_next_to_nothing(library, least):
     assert_equal(offset, offsets)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("M", [1, 5, 64, 65, 130, 400, 1000])
-def test_parts_make_up_the_whole(library, M, depth):
+def test_parts_make_up_the_whole(library, M, int16_steps):
     """Every output is written by one part alone, and with the same bits however many parts there are."""
     arguments = real(np.random.default_rng(M), M, 144, 64)
-    whole = matmul(library, *arguments, depth=depth)
+    whole = matmul(library, *arguments, int16_steps=int16_steps)
     assert not np.isnan(whole).any()
     for parts in PARTS:
         joined = np.full_like(whole, np.nan)
-        _, tasks = matmul_part(library, *arguments, depth=depth, threads=parts)
+        _, tasks = matmul_part(library, *arguments, int16_steps=int16_steps, threads=parts)
         for part in range(parts):
-            own, _ = matmul_part(library, *arguments, depth=depth, threads=parts, only=(part, tasks))
+            own, _ = matmul_part(library, *arguments, int16_steps=int16_steps, threads=parts, only=(part, tasks))
             written = ~np.isnan(own)
             assert np.isnan(joined[written]).all(), f"part {part} of {parts} wrote what another has written"
             joined[written] = own[written]

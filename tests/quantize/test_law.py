@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgebert.kernels import reference
-from edgebert.kernels.plan import DEPTHS
+from edgebert.kernels.plan import INT16_STEPS
 from edgebert.quantize.law import (
     channel_scale,
     exceeds_limit,
@@ -76,11 +76,11 @@ def test_four_bits_are_read_as_they_are_written():
     np.testing.assert_allclose(found, four_bits(packed, scale)[[3, 0, 8, 3]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_a_channel_of_zeros_has_scale_one(depth):
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
+def test_a_channel_of_zeros_has_scale_one(int16_steps):
     weight = np.zeros((16, 64), np.float32)
     assert (channel_scale(weight, 127) == 1).all()
-    q, scale = round_weight(weight, inputs_of(np.ones((3, 64), np.float32)), 64, depth)
+    q, scale = round_weight(weight, inputs_of(np.ones((3, 64), np.float32)), 64, int16_steps)
     assert not q.any()
     assert (scale == 1).all()
 
@@ -111,13 +111,13 @@ def test_the_limit_is_that_of_sixteen_bits(met, exceeds):
     assert exceeds is not (sums[0] <= 32767 and sums[1] >= -32768)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_every_input_meets_others_once(depth):
-    """By the kernels' own layout: bytes 2i and 2i + 1 of a column's four, in each of `depth` steps."""
-    columns = meeting(64, depth)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
+def test_every_input_meets_others_once(int16_steps):
+    """By the kernels' own layout: bytes 2i and 2i + 1 of a column's four, in each of `int16_steps` steps."""
+    columns = meeting(64, int16_steps)
     assert sorted(columns.reshape(-1)) == list(range(64))
     for met in columns:
-        assert {k // 4 // depth for k in met} == {met[0] // 4 // depth}
+        assert {k // 4 // int16_steps for k in met} == {met[0] // 4 // int16_steps}
         assert {k % 4 // 2 for k in met} == {met[0] % 4 // 2}
 
 
@@ -144,42 +144,42 @@ def _output_error(weight, found, inputs):
     return np.square(inputs @ (found - weight).T).sum()
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("group", [64, 192])
-def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group, depth):
+def test_compensated_rounding_beats_plain_rounding_on_the_outputs(group, int16_steps):
     rng = np.random.default_rng(3)
     weight = rng.normal(size=(32, 192)).astype(np.float32)
     inputs = (rng.normal(size=(400, 8)) @ rng.normal(size=(8, 192)) + 0.1 * rng.normal(size=(400, 192))).astype(
         np.float32
     )
-    q, scale = round_weight(weight, inputs_of(inputs), group, depth)
+    q, scale = round_weight(weight, inputs_of(inputs), group, int16_steps)
     assert (q.dtype, scale.shape) == (np.int8, (192 // group, 32))
-    assert not exceeds_limit(q, depth)
+    assert not exceeds_limit(q, int16_steps)
     scales = np.repeat(scale.T, group, axis=1)
     plain = np.clip(np.rint(weight / scales), -127, 127) * scales
     assert _output_error(weight, _values(q, scale, group), inputs) < 0.3 * _output_error(weight, plain, inputs)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_large_neighbours_are_shortened_and_made_up_for(depth):
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
+def test_large_neighbours_are_shortened_and_made_up_for(int16_steps):
     """Inputs that meet cannot all keep all levels when they are the largest of their channel."""
     rng = np.random.default_rng(6)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
     weight[:, :2] = 3 * np.abs(weight).max()
     inputs = rng.normal(size=(300, 64)).astype(np.float32)
-    q, scale = round_weight(weight, inputs_of(inputs), 64, depth)
-    assert not exceeds_limit(q, depth)
+    q, scale = round_weight(weight, inputs_of(inputs), 64, int16_steps)
+    assert not exceeds_limit(q, int16_steps)
     assert (np.abs(q[:, 2:].astype(int)).max(axis=1) >= 8).all(), "the others keep their levels"
     assert _output_error(weight, _values(q, scale, 64), inputs) < 1e-3 * np.square(inputs @ weight.T).sum()
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("int16_steps", INT16_STEPS)
 @pytest.mark.parametrize("tokens", [0, 1, 5])
-def test_rounding_with_fewer_tokens_than_columns(tokens, depth):
+def test_rounding_with_fewer_tokens_than_columns(tokens, int16_steps):
     rng = np.random.default_rng(4)
     weight = rng.normal(size=(16, 64)).astype(np.float32)
     inputs = inputs_of(rng.normal(size=(tokens, 64)).astype(np.float32))
-    q, scale = round_weight(weight, inputs, 64, depth)
+    q, scale = round_weight(weight, inputs, 64, int16_steps)
     # Little is known of the inputs: whatever is done must still be close to the weight.
     assert np.abs(_values(q, scale, 64) - weight).mean() < 2 * scale.mean()
 

@@ -32,8 +32,8 @@ static edgebert_status check_header(const char *path, const struct header *heade
     }
     int64_t groups = header->embedding_stride / EDGEBERT_INT4_GROUP;
     bool headless = header->head == EDGEBERT_HEAD_NONE;
-    if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_DEPTH ||
-        header->embedding_stride % EDGEBERT_DEPTH ||
+    if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_K_MULTIPLE ||
+        header->embedding_stride % EDGEBERT_K_MULTIPLE ||
         header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
         headless != !header->head_layers || headless != !header->label_count ||
         !(header->softmax_scale > 0 && header->softmax_scale <= 2))
@@ -67,10 +67,10 @@ static void take_linear(struct reader *reader, struct linear *linear) {
     int64_t shape[4];
     memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
     int64_t N = shape[0], K = shape[1], groups = shape[2], depth = shape[3];
-    bool sound = N >= EDGEBERT_LANES && N <= MOST_OUTPUTS && N % EDGEBERT_LANES == 0 && K >= EDGEBERT_DEPTH &&
-                 K <= MOST_OUTPUTS && K % EDGEBERT_DEPTH == 0 && groups >= 1 && groups <= K / EDGEBERT_DEPTH &&
-                 depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
-    int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_DEPTH) : EDGEBERT_DEPTH;
+    bool sound = N >= EDGEBERT_LANES && N <= MOST_OUTPUTS && N % EDGEBERT_LANES == 0 && K >= EDGEBERT_K_MULTIPLE &&
+                 K <= MOST_OUTPUTS && K % EDGEBERT_K_MULTIPLE == 0 && groups >= 1 &&
+                 groups <= K / EDGEBERT_K_MULTIPLE && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
+    int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_K_MULTIPLE) : EDGEBERT_K_MULTIPLE;
     reader->fits &= sound && group <= EDGEBERT_GROUP_LARGEST && (K + group - 1) / group == groups;
     if (!reader->fits)
         return;
@@ -90,8 +90,8 @@ static void take_norm(struct reader *reader, struct norm *norm) {
     reader->fits &= norm->size >= 1 && norm->size <= MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
     if (!reader->fits)
         return;
-    norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_DEPTH));
-    norm->bias = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_DEPTH));
+    norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
+    norm->bias = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
 }
 
 /* In the file a step counts the parts of each kind from 1. */
@@ -137,12 +137,12 @@ static void take_parts(struct reader *reader, struct contents *contents) {
 static void take_plan(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     struct plan *plan = &contents->plan;
-    plan->hidden_stride = edgebert_padded(header->hidden_size, EDGEBERT_DEPTH);
+    plan->hidden_stride = edgebert_padded(header->hidden_size, EDGEBERT_K_MULTIPLE);
     plan->intermediate_stride = header->intermediate_stride;
     plan->embedding_stride = header->embedding_stride;
     plan->num_attention_heads = header->num_attention_heads;
     plan->head_dim = edgebert_padded(header->hidden_size / plan->num_attention_heads, EDGEBERT_LANES);
-    plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_DEPTH);
+    plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_K_MULTIPLE);
     plan->word_groups = header->word_groups;
     plan->softmax_scale = header->softmax_scale;
     plan->steps = (int64_t)contents->steps;

@@ -17,7 +17,7 @@ static bool quantize(const struct step *step, int64_t size, struct made *made) {
 
 static bool normalises(const struct step *step, int64_t stride, int64_t most) {
     const struct norm *norm = (const struct norm *)step->norm;
-    return norm && norm->size <= most && edgebert_padded(norm->size, EDGEBERT_DEPTH) == stride;
+    return norm && norm->size <= most && edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE) == stride;
 }
 
 static bool embed(const struct plan *plan, const struct step *step, struct made *made) {

@@ -4,8 +4,8 @@
 `neon` or `portable`). The 16 bits in which ``vpmaddubsw`` adds two products, and in which those of two steps are added,
 would overflow, but for the limit on weights that meet (`edgebert.quantize.law`), and in attention for operands of seven
 bits, a step at a time (127 * 127 * 2 = 32258). So every family gives the same integers; those with signed products
-(`Family.signed`) of activations that are stored less by 128, as are their zero points. Operands are LLVM vectors of
-i32, each lane holding four bytes.
+(`InstructionSet.signed`) of activations that are stored less by 128, as are their zero points. Operands are LLVM
+vectors of i32, each lane holding four bytes.
 """
 
 from __future__ import annotations

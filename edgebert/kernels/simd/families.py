@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FAMILIES", "LANES", "MATRIX", "Family", "current", "select"]
+__all__ = ["FAMILIES", "LANES", "MATRIX", "InstructionSet", "current", "select"]
 
 LANES = 16
 """Lanes of a float vector, and columns of a weight panel, in every family."""
@@ -13,7 +13,7 @@ MATRIX = "tdpbusd"
 """The dot product that works on tile registers rather than vectors."""
 
 
-class Family(NamedTuple):
+class InstructionSet(NamedTuple):
     """One way to multiply int8 matrices, and the processors that can.
 
     Attributes
@@ -33,8 +33,8 @@ class Family(NamedTuple):
     fma_rows : int
         Rows of the float32 tile, of one panel.
     deep_tile : tuple of (int, int), optional
-        Rows and panels, no more than those, for layers of depth 2 (`edgebert.quantize.law`); None where taking two
-        steps at a time saves nothing.
+        Rows and panels, no more than those, for layers of two int16 steps (`edgebert.quantize.law`); None where
+        taking two steps at a time saves nothing.
     signed : bool
         Whether activations are multiplied as int8: they are stored less by 128, and so is their zero point.
     """
@@ -52,7 +52,7 @@ class Family(NamedTuple):
 
     @property
     def tiles(self) -> dict[int, tuple[int, int]]:
-        """Depth -> rows and panels of its largest register tile."""
+        """Int16 steps -> rows and panels of its largest register tile."""
         return {1: (self.tile_rows, self.tile_panels)} | ({2: self.deep_tile} if self.deep_tile else {})
 
     @property
@@ -69,23 +69,23 @@ _DOTPROD = ("neon", "lse", "dotprod")
 FAMILIES = {
     family.name: family
     for family in (
-        Family("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8),
-        Family("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8),
-        Family("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, (8, 2)),
-        Family("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
-        Family("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, (3, 1)),
-        Family("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 4, 1, 4, signed=True),
-        Family("neon_dotprod", "aarch64", "cortex-a76", _DOTPROD, "sdot", 6, 1, 4, signed=True),
-        Family("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 2, 1, 4, signed=True),
-        Family("portable", "", "", (), "portable", 3, 1, 4),
+        InstructionSet("amx", "x86_64", "sapphirerapids", _AMX, MATRIX, 32, 2, 8),
+        InstructionSet("avx512_vnni", "x86_64", "cascadelake", (*_AVX512, "avx512vnni"), "vpdpbusd_512", 8, 3, 8),
+        InstructionSet("avx512bw", "x86_64", "skylake-avx512", _AVX512, "vpmaddubsw_512", 8, 3, 8, (8, 2)),
+        InstructionSet("avx_vnni", "x86_64", "alderlake", (*_AVX2, "avxvnni"), "vpdpbusd_256", 6, 1, 5),
+        InstructionSet("avx2", "x86_64", "haswell", _AVX2, "vpmaddubsw_256", 5, 1, 5, (3, 1)),
+        InstructionSet("neon_i8mm", "aarch64", "cortex-a76", (*_DOTPROD, "i8mm"), "smmla", 4, 1, 4, signed=True),
+        InstructionSet("neon_dotprod", "aarch64", "cortex-a76", _DOTPROD, "sdot", 6, 1, 4, signed=True),
+        InstructionSet("neon", "aarch64", "cortex-a72", ("neon",), "smlal", 2, 1, 4, signed=True),
+        InstructionSet("portable", "", "", (), "portable", 3, 1, 4),
     )
 }
 """Name -> family, in the order of preference."""
 
-_selected: list[Family] = []
+_selected: list[InstructionSet] = []
 
 
-def select(name: str) -> Family:
+def select(name: str) -> InstructionSet:
     """Choose the family that this process compiles; it cannot be changed afterwards."""
     family = FAMILIES[name]
     if _selected and _selected[0] is not family:
@@ -94,6 +94,6 @@ def select(name: str) -> Family:
     return family
 
 
-def current() -> Family:
+def current() -> InstructionSet:
     """Return the family that this process compiles."""
     return _selected[0]

@@ -31,7 +31,7 @@ PREFETCH_BYTES = 1024
 """How far ahead of its use a weight is asked for: with few rows it comes from the third-level cache, or from memory."""
 
 LOWERINGS = {**x86.LOWERINGS, **neon.LOWERINGS, **portable.LOWERINGS}
-"""Name, as in `Family.dot` -> lowering."""
+"""Name, as in `InstructionSet.dot` -> lowering."""
 
 assert all(LANES % dot.lanes == 0 for dot in LOWERINGS.values())
 
@@ -62,19 +62,19 @@ def _prefetch(builder, address):
     intrinsic_call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, all_levels, data)
 
 
-def _emit(module, name, rows, panels, element, depth, dot, finish, extra):
+def _emit(module, name, rows, panels, element, int16_steps, dot, finish, extra):
     """Add the function of one tile shape to the module, unless it is there.
 
-    It takes at least `depth` steps at a time through ``dot``. ``finish(builder, arguments, r, offset, sums)`` stores
-    what a vector of row r has come to, `offset` bytes into it. With `extra`, b is a weight, which is asked for ahead of
-    its use.
+    It takes at least `int16_steps` steps at a time through ``dot``. ``finish(builder, arguments, r, offset, sums)``
+    stores what a vector of row r has come to, `offset` bytes into it. With `extra`, b is a weight, which is asked for
+    ahead of its use.
     """
     if name in module.globals:
         return module.globals[name]
     function, given = _function(module, name, extra)
     vector = ir.VectorType(element, dot.lanes)
     per_panel = LANES // dot.lanes
-    vectors, steps = panels * per_panel, max(depth, dot.steps)
+    vectors, steps = panels * per_panel, max(int16_steps, dot.steps)
     # Rows that make one operand; where the last operand has too few, its last row stands in.
     groups = [[min(r + i, rows - 1) for i in range(dot.rows)] for r in range(0, rows, dot.rows)]
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
@@ -175,16 +175,16 @@ def _store_outputs(builder, given, r, offset, sums):
 
 
 def _tile(kind, shapes, element, dot, finish=_store_sums, extra=()):
-    """Make the intrinsic that switches over the tiles of each depth: of 1..rows rows and 1..panels panels.
+    """Make the intrinsic that switches over the tiles of each number of int16 steps: 1..rows rows by 1..panels panels.
 
-    `shapes` holds rows and panels by depth.
+    `shapes` holds rows and panels by int16 steps.
     """
 
-    def emit(builder, depth, row_count, panel_count, args):
+    def emit(builder, int16_steps, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
         # Row counts are below 64, panel counts below 16.
         chosen = builder.add(row_count, builder.mul(panel_count, I64(64)))
-        switch = builder.switch(builder.add(chosen, builder.mul(depth, I64(1024))), done)
+        switch = builder.switch(builder.add(chosen, builder.mul(int16_steps, I64(1024))), done)
         for d, (rows, panels) in shapes.items():
             for r, p in itertools.product(range(1, rows + 1), range(1, panels + 1)):
                 name = f"{kind}_tile_{d}x{r}x{p}"
@@ -200,13 +200,13 @@ def _tile(kind, shapes, element, dot, finish=_store_sums, extra=()):
 
 
 def _intrinsic(emit, extra):
-    """Make an intrinsic without a result from a function (builder, depth, rows, panels, other arguments)."""
-    # A product alone has no depth of its own: it takes a step at a time.
+    """Make an intrinsic without a result from a function (builder, int16 steps, rows, panels, other arguments)."""
+    # A product alone has no int16 steps of its own: it takes a step at a time.
     signature = types.void(*[types.int64] * (11 + (1 + len(extra) if extra else 0)))
 
     def codegen(context, builder, sig, args):
-        depth, rows, panels, *others = args if extra else (I64(1), *args)
-        emit(builder, depth, rows, panels, others)
+        int16_steps, rows, panels, *others = args if extra else (I64(1), *args)
+        emit(builder, int16_steps, rows, panels, others)
         return context.get_dummy_value()
 
     # An intrinsic's typing function must name its arguments: Numba reads the signature.
@@ -214,7 +214,7 @@ def _intrinsic(emit, extra):
 
         @intrinsic
         def linear(
-            context, depth, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row,
+            context, int16_steps, rows, panels, steps, a, a_row, a_step, b, b_panel, b_step, out, out_row,
             x_zero, x_scale, x_row, column_sums, scale, before, before_row, scratch,
         ):  # fmt: skip
             return signature, codegen
@@ -288,7 +288,7 @@ def _emit_matrix(module, name, row_tiles, panels, extra):
 def _matrix_tile(kind, panels, extra=()):
     """Make the intrinsic of `_emit_matrix` for up to 32 rows and `panels` panels."""
 
-    def emit(builder, _depth, row_count, panel_count, args):
+    def emit(builder, _int16_steps, row_count, panel_count, args):
         done = builder.append_basic_block("tile.done")
         row_tiles = builder.zext(builder.icmp_signed(">", row_count, I64(LANES)), I64)
         switch = builder.switch(builder.add(row_tiles, builder.mul(panel_count, I64(2))), done)
@@ -324,11 +324,11 @@ def dot_tile():
 def linear_tile():
     """Make the tile of a linear layer: an int8 product, and its epilogue while the sums are in registers.
 
-    Called as ``tile(depth, <as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row,
-    scratch)``: a depth that the family has tiles for, of which `steps` is a multiple; addresses of the float32 zero
+    Called as ``tile(int16_steps, <as a dot_tile's>, x_zero, x_scale, x_row, column_sums, scale, before, before_row,
+    scratch)``: int16 steps that the family has tiles for, of which `steps` is a multiple; addresses of the float32 zero
     point and scale of each row, bytes from row to row of these; of a float32 for each column; of the float32 outputs so
     far, bytes from row to row of them (0 for the bias); of room for a tile of sums. `out` is float32. The rows and
-    panels are at most those that the family has for the depth.
+    panels are at most those that the family has for them.
     """
     family = current()
     if family.dot == MATRIX:
