@@ -126,12 +126,32 @@ class Encoder:
     """An encoder: embeddings, then layers; a layer that stands there twice is computed twice (ALBERT).
 
     ``longest`` is the most tokens of a text.
+
+    Raises
+    ------
+    ValueError
+        Layers have different sizes: the kernels' buffers, and what attention needs, are the same for all.
     """
 
     embeddings: Embeddings
     layers: tuple[Layer, ...]
     hidden_size: int
     longest: int
+
+    def __post_init__(self) -> None:
+        sizes = {
+            (
+                layer.attention.heads,
+                layer.attention.head_dim,
+                layer.attention.distances,
+                layer.feed_forward.intermediate.N,
+            )
+            for layer in self.layers
+        }
+        if len(sizes) != 1:
+            raise ValueError(
+                f"layers have {len(sizes)} different sizes, expected the same for all: {sorted(map(str, sizes))}"
+            )
 
     def parts(self) -> list[Table | Linear | Norm]:
         """Return every part that has tensors once, in the order in which a forward pass meets them."""

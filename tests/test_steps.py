@@ -111,6 +111,13 @@ def test_a_layer_that_stands_twice_is_there_once():
     assert shared.linears() == encoder(num_hidden_layers=1).linears()
 
 
+def test_layers_of_different_sizes_are_refused():
+    """Kernels have one buffer for all: what fits one layer would not fit another."""
+    one, other = encoder(), encoder(intermediate_size=64)
+    with pytest.raises(ValueError, match="layers have 2 different sizes"):
+        Encoder(one.embeddings, (one.layers[0], other.layers[0]), one.hidden_size, one.longest)
+
+
 def test_what_a_checkpoint_has_in_the_place_of_a_layer():
     assert Linear("a", 12, 4, ("q", "k", "v")).stored == {"q": 4, "k": 4, "v": 4}
     assert Linear("a", 12, 4).stored == {"a": 12}
