@@ -35,11 +35,20 @@ class Linear:
 
 @dataclass(frozen=True)
 class Norm:
-    """A LayerNorm (arXiv 1607.06450) over `size` values."""
+    """A LayerNorm (arXiv 1607.06450) over `size` values.
+
+    ``source`` is its name in a checkpoint, where that is another: one LayerNorm there may be two here.
+    """
 
     name: str
     size: int
     eps: float
+    source: str = ""
+
+    @property
+    def stored(self) -> str:
+        """Its name in a checkpoint."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,8 @@ class Layer:
 class Encoder:
     """An encoder: embeddings, then layers; a layer that stands there twice is computed twice (ALBERT).
 
-    ``longest`` is the most tokens of a text.
+    The LayerNorm of the last layer makes the result, of which no smoothing is undone: it has a name of its own, even
+    where its layer stands there more than once. ``longest`` is the most tokens of a text.
     """
 
     embeddings: Embeddings
@@ -126,13 +136,16 @@ class Encoder:
 
     def parts(self) -> Iterator[Table | Linear | Norm]:
         """Yield every part that has tensors once, in the order in which a forward pass meets them."""
+        yield from dict.fromkeys(self._uses())
+
+    def _uses(self) -> Iterator[Table | Linear | Norm]:
         embeddings = self.embeddings
         yield from embeddings.tables
         yield embeddings.norm
         if embeddings.project:
             yield embeddings.project
-        yield from dict.fromkeys(layer.attention.distances for layer in self.layers if layer.attention.distances)
-        for layer in dict.fromkeys(self.layers):
+        yield from (layer.attention.distances for layer in self.layers if layer.attention.distances)
+        for layer in self.layers:
             yield layer.attention.query_key_value
             yield layer.attention.output
             yield layer.attention_norm

@@ -94,7 +94,7 @@ def encoder_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
             for name, outputs in part.stored.items():
                 shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, part.K), (outputs,)
         else:
-            shapes[f"{part.name}.weight"] = shapes[f"{part.name}.bias"] = (part.size,)
+            shapes[f"{part.stored}.weight"] = shapes[f"{part.stored}.bias"] = (part.size,)
     return shapes
 
 

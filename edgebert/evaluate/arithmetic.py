@@ -81,7 +81,7 @@ class Float32Arithmetic:
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
 
     def _norm(self, norm: Norm, x: np.ndarray) -> np.ndarray:
-        weight, bias = (self._weights[f"{norm.name}.{part}"] for part in ("weight", "bias"))
+        weight, bias = (self._weights[f"{norm.stored}.{part}"] for part in ("weight", "bias"))
         return layer_norm(x, weight, bias, norm.eps)
 
 

@@ -190,7 +190,7 @@ class QuantizingArithmetic:
         norm = step.norm
         if f"{norm.name}.smoothing" not in self.result:
             for part in ("weight", "bias"):
-                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.name}.{part}"], (x.shape[1],))
+                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.stored}.{part}"], (x.shape[1],))
             self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
         self._maker[step.target] = norm
         return reference.normalise(norm, self.result, x)
@@ -214,6 +214,7 @@ class QuantizingArithmetic:
             divisor = np.ones(x.shape[1], np.float32)
             divisor[:K] = smoothing(inputs[:, :K], weight)
         if known is None:
+            assert maker != self._encoder.layers[-1].output_norm  # the result would stay divided
             # Of a LayerNorm its weight, of a linear layer its scales.
             factor = "weight" if isinstance(maker, Norm) else "scale"
             for part in (factor, "bias"):
