@@ -56,6 +56,7 @@ LABELS = {
     "camembert": ["stars"],
     "electra": ["negative", "neutral", "positive"],
     "mpnet": ["no", "yes"],
+    "albert": ["negative", "neutral", "positive"],
 }
 PROBLEM_TYPES = {"distilbert": "multi_label_classification", "camembert": "regression"}
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
@@ -67,6 +68,7 @@ CLASSES = {
     "camembert": "Camembert",
     "electra": "Electra",
     "mpnet": "MPNet",
+    "albert": "Albert",
 }
 HEADS = {
     "classifier": "ForSequenceClassification",
@@ -113,15 +115,21 @@ def tokenizer_of(family: str, folder: Path) -> Any:
             str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=POSITIONS
         )
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(" {2,}", " ")])
+    steps = [normalizers.NFKC()]
+    if family == "albert":
+        special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+        steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" {2,}", " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     tokenizer.train_from_iterator(
         corpus,
         trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False),
     )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
+    single, pair, ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
+    if family == "albert":
+        single, pair, ends = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ends)
     return getattr(transformers, f"{name}TokenizerFast")(tokenizer_object=tokenizer, model_max_length=POSITIONS)
 
 
@@ -136,7 +144,7 @@ def config_of(family: str, vocab_size: int, **more: Any) -> Any:
         sizes |= {"max_position_embeddings": POSITIONS + 2, "pad_token_id": 1, "layer_norm_eps": 1e-5}
     if family in ("roberta", "xlm-roberta", "camembert"):
         sizes |= {"type_vocab_size": 1}
-    if family == "electra":
+    if family in ("electra", "albert"):
         sizes |= {"embedding_size": 16}
     return getattr(transformers, f"{CLASSES[family]}Config")(**sizes)
 
@@ -272,7 +280,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
         np.savez_compressed(folder / "outputs.npz", **outputs(model, tokenizer))
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "sentencepiece.bpe.model"):
+    for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "sentencepiece.bpe.model", "spiece.model"):
         (folder / name).unlink(missing_ok=True)  # tokenizer.json and tokenizer_config.json have all of it
     if family != "distilbert":
         (folder / "vocab.txt").unlink(missing_ok=True)  # there, it alone has to do
@@ -282,15 +290,21 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
 
 
 def main() -> None:
-    """Write all folders."""
+    """Write the folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
-    output = parser.parse_args().output
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="by default all")
+    arguments = parser.parse_args()
+    output, families = arguments.output, arguments.families
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     total = 0
-    wanted = [(family, head) for family in CLASSES for head in HEADS] + [("bert", "pretraining")]
+    # The place in the list decides about the weights: whatever is new comes last.
+    wanted = [(family, head) for family in CLASSES for head in HEADS if family != "albert"]
+    wanted += [("bert", "pretraining"), *(("albert", head) for head in HEADS)]
     for seed, (family, head) in enumerate(wanted, start=100):
+        if families and family not in families:
+            continue
         size = make(output / f"{family}-{head}", family, head, seed)
         total += size
         print(f"{family}-{head}: {size:,} bytes")

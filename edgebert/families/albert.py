@@ -87,6 +87,7 @@ ALBERT = Family(
         "hidden_act": "gelu_new",
     },
     pooler=True,
+    tokenizer="AlbertTokenizer",
     heads={"ForPreTraining": ("masked_lm",)},
     rules={
         **honoured("the encoder's", "embedding_size num_hidden_groups inner_group_num"),

@@ -51,6 +51,8 @@ class Family:
         Whether it has embeddings of token types.
     pooler : bool
         Whether its encoder brings the pooler, whatever head stands behind it.
+    tokenizer : str
+        The tokenizer's class in a folder that names none, without ``Fast``.
     heads : dict of str to tuple
         Classes that have other heads than BERT's class of that name, without the family's name -> their heads.
     rules : dict
@@ -70,6 +72,7 @@ class Family:
     positions_follow_padding: bool = False
     token_types: bool = True
     pooler: bool = False
+    tokenizer: str = "BertTokenizer"
     heads: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
     rules: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
     config: type[BertConfig] = BertConfig

@@ -26,6 +26,7 @@ MPNET = Family(
     fixed={"type_vocab_size": 1, "transform_act": "gelu", "pad_token_id": 1},  # whatever its config.json says
     positions_follow_padding=True,
     token_types=False,
+    tokenizer="MPNetTokenizer",
     rules={
         **honoured("the encoder's", "relative_attention_num_buckets"),
         **without_effect("the family has no types", "type_vocab_size"),

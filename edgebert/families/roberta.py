@@ -32,6 +32,7 @@ def _family(model_type: str, classes: str, **defaults: Any) -> Family:
         defaults={"vocab_size": 50265, "pad_token_id": 1, **defaults},
         fixed={"transform_act": "gelu"},
         positions_follow_padding=True,
+        tokenizer=f"{classes}Tokenizer",
     )
 
 
