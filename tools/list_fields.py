@@ -16,7 +16,7 @@ from pathlib import Path
 
 import transformers
 
-MODEL_TYPES = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "mpnet")
+from edgebert.families import FAMILIES
 
 
 def config_fields(model_type: str) -> set[str]:
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     output = parser.parse_args().output
     known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-    found = {f"config.json {model_type}": config_fields(model_type) for model_type in MODEL_TYPES}
+    found = {f"config.json {model_type}": config_fields(model_type) for model_type in FAMILIES}
     releases = [(f"transformers {transformers.__version__}", found)]
     of_sentences = sentence_fields()
     if of_sentences:

@@ -2,7 +2,8 @@
 
 Run with torch and transformers 4.57 installed, the last release that has all of these pipelines::
 
-    python tools/make_golden_families.py tests/data/golden/families
+    python tools/make_golden_families.py tests/data/golden/families           # all
+    python tools/make_golden_families.py tests/data/golden/families albert    # of one family
 
 Every folder is an ordinary Hugging Face folder, its weights random and float16, and two files more: ``outputs.npz``
 (the last hidden states and the logits for some ids, computed in float64) and ``expected.json`` (tasks, their arguments,
@@ -23,8 +24,10 @@ import numpy as np
 import torch
 import transformers
 from make_golden import CHINESE, PUNCTUATION, fill, write_json
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import pipeline
+
+from edgebert.families import FAMILIES
 
 TEXTS = [
     "The film was very good",
@@ -60,16 +63,6 @@ LABELS = {
 }
 PROBLEM_TYPES = {"distilbert": "multi_label_classification", "camembert": "regression"}
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
-CLASSES = {
-    "bert": "Bert",
-    "distilbert": "DistilBert",
-    "roberta": "Roberta",
-    "xlm-roberta": "XLMRoberta",
-    "camembert": "Camembert",
-    "electra": "Electra",
-    "mpnet": "MPNet",
-    "albert": "Albert",
-}
 HEADS = {
     "classifier": "ForSequenceClassification",
     "token": "ForTokenClassification",
@@ -90,7 +83,7 @@ def wordpiece(special: list[str]) -> list[str]:
 def tokenizer_of(family: str, folder: Path) -> Any:
     """Make a family's tokenizer."""
     corpus = [*TEXTS, *(text for pair in [*PAIRS, *QUESTIONS] for text in pair), SENTENCE] * 4
-    name = CLASSES[family]
+    name = FAMILIES[family].classes
     if family in ("bert", "distilbert", "electra", "mpnet"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         if family == "mpnet":
@@ -128,6 +121,7 @@ def tokenizer_of(family: str, folder: Path) -> Any:
     )
     single, pair, ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
     if family == "albert":
+        tokenizer.decoder = decoders.Metaspace()
         single, pair, ends = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ends)
     return getattr(transformers, f"{name}TokenizerFast")(tokenizer_object=tokenizer, model_max_length=POSITIONS)
@@ -146,7 +140,7 @@ def config_of(family: str, vocab_size: int, **more: Any) -> Any:
         sizes |= {"type_vocab_size": 1}
     if family in ("electra", "albert"):
         sizes |= {"embedding_size": 16}
-    return getattr(transformers, f"{CLASSES[family]}Config")(**sizes)
+    return getattr(transformers, f"{FAMILIES[family].classes}Config")(**sizes)
 
 
 def plain(value: Any) -> Any:
@@ -271,7 +265,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
             more["num_hidden_layers"] = 1
         config = config_of(family, len(tokenizer), **more)
         kind = {**HEADS, "pretraining": "ForPreTraining"}[head]
-        model = getattr(transformers, f"{CLASSES[family]}{kind}")(config).eval()
+        model = getattr(transformers, f"{FAMILIES[family].classes}{kind}")(config).eval()
         fill(model, seed=seed)
         model = model.half().float()
         if head in CASES:
@@ -300,7 +294,7 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     total = 0
     # The place in the list decides about the weights: whatever is new comes last.
-    wanted = [(family, head) for family in CLASSES for head in HEADS if family != "albert"]
+    wanted = [(family, head) for family in LABELS for head in HEADS if family != "albert"]
     wanted += [("bert", "pretraining"), *(("albert", head) for head in HEADS)]
     for seed, (family, head) in enumerate(wanted, start=100):
         if families and family not in families:
