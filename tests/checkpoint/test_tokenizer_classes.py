@@ -17,6 +17,7 @@ from edgebert.checkpoint.tokenizer_classes import class_of
         ("roberta", "RobertaTokenizer"),
         ("xlm-roberta", "XLMRobertaTokenizer"),
         ("camembert", "CamembertTokenizer"),
+        ("albert", "AlbertTokenizer"),
     ],
 )
 def test_the_class_of_a_model(tmp_path, model_type, name):

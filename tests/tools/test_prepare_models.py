@@ -252,6 +252,16 @@ def test_the_chemistry_classifier_keeps_its_config(pickle):
     assert load_file(out / "model.safetensors")["classifier.bias"].shape == (50,)
 
 
+def test_the_albert_of_chemistry_is_taken_as_it_is(pickle):
+    config = {"architectures": ["AlbertForMaskedLM"], "model_type": "albert"}
+    source, out = pickle("unused", config, {"predictions.bias": f32(1, 2)})
+    (source / "config.json").write_text(json.dumps(config))
+    prepare_models.write_chemistry_albert(out, source)
+    assert json.loads((out / "config.json").read_text()) == config
+    assert set(load_file(out / "model.safetensors")) == {"predictions.bias"}
+    assert Tokenizer.from_file(str(out / "tokenizer.json")).encode("NC|").ids == [2, 6, 5, 3]  # | is no token here
+
+
 def test_the_protein_model_keeps_encoder_and_language_head(pickle):
     kept = ["bert.embeddings.LayerNorm.bias", "bert.encoder.layer.0.output.dense.bias", "cls.predictions.bias"]
     left = ["bert.embeddings.position_ids", "bert.pooler.dense.bias", "cls.species.bias", "cls.graft.weight"]
