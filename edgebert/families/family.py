@@ -112,7 +112,7 @@ class Family:
                 result[name] = general
             elif own in result:
                 result[name] = result[own]
-        result |= self.fixed
+        result |= {**self.fixed, "model_type": self.model_type}
         result["positions_follow_padding"] = self.positions_follow_padding
         positions, padding = result.get("max_position_embeddings", 512), result.get("pad_token_id", 0)
         if self.positions_follow_padding and type(positions) is type(padding) is int:
