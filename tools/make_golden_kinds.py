@@ -101,6 +101,16 @@ KINDS = {
         [[0, 20, 30, 40, 2], [0, 50, 60, 2, 2, 7, 5, 5, 8, 2], [0, *range(6, 36), 2]],
         2,
     ),
+    # Of its three passes two go through the first group, each through two layers; embeddings of the encoder's width.
+    "albert-odd": Kind(
+        "AlbertForMaskedLM",
+        "albert-masked",
+        {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 56}
+        | {"num_hidden_groups": 2, "inner_group_num": 2, "embedding_size": 32, "hidden_act": "relu"}
+        | {"layer_norm_eps": 0.25, "type_vocab_size": 3, "pad_token_id": 7, "max_position_embeddings": 37},
+        PLAIN,
+        3,
+    ),
 }
 
 
@@ -117,7 +127,7 @@ def make(name: str, golden: Path, seed: int) -> int:
     model = model_class(model_class.config_class(**sizes)).eval()
     generator = torch.Generator().manual_seed(seed)
     for parameter_name, parameter in model.named_parameters():
-        middle = 1.0 if parameter_name.endswith("LayerNorm.weight") else 0.0
+        middle = 1.0 if parameter_name.lower().endswith("norm.weight") else 0.0
         values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * SPREAD + middle
         parameter.data = values.to(parameter.dtype)
     model = model.half().double()

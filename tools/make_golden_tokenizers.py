@@ -55,6 +55,7 @@ ROWS = 400
 
 BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
 MPNET = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
 
 
@@ -99,6 +100,8 @@ def saved(name: str, **settings: Any) -> Callable[[Path], None]:
             elif name in ("XLMRoberta", "Camembert"):
                 extra = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"] if name == "Camembert" else []
                 tokenizer = own(vocab=unigram(extra), **settings)
+            elif name == "Albert":
+                tokenizer = own(vocab=unigram(ALBERT), **settings)
             else:
                 special = MPNET if name == "MPNet" else BERT
                 (source / "vocab.txt").write_text(wordpiece(special), encoding="utf-8")
@@ -183,6 +186,10 @@ def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
     base = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
     decoder = {str(i): token(text, special=True) for i, text in enumerate(BERT)}
     general = edited(bert, config, tokenizer_class="PreTrainedTokenizerFast")
+    # Without this, transformers 5 gives both texts of a pair the first type; versions before did not.
+    types = ["input_ids", "token_type_ids", "attention_mask"]
+    albert = edited(saved("Albert"), config, model_input_names=types)
+    albert_cased = edited(saved("Albert", do_lower_case=False), config, model_input_names=types)
     return {
         "bert": ("bert", bert),
         "bert-cased": ("bert", saved("Bert", do_lower_case=False)),
@@ -233,6 +240,14 @@ def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
         "xlm-roberta-no-post-processor": ("xlm-roberta", edited(saved("XLMRoberta"), parts, post_processor=None)),
         "camembert": ("camembert", saved("Camembert")),
         "camembert-no-post-processor": ("camembert", edited(saved("Camembert"), parts, post_processor=None)),
+        "albert": ("albert", albert),
+        "albert-cased": ("albert", albert_cased),
+        "albert-case-unsaid": ("albert", edited(albert_cased, config, do_lower_case=...)),
+        "albert-cased-conflict": ("albert", edited(albert, config, do_lower_case=False)),
+        "albert-accents-conflict": ("albert", edited(albert, config, keep_accents=True)),
+        "albert-no-prefix": ("albert", edited(albert, config, add_prefix_space=False)),
+        "albert-no-normalizer": ("albert", edited(albert, parts, normalizer=None, pre_tokenizer=None)),
+        "albert-no-post-processor": ("albert", edited(albert, parts, post_processor=None)),
         "old": ("bert", old(vocabulary, tokenizer_config=base, special_tokens_map=roles)),
         "old-alone": ("bert", old(vocabulary)),
         "old-added": (
@@ -294,7 +309,7 @@ def variants() -> dict[str, tuple[str, Callable[[Path], None]]]:
 def fields() -> dict[str, list[str]]:
     """Return the names of fields and files that the tokenizer classes of today know."""
     names, files = set(), set()
-    for name in ("Bert", "DistilBert", "MPNet", "Roberta", "XLMRoberta", "Camembert", "BertJapanese"):
+    for name in ("Bert", "DistilBert", "MPNet", "Roberta", "XLMRoberta", "Camembert", "Albert", "BertJapanese"):
         own = getattr(transformers, f"{name}Tokenizer")
         names |= {key for key in inspect.signature(own.__init__).parameters if key not in ("self", "args", "kwargs")}
         files |= set(own.vocab_files_names.values())

@@ -35,8 +35,8 @@ SMILES = (
     r"(\%\([0-9]{3}\)|\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\||\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>>?|\*|\$"
     r"|\%[0-9]{2}|[0-9])"
 )
-# SMI_REGEX_PATTERN of rxnmapper/smiles_utils.py, its bare bracket escaped.
-SMILES_OF_MAPPER = (
+# SMI_REGEX_PATTERN of rxnmapper/smiles_utils.py, likewise: without |, and without numbers of rings in brackets.
+SMILES_ALBERT = (
     r"(\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>>?|\*|\$|\%[0-9]{2}|[0-9])"
 )
 RESIDUE = r"\S"
@@ -126,10 +126,10 @@ def write_chemistry_classes(folder: Path, source: Path) -> None:
 
 
 def write_chemistry_albert(folder: Path, source: Path) -> None:
-    """ALBERT over reactions with a head for masked tokens; its config is kept."""
+    """ALBERT over reactions, ``AlbertForMaskedLM``; nothing has to be added."""
     write_weights(folder, read_pickle(source / "pytorch_model.bin"))
     copyfile(source / "config.json", folder / "config.json")
-    write_tokenizer(folder, SMILES_OF_MAPPER, read_vocabulary(source / "vocab.txt"))
+    write_tokenizer(folder, SMILES_ALBERT, read_vocabulary(source / "vocab.txt"))
 
 
 def write_protein(folder: Path, source: Path) -> None:

@@ -52,13 +52,14 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **honoured("which class builds the tokenizer (edgebert.checkpoint.tokenizer_classes)", "tokenizer_class"),
         **honoured("special tokens", *_ROLES, *_EXTRA),
         **honoured("tokens beyond the vocabulary, by id", "added_tokens_decoder"),
-        **honoured("of BERT's classes: they win over tokenizer.json", "do_lower_case", "strip_accents"),
+        **honoured("of BERT's and ALBERT's classes: they win over tokenizer.json", "do_lower_case"),
+        **honoured("of BERT's classes: it wins over tokenizer.json", "strip_accents"),
+        **honoured("of ALBERT's class: it wins over tokenizer.json", "keep_accents"),
         **honoured("of BERT's classes: it wins over tokenizer.json", "tokenize_chinese_chars"),
         **honoured("of RoBERTa's and XLM-RoBERTa's classes", "add_prefix_space", "trim_offsets"),
         **honoured("whether the second text of a pair has a type of its own", "model_input_names"),
         **honoured("tokens that a text may have; the second is the old name", "model_max_length", "max_len"),
         **honoured("which end of a text is kept", "truncation_side"),
-        **without_effect("of ALBERT's class, whose tokenizer.json has them", "keep_accents", "remove_space"),
         **without_effect(
             "nothing is padded here",
             "padding_side",
@@ -90,7 +91,9 @@ FIELDS: dict[str, dict[str, Rule]] = {
             "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output",
         ),
         **without_effect("the class puts its own tokens round a text", "add_bos_token", "add_eos_token"),
-        **without_effect("of tokenizers in Python; the fast ones never had it", "never_split", "legacy", "clean_text"),
+        **without_effect(
+            "of tokenizers in Python; the fast ones never had it", "never_split", "legacy", "clean_text", "remove_space"
+        ),
         **without_effect("of Mistral's tokenizers", "fix_mistral_regex", "tokenizer"),
         **refused(
             "special tokens that a text spells are to be taken apart; remove it if your texts spell none",

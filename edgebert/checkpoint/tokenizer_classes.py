@@ -144,6 +144,20 @@ def _unigram(own: TokenizerClass, settings: Settings, parts: Parts, model: Parts
     }
 
 
+def _albert(own: TokenizerClass, settings: Settings, parts: Parts, model: Parts) -> Parts:
+    """ALBERT's own: the settings decide about case and accents; the vocabulary's normalizer has what comes behind."""
+    steps: list[Parts] = [{"type": "Replace", "pattern": {"String": mark}, "content": '"'} for mark in ("``", "''")]
+    if not _flag(settings, "keep_accents", False):
+        steps += [{"type": "NFKD"}, {"type": "StripAccents"}]
+    if _flag(settings, "do_lower_case", True):
+        steps.append({"type": "Lowercase"})
+    given = parts.get("normalizer") or {"type": "Sequence", "normalizers": []}
+    given = given["normalizers"] if given["type"] == "Sequence" else [given]
+    decided = ("NFKD", "StripAccents", "Lowercase")
+    steps += [step for step in given if step["type"] not in decided and step not in steps]
+    return {**_unigram(own, settings, parts, model), "normalizer": {"type": "Sequence", "normalizers": steps}}
+
+
 def _piece(token: str, type_id: int) -> Parts:
     return {"SpecialToken": {"id": token, "type_id": type_id}}
 
@@ -177,6 +191,7 @@ def _mpnet_ends(settings: Settings, first: Any, last: Any) -> Parts:
 
 
 _BERT = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
+_ALBERT = {**_BERT, "bos": "[CLS]", "eos": "[SEP]", "unk": "<unk>", "pad": "<pad>"}
 _ROBERTA = {"bos": "<s>", "eos": "</s>", "sep": "</s>", "cls": "<s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
 _SENTENCEPIECE: dict[str, Any] = {
     "model": "Unigram",
@@ -209,14 +224,14 @@ _CLASSES = (
     _ROBERTA_CLASS,
     *(dataclasses.replace(_ROBERTA_CLASS, name=f"{family}Tokenizer") for family in ("Longformer", "Bart")),
     TokenizerClass("XLMRobertaTokenizer", **_SENTENCEPIECE),
-    # As it is saved. Transformers 5 leaves out the type of the second text, which the models were trained with.
-    TokenizerClass("AlbertTokenizer", types=True),
     TokenizerClass(
         "CamembertTokenizer",
         **_SENTENCEPIECE,
         mask_takes_space=True,
         extra=("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"),
     ),
+    # transformers 5 gives both texts of a pair the first type; versions before, and ALBERT's training, one each.
+    TokenizerClass("AlbertTokenizer", "Unigram", _ALBERT, types=True, build=_albert, finish=_bert_ends),
 )
 _BY_NAME = {each.name: each for each in _CLASSES}
 _BY_NAME |= dict.fromkeys(("PreTrainedTokenizer", "PythonBackend", "TokenizersBackend", _GENERAL.name), _GENERAL)
@@ -249,7 +264,7 @@ def class_of(folder: Path, settings: Settings, config: Mapping[str, Any]) -> Tok
     if name is None:
         file, name = "config.json", config.get("tokenizer_class")
     if name is None:
-        name = family_of(config, source=str(folder)).tokenizer
+        return _BY_NAME[family_of(config, source=str(folder)).tokenizer]
     if not isinstance(name, str) or not name:
         raise CheckpointError(f"{file} has tokenizer_class {name!r}, expected the name of a class")
     if name.removesuffix("Fast") in _IN_PYTHON:

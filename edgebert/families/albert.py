@@ -1,8 +1,10 @@
-"""ALBERT (arXiv 1909.11942): layers that share their weights, in groups, and narrow embeddings that are projected."""
+"""ALBERT (arXiv 1909.11942): BERT whose layers share their weights; its embeddings are narrower, and projected."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from edgebert.architecture import Encoder
 from edgebert.config import BertConfig
@@ -12,46 +14,47 @@ from edgebert.families.rules import honoured, without_effect
 
 __all__ = ["ALBERT", "AlbertConfig"]
 
+_MOST = 1000
+"""Layers in all: a damaged config must not ask for a billion."""
+
 
 @dataclasses.dataclass(frozen=True)
 class AlbertConfig(BertConfig):
-    """BERT's hyperparameters and two more.
-
-    ``num_hidden_layers`` counts the passes; they fall into ``num_hidden_groups``, of which each has weights of its own:
-    those of ``inner_group_num`` layers, one after the other, which every pass of the group takes.
-    """
+    """Of ``num_hidden_layers`` passes, each goes through one of the groups, which have ``inner_group_num`` layers."""
 
     num_hidden_groups: int = 1
     inner_group_num: int = 1
 
     @property
     def projects_embeddings(self) -> bool:
-        """True: also where the widths are the same."""
+        """True even where the embeddings are as wide as the encoder."""
         return True
 
-    def own_faults(self) -> list[str]:
-        """Return what is wrong with the two."""
-        most = self.num_hidden_layers
-        return [
-            f"{name} is {getattr(self, name)!r}, expected a whole number from 1 to {most}, the layers"
-            for name in ("num_hidden_groups", "inner_group_num")
-            if type(getattr(self, name)) is not int or not 1 <= getattr(self, name) <= most
-        ]
+    @classmethod
+    def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with the numbers of groups and of their layers."""
+        passes, groups, inner = (values[name] for name in ("num_hidden_layers", "num_hidden_groups", "inner_group_num"))
+        faults = []
+        if type(groups) is not int or not 1 <= groups <= passes:
+            faults.append(f"num_hidden_groups is {groups!r}, expected a whole number from 1 to {passes}, its layers")
+        if type(inner) is not int or not 1 <= inner <= _MOST // passes:
+            faults.append(f"inner_group_num is {inner!r}, expected a whole number from 1 to {_MOST // passes}")
+        return faults
 
 
 def encoder(config: AlbertConfig) -> Encoder:
-    """Return the parts of ALBERT's encoder: its layers stand there as often as they are computed."""
-    groups = [
-        [bert.layer(f"encoder.layer.{group}.{i}", config) for i in range(config.inner_group_num)]
-        for group in range(config.num_hidden_groups)
+    """Return the parts of its encoder; a layer stands there as often as it is used."""
+    passes, groups = config.num_hidden_layers, config.num_hidden_groups
+    names = [
+        f"encoder.layer.{int(i / (passes / groups))}.{inner}"
+        for i in range(passes)
+        for inner in range(config.inner_group_num)
     ]
-    of_group = config.num_hidden_layers / config.num_hidden_groups  # as transformers divides, where it leaves a rest
-    *layers, last = [layer for i in range(config.num_hidden_layers) for layer in groups[int(i / of_group)]]
-    # What smoothing divides, the next layer reads. Behind the last there is none: its result is to be whole.
-    result = dataclasses.replace(last.output_norm, name="encoder.result.LayerNorm", part=last.output_norm.name)
+    *layers, last = (bert.layer(name, config) for name in names)
+    norm = dataclasses.replace(last.output_norm, name="encoder.LayerNorm", source=last.output_norm.name)
     return Encoder(
         embeddings=bert.embeddings(config),
-        layers=(*layers, dataclasses.replace(last, output_norm=result)),
+        layers=(*layers, dataclasses.replace(last, output_norm=norm)),
         hidden_size=config.hidden_size,
         longest=config.max_position_embeddings,
     )
@@ -72,7 +75,7 @@ ALBERT = Family(
         (r"^pooler\.", "pooler.dense."),
         (r"^predictions\.(dense|LayerNorm)\.", r"cls.predictions.transform.\1."),
         (r"^predictions\.(decoder\.)?(weight|bias)$", r"cls.predictions.decoder.\2"),
-        (r"^sop_classifier\.", "unused.sop_classifier."),
+        (r"^sop_classifier\.", "unused.sop_classifier."),  # it tells swapped texts, which is no task here
     ),
     encoder,
     defaults={
@@ -84,8 +87,8 @@ ALBERT = Family(
         "hidden_act": "gelu_new",
     },
     pooler=True,
-    heads={"ForPreTraining": ("masked_lm",)},  # the other tells the order of sentences, which is no task here
     tokenizer="AlbertTokenizer",
+    heads={"ForPreTraining": ("masked_lm",)},
     rules={
         **honoured("the encoder's", "embedding_size num_hidden_groups inner_group_num"),
         **without_effect("for training", "classifier_dropout_prob"),

@@ -6,7 +6,7 @@ from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, L
 from edgebert.config import BertConfig
 from edgebert.families.family import Family, Renames
 
-__all__ = ["BERT", "LEGACY_NORMS", "encoder", "layer"]
+__all__ = ["BERT", "LEGACY_NORMS", "embeddings", "encoder", "layer"]
 
 LEGACY_NORMS: Renames = ((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias"))
 

@@ -51,10 +51,10 @@ class Family:
         Whether it has embeddings of token types.
     pooler : bool
         Whether its encoder brings the pooler, whatever head stands behind it.
+    tokenizer : str
+        The tokenizer's class in a folder that names none, without ``Fast``.
     heads : dict of str to tuple
         Classes that have other heads than BERT's class of that name, without the family's name -> their heads.
-    tokenizer : str
-        The class of the tokenizer of a folder that names none (`edgebert.checkpoint.tokenizer_classes`).
     rules : dict
         What becomes of the fields of its config.json that BERT has not, or has otherwise.
     config : type
@@ -72,8 +72,8 @@ class Family:
     positions_follow_padding: bool = False
     token_types: bool = True
     pooler: bool = False
-    heads: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
     tokenizer: str = "BertTokenizer"
+    heads: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
     rules: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
     config: type[BertConfig] = BertConfig
 

@@ -214,6 +214,7 @@ class QuantizingArithmetic:
             divisor = np.ones(x.shape[1], np.float32)
             divisor[:K] = smoothing(inputs[:, :K], weight)
         if known is None:
+            assert maker != self._encoder.layers[-1].output_norm  # the result would stay divided
             # Of a LayerNorm its weight, of a linear layer its scales.
             factor = "weight" if isinstance(maker, Norm) else "scale"
             for part in (factor, "bias"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgebert.checkpoint.fields_models import check_fields, config_fields
-from edgebert.families import family_of
+from edgebert.errors import CheckpointError
+from edgebert.families import FAMILIES, config_of, encoder_of, family_of
 
 BASE = {
     "hidden_size": 768,
@@ -41,6 +42,16 @@ OWN = {
         "transform_act": "gelu",
     },
     "mpnet": {**ROBERTA, "vocab_size": 30527, "type_vocab_size": 1, "relative_attention_num_buckets": 32},
+    "albert": {
+        "vocab_size": 30000,
+        "hidden_size": 4096,
+        "num_attention_heads": 64,
+        "intermediate_size": 16384,
+        "hidden_act": "gelu_new",
+        "embedding_size": 128,
+        "num_hidden_groups": 1,
+        "inner_group_num": 1,
+    },
 }
 """Family -> what differs from BERT."""
 
@@ -48,6 +59,10 @@ OWN = {
 def read(**values):
     """Return what a config.json with these fields says."""
     return family_of(values, source="it").read_config(values).to_dict()
+
+
+def test_every_family_is_here():
+    assert set(OWN) == set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -64,7 +79,9 @@ def test_what_only_other_families_have_is_not_read(name):
         "pooler_act": "silu",
         "transform_act": "silu",
     }
-    own = {"electra": {"embedding_size": 64}, "mpnet": {"relative_attention_num_buckets": 16}}.get(name, {})
+    own = {"mpnet": {"relative_attention_num_buckets": 16}}.get(name, {})
+    if name in ("electra", "albert"):
+        own = {"embedding_size": 64}
     assert read(model_type=name, **foreign) == {"model_type": name, **BASE, **OWN[name], **own}
 
 
@@ -97,6 +114,59 @@ def test_what_a_family_does_not_read_changes_nothing_and_is_no_unknown_field(nam
 
 def test_embeddings_as_wide_as_the_encoder_are_not_projected():
     assert read(model_type="electra", embedding_size=256)["embedding_size"] == 0
+
+
+def albert(**values):
+    """Return the config of a small ALBERT."""
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 16, "embedding_size": 8}
+    return family_of({"model_type": "albert"}, source="it").read_config({"model_type": "albert", **sizes, **values})
+
+
+def test_albert_projects_embeddings_that_are_as_wide_as_the_encoder():
+    project = encoder_of(albert()).embeddings.project
+    assert (project.N, project.K) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("passes", "groups", "inner", "layers"),
+    [
+        (3, 1, 1, ["0.0", "0.0", "0.0"]),
+        (3, 2, 1, ["0.0", "0.0", "1.0"]),
+        (2, 2, 2, ["0.0", "0.1", "1.0", "1.1"]),
+        (2, 1, 2, ["0.0", "0.1", "0.0", "0.1"]),
+        (5, 3, 1, ["0.0", "0.0", "1.0", "1.0", "2.0"]),
+    ],
+)
+def test_which_layers_of_albert_follow_each_other(passes, groups, inner, layers):
+    """As int(i / (num_hidden_layers / num_hidden_groups)) says in transformers, each time with all of its layers."""
+    config = albert(num_hidden_layers=passes, num_hidden_groups=groups, inner_group_num=inner)
+    encoder = encoder_of(config)
+    found = [layer.attention.output.name for layer in encoder.layers]
+    assert found == [f"encoder.layer.{layer}.attention.output.dense" for layer in layers]
+    assert len(encoder.linears()) == 1 + 4 * len(set(layers))
+    assert config_of(config.to_dict()) == config
+
+
+def test_the_last_layernorm_of_albert_is_its_own_in_the_file_alone():
+    """What the others make is divided by the smoothing of the next layer, which nothing undoes behind the last."""
+    *others, last = encoder_of(albert(num_hidden_layers=3)).layers
+    assert last.output_norm not in [layer.output_norm for layer in others]
+    assert {layer.output_norm.stored for layer in (*others, last)} == {"encoder.layer.0.0.output.LayerNorm"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"num_hidden_groups": 4}, "num_hidden_groups is 4, expected a whole number from 1 to 3"),
+        ({"num_hidden_groups": True}, "num_hidden_groups is True, expected a whole number from 1 to 3"),
+        ({"inner_group_num": 0}, "inner_group_num is 0, expected a whole number from 1 to 333"),
+        ({"inner_group_num": 334, "num_hidden_groups": 0}, "from 1 to 3, its layers; inner_group_num is 334"),
+        ({"num_hidden_layers": 0, "inner_group_num": 0}, "num_hidden_layers is 0, expected a whole number from 1"),
+    ],
+)
+def test_groups_that_cannot_be(fields, fault):
+    with pytest.raises(CheckpointError, match=fault):
+        albert(**{"num_hidden_layers": 3, **fields})
 
 
 def test_a_size_that_is_null_is_not_given():

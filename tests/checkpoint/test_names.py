@@ -52,6 +52,20 @@ from tests.golden import GOLDEN
         ("mpnet", "mpnet.encoder.layer.1.attention.attn.o.weight", "encoder.layer.1.attention.output.dense.weight"),
         ("mpnet", "mpnet.encoder.layer.1.attention.LayerNorm.bias", "encoder.layer.1.attention.output.LayerNorm.bias"),
         ("mpnet", "mpnet.encoder.layer.1.output.LayerNorm.bias", "encoder.layer.1.output.LayerNorm.bias"),
+        ("albert", "albert.encoder.embedding_hidden_mapping_in.bias", "embeddings_project.bias"),
+        (
+            "albert",
+            "albert.encoder.albert_layer_groups.1.albert_layers.0.attention.LayerNorm.weight",
+            "encoder.layer.1.0.attention.output.LayerNorm.weight",
+        ),
+        (
+            "albert",
+            "albert.encoder.albert_layer_groups.0.albert_layers.2.ffn_output.bias",
+            "encoder.layer.0.2.output.dense.bias",
+        ),
+        ("albert", "albert.pooler.weight", "pooler.dense.weight"),
+        ("albert", "predictions.bias", "cls.predictions.decoder.bias"),
+        ("albert", "sop_classifier.classifier.weight", "unused.sop_classifier.classifier.weight"),
     ],
 )
 def test_canonical_names(family, stored, canonical):
@@ -218,13 +232,14 @@ def test_a_roberta_classifier_without_its_head(tmp_path):
     assert "missing classifier.weight" in open_refusal(folder)
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "mpnet"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "mpnet", "albert"])
 def test_of_tied_weights_the_decoder_alone_may_be_there(tmp_path, family):
     folder = tmp_path / family
     shutil.copytree(GOLDEN / "families" / f"{family}-masked", folder)
     arrays = load_file(folder / "model.safetensors")
     words = next(name for name in arrays if name.endswith("word_embeddings.weight"))
     decoders = {"bert": "cls.predictions.decoder", "distilbert": "vocab_projector", "electra": "generator_lm_head"}
+    decoders["albert"] = "predictions.decoder"
     del_names = {words, f"{decoders.get(family, 'lm_head.decoder')}.weight"}
     kept = {key: value for key, value in arrays.items() if key not in del_names}
     write_safetensors(

@@ -68,6 +68,17 @@ def test_minilm(material):
         np.testing.assert_allclose(vectors, file["reviews"], rtol=0, atol=TOLERANCE)
 
 
+def test_an_albert_of_twelve_passes(prepared):
+    model = load_float32(prepared("chemistry-albert"))
+    with np.load(DATA / "reactions_fp32.npz") as file:
+        expected = dict(file)
+    texts = (DATA / "reactions.txt").read_text(encoding="utf-8").splitlines()[: len(expected["logits"])]
+    found = model.hidden_states([model._runner.tokenizer.single(text).ids.tolist() for text in texts])
+    first, token = (np.stack([states[at] for states in found]) for at in (0, expected["token"]))
+    np.testing.assert_allclose(first, expected["hidden_states"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(model._heads["masked_lm"].logits(token), expected["logits"], rtol=0, atol=TOLERANCE)
+
+
 def test_neighbours_do_not_matter():
     checkpoint = open_checkpoint(GOLDEN / "encoder")
     backend = Float32Backend(checkpoint.info.config, checkpoint.tensors)
