@@ -177,12 +177,12 @@ PLAN = np.dtype(
         ("cu_seqlens", ADDRESS),  # int32 [B + 1]
         # the workspace
         ("hidden", ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
-        ("narrow", ADDRESS),  # float32 [T, max(W, H) padded]: context; then each output projection
+        ("narrow", ADDRESS),  # float32 [T, max(W, H, E) padded]: context; then each output projection
         ("heads", ADDRESS),  # bytes [T, 3 W]: query uint8, key and value int8
         ("head_scale", ADDRESS),  # float32 [3 heads, rows]: a scale for each token of each head
         ("key_offset", ADDRESS),  # float32 [heads, rows]: what the query's zero point adds to a score
         ("rows", np.int64),  # tokens that the workspace has room for
-        ("quantized", ADDRESS),  # uint8 [T, max(H, W) padded]
+        ("quantized", ADDRESS),  # uint8 [T, max(W, H, E) padded]
         ("row_scale", ADDRESS),  # float32 [T, G]
         ("row_zero", ADDRESS),  # float32 [T, G], whole numbers
         ("inner", ADDRESS),  # uint8 [T, I padded]: the intermediate activations

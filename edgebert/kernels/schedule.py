@@ -68,12 +68,11 @@ def finish_and_draw(plan, stage, tasks, thread):
 
 @kernel
 def complete(plan, stage, tasks):
-    """Wait until all tasks of a stage are finished; return the number of the next stage."""
+    """Wait until all tasks of a stage are finished."""
     record = stage_record(plan, stage)
     wait_for(record, tasks, plan.yield_processor)
     if plan.clock != 0:
         read_clock(plan.clock, record + TIME_OFFSET)
-    return stage + 1
 
 
 @kernel

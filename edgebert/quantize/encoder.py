@@ -115,11 +115,13 @@ class QuantizingArithmetic:
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Quantize a linear layer and multiply by it."""
         linear = step.linear
-        bias = self._weights[f"{linear.name}.bias"]
         if linear.name in self._prepared:
-            y = self._linear(linear, x, self._prepared[linear.name], bias)
+            y = self._linear(linear, x, self._prepared.pop(linear.name), self._weights[f"{linear.name}.bias"])
+        elif f"{linear.name}.weight" in self.result:
+            y = self._linear(linear, x)
         else:
-            y = self._smoothed(linear, self._maker[step.source], x, self._weights[f"{linear.name}.weight"], bias)
+            weight, bias = self._weights[f"{linear.name}.weight"], self._weights[f"{linear.name}.bias"]
+            y = self._smoothed(linear, self._maker[step.source], x, weight, bias)
         self._maker[step.target] = linear
         if linear == self._encoder.embeddings.project:
             self.result[f"{linear.name}.smoothing"] = np.ones(y.shape[1], np.float32)
@@ -230,8 +232,8 @@ class QuantizingArithmetic:
         self,
         linear: Linear,
         x: np.ndarray,
-        weight: np.ndarray | None,
-        bias: np.ndarray | None,
+        weight: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
         product: np.ndarray | None = None,
     ) -> np.ndarray:
         """Quantize a linear layer that is new for its inputs, and multiply x by it."""

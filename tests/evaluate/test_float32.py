@@ -76,7 +76,9 @@ def test_an_albert_of_twelve_passes(prepared):
     found = model.hidden_states([model._runner.tokenizer.single(text).ids.tolist() for text in texts])
     first, token = (np.stack([states[at] for states in found]) for at in (0, expected["token"]))
     np.testing.assert_allclose(first, expected["hidden_states"], rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(model._runner.heads["masked_lm"].logits(token), expected["logits"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        model._runner.heads["masked_lm"].logits(token), expected["logits"], rtol=0, atol=TOLERANCE
+    )
 
 
 def test_neighbours_do_not_matter():

@@ -168,6 +168,7 @@ def test_what_describes_a_layer_is_checked(opened, exported, offset):
         (Project, "linear", 1),  # for which nothing is quantized there
         (Project, "source", Place.INTERMEDIATE),
         (ProjectHeads, "linear", 2),
+        (ProjectHeads, "source", Place.INTERMEDIATE),
         (Attend, "code", STEP_CODES[ProjectHeads]),
         (AddAndNorm, "undo", 0),
         (AddAndNorm, "norm", 0),
@@ -175,6 +176,7 @@ def test_what_describes_a_layer_is_checked(opened, exported, offset):
         (Expand, "activation", -1),
         (Expand, "activation", 5),
         (Expand, "factor", 0),
+        (Expand, "source", Place.INTERMEDIATE),
         (Expand, "reader", 0),
         (Expand, "reader", 1),
         (Expand, "linear", 4),

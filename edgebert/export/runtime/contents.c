@@ -1,11 +1,11 @@
 /* From a model file to the records that the kernels read. No number in the file says where something lies: arrays
- * follow each other, their sizes follow from the header, and the last one must end with the file. */
+ * follow each other, their sizes follow from what stands before them, and the last one must end with the file. */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OUTPUTS (1 << 20) /* of a layer of the head: no product of sizes leaves an int64 */
+#define MOST_OUTPUTS (1 << 20) /* of a layer, and most inputs: no product of sizes leaves an int64 */
 
 struct reader {
     const struct image *image;
@@ -41,9 +41,9 @@ static edgebert_status check_header(const char *path, const struct header *heade
     return EDGEBERT_OK;
 }
 
-/* The next array of the file: rows, each of so many bytes; where it does not fit, an array of two zeros. */
+/* The next array of the file: rows, each of so many bytes; where it does not fit, an array of zeros. */
 static const void *take(struct reader *reader, int64_t rows, int64_t row_bytes) {
-    static const int64_t nothing[2];
+    static const int64_t nothing[4];
     size_t begin = (reader->at + EDGEBERT_ALIGNMENT - 1) / EDGEBERT_ALIGNMENT * EDGEBERT_ALIGNMENT;
     size_t size = (size_t)(rows * row_bytes);
     reader->fits &= begin <= reader->image->size && size <= reader->image->size - begin;

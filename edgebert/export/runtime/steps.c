@@ -2,9 +2,11 @@
  * the kernels do with them is told in edgebert/steps.py and edgebert/kernels/encoder.py. */
 #include "internal.h"
 
-/* What the steps so far have made: the rows in places, and for which linear layer rows are quantized. */
+/* What the steps so far have made: rows in places, of the branch how wide they are (0: none), and for which linear layer
+ * rows are quantized. */
 struct made {
-    bool residual, branch, heads;
+    bool residual, heads;
+    int64_t branch;
     const struct linear *quantized, *inner;
 };
 
@@ -20,11 +22,23 @@ static bool normalises(const struct step *step, int64_t stride, int64_t most) {
     return norm && norm->size <= most && edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE) == stride;
 }
 
-static bool embed(const struct plan *plan, const struct step *step, struct made *made) {
+/* What is multiplied has been quantized for that layer. */
+static bool multiplies(const struct step *step, const struct made *made) {
+    const struct linear *linear = (const struct linear *)step->linear;
+    return linear && linear == (step->source == EDGEBERT_PLACE_INTERMEDIATE ? made->inner : made->quantized);
+}
+
+/* Rows of so many values go to the step's target. */
+static bool leaves(const struct step *step, int64_t stride, struct made *made) {
     bool to_stream = step->target == EDGEBERT_PLACE_RESIDUAL;
     made->residual |= to_stream;
-    made->branch |= !to_stream;
-    return (to_stream ? plan->embedding_stride == plan->hidden_stride : step->target == EDGEBERT_PLACE_BRANCH) &&
+    made->branch = to_stream ? made->branch : stride;
+    return to_stream || step->target == EDGEBERT_PLACE_BRANCH;
+}
+
+static bool embed(const struct plan *plan, const struct step *step, struct made *made) {
+    bool fits = step->target != EDGEBERT_PLACE_RESIDUAL || plan->embedding_stride == plan->hidden_stride;
+    return fits && leaves(step, plan->embedding_stride, made) &&
            normalises(step, plan->embedding_stride, plan->embedding_stride) &&
            quantize(step, plan->embedding_stride, made);
 }
@@ -32,34 +46,34 @@ static bool embed(const struct plan *plan, const struct step *step, struct made 
 static bool quantize_rows(const struct plan *plan, const struct step *step, struct made *made) {
     if (step->source == EDGEBERT_PLACE_RESIDUAL)
         return made->residual && quantize(step, plan->hidden_stride, made);
-    return step->source == EDGEBERT_PLACE_BRANCH && made->branch && quantize(step, plan->context_stride, made);
+    return step->source == EDGEBERT_PLACE_BRANCH && made->branch == plan->context_stride &&
+           quantize(step, plan->context_stride, made);
 }
 
 static bool project(const struct plan *plan, const struct step *step, struct made *made) {
     const struct linear *linear = (const struct linear *)step->linear;
-    bool to_stream = step->target == EDGEBERT_PLACE_RESIDUAL;
-    const struct linear *ready = step->source == EDGEBERT_PLACE_INTERMEDIATE ? made->inner : made->quantized;
-    made->residual |= to_stream;
-    made->branch |= !to_stream;
-    return linear && linear == ready && linear->N == plan->hidden_stride &&
-           (to_stream || step->target == EDGEBERT_PLACE_BRANCH);
+    return multiplies(step, made) && linear->N == plan->hidden_stride && leaves(step, plan->hidden_stride, made);
 }
 
 static bool project_heads(const struct plan *plan, const struct step *step, struct made *made) {
     const struct linear *linear = (const struct linear *)step->linear;
     made->heads = true;
-    return linear && linear == made->quantized && linear->N == 3 * plan->num_attention_heads * plan->head_dim;
+    return multiplies(step, made) && step->source != EDGEBERT_PLACE_INTERMEDIATE &&
+           linear->N == 3 * plan->num_attention_heads * plan->head_dim;
 }
 
 static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
-    return made->residual && made->branch && step->undo && normalises(step, plan->hidden_stride, hidden_size) &&
+    return made->residual && made->branch == plan->hidden_stride && step->undo && normalises(step, plan->hidden_stride, hidden_size) &&
            quantize(step, plan->hidden_stride, made);
 }
 
 static bool expand(const struct plan *plan, const struct step *step, struct made *made) {
     const struct linear *linear = (const struct linear *)step->linear, *reader = (const struct linear *)step->reader;
+    /* It writes to where a reader of the intermediate activations would read. */
+    bool apart = step->source != EDGEBERT_PLACE_INTERMEDIATE;
+    bool ready = multiplies(step, made);
     made->inner = reader;
-    return linear && linear == made->quantized && linear->N == plan->intermediate_stride && reader &&
+    return apart && ready && linear->N == plan->intermediate_stride && reader &&
            reader->K == plan->intermediate_stride && step->factor && step->activation >= 0 &&
            step->activation <= EDGEBERT_LAST_INTERMEDIATE_ACTIVATION;
 }
@@ -75,7 +89,7 @@ static bool sound(const struct plan *plan, const struct step *step, int64_t hidd
     case EDGEBERT_STEP_PROJECT_HEADS:
         return project_heads(plan, step, made);
     case EDGEBERT_STEP_ATTEND:
-        made->branch = true;
+        made->branch = plan->context_stride;
         return made->heads;
     case EDGEBERT_STEP_ADD_AND_NORM:
         return add_and_norm(plan, step, hidden_size, made);
