@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgebert.arguments import Text, checked_callable, checked_flag, is_blank
+from edgebert.arguments import Text, checked_callable, checked_flag, checked_number, is_blank
 from edgebert.errors import TruncationWarning
 
 __all__ = ["Coverage", "Cut", "OnCoverage", "answer_texts", "checked_cut", "report"]
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class Coverage(NamedTuple):
@@ -55,6 +56,8 @@ class Cut(NamedTuple):
 def checked_cut(truncate: bool, stride: int | None, on_coverage: OnCoverage | None) -> Cut:
     """Return what becomes of long texts, which decide what `stride` may be; raise InputError for something else."""
     checked_callable(on_coverage, "on_coverage")
+    if stride is not None:
+        stride = checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
     return Cut(checked_flag(truncate, "truncate"), stride)
 
 

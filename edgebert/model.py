@@ -486,7 +486,7 @@ class Model:
         prompt, prompt_name : str, optional
             What to put before every text, or the name of one of `prompts`.
         on_coverage
-            As the class says. Of a text that is too long the beginning is embedded.
+            As the class says. Of a text that is too long one window is embedded, as with ``truncate=True``.
 
         Returns
         -------

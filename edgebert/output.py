@@ -18,9 +18,9 @@ __all__ = ["OutputFile", "abandon_stdout", "check_folder", "open_output", "print
 
 
 _PART, _PART_SUFFIX = ".edgebert-", ".part"
+"""How the name of a file begins and ends that is not whole yet."""
 _ABANDONED = 24 * 3600.0
 """Seconds after which nobody is taken to write a part any more, on Windows, where closed files cannot be locked."""
-"""How the name of a file begins and ends that is not whole yet."""
 _WINDOWS = os.name == "nt"
 
 

@@ -57,7 +57,8 @@ def embed(
 
     Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
-    Of a text that is too long the beginning is embedded.
+    Of a text that is too long one window is embedded: its beginning, unless the
+    model's tokenizer cuts texts on the left.
 
     \b
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
@@ -81,9 +82,9 @@ def embed(
             items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_coverage=on_coverage
         )
 
-    def writer(model: Model, output: OutputFile) -> Writer:
+    def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if suffix == ".npy":
-            return _NpyWriter(output, dimensions or model.dimensions)
+            return _NpyWriter(output)
         return _JsonlWriter(output)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
@@ -92,14 +93,14 @@ def embed(
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, output: OutputFile, dimensions: int) -> None:
+    def __init__(self, output: OutputFile) -> None:
         self._output = output
-        self._dimensions = dimensions
-        self._rows = 0
+        self._rows = self._dimensions = 0
         output.write(self._header())
 
     def write(self, rows: Sequence[Row]) -> None:
         self._output.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
+        self._dimensions = len(rows[0].answer) if rows else self._dimensions
         self._rows += len(rows)
 
     def finish(self) -> None:

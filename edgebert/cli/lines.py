@@ -79,7 +79,10 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         model = edgebert.load(
             options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
-        model.require(task.name)  # before a pipe is waited for
+        # Before a pipe is waited for: whether the model can do it, and whether the options are right.
+        model.require(task.name)
+        seen: dict[int, Coverage] = {}
+        task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)
         count = truncated = before = 0
         with show_progress(source.total, visible=not to_terminal) as advance:

@@ -105,7 +105,7 @@ def entities(
         Whether a token belongs to the word of the one before.
     labels : sequence of str
     strategy : str
-        Of `STRATEGIES`.
+        Of `edgebert.choices.STRATEGIES`.
     ignored : iterable of str
         Labels that make no spans.
 

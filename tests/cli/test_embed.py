@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import edgebert
 from edgebert.cli import texts
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
+from tests.golden import GOLDEN
 
 LINES = b"one\n\ntwo words\n1 2 3 4 5 6\n"
 VECTORS = [[3, 1, 0], [0, 0, 0], [9, 2, 0], [11, 6, 0]]
@@ -35,6 +37,17 @@ def test_npy_of_many_lines(model: FakeModel, tmp_path: Path) -> None:
     assert invoke("embed", tmp_path / "in.txt", "-o", tmp_path / "out.npy").exit_code == 0
     assert np.load(tmp_path / "out.npy").shape == (12_345, 3)
     assert (tmp_path / "out.npy").stat().st_size == 128 + 12_345 * 3 * 4  # the vectors begin at a cache line
+
+
+def test_npy_of_another_pooling(tmp_path: Path) -> None:
+    """A model that joins several poolings has wider vectors than one of them."""
+    for name in ("encoder", "poolings"):
+        shutil.copytree(GOLDEN / "sentences" / name, tmp_path / "folder", dirs_exist_ok=True)
+    path = edgebert.convert(tmp_path / "folder", tmp_path / "m.edgebert", force=True)
+    result = invoke("embed", "-m", path, "--pooling", "mean", "-o", tmp_path / "out.npy", stdin=b"one\ntwo\n")
+    assert result.exit_code == 0
+    array = np.load(tmp_path / "out.npy")
+    np.testing.assert_array_equal(array, edgebert.load(path).embed(["one", "two"], "mean"))
 
 
 @pytest.mark.parametrize("to_file", [False, True])

@@ -100,12 +100,6 @@ def load_index(builder, address):
     return builder.sext(builder.load(pointer(builder, address, I32), align=4), I64)
 
 
-@_operation(types.void, types.int64, types.int64)
-def store_index(builder, address, value):
-    """Store an int64 as one int32."""
-    builder.store(builder.trunc(value, I32), pointer(builder, address, I32), align=4)
-
-
 def _quarters(distance):
     """Return the shuffles of two rows that swap the off-diagonal quarters of every square of side 2 * distance."""
     upper = [lane if not lane & distance else LANES + lane - distance for lane in range(LANES)]
