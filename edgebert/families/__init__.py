@@ -14,7 +14,7 @@ from typing import Any
 
 from edgebert.architecture import Encoder
 from edgebert.config import BertConfig
-from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.errors import UnsupportedModelError
 from edgebert.families.family import Family
 
 __all__ = ["FAMILIES", "Family", "config_of", "encoder_of", "family_of"]
@@ -50,12 +50,10 @@ def config_of(values: Mapping[str, Any]) -> BertConfig:
     Raises
     ------
     CheckpointError
-        Naming every field whose value cannot be used.
+        Naming every field whose value cannot be used, or its ``model_type``.
     """
-    model_type = values.get("model_type") or "bert"
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise CheckpointError(f"config has model_type {model_type!r}, expected one of {', '.join(FAMILIES)}")
-    return FAMILIES[model_type].config.from_dict({**values, "model_type": model_type})
+    family = family_of(values, source="its config")
+    return family.config.from_dict({**values, "model_type": family.model_type})
 
 
 @functools.lru_cache(maxsize=64)
