@@ -112,17 +112,9 @@ static void take_parts(struct reader *reader, struct contents *contents) {
         take_linear(reader, &contents->linears[i]);
     for (int64_t i = 0; i < header->norm_count && reader->fits; i++)
         take_norm(reader, &contents->norms[i]);
-    /* Each of them begins where an array may; so does the next. */
     const int64_t hidden = plan->hidden_stride, wide = plan->intermediate_stride;
-    const float *undo = NULL, *factor = NULL;
-    for (int64_t i = 0; i < header->undo_count && reader->fits; i++) {
-        int64_t place = take_floats(reader, 1, hidden);
-        undo = i ? undo : (const float *)place;
-    }
-    for (int64_t i = 0; i < header->factor_count && reader->fits; i++) {
-        int64_t place = take_floats(reader, 1, wide);
-        factor = i ? factor : (const float *)place;
-    }
+    const float *undo = (const float *)take_floats(reader, header->undo_count, hidden);
+    const float *factor = (const float *)take_floats(reader, header->factor_count, wide);
     for (int64_t i = 0; i < header->step_count && reader->fits; i++) {
         struct step *step = &contents->steps[i];
         *step = stored[i];

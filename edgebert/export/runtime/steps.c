@@ -2,8 +2,8 @@
  * the kernels do with them is told in edgebert/steps.py and edgebert/kernels/encoder.py. */
 #include "internal.h"
 
-/* What the steps so far have made: rows in places, of the branch how wide they are (0: none), and for which linear layer
- * rows are quantized. */
+/* What the steps so far have made: rows in places, of the branch how wide they are (0: none), and for which linear
+ * layer rows are quantized. */
 struct made {
     bool residual, heads;
     int64_t branch;
@@ -63,8 +63,8 @@ static bool project_heads(const struct plan *plan, const struct step *step, stru
 }
 
 static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
-    return made->residual && made->branch == plan->hidden_stride && step->undo && normalises(step, plan->hidden_stride, hidden_size) &&
-           quantize(step, plan->hidden_stride, made);
+    return made->residual && made->branch == plan->hidden_stride && step->undo &&
+           normalises(step, plan->hidden_stride, hidden_size) && quantize(step, plan->hidden_stride, made);
 }
 
 static bool expand(const struct plan *plan, const struct step *step, struct made *made) {
