@@ -26,9 +26,9 @@ from benchmarks.kernels import PEAK_ROUNDS, burst
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
 from benchmarks.tables import print_table, write_json
-from edgebert.architecture import Encoder as Architecture
+from edgebert.architecture import Encoder
 from edgebert.batch import pack
-from edgebert.engine.encoder import Encoder
+from edgebert.engine.encoder import CompiledEncoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import choose_family
 from edgebert.families import encoder_of
@@ -42,7 +42,7 @@ BETWEEN = 10
 """Passes between two measurements of the peak."""
 
 
-def macs_of(encoder: Architecture, tokens: int) -> dict[str, int]:
+def macs_of(encoder: Encoder, tokens: int) -> dict[str, int]:
     """Return the multiplications of each stage that has many, of all layers, for one sequence."""
     macs: dict[str, int] = defaultdict(int)
     for step in steps(encoder):
@@ -54,7 +54,7 @@ def macs_of(encoder: Architecture, tokens: int) -> dict[str, int]:
     return macs
 
 
-def deep_shares(encoder: Architecture, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
+def deep_shares(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Return which share of each stage's multiplications is done by layers of two int16 steps."""
     deep = defaultdict(list)
     for step in steps(encoder):
@@ -64,7 +64,9 @@ def deep_shares(encoder: Architecture, tensors: Mapping[str, np.ndarray]) -> dic
     return {name: float(np.mean(values)) for name, values in deep.items()}
 
 
-def stage_seconds(encoder: Encoder, ids: list[int], passes: int, between: Callable[[], object]) -> dict[str, float]:
+def stage_seconds(
+    encoder: CompiledEncoder, ids: list[int], passes: int, between: Callable[[], object]
+) -> dict[str, float]:
     """Return the seconds of each stage, summed over the layers; `between` is called from time to time."""
     batch = pack([ids], padding=encoder.config.padding)
     profiles = []
@@ -100,7 +102,7 @@ def main() -> None:
     shares = deep_shares(architecture, file.tensors)
     results = []
     for threads in args.threads:
-        encoder = Encoder(config, file.tensors, library, threads, max(args.lengths))
+        encoder = CompiledEncoder(config, file.tensors, library, threads, max(args.lengths))
         columns: dict[int, dict[str, float]] = {}
         rates: dict[int, list[float]] = {}
         for n in args.lengths:

@@ -10,7 +10,7 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.devices import CPU, CUDA, cuda_driver
-from edgebert.engine.encoder import Encoder
+from edgebert.engine.encoder import CompiledEncoder
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
@@ -72,7 +72,7 @@ class CompiledBackend:
 
             self.encode = CudaEncoder(encoder_of(config), tensors, token_budget, cuda_driver()).encode
         else:
-            encoder = Encoder(config, tensors, library, threads, token_budget)
+            encoder = CompiledEncoder(config, tensors, library, threads, token_budget)
             self.encode, self.memory = encoder.encode, encoder.memory
 
     def dense(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from edgebert.engine.team import ThreadTeam
 from edgebert.families import encoder_of
 from edgebert.kernels.plan import STAGE_BYTES, TIME_OFFSET
 
-__all__ = ["Encoder"]
+__all__ = ["CompiledEncoder"]
 
 _NO_EPOCH = -1
 
@@ -33,7 +33,7 @@ def _yield_address() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-class Encoder:
+class CompiledEncoder:
     """One model's forward pass on compiled kernels.
 
     Parameters

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.profile import deep_shares, least_seconds, macs_of, stage_seconds
 from benchmarks.scaling import cliffs, measure
-from edgebert.engine.encoder import Encoder
+from edgebert.engine.encoder import CompiledEncoder
 from edgebert.engine.library import load_library
 from edgebert.engine.processor import available_families
 from edgebert.families import encoder_of
@@ -29,7 +29,7 @@ def test_measure_tells_slow_from_quick():
 def test_a_profile_has_every_stage_and_adds_up(golden_files):
     """The stages' times are those of the whole pass, none below zero; times are taken only when asked for."""
     file = ModelFile(golden_files["encoder"])
-    encoder = Encoder(file.info.config, file.tensors, load_library(available_families()[0]), 2, 64)
+    encoder = CompiledEncoder(file.info.config, file.tensors, load_library(available_families()[0]), 2, 64)
     between = []
     stages = stage_seconds(encoder, list(range(1, 60)), passes=20, between=lambda: between.append(1))
     assert len(between) >= 2
