@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Attention", "Embeddings", "Encoder", "FeedForward", "Layer", "Linear", "Norm", "Table"]
 
 
-@dataclass(frozen=True)
-class Linear:
+class Linear(NamedTuple):
     """A linear layer: float32 (tokens, K) to (tokens, N).
 
     ``parts`` names the layers that a checkpoint has in its place, their outputs one after the other; most have one.
@@ -33,8 +33,7 @@ class Linear:
         return dict.fromkeys(names, self.N // len(names))
 
 
-@dataclass(frozen=True)
-class Norm:
+class Norm(NamedTuple):
     """A LayerNorm (arXiv 1607.06450) over `size` values.
 
     ``source`` is its name in a checkpoint, where that is another: one LayerNorm there may be two here.
@@ -51,8 +50,7 @@ class Norm:
         return self.source or self.name
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows to look up: float32 (rows, width)."""
 
     name: str
@@ -60,8 +58,7 @@ class Table:
     width: int
 
 
-@dataclass(frozen=True)
-class Embeddings:
+class Embeddings(NamedTuple):
     """What tokens are before the first layer: the sum of three rows, normalised (arXiv 1810.04805, section 3).
 
     ``project`` leads to the hidden size where the rows have another width (ELECTRA, ALBERT).
@@ -79,8 +76,7 @@ class Embeddings:
         return self.words, self.positions, self.token_types
 
 
-@dataclass(frozen=True)
-class Attention:
+class Attention(NamedTuple):
     """Multi-head self-attention (arXiv 1706.03762, section 3.2).
 
     ``distances`` (buckets, heads) holds what the distance of two tokens adds to their score (MPNet; T5's buckets).
@@ -98,8 +94,7 @@ class Attention:
         return 1 / math.sqrt(self.head_dim)
 
 
-@dataclass(frozen=True)
-class FeedForward:
+class FeedForward(NamedTuple):
     """Two linear layers with an activation between them, one of `edgebert.config.ACTIVATIONS`' forms.
 
     ``factor`` names what a quantized model multiplies the activations by, channel by channel.
@@ -111,8 +106,7 @@ class FeedForward:
     factor: str
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """Attention, then feed-forward, each added to what it was given, and then normalised."""
 
     attention: Attention
