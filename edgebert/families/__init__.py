@@ -1,7 +1,7 @@
 """The families of models that edgebert runs: one file each.
 
-A new family of known parts is a file with a `Family`, whose module stands in this folder, and a golden folder: nothing
-else names it. `edgebert/README.md` says how to add one.
+A new family of known parts is a file in this folder, named by its ``model_type``, with the `Family` that it calls
+FAMILY, and a golden folder: nothing else names it. `edgebert/README.md` says how to add one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgebert.architecture import Encoder
@@ -20,14 +20,30 @@ from edgebert.families.family import Family
 __all__ = ["FAMILIES", "Family", "config_of", "encoder_of", "family_of"]
 
 
-def _found() -> dict[str, Family]:
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    families = [value for module in modules for value in vars(module).values() if isinstance(value, Family)]
-    return {family.model_type: family for family in families}
+class _Families(Mapping[str, Family]):
+    """``model_type`` of a config.json -> its family, whose module is imported when it is asked for."""
+
+    def __getitem__(self, model_type: str) -> Family:
+        return importlib.import_module(f"{__name__}.{_modules()[model_type]}").FAMILY
+
+    def __contains__(self, model_type: object) -> bool:
+        return model_type in _modules()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_modules())
+
+    def __len__(self) -> int:
+        return len(_modules())
 
 
-FAMILIES = _found()
-"""``model_type`` of a config.json -> its family."""
+@functools.cache
+def _modules() -> dict[str, str]:
+    """Return ``model_type`` -> the module of its family: all in this folder but what every family is made with."""
+    names = {module.name for module in pkgutil.iter_modules(__path__)} - {"family", "rules"}
+    return {name.replace("_", "-"): name for name in sorted(names)}
+
+
+FAMILIES = _Families()
 
 
 def family_of(values: Mapping[str, Any], *, source: str) -> Family:

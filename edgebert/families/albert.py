@@ -12,7 +12,7 @@ from edgebert.families import bert
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, without_effect
 
-__all__ = ["ALBERT", "AlbertConfig"]
+__all__ = ["FAMILY", "AlbertConfig"]
 
 _MOST = 1000
 """Layers in all: a damaged config must not ask for a billion."""
@@ -60,7 +60,7 @@ def encoder(config: AlbertConfig) -> Encoder:
     )
 
 
-ALBERT = Family(
+FAMILY = Family(
     "albert",
     "Albert",
     "albert.",

@@ -6,7 +6,7 @@ from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, L
 from edgebert.config import BertConfig
 from edgebert.families.family import Family, Renames
 
-__all__ = ["BERT", "LEGACY_NORMS", "embeddings", "encoder", "layer"]
+__all__ = ["FAMILY", "LEGACY_NORMS", "embeddings", "encoder", "layer"]
 
 LEGACY_NORMS: Renames = ((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias"))
 
@@ -59,7 +59,7 @@ def layer(name: str, config: BertConfig) -> Layer:
     )
 
 
-BERT = Family(
+FAMILY = Family(
     "bert",
     "Bert",
     "bert.",

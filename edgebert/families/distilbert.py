@@ -6,9 +6,9 @@ from edgebert.families.bert import encoder
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, refused, without_effect
 
-__all__ = ["DISTILBERT"]
+__all__ = ["FAMILY"]
 
-DISTILBERT = Family(
+FAMILY = Family(
     "distilbert",
     "DistilBert",
     "distilbert.",

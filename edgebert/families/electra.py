@@ -6,9 +6,9 @@ from edgebert.families.bert import LEGACY_NORMS, encoder
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, refused, without_effect
 
-__all__ = ["ELECTRA"]
+__all__ = ["FAMILY"]
 
-ELECTRA = Family(
+FAMILY = Family(
     "electra",
     "Electra",
     "electra.",

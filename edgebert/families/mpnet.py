@@ -7,9 +7,9 @@ from edgebert.families.bert import encoder
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, without_effect
 
-__all__ = ["MPNET"]
+__all__ = ["FAMILY"]
 
-MPNET = Family(
+FAMILY = Family(
     "mpnet",
     "MPNet",
     "mpnet.",

@@ -1,7 +1,4 @@
-"""RoBERTa (arXiv 1907.11692), XLM-RoBERTa (1911.02116) and CamemBERT (1911.03894).
-
-Their positions begin behind the padding's.
-"""
+"""RoBERTa (arXiv 1907.11692), whose positions begin behind the padding's."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 from edgebert.families.bert import encoder
 from edgebert.families.family import Family, Renames
 
-__all__ = ["CAMEMBERT", "HEADS", "ROBERTA", "XLM_ROBERTA"]
+__all__ = ["FAMILY", "HEADS", "family"]
 
 HEADS: Renames = (
     (r"^pooler\.", "unused.pooler."),  # left from the encoder: the classifier has a dense layer of its own
@@ -22,7 +19,8 @@ HEADS: Renames = (
 )
 
 
-def _family(model_type: str, classes: str, **defaults: Any) -> Family:
+def family(model_type: str, classes: str, **defaults: Any) -> Family:
+    """Return a family that is RoBERTa by other names, or with other defaults."""
     return Family(
         model_type,
         classes,
@@ -36,6 +34,4 @@ def _family(model_type: str, classes: str, **defaults: Any) -> Family:
     )
 
 
-ROBERTA = _family("roberta", "Roberta")
-XLM_ROBERTA = _family("xlm-roberta", "XLMRoberta", vocab_size=30522)
-CAMEMBERT = _family("camembert", "Camembert", vocab_size=30522)
+FAMILY = family("roberta", "Roberta")
