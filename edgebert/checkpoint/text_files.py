@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def read_json(path: Path, expected: type[dict] | type[list]) -> Any:
+def read_json(path: Path, expected: type[dict[str, Any]] | type[list[Any]]) -> Any:
     """Return the value of a JSON file, which must be an object (dict) or a list.
 
     Raises

@@ -68,7 +68,7 @@ class LineOptions:
         return {"stride": self.stride, "truncate": self.truncate}
 
 
-class Count(click.ParamType):
+class Count(click.ParamType):  # type: ignore[type-arg] # generic from click 8.3 on
     """A whole number from 1 on, or ``all``."""
 
     name = "count"

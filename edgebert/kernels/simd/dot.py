@@ -11,7 +11,7 @@ vectors of i32, each lane holding four bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -53,9 +53,9 @@ class Dot(NamedTuple):
     """
 
     lanes: int
-    activations: Callable
-    multiply_add: Callable
-    fold: Callable = lambda _, parts: parts
+    activations: Callable[..., Any]
+    multiply_add: Callable[..., Any]
+    fold: Callable[..., Any] = lambda _, parts: parts
     rows: int = 1
     parts: int = 1
     steps: int = 1
