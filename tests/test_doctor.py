@@ -1,10 +1,12 @@
 """``edgebert doctor``: each finding with what to do about it, and a self-test that can fail."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
+import edgebert
 from edgebert import doctor
 from edgebert.doctor import FAULT, GOOD, NOTE, examine
 from edgebert.engine import kernel_file, processor
@@ -39,6 +41,30 @@ def test_the_command_prints_them():
     assert [line.split()[0] for line in said.stdout.splitlines() if not line.startswith(" ")] == NAMES
     told = invoke("doctor", "--json")
     assert [finding["name"] for finding in json.loads(told.stdout)] == NAMES
+
+
+def test_versions_and_bits(monkeypatch):
+    assert look("version").text.split(", ") == [
+        f"edgebert {edgebert.__version__}",
+        f"Python {sys.version.split()[0]}",
+        f"NumPy {np.__version__}",
+    ]
+    assert look("version").state == GOOD
+    monkeypatch.setattr(doctor.struct, "calcsize", lambda letter: {"P": 4}[letter])
+    assert (look("version").state, look("version").text[-9:]) == (FAULT, ", 32 bits")
+    assert look("version").advice.startswith("install a system of 64 bits")
+
+
+def test_a_processor_that_saves_power(monkeypatch, tmp_path):
+    governor = tmp_path / "scaling_governor"
+    monkeypatch.setattr(doctor, "Path", lambda _: governor)
+    assert look("processor").state == GOOD
+    for name, state in (("performance\n", GOOD), ("powersave\n", NOTE)):
+        governor.write_text(name)
+        assert look("processor").state == state
+    assert look("processor").advice.startswith("its governor is powersave")
+    monkeypatch.setattr(processor, "features", frozenset)
+    assert look("processor").text.endswith("; no feature that edgebert uses")
 
 
 def test_kernels_that_compute_something_else_are_a_fault(monkeypatch):

@@ -185,3 +185,52 @@ def test_a_shared_library_for_another_platform(tmp_path):
     said = subprocess.run(["readelf", "-hd", path], capture_output=True, text=True, check=True).stdout
     assert "AArch64" in said
     assert "NEEDED" not in said
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return what the compiler and the linker are asked for, instead of asking them."""
+    calls = []
+
+    def called(name, answer):
+        def call(*arguments):
+            calls.append((name, *arguments))
+            return answer
+
+        return call
+
+    monkeypatch.setattr(compiler, "compile_object", called("compile", b"o" * 2500))
+    monkeypatch.setattr(linker, "require_compiler", called("require", None))
+    monkeypatch.setattr(linker, "link_shared", called("link", b"s" * 3500))
+    return calls
+
+
+def test_the_command_compiles_an_object_file_for_another_processor(asked, tmp_path):
+    said = invoke("compile", "--target", "raspberrypi5", "-o", tmp_path / "pi5.o")
+    needs = ", ".join(FAMILIES["neon_dotprod"].needs)
+    assert said.stdout == (
+        f"{tmp_path / 'pi5.o'}: object kernels for neon_dotprod on linux-aarch64, needs {needs}, 2 kB\n"
+    )
+    assert asked == [("compile", "neon_dotprod", "linux-aarch64")]
+    assert (tmp_path / "pi5.o").read_bytes() == b"o" * 2500
+
+
+def test_the_command_links_a_library_named_by_its_target(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = invoke("compile", "--target", "raspberrypi4")
+    assert said.stdout.startswith("edgebert-raspberrypi4.so: shared kernels for neon on linux-aarch64, ")
+    assert said.stdout.endswith(", 3 kB\n")
+    assert [call[0] for call in asked] == ["require", "compile", "link"]
+    assert asked[0] == ("require", "linux-aarch64")
+    assert asked[2] == ("link", b"o" * 2500, "linux-aarch64")
+    read = KernelFile.read(tmp_path / "edgebert-raspberrypi4.so")
+    assert (read.family, read.platform, read.form) == ("neon", "linux-aarch64", "shared")
+
+
+def test_the_command_keeps_kernels_for_this_processor(monkeypatch, tmp_path):
+    """Those that are kept say where; where nothing can be kept, that is said, too."""
+    family = available_families()[0]
+    made = KernelFile.of(family, this_platform(), "shared", b"s" * 1500)
+    for kept, place in ((made._replace(path=tmp_path / "kept.so"), str(tmp_path / "kept.so")), (made, "nowhere")):
+        monkeypatch.setattr(compiler, "compile_and_keep", lambda asked_for, kept=kept: asked_for == family and kept)
+        assert invoke("compile").stdout.startswith(f"{place}: shared kernels for {family} on {this_platform()}")
