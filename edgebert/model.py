@@ -292,6 +292,7 @@ class Model:
         aggregation_strategy: str = "first",
         *,
         ignore_labels: Iterable[str] = ("O",),
+        threshold: float | None = None,
         stride: int | None = None,
         truncate: bool = False,
         on_coverage: OnCoverage | None = None,
@@ -306,6 +307,10 @@ class Model:
             (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
             Punctuation is no part of a word. Where a script has no spaces, every token is one.
         ignore_labels : iterable of str
+        threshold : float, optional
+            A word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
+            and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
+            probable label counts, an ignored one too.
         stride, truncate, on_coverage
             As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
             from window to window.
@@ -324,10 +329,62 @@ class Model:
         head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
-            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut),
+            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
             lambda _: [],
             on_coverage,
         )
+
+    def redact(
+        self,
+        texts: Iterable[str],
+        *,
+        keep: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        threshold: float = 0.5,
+        patterns: bool = True,
+        stand_ins: bool = False,
+        key: str | None = None,
+        stride: int | None = None,
+        on_coverage: OnCoverage | None = None,
+    ) -> list[dict[str, Any]]:
+        """Replace personal data in texts; what is found in one of them is replaced in all. No tool finds everything.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        keep : iterable of str
+            Labels to leave as they are: ``["CITY", "STATE"]``.
+        only : iterable of str, optional
+            The labels to replace; all by default.
+        threshold : float
+            How sure the model has to be, 0 to 1, that a word is personal data: less finds more, and more that is none.
+        patterns : bool
+            Whether rules find what has a form, too: addresses of e-mail and computers, URLs of persons, numbers of
+            phones, bank accounts (IBAN), cards and social security.
+        stand_ins : bool
+            Put a value that looks alike and is nobody's in the place of personal data, the same one for the same
+            value; by default its label stands there: ``[GIVEN_NAME]``.
+        key : str, optional
+            A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
+        stride, on_coverage
+            As the class says; long texts are always read in windows.
+
+        Returns
+        -------
+        list of dict
+            ``{"text": str, "entities": list}``, the text with everything else as it was. Entities are those of `tag`,
+            with ``source``, which is ``"model"``, ``"rule"`` or ``"repeat"``, and ``replacement``; ``score`` is None
+            unless the model found it; ``start`` and ``end`` are places in the text that was given.
+
+        Raises
+        ------
+        InputError
+            When the model finds no spans, or an option has no such value.
+        """
+        from edgebert import redact as redaction  # here, for a model that is asked for labels needs none of it
+
+        settings = redaction.Settings(keep, only, threshold, patterns, stand_ins, key)
+        return redaction.redact(self, texts, settings, stride=stride, on_coverage=on_coverage)
 
     def fill_mask(
         self,
