@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edgebert.arguments import checked_path
+from edgebert.bundled import default_model
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
@@ -14,9 +15,9 @@ from edgebert.model import Model
 from edgebert.model_file import ModelFile
 from edgebert.runner import token_budget
 
-__all__ = ["DEFAULT_MODEL", "load"]
+__all__ = ["DEFAULT_MODEL", "default_model", "load"]
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / "sentiment.edgebert"
+DEFAULT_MODEL = default_model("classify")
 """The sentiment classifier that comes with the package."""
 
 
