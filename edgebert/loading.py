@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from edgebert.arguments import checked_path
 from edgebert.bundled import default_model

@@ -340,12 +340,11 @@ class Model:
         *,
         keep: Iterable[str] = (),
         only: Iterable[str] | None = None,
-        threshold: float = 0.5,
+        threshold: float = 0.3,
         patterns: bool = True,
         stand_ins: bool = False,
         key: str | None = None,
         stride: int | None = None,
-        on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
         """Replace personal data in texts; what is found in one of them is replaced in all. No tool finds everything.
 
@@ -366,8 +365,8 @@ class Model:
             value; by default its label stands there: ``[GIVEN_NAME]``.
         key : str, optional
             A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
-        stride, on_coverage
-            As the class says; long texts are always read in windows.
+        stride
+            As the class says. Every paragraph is read by itself, a long one in windows: all of a text is seen.
 
         Returns
         -------
@@ -384,7 +383,7 @@ class Model:
         from edgebert import redact as redaction  # here, for a model that is asked for labels needs none of it
 
         settings = redaction.Settings(keep, only, threshold, patterns, stand_ins, key)
-        return redaction.redact(self, texts, settings, stride=stride, on_coverage=on_coverage)
+        return redaction.redact(self, texts, settings, stride=stride)
 
     def fill_mask(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebert.arguments import checked_flag, checked_text, listed_texts
@@ -14,14 +14,15 @@ from edgebert.redact.stand_ins import StandIns, label_in_brackets
 from edgebert.schemes import kinds_of
 
 if TYPE_CHECKING:
-    from edgebert.coverage import OnCoverage
     from edgebert.model import Model
 
 __all__ = ["THRESHOLD", "Found", "Redactor", "Settings", "redact"]
 
-THRESHOLD = 0.5
+THRESHOLD = 0.3
 """How sure the model has to be, by default, that a word is personal data."""
 
+_LONGEST = 20_000
+"""Characters after which a paragraph ends at the next end of a line."""
 _POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s$", re.IGNORECASE)
 
 
@@ -114,34 +115,43 @@ class Redactor:
                 raise InputError(f"{name} has the label {shown(label)}, expected some of {', '.join(self.labels)}")
         return set(wanted)
 
-    def find(
-        self, texts: Sequence[str], *, stride: int | None = None, on_coverage: OnCoverage | None = None
-    ) -> list[list[Found]]:
+    def find(self, texts: Sequence[str], *, stride: int | None = None) -> list[list[Found]]:
         """Find the personal data of texts, kept labels too, and remember it for all texts.
 
         Parameters
         ----------
         texts : sequence of str
-        stride, on_coverage
-            As `Model.tag` has them.
+        stride : int, optional
+            As `Model.tag` has it.
 
         Returns
         -------
         list of list of Found
             For each text, in no order.
         """
-        threshold = self._settings.threshold
-        tagged = self._model.tag(texts, "max", threshold=threshold, stride=stride, on_coverage=on_coverage)
-        found = [_of_model(text, entities) for text, entities in zip(texts, tagged, strict=True)]
-        if self._settings.patterns:
-            for text, spans in zip(texts, found, strict=True):
-                spans += [Found(*match, None, "rule") for match in find_patterns(text)]
+        found = self._by_model(texts, stride)
         for text, spans in zip(texts, found, strict=True):
+            if self._settings.patterns:
+                spans += [Found(*match, None, "rule") for match in find_patterns(text)]
             self._repeats.read(text)
             self._stand_ins.avoid(text)
             for span in spans:
                 if span.label not in self._kept:
                     self._repeats.add(text[span.start : span.end], span.label)
+        return found
+
+    def _by_model(self, texts: Sequence[str], stride: int | None) -> list[list[Found]]:
+        """Ask the model about every paragraph by itself: of forty letters it so misses half as much."""
+        places = [(i, start, end) for i, text in enumerate(texts) for start, end in _paragraphs(text)]
+        parts = [texts[i][start:end] for i, start, end in places]
+        tagged = self._model.tag(parts, "max", threshold=self._settings.threshold, stride=stride)
+        found: list[list[Found]] = [[] for _ in texts]
+        for (i, first, _), part, entities in zip(places, parts, tagged, strict=True):
+            for each in entities:
+                start, end, label = each["start"], each["end"], each["entity_group"]
+                possessive = _POSSESSIVE.search(part[start:end]) if label in PERSON_LABELS else None
+                end -= len(possessive[0]) if possessive else 0
+                found[i].append(Found(first + start, first + end, label, each["score"], "model"))
         return found
 
     def cover(self, text: str, found: Sequence[Found]) -> dict[str, Any]:
@@ -177,15 +187,17 @@ class Redactor:
         return {"text": "".join([*pieces, text[at:]]), "entities": entities}
 
 
-def _of_model(text: str, entities: Iterable[dict[str, Any]]) -> list[Found]:
-    """Return what the model found, a name without the ``'s`` behind it."""
-    found = []
-    for each in entities:
-        start, end, label = each["start"], each["end"], each["entity_group"]
-        possessive = _POSSESSIVE.search(text[start:end]) if label in PERSON_LABELS else None
-        end -= len(possessive[0]) if possessive else 0
-        found.append(Found(start, end, label, each["score"], "model"))
-    return found
+def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where lines without a blank one between them begin and end; very many lines are several paragraphs."""
+    start = at = 0
+    for line in text.splitlines(keepends=True):
+        if not line.strip() or at - start > _LONGEST:
+            if start < at:
+                yield start, at
+            start = at if line.strip() else at + len(line)
+        at += len(line)
+    if start < at:
+        yield start, at
 
 
 _ORDER = ("rule", "model", "repeat")
@@ -211,14 +223,9 @@ def _apart(spans: Iterable[Found]) -> list[Found]:
 
 
 def redact(
-    model: Model,
-    texts: Iterable[str],
-    settings: Settings,
-    *,
-    stride: int | None = None,
-    on_coverage: OnCoverage | None = None,
+    model: Model, texts: Iterable[str], settings: Settings, *, stride: int | None = None
 ) -> list[dict[str, Any]]:
     """Replace the personal data of texts, as `edgebert.Model.redact` says."""
     redactor, listed = Redactor(model, settings), listed_texts(texts)
-    found = redactor.find(listed, stride=stride, on_coverage=on_coverage)
+    found = redactor.find(listed, stride=stride)
     return [redactor.cover(text, spans) for text, spans in zip(listed, found, strict=True)]

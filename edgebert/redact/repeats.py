@@ -149,7 +149,7 @@ def pieces(text: str) -> list[str]:
 
 def in_lower_case(text: str) -> set[str]:
     """Return the words that a text has in small letters."""
-    return {word for word in _PIECE.findall(text) if word.islower()}
+    return {word for word in _PIECE.findall(text) if word.islower() and not any(map(str.isdecimal, word))}
 
 
 def _is_telling(word: str) -> bool:

@@ -49,7 +49,9 @@ _NUMBERS = frozenset(
 """Labels whose stand-in has the shape of what it stands for: digits for digits, letters for letters."""
 
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
-_SPELLED = len(_SYLLABLES) ** 3
+_ENDINGS = [syllable + end for syllable in _SYLLABLES for end in ("", *"lnrst")]
+_SPELLED = len(_SYLLABLES) ** 2 * len(_ENDINGS)
+"""How many names can be spelled: two million, so that of a hundred values hardly two have the same by chance."""
 _LEAST_NOBODY = 9
 """Digits from which on a number begins with three zeros, as no social security number does."""
 
@@ -158,11 +160,9 @@ def _name(number: int, names: list[str]) -> str:
 
 def _spelled(number: int) -> str:
     """Return three syllables for a number."""
-    syllables = []
-    for _ in range(3):
-        number, place = divmod(number, len(_SYLLABLES))
-        syllables.append(_SYLLABLES[place])
-    return "".join(reversed(syllables))
+    number, end = divmod(number, len(_ENDINGS))
+    first, second = divmod(number, len(_SYLLABLES))
+    return _SYLLABLES[first % len(_SYLLABLES)] + _SYLLABLES[second] + _ENDINGS[end]
 
 
 def _in_case_of(word: str, name: str) -> str:
