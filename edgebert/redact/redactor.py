@@ -23,6 +23,11 @@ THRESHOLD = 0.3
 
 _LONGEST = 20_000
 """Characters after which a paragraph ends at the next end of a line."""
+_LEAST_GROUPED = 5
+"""Digits from which on a span is a number whose other groups (QQ 12 34 56 C) belong to it."""
+_GROUPS_BEFORE = re.compile(r"(?<![^\W_])(?:[A-Z\d]{1,4}[ \u00a0.\-/])+$")
+_GROUPS_BEHIND = re.compile(r"(?:[ \u00a0.\-/](?:\d{1,4}|[A-Z\d]{1,4}(?! [a-z]))(?![^\W_]))+")
+_LOOK = 30
 _POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s$", re.IGNORECASE)
 
 
@@ -148,9 +153,8 @@ class Redactor:
         found: list[list[Found]] = [[] for _ in texts]
         for (i, first, _), part, entities in zip(places, parts, tagged, strict=True):
             for each in entities:
-                start, end, label = each["start"], each["end"], each["entity_group"]
-                possessive = _POSSESSIVE.search(part[start:end]) if label in PERSON_LABELS else None
-                end -= len(possessive[0]) if possessive else 0
+                label = each["entity_group"]
+                start, end = _whole(part, each["start"], each["end"], label)
                 found[i].append(Found(first + start, first + end, label, each["score"], "model"))
         return found
 
@@ -185,6 +189,17 @@ class Redactor:
             )
             at = span.end
         return {"text": "".join([*pieces, text[at:]]), "entities": entities}
+
+
+def _whole(text: str, start: int, end: int, label: str) -> tuple[int, int]:
+    """Return a span with all groups of the number that it is a part of; of a name without the ``'s`` behind it."""
+    if label in PERSON_LABELS:
+        possessive = _POSSESSIVE.search(text[start:end])
+        return start, end - len(possessive[0]) if possessive else end
+    if sum(map(str.isdecimal, text[start:end])) < _LEAST_GROUPED:
+        return start, end
+    before, behind = _GROUPS_BEFORE.search(text[max(0, start - _LOOK) : start]), _GROUPS_BEHIND.match(text, end)
+    return start - (len(before[0]) if before else 0), behind.end() if behind else end
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:

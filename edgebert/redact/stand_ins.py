@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from edgebert.redact.patterns import iban_remainder, luhn_digit
@@ -33,6 +34,7 @@ _CITIES = _listed(
     "Arlenford Brambury Corvale Dunhollow Elmsworth Farrowby Glenmere Harrowgate Isenbrook Kettlewick Larchmere Merrow"
 )
 _STATES = _listed("Northmark Eastmark Southmark Westmark Midland Highland Lowland Lakeland")
+_GIVEN_LABELS = frozenset({"GIVEN_NAME", "FIRST_NAME", "MIDDLE_NAME"})
 _LISTS = {
     **dict.fromkeys(PERSON_LABELS, _GIVEN),
     **dict.fromkeys(("SURNAME", "LAST_NAME"), _FAMILY),
@@ -93,7 +95,7 @@ class StandIns:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key
-        self._given: dict[tuple[str, str], str] = {}
+        self._given: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._words: set[str] = set()
 
@@ -103,47 +105,44 @@ class StandIns:
             self._words.update(word.casefold() for word in pieces(text))
 
     def __call__(self, word: str, label: str) -> str:
-        """Return what stands for a value of a label, in its case."""
-        parts = pieces(word)
-        if label in PERSON_LABELS and len(parts) > 1:
-            return self._person(word, label, parts)
-        return _in_case_of(word, self._of(word, label)) if label in _LISTS else self._of(word, label)
+        """Return what stands for a value, in its case; what it looks like is decided by the label it has first."""
+        parts = re.split(r"([\s-]+)", word)
+        if label not in PERSON_LABELS or len(parts) == 1:
+            return self._of(word, label)
+        # Every part of a name by itself, so that the last one alone has the same stand-in.
+        labels = [label] * (len(parts) - 1) + [label if label in _GIVEN_LABELS else "SURNAME"]
+        return "".join(
+            self._of(part, each) if any(map(str.isalnum, part)) else part
+            for part, each in zip(parts, labels, strict=True)
+        )
 
-    def _person(self, word: str, label: str, parts: list[str]) -> str:
-        """Replace every part of a name by itself, so that the last one alone has the same stand-in."""
-        stand_in, at = [], 0
-        for i, part in enumerate(parts):
-            start = word.index(part, at)
-            kind = "SURNAME" if i == len(parts) - 1 and label not in ("GIVEN_NAME", "FIRST_NAME") else label
-            stand_in += [word[at:start], _in_case_of(part, self._of(part, label, kind))]
-            at = start + len(part)
-        return "".join([*stand_in, word[at:]])
-
-    def _of(self, word: str, label: str, kind: str | None = None) -> str:
+    def _of(self, word: str, label: str) -> str:
         value = "".join(pieces(word)).casefold()
-        known = self._given.get((label, value))
+        known = self._given.get(value)
         if known is None:
-            known = self._given[label, value] = self._made(kind or label, label, word, value)
-        return known
+            known = self._given[value] = next(
+                made for made in self._offers(word, value, label) if self._is_free(made, value)
+            )
+        return _in_case_of(word, known) if label in _LISTS else known
 
-    def _made(self, kind: str, label: str, word: str, value: str) -> str:
-        names = _LISTS.get(kind)
-        while True:
-            draw = self._draw(label, value)
-            if names is not None:
-                made = _name(draw.number, names)
-            elif kind in _NUMBERS:
-                made = _same_shape(word, draw)
-            elif kind in _MAKERS:
-                made = _MAKERS[kind](word, draw)
+    def _offers(self, word: str, value: str, label: str) -> Iterator[str]:
+        for attempt in itertools.count():
+            draw = self._draw(label, value, attempt)
+            if label in _LISTS:
+                yield _name(draw.number, _LISTS[label])
+            elif label in _NUMBERS:
+                yield _same_shape(word, draw)
+            elif label in _MAKERS:
+                yield _MAKERS[label](word, draw)
             else:
-                made = f"{label}-{draw.number + 1 if self._key is None else _spelled(draw.number)}"
-            if self._key is not None or names is None or made.casefold() not in self._words:
-                return made
+                yield f"{label}-{draw.number + 1 if self._key is None else _spelled(draw.number)}"
 
-    def _draw(self, label: str, value: str) -> _Draw:
+    def _is_free(self, made: str, value: str) -> bool:
+        return "".join(pieces(made)).casefold() != value and made.casefold() not in self._words
+
+    def _draw(self, label: str, value: str, attempt: int) -> _Draw:
         if self._key is not None:
-            seed = hmac.digest(self._key, f"{label}\0{value}".encode(), "sha256")
+            seed = hmac.digest(self._key, f"{attempt}\0{value}".encode(), "sha256")
             return _Draw(int.from_bytes(seed[:8], "big") % _SPELLED + _BEYOND_LISTS, seed)
         number = self._counts.get(label, 0)
         self._counts[label] = number + 1

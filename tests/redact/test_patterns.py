@@ -68,11 +68,12 @@ def test_all_labels_are_found_somewhere() -> None:
     assert {label for _, expected in FOUND for label, _ in expected} == {*PATTERN_LABELS}
 
 
-@pytest.mark.parametrize(
-    "piece", ["a", "1", "a.", "a'", "1 ", "1-", "ab12", "AB12 ", "a:", "www.", "+1", "@", "x@y.", "//"]
-)
+PIECES = ("a", "1", "a.", "a'", "1 ", "1-", "ab12", "AB12 ", "a:", "www.", "+1", "@", "x@y.", "//")
+
+
+@pytest.mark.parametrize("piece", PIECES)
 def test_time_grows_with_the_text_and_no_faster(piece: str) -> None:
-    """Of 200,000 characters that almost match everywhere; where time grew by the square, it would be minutes."""
+    """Of 50,000 characters that almost match everywhere; where time grew by the square, it would be minutes."""
     started = time.perf_counter()
-    find_patterns(piece * (200_000 // len(piece)))
-    assert time.perf_counter() - started < 10
+    find_patterns(piece * (50_000 // len(piece)))
+    assert time.perf_counter() - started < 5

@@ -48,6 +48,20 @@ def test_without_a_key_they_count_and_tell_nothing() -> None:
     assert first("Next", "ORG") == "ORG-2"
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_a_value_has_one_stand_in_whatever_it_was_taken_for(key: bytes | None) -> None:
+    stand_in = StandIns(key)
+    assert stand_in("Rahman", "SURNAME") == stand_in("Rahman", "GIVEN_NAME")
+    assert stand_in("O\u2019Brien", "SURNAME") == stand_in("O'BRIEN", "PER").capitalize()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_nothing_stands_for_itself(key: bytes | None) -> None:
+    stand_in = StandIns(key)
+    assert all(stand_in(str(i), "BUILDING_NUMBER") != str(i) for i in range(1, 10))
+    assert "robin" not in StandIns()("Robin", "GIVEN_NAME").casefold()
+
+
 def test_with_a_key_they_depend_on_it_and_on_no_order() -> None:
     values = [("Alice", "GIVEN_NAME"), ("219-09-9999", "TAX_ID"), ("415-555-0132", "PHONE"), ("ACME", "ORG")]
     first, second, other = StandIns(b"k"), StandIns(b"k"), StandIns(b"other")
