@@ -10,8 +10,9 @@ from typing import NamedTuple
 import click
 
 from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape, escaped_characters
+from edgebert.schemes import kinds_of
 
-__all__ = ["Span", "excerpt", "highlight"]
+__all__ = ["Span", "excerpt", "highlight", "kinds_of"]
 
 _COLOURS = ("yellow", "cyan", "green", "magenta", "blue", "red", "white")
 _INDENT = "  "

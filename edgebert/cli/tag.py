@@ -9,11 +9,10 @@ import click
 
 from edgebert.choices import STRATEGIES
 from edgebert.cli.formats import Row, RowFormat
-from edgebert.cli.highlight import Span, highlight
+from edgebert.cli.highlight import Span, highlight, kinds_of
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal
-from edgebert.schemes import kinds_of
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
