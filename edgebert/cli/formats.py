@@ -90,7 +90,10 @@ class RowFormat(NamedTuple):
     places : tuple of str
         ``file`` and ``line``, or ``file``, if they are to stand before all other columns; of several files they do.
     replacement : callable, optional
-        Row -> text, for a command that writes another text into the column that the text comes from.
+        Row -> text, for a command that writes another text into the column that the text comes from; None where it
+        stays as it is.
+    coverage : bool
+        Whether ``tokens``, ``windows`` and ``truncated`` are told.
     """
 
     records: Callable[[Row], list[dict[str, Any]]]
@@ -101,7 +104,8 @@ class RowFormat(NamedTuple):
     widths: dict[str, int] = {}  # noqa: RUF012 (never changed)
     draw: Callable[[Terminal], Callable[[Row], str]] | None = None
     places: tuple[str, ...] = ()
-    replacement: Callable[[Row], str] | None = None
+    replacement: Callable[[Row], str | None] | None = None
+    coverage: bool = True
 
 
 class Layout(NamedTuple):
@@ -127,7 +131,7 @@ def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
 
 def sheet_of(form: RowFormat) -> tuple[str, ...]:
     """Return the columns of csv."""
-    return tuple(dict.fromkeys((*form.places, *form.sheet, *_COVERAGE)))
+    return tuple(dict.fromkeys((*form.places, *form.sheet, *(_COVERAGE if form.coverage else ()))))
 
 
 def _texts(form: RowFormat, row: Row) -> dict[str, str]:
@@ -174,7 +178,8 @@ def answer_document(form: RowFormat, row: Row) -> dict[str, Any]:
     """Return the object of jsonl."""
     answer = form.document(row)
     places = {name: getattr(row, name) for name in form.places}
-    coverage = {name: value for name, value in _coverage(row).items() if name not in answer}
+    told = _coverage(row) if form.coverage else {}
+    coverage = {name: value for name, value in told.items() if name not in answer}
     return {**places, **_texts(form, row), **answer, **coverage}
 
 

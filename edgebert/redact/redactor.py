@@ -16,7 +16,7 @@ from edgebert.schemes import kinds_of
 if TYPE_CHECKING:
     from edgebert.model import Model
 
-__all__ = ["THRESHOLD", "Found", "Redactor", "Settings", "redact"]
+__all__ = ["THRESHOLD", "Found", "Redactor", "Settings", "labels_of", "redact"]
 
 THRESHOLD = 0.3
 """How sure the model has to be, by default, that a word is personal data."""
@@ -102,7 +102,7 @@ class Redactor:
             checked_text(settings.key, "key")
             if not settings.stand_ins or not settings.key:
                 raise InputError("key is for stand-ins, and not empty: give it together with stand_ins=True")
-        self.labels = tuple(dict.fromkeys((*kinds_of(model.labels), *(PATTERN_LABELS if settings.patterns else ()))))
+        self.labels = labels_of(model, patterns=settings.patterns)
         self._kept = self._known(settings.keep, "keep")
         if settings.only is not None:
             self._kept |= set(self.labels) - self._known(settings.only, "only")
@@ -213,6 +213,11 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
         at += len(line)
     if start < at:
         yield start, at
+
+
+def labels_of(model: Model, *, patterns: bool) -> tuple[str, ...]:
+    """Return the labels of what a model finds, and with `patterns` of what the rules find."""
+    return tuple(dict.fromkeys((*kinds_of(model.labels), *(PATTERN_LABELS if patterns else ()))))
 
 
 _ORDER = ("rule", "model", "repeat")

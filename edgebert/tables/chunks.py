@@ -63,6 +63,8 @@ class Chunk(NamedTuple):
         What stands between the two in messages; empty for a file that is one text.
     ends : sequence of bytes, optional
         What stood behind each text in the file, of plain texts: ``b"\\n"``, ``b"\\r\\n"``, blank lines, or nothing.
+    before : bytes
+        What stands in the file before its first text, of plain texts: a byte order mark, blank lines.
     rows : Rows, optional
         Of texts from a table.
     """
@@ -73,6 +75,7 @@ class Chunk(NamedTuple):
     unit: str = ": line "
     ends: Sequence[bytes] | None = None
     rows: Rows | None = None
+    before: bytes = b""
 
     def place(self, index: int) -> str:
         """Return how messages call the place of a text."""

@@ -26,7 +26,8 @@ def read_lines(stream: ByteStream) -> Iterator[Chunk]:
             bodies = [line.removesuffix(b"\n").removesuffix(b"\r") for line in lines]
             texts = [stream.decode(body, i) for i, body in enumerate(bodies, start=number)]
             ends = [line[len(body) :] for line, body in zip(lines, bodies, strict=True)]
-            yield Chunk(texts, stream.name, range(number, number + len(lines)), ends=ends)
+            before = stream.mark if number == 1 else b""
+            yield Chunk(texts, stream.name, range(number, number + len(lines)), ends=ends, before=before)
             number += len(lines)
 
 
@@ -43,7 +44,8 @@ def read_paragraphs(stream: ByteStream) -> Iterator[Chunk]:
     ends: list[bytes] = []
     lines: list[bytes] = []  # of the paragraph that has begun
     blank = b""  # what follows it
-    number = begun = 0
+    before = b""  # what stands before the first one
+    number = begun = first = 0
 
     def end_paragraph() -> None:
         nonlocal lines, blank
@@ -54,26 +56,34 @@ def read_paragraphs(stream: ByteStream) -> Iterator[Chunk]:
         ends.append(body[len(text) :] + blank)
         lines, blank = [], b""
 
+    def chunk() -> Chunk:
+        mark = stream.mark if numbers[0] == first else b""
+        return Chunk(texts, stream.name, numbers, ends=ends, before=mark + before)
+
     for block in stream.blocks():
         for line in block:
             number += 1
             if not line.strip():
-                blank += line if lines else b""
+                if lines:
+                    blank += line
+                else:
+                    before += line
                 continue
             if lines and blank:
                 end_paragraph()
             if not lines:
                 begun = number
+                first = first or number
             lines.append(line)
             if len(texts) == chunks.CHUNK_LINES:
-                yield Chunk(texts, stream.name, numbers, ends=ends)
-                texts, numbers, ends = [], [], []
+                yield chunk()
+                texts, numbers, ends, before = [], [], [], b""
         if texts:
-            yield Chunk(texts, stream.name, numbers, ends=ends)
-            texts, numbers, ends = [], [], []
+            yield chunk()
+            texts, numbers, ends, before = [], [], [], b""
     if lines:
         end_paragraph()
-        yield Chunk(texts, stream.name, numbers, ends=ends)
+        yield chunk()
 
 
 def read_whole(stream: ByteStream) -> Iterator[Chunk]:
@@ -85,4 +95,4 @@ def read_whole(stream: ByteStream) -> Iterator[Chunk]:
         When reading fails, or it is not UTF-8.
     """
     text = decode(stream.whole(), stream.errors, stream.name)
-    yield Chunk([text], stream.name, [1], unit="", ends=[b""])
+    yield Chunk([text], stream.name, [1], unit="", ends=[b""], before=stream.mark)

@@ -65,6 +65,11 @@ class ByteStream:
         self.done = 0
         self.bom = False
 
+    @property
+    def mark(self) -> bytes:
+        """The byte order mark that it begins with, if it does, once something of it was read."""
+        return codecs.BOM_UTF8 if self.bom else b""
+
     def close(self) -> None:
         """Close the file, unless it is to be kept open."""
         if not self._keep_open:

@@ -14,7 +14,6 @@ from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.tokens import entities
 from edgebert.tasks.tag import _at_least
-from edgebert.tasks.tag import _at_least
 from edgebert.windows import Window, owned
 from tests.golden import GOLDEN
 
@@ -72,35 +71,6 @@ def test_labels_may_be_asked_for_and_left_out():
     assert spans("first", "B-LOC", "B-PER", ignored=("O", "PER")) == [("LOC", "aa")]
     assert spans("first", "+B-PER", "O") == [("PER", "aa")]  # a first token that continues nothing
     assert spans("first") == []
-
-
-def test_with_a_threshold_a_word_is_tagged_as_soon_as_one_of_its_tokens_is_sure_enough():
-    """The sum of all labels but the ignored ones counts, and is the score."""
-    text, scores, *rest = tokens("O", "+O", "O")
-    scores[1] = [0.5, 0.1, 0.1, 0.25, 0.05]
-    found = {}
-    for least in (0.0, 0.4, 0.5, 0.51):
-        marked = _at_least(scores.astype(np.float32), LABELS, {"O"}, least)
-        found[least] = [
-            (each["entity_group"], each["word"], round(each["score"], 3))
-            for each in entities(text, marked, *rest, LABELS, "max", ("O",))
-        ]
-    assert found[0.4] == [("LOC", "aabb", 0.5), ("PER", "cc", 0.4)]
-    assert found[0.5] == [("LOC", "aabb", 0.5)]
-    assert found[0.51] == []
-    assert found[0.0] == found[0.4]
-
-
-def test_a_threshold_of_a_model(loaded):
-    model = loaded("bert-token")
-    text = "Alice went to Zürich, and Bo to Kiel."
-    (all_words,) = model.tag([text], "max", threshold=0)
-    assert sum(len(each["word"].split()) for each in all_words) >= len(text.split())
-    assert len(model.tag([text], "none", threshold=1.0)[0]) == 0
-    for threshold in (-0.1, 1.5, "0.5", None and 0, True, float("nan")):
-        if threshold is not None:
-            with pytest.raises(InputError, match="threshold is .*, expected a number from 0 to 1"):
-                model.tag([text], threshold=threshold)
 
 
 def test_with_a_threshold_a_word_is_tagged_as_soon_as_one_of_its_tokens_is_sure_enough():
