@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgebert.errors import InputError, shown
 
-__all__ = ["BUNDLED", "Bundled", "bundled_model", "default_model"]
+__all__ = ["BUNDLED", "Bundled", "bundled_model", "default_model", "has_default"]
 
 _FOLDER = Path(__file__).parent / "models"
 
@@ -49,7 +49,13 @@ BUNDLED: tuple[Bundled, ...] = (
         "vectors, search, ranking and labels of your own, in English",
         "Apache-2.0",
     ),
-    Bundled("personal-data", "Rampart", "", "personal data: names, addresses, numbers, in English", "CC-BY-4.0"),
+    Bundled(
+        "personal-data",
+        "Rampart",
+        "nationaldesignstudio/rampart",
+        "personal data: names, addresses and numbers, in seven languages",
+        "CC-BY-4.0",
+    ),
 )
 
 _SENTIMENT, _MINILM, _PERSONAL_DATA = BUNDLED
@@ -81,6 +87,11 @@ def default_model(task: str) -> Path:
     if task not in _DEFAULTS:
         raise InputError(f"task is {shown(task)}, expected one of {', '.join(_DEFAULTS)}")
     return _DEFAULTS[task].path
+
+
+def has_default(task: str) -> bool:
+    """Tell whether a model that comes with edgebert can do a task."""
+    return task in _DEFAULTS
 
 
 def bundled_model(name: str) -> Bundled | None:

@@ -25,7 +25,7 @@ from edgebert.errors import EdgebertError, InputError
 from edgebert.heads import HEAD_OF_TASK, architecture_of
 from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
-from edgebert.tasks import answer, classify, embed, fill_mask, tag, zero_shot
+from edgebert.tasks import answer, classify, embed, fill_mask, rank, tag, zero_shot
 
 __all__ = ["Model"]
 
@@ -139,7 +139,9 @@ class Model:
             That of the method itself, when the model does not have the head for it; or when there is no such task.
         """
         checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
-        if task != "embed":
+        if task == "rank":
+            rank.scorer_of(self._runner)
+        elif task != "embed":
             self._runner.require(task)
 
     def classify(
@@ -150,7 +152,7 @@ class Model:
         *,
         labels: Sequence[str] | Mapping[str, str] | None = None,
         multi_label: bool = False,
-        hypothesis_template: str = zero_shot.HYPOTHESIS,
+        hypothesis_template: str | None = None,
         pool: str = "mean",
         stride: int | None = None,
         truncate: bool = False,
@@ -162,7 +164,7 @@ class Model:
         ----------
         texts : iterable of str, pairs of str, or ``{"text", "text_pair"}``
         top_k : int or None
-            How many labels; None for all.
+            How many of the classifier's own labels; None for all.
         function_to_apply : str, optional
             ``"softmax"``, ``"sigmoid"`` or ``"none"``; by default what the classifier was trained with.
         labels : sequence of str, or mapping of label to description, optional
@@ -170,7 +172,8 @@ class Model:
             with the label, follow from the text?), else by the similarity of vectors.
         multi_label : bool
             With ``labels``: whether several may hold.
-        hypothesis_template : str
+        hypothesis_template : str, optional
+            ``"This example is {}."`` by default; not where vectors decide.
         pool : str
             ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
         stride, truncate, on_coverage
@@ -192,7 +195,7 @@ class Model:
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", POOLS)
         if labels is not None:
-            wanted = zero_shot.descriptions_of(labels)
+            wanted = zero_shot.descriptions_of(labels, top_k, function_to_apply)
             return self._answered(
                 listed_texts(texts),  # type: ignore[arg-type] # it refuses pairs
                 lambda items: zero_shot.classify(
@@ -248,7 +251,7 @@ class Model:
         truncate: bool = False,
         on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
-        """Order documents by how well they fit a query, by a cross-encoder (arXiv 1901.04085).
+        """Order documents by how well they fit a query: by a cross-encoder (arXiv 1901.04085), or by their vectors.
 
         Parameters
         ----------
@@ -257,7 +260,7 @@ class Model:
         top_k : int, optional
             How many; all by default.
         label : str, optional
-            Of a model with several labels, the one whose score counts.
+            Of a classifier with several labels, the one whose score counts.
         stride, truncate, on_coverage
             As the class says. A long document is worth what its best window is.
 
@@ -271,20 +274,17 @@ class Model:
         ------
         InputError
         """
-        head = self._runner.require("rank")
+        column = rank.check_label(self._runner, label)
         cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
         classify.check_top_k(top_k, "documents")
-        column = classify.scored_label(self.labels, label)
         values = self._answered(
             listed,
-            lambda items: classify.relevance(self._runner, head, query, items, column, cut),
+            lambda items: rank.relevance(self._runner, query, items, column, cut),
             lambda _: None,
             on_coverage,
         )
-        found = [i for i, value in enumerate(values) if value is not None]
-        best = sorted(found, key=lambda i: -values[i])[:top_k]  # of the same score the earlier first
-        return [{"index": i, "score": values[i], "text": listed[i]} for i in best]
+        return rank.best(listed, values, top_k)
 
     def tag(
         self,

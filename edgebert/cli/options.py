@@ -137,7 +137,11 @@ _prefix = click.option(
     help="What the names of the columns begin with that are added to those of a table.",
 )
 _model = click.option(
-    "-m", "--model", metavar="MODEL", help="An .edgebert file.  [default: edgebert's own sentiment model]"
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="An .edgebert file, a model folder, org/name of a model on the Hugging Face hub, or a name that `edgebert"
+    " models` lists.  [default: a model that comes with edgebert, where one can do it]",
 )
 threads_option = click.option(
     "--threads",
