@@ -174,7 +174,11 @@ def _say(results: Sequence[Redacted], options: LineOptions) -> None:
     lines = [f"nothing was found in {texts}"]
     if entities:
         labels = ", ".join(f"{count:,} {label}" for label, count in counts.most_common())
-        by = _listed((sources["model"], "by the model"), (sources["rule"], "by rules"), (sources["repeat"], "again"))
+        by = _listed(
+            (sources["model"], "by the model"),
+            (sources["rule"], "by rules"),
+            (sources["repeat"], "where it stood again"),
+        )
         lines = [f"replaced {len(entities):,} in {texts}: {labels}", f"found {by}"]
     others = [] if not options.inputs.is_table or not results else results[0].other_columns
     if others:

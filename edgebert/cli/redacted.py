@@ -62,7 +62,11 @@ class Redacted(NamedTuple):
     def other_columns(self) -> list[str]:
         """The columns of its table that it does not come from."""
         rows = self.chunk.rows
-        return [name for name in rows.columns if name not in rows.chosen] if rows else []
+        if rows is None:
+            return []
+        # Of jsonl a column may be chosen by a path: a.b.
+        chosen = {*rows.chosen, *(name.partition(".")[0] for name in rows.chosen)}
+        return [name for name in rows.columns if name not in chosen]
 
 
 def output_of(options: LineOptions) -> Place:
