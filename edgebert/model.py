@@ -130,7 +130,7 @@ class Model:
         Parameters
         ----------
         task : str
-            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
+            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
             ``"next_sentence"``; or ``"embed"``, which every model can do.
 
         Raises

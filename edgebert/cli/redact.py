@@ -68,9 +68,7 @@ _KEY = "EDGEBERT_REDACT_KEY"
     help=f"Makes stand-ins the same in every run with this secret.  [default: {_KEY}, else they count up]",
 )
 @line_options(windows=False, layouts=False, split="files")
-@click.pass_context
 def redact(
-    context: click.Context,
     options: LineOptions,
     report: str | None,
     keep: tuple[str, ...] | None,
@@ -103,7 +101,7 @@ def redact(
     from edgebert.cli import redacted
 
     if stand_ins is False and key is not None:
-        if context.get_parameter_source("key") is click.core.ParameterSource.COMMANDLINE:
+        if click.get_current_context().get_parameter_source("key") is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError("--key goes with --stand-ins.")
         key = None
     if key is not None and not key:
@@ -150,7 +148,7 @@ def _checked(model: Model, settings: Settings, keep: tuple[str, ...] | None, onl
     """
     from edgebert.redact import labels_of
 
-    model.require("tag")
+    model.require("redact")
     labels = labels_of(model, patterns=settings.patterns)
     for option, named in (("--keep", keep), ("--only", only)):
         for label in named or ():

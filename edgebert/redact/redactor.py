@@ -95,7 +95,7 @@ class Redactor:
     """
 
     def __init__(self, model: Model, settings: Settings) -> None:
-        model.require("tag")
+        model.require("redact")
         checked_flag(settings.patterns, "patterns")
         checked_flag(settings.stand_ins, "stand_ins")
         if settings.key is not None:

@@ -93,8 +93,15 @@ def test_a_table_keeps_its_other_columns(model: FakeTagger, tmp_path: Path) -> N
     report = [*csv.DictReader(io.StringIO((tmp_path / "report.csv").read_text()))]
     assert report == [
         {
-            **{"file": str(tmp_path / "in.csv"), "line": "2", "start": "3", "end": "7", "label": "PER"},
-            **{"score": "0.98765432", "source": "model", "word": "Aunt", "replacement": "[PER]"},
+            "file": str(tmp_path / "in.csv"),
+            "line": "2",
+            "start": "3",
+            "end": "7",
+            "label": "PER",
+            "score": "0.98765432",
+            "source": "model",
+            "word": "Aunt",
+            "replacement": "[PER]",
         }
     ]
     assert invoke("redact", tmp_path / "in.csv", "-o", tmp_path / "out.jsonl").exit_code == 0

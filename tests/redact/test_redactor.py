@@ -25,7 +25,7 @@ class Tagger:
         self.options: dict[str, Any] = {}
 
     def require(self, task: str) -> None:
-        if task != "tag":
+        if task != "redact":
             raise AssertionError(task)
 
     def tag(self, texts: Sequence[str], strategy: str, **options: Any) -> list[list[dict[str, Any]]]:
