@@ -166,7 +166,9 @@ _max_memory = click.option(
     help="Most memory that the process may have resident, like 200MB.  [default: EDGEBERT_MAX_MEMORY, else no limit]",
 )
 _format = click.option(
-    "--format", type=click.Choice(FORMATS), help="[default: table on a terminal, else by the suffix of OUT, else as FILES are; of plain text tsv]"
+    "--format",
+    type=click.Choice(FORMATS),
+    help="[default: table on a terminal, else by the suffix of OUT, else that of a table; tsv]",
 )
 _errors = click.option(
     "--errors",
@@ -222,11 +224,11 @@ def line_options(
         Whether every text is two.
     """
     added: list[Callable[[_Command], _Command]] = [
-        *(_files, _text(several=several), _input, _split(split), _column, _glob, _model, _errors),
+        *(_files, _text(several=several), _input, _split(split), _column, _glob, _prefix, _model, _errors),
         *(threads_option, _max_memory, device_option),
     ]
     if layouts:
-        added += [_format, _prefix, output_option("Write to this file, whole or not at all.")]
+        added += [_format, output_option("Write to this file, whole or not at all.")]
     if windows:
         added += [_stride, _truncate]
 

@@ -83,11 +83,15 @@ def _object(line: str, place: str) -> dict[str, Any]:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         where = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        array = line.lstrip().startswith("[")
-        remedy = "; of an array make JSON Lines first (jq -c '.[]' does)" if array else ""
-        raise InputError(f"{place} is no JSON{where}, expected an object a line{remedy}") from error
+        raise InputError(
+            f"{place} is no JSON{where}, expected a whole object in each line; of an array, or of objects over several"
+            " lines, make such lines first (jq -c '.[]' and jq -c . do)"
+        ) from error
     if not isinstance(value, dict):
-        raise InputError(f"{place} is {shown(value)}, expected an object, with a key for the text")
+        remedy = (
+            "of an array make JSON Lines first (jq -c '.[]' does)" if isinstance(value, list) else "let each be one"
+        )
+        raise InputError(f"{place} is {shown(value)}, expected an object with a key for the text: {remedy}")
     return value
 
 
