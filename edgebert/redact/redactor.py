@@ -23,10 +23,12 @@ THRESHOLD = 0.3
 
 _LONGEST = 20_000
 """Characters after which a paragraph ends at the next end of a line."""
-_LEAST_GROUPED = 5
+_LEAST_GROUPED = 2
 """Digits from which on a span is a number whose other groups (QQ 12 34 56 C) belong to it."""
-_GROUPS_BEFORE = re.compile(r"(?<![^\W_])(?:[A-Z\d]{1,4}[ \u00a0.\-/])+$")
-_GROUPS_BEHIND = re.compile(r"(?:[ \u00a0.\-/](?:\d{1,4}|[A-Z\d]{1,4}(?! [a-z]))(?![^\W_]))+")
+_ADDRESS = frozenset({"BUILDING_NUMBER", "ZIP_CODE", "STREET_NAME", "SECONDARY_ADDRESS"})
+"""Labels of numbers beside which others stand that are none of theirs."""
+_GROUPS_BEFORE = re.compile(r"(?<![^\W_])(?:(?:\d{1,12}|[A-Z\d]{1,4})[ \u00a0.\-/])+$")
+_GROUPS_BEHIND = re.compile(r"(?:[ \u00a0.\-/](?:\d{1,12}|[A-Z\d]{1,4}(?! [a-z]))(?![^\W_]))+")
 _LOOK = 30
 _POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s$", re.IGNORECASE)
 
@@ -196,7 +198,7 @@ def _whole(text: str, start: int, end: int, label: str) -> tuple[int, int]:
     if label in PERSON_LABELS:
         possessive = _POSSESSIVE.search(text[start:end])
         return start, end - len(possessive[0]) if possessive else end
-    if sum(map(str.isdecimal, text[start:end])) < _LEAST_GROUPED:
+    if label in _ADDRESS or sum(map(str.isdecimal, text[start:end])) < _LEAST_GROUPED:
         return start, end
     before, behind = _GROUPS_BEFORE.search(text[max(0, start - _LOOK) : start]), _GROUPS_BEHIND.match(text, end)
     return start - (len(before[0]) if before else 0), behind.end() if behind else end

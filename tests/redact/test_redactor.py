@@ -103,7 +103,11 @@ def test_a_number_is_covered_with_all_its_groups() -> None:
         "[PASSPORT] A man",
         "x [PASSPORT], 8",
     ]
-    assert texts_of(Tagger(PASSPORT="1234"), ["AB 1234 C"]) == ["AB [PASSPORT] C"]
+    assert texts_of(Tagger(PASSPORT="020"), ["ring 020 7946 0301 or 030", "020 2 pm"]) == [
+        "ring [PASSPORT] or 030",
+        "[PASSPORT] pm",
+    ]
+    assert texts_of(Tagger(CITY="1"), ["AB 1 C"]) == ["AB [CITY] C"]
 
 
 def test_labels_that_are_kept() -> None:
