@@ -24,6 +24,7 @@ __all__ = [
     "checked_list",
     "checked_number",
     "checked_path",
+    "checked_share",
     "checked_text",
     "is_blank",
     "listed_pairs",
@@ -55,6 +56,14 @@ def checked_number(value: Any, name: str, expected: str, least: int = 1, most: i
     if not whole or value < least or (most is not None and value > most):
         raise InputError(f"{name} is {shown(value)}, expected {expected}")
     return int(value)
+
+
+def checked_share(value: Any, name: str) -> float:
+    """Return a number from 0 to 1 that has to be one; raise InputError."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        raise InputError(f"{name} is {shown(value)}, expected a number from 0 to 1")
+    return float(value)
 
 
 def checked_choice(value: Any, name: str, choices: Collection[str]) -> str:

@@ -25,7 +25,7 @@ from edgebert.errors import EdgebertError, InputError
 from edgebert.heads import HEAD_OF_TASK, architecture_of
 from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
-from edgebert.tasks import answer, classify, embed, fill_mask, tag, zero_shot
+from edgebert.tasks import answer, classify, embed, fill_mask, rank, tag, zero_shot
 
 __all__ = ["Model"]
 
@@ -130,7 +130,7 @@ class Model:
         Parameters
         ----------
         task : str
-            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
+            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
             ``"next_sentence"``; or ``"embed"``, which every model can do.
 
         Raises
@@ -139,7 +139,9 @@ class Model:
             That of the method itself, when the model does not have the head for it; or when there is no such task.
         """
         checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
-        if task != "embed":
+        if task == "rank":
+            rank.scorer_of(self._runner)
+        elif task != "embed":
             self._runner.require(task)
 
     def classify(
@@ -150,7 +152,7 @@ class Model:
         *,
         labels: Sequence[str] | Mapping[str, str] | None = None,
         multi_label: bool = False,
-        hypothesis_template: str = zero_shot.HYPOTHESIS,
+        hypothesis_template: str | None = None,
         pool: str = "mean",
         stride: int | None = None,
         truncate: bool = False,
@@ -162,7 +164,7 @@ class Model:
         ----------
         texts : iterable of str, pairs of str, or ``{"text", "text_pair"}``
         top_k : int or None
-            How many labels; None for all.
+            How many of the classifier's own labels; None for all.
         function_to_apply : str, optional
             ``"softmax"``, ``"sigmoid"`` or ``"none"``; by default what the classifier was trained with.
         labels : sequence of str, or mapping of label to description, optional
@@ -170,7 +172,8 @@ class Model:
             with the label, follow from the text?), else by the similarity of vectors.
         multi_label : bool
             With ``labels``: whether several may hold.
-        hypothesis_template : str
+        hypothesis_template : str, optional
+            ``"This example is {}."`` by default; not where vectors decide.
         pool : str
             ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
         stride, truncate, on_coverage
@@ -192,7 +195,7 @@ class Model:
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", POOLS)
         if labels is not None:
-            wanted = zero_shot.descriptions_of(labels)
+            wanted = zero_shot.descriptions_of(labels, top_k, function_to_apply)
             return self._answered(
                 listed_texts(texts),  # type: ignore[arg-type] # it refuses pairs
                 lambda items: zero_shot.classify(
@@ -248,7 +251,7 @@ class Model:
         truncate: bool = False,
         on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
-        """Order documents by how well they fit a query, by a cross-encoder (arXiv 1901.04085).
+        """Order documents by how well they fit a query: by a cross-encoder (arXiv 1901.04085), or by their vectors.
 
         Parameters
         ----------
@@ -257,7 +260,7 @@ class Model:
         top_k : int, optional
             How many; all by default.
         label : str, optional
-            Of a model with several labels, the one whose score counts.
+            Of a classifier with several labels, the one whose score counts.
         stride, truncate, on_coverage
             As the class says. A long document is worth what its best window is.
 
@@ -271,20 +274,17 @@ class Model:
         ------
         InputError
         """
-        head = self._runner.require("rank")
+        column = rank.check_label(self._runner, label)
         cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
         classify.check_top_k(top_k, "documents")
-        column = classify.scored_label(self.labels, label)
         values = self._answered(
             listed,
-            lambda items: classify.relevance(self._runner, head, query, items, column, cut),
+            lambda items: rank.relevance(self._runner, query, items, column, cut),
             lambda _: None,
             on_coverage,
         )
-        found = [i for i, value in enumerate(values) if value is not None]
-        best = sorted(found, key=lambda i: -values[i])[:top_k]  # of the same score the earlier first
-        return [{"index": i, "score": values[i], "text": listed[i]} for i in best]
+        return rank.best(listed, values, top_k)
 
     def tag(
         self,
@@ -292,6 +292,7 @@ class Model:
         aggregation_strategy: str = "first",
         *,
         ignore_labels: Iterable[str] = ("O",),
+        threshold: float | None = None,
         stride: int | None = None,
         truncate: bool = False,
         on_coverage: OnCoverage | None = None,
@@ -306,6 +307,10 @@ class Model:
             (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
             Punctuation is no part of a word. Where a script has no spaces, every token is one.
         ignore_labels : iterable of str
+        threshold : float, optional
+            A word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
+            and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
+            probable label counts, an ignored one too.
         stride, truncate, on_coverage
             As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
             from window to window.
@@ -324,10 +329,61 @@ class Model:
         head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
-            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut),
+            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
             lambda _: [],
             on_coverage,
         )
+
+    def redact(
+        self,
+        texts: Iterable[str],
+        *,
+        keep: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        threshold: float = 0.3,
+        patterns: bool = True,
+        stand_ins: bool = False,
+        key: str | None = None,
+        stride: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Replace personal data in texts; what is found in one of them is replaced in all. No tool finds everything.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        keep : iterable of str
+            Labels to leave as they are: ``["CITY", "STATE"]``.
+        only : iterable of str, optional
+            The labels to replace; all by default.
+        threshold : float
+            How sure the model has to be, 0 to 1, that a word is personal data: less finds more, and more that is none.
+        patterns : bool
+            Whether rules find what has a form, too: addresses of e-mail and computers, URLs of persons, numbers of
+            phones, bank accounts (IBAN), cards and social security.
+        stand_ins : bool
+            Put a value that looks alike and is nobody's in the place of personal data, the same one for the same
+            value; by default its label stands there: ``[GIVEN_NAME]``.
+        key : str, optional
+            A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
+        stride
+            As the class says. Every paragraph is read by itself, a long one in windows: all of a text is seen.
+
+        Returns
+        -------
+        list of dict
+            ``{"text": str, "entities": list}``, the text with everything else as it was. Entities are those of `tag`,
+            with ``source``, which is ``"model"``, ``"rule"`` or ``"repeat"``, and ``replacement``; ``score`` is None
+            unless the model found it; ``start`` and ``end`` are places in the text that was given.
+
+        Raises
+        ------
+        InputError
+            When the model finds no spans, or an option has no such value.
+        """
+        from edgebert import redact as redaction  # here, for a model that is asked for labels needs none of it
+
+        settings = redaction.Settings(keep, only, threshold, patterns, stand_ins, key)
+        return redaction.redact(self, texts, settings, stride=stride)
 
     def fill_mask(
         self,

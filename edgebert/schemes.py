@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Tag", "tags_of"]
+__all__ = ["Tag", "kinds_of", "tags_of"]
 
 _FORMS = tuple(
     re.compile(form)
@@ -63,6 +63,11 @@ def tags_of(labels: Iterable[str]) -> dict[str, Tag]:
         A tag for each label; one that has no such form is its own name.
     """
     return _tags_of(tuple(labels))
+
+
+def kinds_of(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds of entities that a model's labels name, ``B-PER`` and ``I-PER`` being one."""
+    return tuple(dict.fromkeys(tag.name for label, tag in tags_of(labels).items() if label != "O"))
 
 
 @lru_cache(maxsize=32)

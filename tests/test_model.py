@@ -125,6 +125,7 @@ TASKS = {
     "classify": lambda model: model.classify([]),
     "rank": lambda model: model.rank("a", []),
     "tag": lambda model: model.tag([]),
+    "redact": lambda model: model.redact([]),
     "fill_mask": lambda model: model.fill_mask([]),
     "score": lambda model: model.score([]),
     "answer": lambda model: model.answer([], []),

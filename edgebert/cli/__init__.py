@@ -40,9 +40,9 @@ class _Stopped(BaseException):
 
 
 _COMMANDS = {
-    **{name: name.replace("-", "_") for name in ("classify", "tag", "fill-mask", "next-sentence", "score")},
+    **{name: name.replace("-", "_") for name in ("classify", "tag", "redact", "fill-mask", "next-sentence", "score")},
     **{name: name for name in ("answer", "rank", "embed", "convert", "evaluate")},
-    **{name: name for name in ("info", "doctor", "compile", "export")},
+    **{name: name for name in ("models", "info", "doctor", "compile", "export")},
 }
 """Name -> module of this package, which has a command of the same name."""
 
@@ -102,6 +102,7 @@ def cli(context: click.Context, version: bool) -> None:
     edgebert classify reviews.txt                a label and a score for each line
     edgebert classify news.txt --labels sport,politics -m nli.edgebert
     edgebert tag letters.txt -m ner.edgebert     names, where they stand
+    edgebert redact letters.txt -o public.txt    without personal data
     edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert
     edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert
     edgebert rank notes.txt --query "lost keys" -m reranker.edgebert

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.choices import POOLINGS
-from edgebert.cli.formats import Row
-from edgebert.cli.lines import Task, Writer, answer_lines
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.kept import Kept, as_json
+from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option
 
 if TYPE_CHECKING:
@@ -55,14 +55,15 @@ def embed(
 ) -> None:
     """Give every text a vector.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
     Of a text that is too long one window is embedded: its beginning, unless the
     model's tokenizer cuts texts on the left.
 
     \b
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
-    OUT.jsonl  one object a line: text, embedding, tokens, windows, truncated;
+    OUT.jsonl  one object a line: text, tokens, windows, truncated, embedding;
+               of a table its columns instead of text;
                with --pooling none embeddings, a list of a vector for each token
     """
     to_stdout = options.output in (None, "-")
@@ -71,6 +72,8 @@ def embed(
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
+    if suffix == ".npy" and options.prefix:
+        raise click.UsageError("--prefix does not go with OUT.npy, which has no columns.")
     of_tokens = pooling == "none"
     if of_tokens and suffix == ".npy":
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
@@ -85,7 +88,9 @@ def embed(
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if suffix == ".npy":
             return _NpyWriter(output)
-        return _JsonlWriter(output)
+        form = RowFormat(records=lambda _: [], document=lambda _: {}, columns=(), sheet=())
+        kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
+        return _JsonlWriter(output, kept, options.prefix)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
 
@@ -116,17 +121,17 @@ class _NpyWriter:
 class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
-    def __init__(self, output: OutputFile) -> None:
-        self._output = output
+    def __init__(self, output: OutputFile, kept: Kept, prefix: str) -> None:
+        self._output, self._kept, self._prefix = output, kept, prefix
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._output.write("".join(map(self._line, rows)).encode())
+        self._output.write("".join(map(self._line, rows)).encode("utf-8", "backslashreplace"))
 
-    @staticmethod
-    def _line(row: Row) -> str:
-        name = "embedding" if row.answer.ndim == 1 else "embeddings"
-        facts = json.dumps({"text": row.text, **row.coverage._asdict()}, ensure_ascii=False)
-        return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
+    def _line(self, row: Row) -> str:
+        name = self._prefix + ("embedding" if row.answer.ndim == 1 else "embeddings")
+        facts = self._kept.document(row)
+        self._kept.check_apart({name} & facts.keys(), row.file)
+        return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(row.answer)}}}\n"
 
     def finish(self) -> None:
         """Nothing is left to write."""

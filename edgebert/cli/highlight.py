@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import click
 
 from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape, escaped_characters
-from edgebert.schemes import tags_of
+from edgebert.schemes import kinds_of
 
 __all__ = ["Span", "excerpt", "highlight", "kinds_of"]
 
@@ -36,11 +36,6 @@ class _Character(NamedTuple):
     width: int
     kind: str | None
     is_name: bool = False
-
-
-def kinds_of(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds of entities that a model's labels name, ``B-PER`` and ``I-PER`` being one."""
-    return tuple(dict.fromkeys(tag.name for label, tag in tags_of(labels).items() if label != "O"))
 
 
 def highlight(text: str, spans: Sequence[Span], kinds: Sequence[str], terminal: Terminal) -> str:

@@ -28,8 +28,8 @@ class TokenClassification(Head):
 
     name = "token_classification"
     architecture = "ForTokenClassification"
-    tasks = ("tag",)
-    serves = "tag()"
+    tasks = ("tag", "redact")
+    serves = "tag() and redact()"
     has_labels = True
     decision = "tag"
     exported = "tokens"

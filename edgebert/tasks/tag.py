@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from edgebert.arguments import checked_choice, listed_texts
+from edgebert.arguments import checked_choice, checked_share, listed_texts
 from edgebert.choices import STRATEGIES
 from edgebert.coverage import Coverage, Cut
 from edgebert.heads import Head
@@ -20,6 +20,9 @@ from edgebert.windows import owned
 
 __all__ = ["tag"]
 
+_LITTLE = np.float32(1e-30)
+"""More than nothing, and less than any label that was found."""
+
 
 def tag(
     runner: Runner,
@@ -28,9 +31,11 @@ def tag(
     strategy: str,
     ignored: Iterable[str],
     cut: Cut,
+    threshold: float | None = None,
 ) -> tuple[list[list[dict[str, Any]]], list[Coverage]]:
     """Tag the tokens of each text by the best window that has them, and make spans of the tags."""
     checked_choice(strategy, "aggregation_strategy", STRATEGIES)
+    least = None if threshold is None else checked_share(threshold, "threshold")
     labels = runner.info.labels
     left_out = set(listed_texts(ignored, "ignore_labels", "label"))
     contents = runner.contents(texts, offsets=True)
@@ -47,5 +52,22 @@ def tag(
     for text, content, values, part in zip(texts, contents, scores, seen, strict=True):
         joined = continues(text, content, marks)[part]
         starts, ends = content.starts[part], content.ends[part]
-        results.append(entities(text, values[part], starts, ends, joined, labels, strategy, left_out))
+        wanted = values[part] if least is None else _at_least(values[part], labels, left_out, least)
+        results.append(entities(text, wanted, starts, ends, joined, labels, strategy, left_out))
     return results, coverages
+
+
+def _at_least(scores: np.ndarray, labels: Sequence[str], ignored: Collection[str], least: float) -> np.ndarray:
+    """Return scores, (T, labels), of which the best label is an ignored one only where all others together are unsure.
+
+    A token's best label has the sum of all that are not ignored, if that is `least` or more; any other has 0. So a word
+    has the label of one of its tokens as soon as that is sure enough, whatever the others have.
+    """
+    is_ignored = np.isin(labels, list(ignored))
+    marked = np.where(is_ignored, 0, scores)
+    sums = marked.sum(axis=1)
+    found = (sums >= least) & (sums > 0)
+    result = np.zeros_like(scores)
+    result[found, marked[found].argmax(axis=1)] = sums[found]
+    result[~found] = np.where(is_ignored, _LITTLE, 0)
+    return result

@@ -98,7 +98,9 @@ class FakeModel:
 
         return self._answered(pairs, answer, lambda _: {"label": None, "score": None}, on_coverage, truncate=True)
 
-    def tag(self, texts: Sequence[str], strategy: str, *, on_coverage: OnCoverage, **options: Any) -> list[Any]:
+    def tag(
+        self, texts: Sequence[str], strategy: str, *, on_coverage: OnCoverage = lambda *_: None, **options: Any
+    ) -> list[Any]:
         def answer(text: str) -> list[Any]:
             entities = []
             for index, match in enumerate(re.finditer(r"\b[A-ZÄ]\S*", text)):

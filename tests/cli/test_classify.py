@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import edgebert
-from edgebert.cli import texts
 from edgebert.coverage import Coverage
+from edgebert.tables import chunks
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 
@@ -70,7 +70,7 @@ def test_table(model: FakeModel) -> None:
 
 
 def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "CHUNK_LINES", 2)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
     data = b"".join(b"\nfits\n1 2 3 4 5 %d\n" % i for i in range(7))
     result = invoke("classify", "--format", "jsonl", "--truncate", stdin=data)
     assert result.stderr == "edgebert: 7 texts were longer than 5 tokens and were classified from what fits\n"

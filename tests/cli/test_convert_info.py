@@ -116,7 +116,7 @@ def test_info_of_a_real_model(classifier: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "serves", "lines"),
     [
-        ("bert-token", "tag()", ["same tag"]),
+        ("bert-token", "tag() and redact()", ["same tag"]),
         ("bert-pretraining", "fill_mask()", ["same word", "same label"]),
         ("bert-question", "answer()", ["same span"]),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgebert
-from edgebert.cli import texts
+from edgebert.tables import chunks
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 from tests.golden import GOLDEN
@@ -22,7 +22,7 @@ REPORT = "edgebert: 1 text was longer than 5 tokens and was embedded from what f
 
 @pytest.mark.parametrize("lines_at_once", [1, 3, 512])
 def test_npy(lines_at_once: int, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "CHUNK_LINES", lines_at_once)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", lines_at_once)
     result = invoke("embed", "-o", tmp_path / "out.npy", stdin=LINES)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", REPORT)
     array = np.load(tmp_path / "out.npy")

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from edgebert.cli import texts
 from edgebert.cli.texts import Texts, open_texts
 from edgebert.errors import InputError
+from edgebert.tables import chunks
 
 
 def read(data: bytes, errors: str = "strict") -> list[str]:
@@ -38,7 +38,7 @@ def read(data: bytes, errors: str = "strict") -> list[str]:
 def test_lines(data: bytes, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(data) == lines
     for size in (1, 2, 3, 5):
-        monkeypatch.setattr(texts, "CHUNK_BYTES", size)
+        monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
         assert read(data) == lines, f"read {size} bytes at a time"
 
 
@@ -50,8 +50,8 @@ def test_no_text(data: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 32768])
 def test_not_utf8_names_the_line_and_the_byte(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "CHUNK_BYTES", size)
-    monkeypatch.setattr(texts, "CHUNK_LINES", 2)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
     data = b"one\ntwo\r\n\nfour\nfive \xe9t\xe9\nsix\n"
     with pytest.raises(InputError, match=r"^it: line 5 is not UTF-8: 0xe9 is its byte 6; .*--errors replace"):
         read(data)

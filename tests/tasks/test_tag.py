@@ -13,6 +13,7 @@ from edgebert.choices import STRATEGIES
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.tokens import entities
+from edgebert.tasks.tag import _at_least
 from edgebert.windows import Window, owned
 from tests.golden import GOLDEN
 
@@ -70,6 +71,33 @@ def test_labels_may_be_asked_for_and_left_out():
     assert spans("first", "B-LOC", "B-PER", ignored=("O", "PER")) == [("LOC", "aa")]
     assert spans("first", "+B-PER", "O") == [("PER", "aa")]  # a first token that continues nothing
     assert spans("first") == []
+
+
+def test_with_a_threshold_a_word_is_tagged_as_soon_as_one_of_its_tokens_is_sure_enough():
+    """The sum of all labels but the ignored ones counts, and is the score."""
+    text, scores, *rest = tokens("O", "+O", "O")
+    scores[1] = [0.5, 0.1, 0.1, 0.25, 0.05]
+
+    def found(least):
+        marked = _at_least(scores.astype(np.float32), LABELS, {"O"}, least)
+        result = entities(text, marked, *rest, LABELS, "max", ("O",))
+        return [(each["entity_group"], each["word"], round(each["score"], 3)) for each in result]
+
+    assert found(0.4) == found(0.0) == [("LOC", "aabb", 0.5), ("PER", "cc", 0.4)]
+    assert found(0.5) == [("LOC", "aabb", 0.5)]
+    assert found(0.51) == []
+
+
+def test_a_threshold_of_a_model(model_of):
+    model, text = model_of("bert-token"), "Alice went to Zürich, and Bo to Kiel."
+    (everything,) = model.tag([text], "none", threshold=0)
+    (some,) = model.tag([text], "none", threshold=0.6)
+    (nothing,) = model.tag([text], "none", threshold=1)
+    assert len(everything) > len(some) >= len(nothing) == 0
+    assert all(0.6 <= each["score"] <= 1 and each["entity"] != "O" for each in some)
+    for wrong in (-0.1, 1.5, "0.5", True, float("nan")):
+        with pytest.raises(InputError, match=r"threshold is .*, expected a number from 0 to 1"):
+            model.tag([text], threshold=wrong)
 
 
 def test_the_score_of_a_span_is_the_mean_of_its_words():

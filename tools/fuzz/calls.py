@@ -18,7 +18,7 @@ __all__ = ["Random", "draw", "prepare"]
 
 MODELS = {
     "bert-classifier": ("classify", "rank"),
-    "bert-token": ("tag",),
+    "bert-token": ("tag", "redact"),
     "bert-masked": ("fill_mask", "score", "classify"),
     "bert-question": ("answer",),
     "bert-pretraining": ("next_sentence",),
@@ -110,7 +110,18 @@ METHODS: dict[str, Right] = {
         "texts": _LISTS,
         "aggregation_strategy": _one_of("none", "simple", "first", "average", "max"),
         "ignore_labels": _one_of(("O",), [], {"O", "B-PER"}),
+        "threshold": _one_of(None, 0, 0.3, 1.0),
         **_LONG,
+    },
+    "redact": {
+        "texts": _LISTS,
+        "keep": _one_of((), ["EMAIL"], {"IBAN", "PHONE"}),
+        "only": _one_of(None, ["EMAIL"], ["TAX_ID"]),
+        "threshold": _one_of(0, 0.3, 1.0),
+        "patterns": _FLAG,
+        "stand_ins": _FLAG,
+        "key": _one_of(None, "secret"),
+        "stride": _LONG["stride"],
     },
     "fill_mask": {
         "texts": (*_LISTS, lambda: [_TEXTS[3]] * 2),

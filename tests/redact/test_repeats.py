@@ -1,0 +1,63 @@
+"""What was found once is found wherever it stands again, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebert.redact.repeats import Repeats
+
+
+def again(word: str, label: str, *texts: str) -> list[str]:
+    """Return what is found in the last of some texts when a word was found in one of them."""
+    repeats = Repeats()
+    for text in texts:
+        repeats.read(text)
+    repeats.add(word, label)
+    return [texts[-1][start:end] for start, end, _ in repeats.find(texts[-1])]
+
+
+@pytest.mark.parametrize(
+    ("word", "label", "text", "expected"),
+    [
+        ("Johnson", "SURNAME", "JOHNSON's case is Johnson, johnson, Johnsons", ["Johnson"]),
+        ("Johnson", "SURNAME", "JOHNSON's case: Johnson, Johnsons", ["JOHNSON", "Johnson"]),
+        ("johnson", "SURNAME", "ask johnson or Johnson", ["johnson", "Johnson"]),
+        ("Alice", "GIVEN_NAME", "Alice_Johnson.pdf by Alice\u2019s", ["Alice", "Alice"]),
+        ("Alice Johnson", "PER", "Ms Johnson, Alice\nJohnson", ["Johnson", "Alice\nJohnson"]),
+        ("van der Berg", "SURNAME", "van der Berg, Berg, van, der", ["van der Berg", "Berg"]),
+        ("Smith-Jones", "SURNAME", "Smith-Jones, Jones", ["Smith-Jones", "Jones"]),
+        ("Elm Street", "STREET_NAME", "Elm  Street, elm street, Elm, Street", ["Elm  Street"]),
+        ("Li", "SURNAME", "Mr Li and Lily", ["Li"]),
+        ("OR", "STATE", "this OR that", []),
+        ("X", "SURNAME", "X marks it", []),
+        ("12", "BUILDING_NUMBER", "12 chairs", []),
+        ("94105", "ZIP_CODE", "94105 is not 94105.20, 1,94105 or 941055", ["94105"]),
+        ("4B", "SECONDARY_ADDRESS", "4B or 4b", []),
+        ("X12B79", "PASSPORT", "X12B79, x12b79", ["X12B79"]),
+        ("123 456", "BANK_ACCOUNT", "123456, 123-456, 9 123 456, 9123456", ["123456", "123-456", "123 456"]),
+        ("José", "GIVEN_NAME", "JOSÉ, Jose", ["JOSÉ"]),
+        ("Zoe\u0308", "GIVEN_NAME", "Zoe\u0308 is no Zoe", ["Zoe\u0308"]),
+        ("山田", "SURNAME", "我是山田太郎", ["山田"]),
+        ("สมชาย", "GIVEN_NAME", "คุณสมชายมา", ["สมชาย"]),
+        ("a.b@c.example", "EMAIL", "A.B@c.example, a b@c.example", ["A.B@c.example"]),
+    ],
+)
+def test_what_is_found_again(word: str, label: str, text: str, expected: list[str]) -> None:
+    assert again(word, label, text) == expected
+
+
+def test_a_word_that_is_also_an_ordinary_one() -> None:
+    assert again("Will", "GIVEN_NAME", "Will came. I saw Will.") == ["Will", "Will"]
+    assert again("Will", "GIVEN_NAME", "it will rain", "Will it? He told Will.") == ["Will"]
+    assert again("Rose", "SURNAME", "a rose\n- Rose, and Ann Rose") == ["Rose"]
+
+
+def test_the_longest_comes_first() -> None:
+    repeats = Repeats()
+    for word in ("New", "New York", "York"):
+        repeats.add(word, "CITY")
+    assert [*repeats.find("New York, York")] == [(0, 8, "CITY"), (10, 14, "CITY")]
+
+
+def test_nothing_was_found() -> None:
+    assert [*Repeats().find("Alice 123456")] == []
