@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
@@ -79,6 +80,7 @@ def answer(
     """
     if len(options.texts) > 1:
         raise click.UsageError("There is one text to answer from: give --text once.")
+    model_option.check_model("answer", options.model)
     check_apart(options.file, options.output)
     with open_texts(options.file, options.texts, options.errors) as source:
         context = source.whole()
