@@ -80,7 +80,7 @@ def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False
 
 def _object(line: str, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line.rstrip("\r\n"))
     except (ValueError, RecursionError) as error:
         where = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(
