@@ -81,9 +81,20 @@ def test_chunks_are_bounded() -> None:
         (b'{"a": 1, "b": "x", "c": "y"}\n', (), r"^it has the columns a, b, c, and it is not clear"),
         (b'{"a": {"b": "x"}}\n', ("a.c",), r"^it has no column 'a\.c', its columns are a$"),
         (b'{"a": "x"}\n' * 2000, ("b",), r"^it has no column 'b', its columns are a$"),
+        (
+            b'{"text": "x"}\n{"text": "\\ud800x"}\n',
+            (),
+            r"^it: line 2 has '\\ud800', half of a surrogate pair, .*--errors",
+        ),
         (b'{"text": "\xff"}\n', (), r"^it: line 1 is not UTF-8: 0xff is its byte 11"),
     ],
 )
 def test_what_is_no_jsonl(data: bytes, wanted: tuple[str, ...], fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         texts(data, *wanted)
+
+
+def test_halves_of_surrogate_pairs_are_replaced_if_asked_for() -> None:
+    data = b'{"text": "\\ud83d\\ude00"}\n{"text": "a\\ud800b"}\n'
+    (chunk,) = read_jsonl(ByteStream(io.BytesIO(data), "it", "replace"), ())
+    assert chunk.texts == ["\U0001f600", "a\ufffdb"]
