@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from edgebert.errors import EdgebertError
 from edgebert.heads import HEAD_OF_TASK, architecture_of
 from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
+from edgebert.streaming import BATCH, stream
 
 __all__ = ["LoadedModel"]
 
@@ -91,6 +92,37 @@ class LoadedModel:
         checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
         if task != "embed":
             self._runner.require(task)
+
+    def stream(
+        self, task: str, texts: Iterable[Any], batch: int = BATCH, *, progress: bool = False, **options: Any
+    ) -> Iterator[Any]:
+        """Answer texts one after the other, as they come from any iterable, in bounded memory.
+
+        Parameters
+        ----------
+        task : str
+            The name of a method with an answer for each text: ``"classify"``, ``"embed"``, ``"fill_mask"``,
+            ``"next_sentence"``, ``"score"``, ``"tag"``.
+        texts : iterable
+            What that method takes; a generator is read no further than one batch ahead.
+        batch : int
+            Texts that are asked about together.
+        progress : bool
+            Whether to show a bar on stderr, where that is a terminal.
+        **options
+            Those of the method.
+
+        Yields
+        ------
+        object
+            What the method answers to each text, in the order of the texts.
+
+        Raises
+        ------
+        InputError
+            At once for a wrong option; for a text that is none when it is reached.
+        """
+        return stream(self, task, texts, batch, progress, options)
 
     def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:
         """Compute the last hidden states of sequences of token ids, for callers with their own tokenizer.

@@ -13,7 +13,7 @@ from edgebert.errors import InputError, shown
 from edgebert.heads.classification import pool_windows, softmax
 from edgebert.heads.pooling import unit
 from edgebert.runner import Runner
-from edgebert.tasks.embed import embed
+from edgebert.tasks.embed import VectorOptions, embed
 
 __all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
 
@@ -122,8 +122,8 @@ def _by_similarity(
     runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Score descriptions by the cosines of their vectors to each text's: float64 (descriptions,)."""
-    of_labels, _ = embed(runner, descriptions, None, False, None)
-    vectors, coverages = embed(runner, texts, None, False, None)
+    of_labels, _ = embed(runner, descriptions, VectorOptions(normalize=False))
+    vectors, coverages = embed(runner, texts, VectorOptions(normalize=False))
     units = np.stack([unit(vector) for vector in of_labels])
     return [similarities(unit(vector), units, multi_label) for vector in vectors], coverages
 
