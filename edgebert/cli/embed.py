@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import click
 from edgebert.choices import POOLINGS
 from edgebert.cli.formats import Row
 from edgebert.cli.lines import Task, Writer, answer_lines
-from edgebert.cli.options import LineOptions, line_options, output_option
+from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,9 @@ _HEADER_BYTES = 128
 )
 @click.option("--prompt", metavar="TEXT", help="What to put before every text.")
 @click.option("--prompt-name", metavar="NAME", help="The model's prompt of this name (edgebert info lists them).")
+@click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
+@click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
+@stride_option
 @line_options(windows=False, layouts=False)
 def embed(
     options: LineOptions,
@@ -52,18 +55,23 @@ def embed(
     dimensions: int | None,
     prompt: str | None,
     prompt_name: str | None,
+    whole: bool,
+    chunks: bool,
 ) -> None:
     """Give every text a vector.
 
     Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
     Of a text that is too long one window is embedded: its beginning, unless the
-    model's tokenizer cuts texts on the left.
+    model's tokenizer cuts texts on the left. With --whole or --chunks all of it is, in windows that overlap.
 
     \b
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
     OUT.jsonl  one object a line: text, embedding, tokens, windows, truncated;
-               with --pooling none embeddings, a list of a vector for each token
+               with --pooling none embeddings, a list of a vector for each token;
+               with --chunks an object for each window: line (of the text, from
+               1), start, end (characters of it, from 0), text (what stands
+               there), embedding
     """
     to_stdout = options.output in (None, "-")
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
@@ -76,16 +84,26 @@ def embed(
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
     if of_tokens and (dimensions is not None or normalize is not None):
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
+    if whole and chunks:
+        raise click.UsageError("Give either --whole, one vector for a text, or --chunks, one for each window.")
+    if of_tokens and (whole or chunks):
+        raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
+    if chunks and suffix == ".npy":
+        raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl.")
+    if options.stride is not None and not (whole or chunks):
+        raise click.UsageError("--stride is about windows: give it with --whole or --chunks.")
+    windows: dict[str, Any] = {}
+    if whole or chunks:
+        windows = {"windows": "mean" if whole else "each", "stride": options.stride}
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> Any:
-        return model.embed(
-            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_coverage=on_coverage
-        )
+        prompts: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
+        return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if suffix == ".npy":
             return _NpyWriter(output)
-        return _JsonlWriter(output)
+        return _JsonlWriter(output, _chunk_lines if chunks else _line)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
 
@@ -116,20 +134,32 @@ class _NpyWriter:
 class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
-    def __init__(self, output: OutputFile) -> None:
-        self._output = output
+    def __init__(self, output: OutputFile, render: Callable[[Row], str]) -> None:
+        self._output, self._render = output, render
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._output.write("".join(map(self._line, rows)).encode())
-
-    @staticmethod
-    def _line(row: Row) -> str:
-        name = "embedding" if row.answer.ndim == 1 else "embeddings"
-        facts = json.dumps({"text": row.text, **row.coverage._asdict()}, ensure_ascii=False)
-        return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
+        self._output.write("".join(map(self._render, rows)).encode())
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+
+def _line(row: Row) -> str:
+    name = "embedding" if row.answer.ndim == 1 else "embeddings"
+    return _object({"text": row.text, **row.coverage._asdict()}, name, row.answer)
+
+
+def _chunk_lines(row: Row) -> str:
+    """Return a line for each window of a text."""
+    lines = []
+    for vector, start, end in zip(*row.answer, strict=True):
+        facts = {"line": row.number, "start": int(start), "end": int(end), "text": row.text[start:end]}
+        lines.append(_object(facts, "embedding", vector))
+    return "".join(lines)
+
+
+def _object(facts: dict[str, Any], name: str, values: np.ndarray) -> str:
+    return f'{json.dumps(facts, ensure_ascii=False).removesuffix("}")}, "{name}": {_numbers(values)}}}\n'
 
 
 def _numbers(values: np.ndarray) -> str:
