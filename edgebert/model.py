@@ -10,7 +10,7 @@ from edgebert.choices import POOLS
 from edgebert.coverage import OnCoverage, checked_cut, report
 from edgebert.errors import InputError
 from edgebert.model_vectors import VectorModel
-from edgebert.tasks import answer, classify, fill_mask, tag, zero_shot
+from edgebert.tasks import answer, classify, fill_mask, rank, tag, zero_shot
 
 __all__ = ["Model"]
 
@@ -65,7 +65,7 @@ class Model(VectorModel):
         *,
         labels: Sequence[str] | Mapping[str, str] | None = None,
         multi_label: bool = False,
-        hypothesis_template: str = zero_shot.HYPOTHESIS,
+        hypothesis_template: str | None = None,
         pool: str = "mean",
         stride: int | None = None,
         truncate: bool = False,
@@ -77,7 +77,7 @@ class Model(VectorModel):
         ----------
         texts : iterable of str, pairs of str, or ``{"text", "text_pair"}``
         top_k : int or None
-            How many labels; None for all.
+            How many of the classifier's own labels; None for all.
         function_to_apply : str, optional
             ``"softmax"``, ``"sigmoid"`` or ``"none"``; by default what the classifier was trained with.
         labels : sequence of str, or mapping of label to description, optional
@@ -85,7 +85,8 @@ class Model(VectorModel):
             with the label, follow from the text?), else by the similarity of vectors.
         multi_label : bool
             With ``labels``: whether several may hold.
-        hypothesis_template : str
+        hypothesis_template : str, optional
+            ``"This example is {}."`` by default; not where vectors decide.
         pool : str
             ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
         stride, truncate, on_coverage
@@ -107,7 +108,7 @@ class Model(VectorModel):
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", POOLS)
         if labels is not None:
-            wanted = zero_shot.descriptions_of(labels)
+            wanted = zero_shot.descriptions_of(labels, top_k, function_to_apply)
             return self._answered(
                 listed_texts(texts),  # type: ignore[arg-type] # it refuses pairs
                 lambda items: zero_shot.classify(
@@ -163,7 +164,7 @@ class Model(VectorModel):
         truncate: bool = False,
         on_coverage: OnCoverage | None = None,
     ) -> list[dict[str, Any]]:
-        """Order documents by how well they fit a query, by a cross-encoder (arXiv 1901.04085).
+        """Order documents by how well they fit a query: by a cross-encoder (arXiv 1901.04085), or by their vectors.
 
         Parameters
         ----------
@@ -172,7 +173,7 @@ class Model(VectorModel):
         top_k : int, optional
             How many; all by default.
         label : str, optional
-            Of a model with several labels, the one whose score counts.
+            Of a classifier with several labels, the one whose score counts.
         stride, truncate, on_coverage
             As the class says. A long document is worth what its best window is.
 
@@ -186,20 +187,17 @@ class Model(VectorModel):
         ------
         InputError
         """
-        head = self._runner.require("rank")
+        column = rank.check_label(self._runner, label)
         cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
         classify.check_top_k(top_k, "documents")
-        column = classify.scored_label(self.labels, label)
         values = self._answered(
             listed,
-            lambda items: classify.relevance(self._runner, head, query, items, column, cut),
+            lambda items: rank.relevance(self._runner, query, items, column, cut),
             lambda _: None,
             on_coverage,
         )
-        found = [i for i, value in enumerate(values) if value is not None]
-        best = sorted(found, key=lambda i: -values[i])[:top_k]  # of the same score the earlier first
-        return [{"index": i, "score": values[i], "text": listed[i]} for i in best]
+        return rank.best(listed, values, top_k)
 
     def tag(
         self,

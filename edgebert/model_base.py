@@ -16,6 +16,7 @@ from edgebert.heads import HEAD_OF_TASK, architecture_of
 from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
 from edgebert.streaming import BATCH, stream
+from edgebert.tasks import rank
 
 __all__ = ["LoadedModel"]
 
@@ -90,7 +91,9 @@ class LoadedModel:
             That of the method itself, when the model does not have the head for it; or when there is no such task.
         """
         checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
-        if task != "embed":
+        if task == "rank":
+            rank.scorer_of(self._runner)
+        elif task != "embed":
             self._runner.require(task)
 
     def stream(

@@ -22,7 +22,7 @@ from edgebert.checkpoint.names import (
     within,
 )
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
-from edgebert.checkpoint.source import fetch_weights, locate
+from edgebert.checkpoint.source import Source, fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
@@ -70,14 +70,14 @@ class Checkpoint:
         """Do nothing: what was read of a checkpoint is in memory."""
 
 
-def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
+def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     """Open a trained model, checking everything but the weights' values.
 
     Parameters
     ----------
-    source : str or PathLike
+    source : str, PathLike or Source
         A folder; or, where there is no such folder, ``org/name`` or ``org/name@revision`` on
-        the Hugging Face hub, which is downloaded into its cache.
+        the Hugging Face hub, which is downloaded into its cache. Or what `locate` made of one of these.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     DownloadError
         The model could not be fetched.
     """
-    place = locate(source)
+    place = source if isinstance(source, Source) else locate(source)
     folder = place.folder
     sentence = read_sentence_settings(folder)
     encoder = folder / sentence.encoder
     if not (encoder / "config.json").is_file():
-        raise CheckpointError(f"{place.name} has no config.json, expected a Hugging Face model folder")
+        raise CheckpointError(_no_model_folder(place.name, folder))
     check_files(encoder)
     values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
@@ -149,6 +149,17 @@ def open_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
     )
     weights = Tensors(tensors, {f"{encoder_of(config).embeddings.positions.name}.weight": unused}, zeros)
     return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
+
+
+def _no_model_folder(name: str, folder: Path) -> str:
+    """Say that a folder holds no model, and where in it or below it there may be one."""
+    files = [path.name for path in sorted(folder.glob("*.edgebert"))]
+    folders = [path.parent.name for path in sorted(folder.glob("*/config.json"))]
+    there = f"; it holds {listed([*files, *(f'{each}/' for each in folders)])}: name that" if files or folders else ""
+    return (
+        f"{name} has no config.json, expected a Hugging Face model folder, with config.json, the tokenizer and"
+        f" model.safetensors, as transformers' save_pretrained writes it{there}"
+    )
 
 
 def _check_dense(sentence: SentenceSettings, hidden_size: int) -> None:

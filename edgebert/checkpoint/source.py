@@ -14,9 +14,12 @@ from pathlib import Path
 from edgebert.checkpoint.weights import INDEX, SINGLE
 from edgebert.errors import CheckpointError, DownloadError, shown
 
-__all__ = ["Source", "fetch_weights", "locate"]
+__all__ = ["HUB_NAME", "Source", "fetch_weights", "locate", "newest_commit"]
 
-_HUB_NAME = re.compile(r"(?P<repo>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+HUB_NAME = re.compile(r"(?P<repo>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_PATIENCE = 5.0
+"""Seconds to wait for the hub's word on a model that is there already."""
 _DESCRIPTION = [
     "config.json",
     "tokenizer.json",
@@ -74,7 +77,7 @@ def locate(source: str | os.PathLike[str]) -> Source:
         raise CheckpointError(
             f"no such folder: {shown(word)} ({error}); expected a model folder, or org/name of one on the hub"
         ) from error
-    parsed = _HUB_NAME.fullmatch(word)
+    parsed = HUB_NAME.fullmatch(word)
     if not isinstance(source, str) or not parsed or word.startswith(".") or word.endswith(".safetensors"):
         raise CheckpointError(f"no such folder: {shown(word)}; expected a model folder, or org/name of one on the hub")
     repo, revision = parsed["repo"], parsed["revision"]
@@ -94,6 +97,39 @@ def fetch_weights(source: Source) -> None:
     """
     if source.repo:
         _download(source.name, source.repo, source.folder.name, _WEIGHTS)
+
+
+def newest_commit(name: str) -> str | None:
+    """Return the commit that a name of the hub stands for now; None where the hub cannot be asked.
+
+    Parameters
+    ----------
+    name : str
+        ``org/name`` or ``org/name@revision``; of a revision that is a commit, nobody is asked.
+
+    Raises
+    ------
+    DownloadError
+        The hub answers that it has no such model, or not for this user.
+    """
+    parsed = HUB_NAME.fullmatch(name)
+    repo, revision = (parsed["repo"], parsed["revision"]) if parsed else (name, None)
+    if revision and _COMMIT.fullmatch(revision):
+        return revision
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    from huggingface_hub import HfApi, utils
+
+    try:
+        return HfApi().model_info(repo, revision=revision, timeout=_PATIENCE).sha
+    except (utils.RepositoryNotFoundError, utils.RevisionNotFoundError, utils.HFValidationError) as error:
+        raise DownloadError(
+            f"{name!r} could not be had from {constants.ENDPOINT}: {_reason(error, revision)}"
+        ) from error
+    except Exception:  # no connection, by the names of requests, httpx or the system
+        return None
 
 
 def _download(name: str, repo: str, revision: str | None, patterns: list[str]) -> Path:

@@ -42,7 +42,7 @@ class _Stopped(BaseException):
 _COMMANDS = {
     **{name: name.replace("-", "_") for name in ("classify", "tag", "fill-mask", "next-sentence", "score")},
     **{name: name for name in ("answer", "rank", "embed", "convert", "evaluate")},
-    **{name: name for name in ("info", "doctor", "compile", "export")},
+    **{name: name for name in ("models", "info", "doctor", "compile", "export")},
 }
 """Name -> module of this package, which has a command of the same name."""
 

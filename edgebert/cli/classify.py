@@ -120,7 +120,16 @@ def classify(
 def _described(labels: tuple[str, ...]) -> dict[str, str]:
     """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
     parts = [label.partition("=") for label in labels]
-    return {label.strip(): (description if equals else label).strip() for label, equals, description in parts}
+    names = [label.strip() for label, _, _ in parts]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise click.UsageError(f"--labels has {twice!r} twice, expected each label once.")
+    if not all(names):
+        raise click.UsageError("--labels has a description without a label, expected LABEL=DESCRIPTION.")
+    return {
+        name: (description if equals else name).strip()
+        for name, (_, equals, description) in zip(names, parts, strict=True)
+    }
 
 
 def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import click
 
-import edgebert
 from edgebert.cli.formats import FORMATS, Row, RowFormat, layout_of
+from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
@@ -70,15 +70,15 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     EdgebertError
         Of whatever cannot be read, asked or written.
     """
+    check_model(task.name, options.model)
     check_apart(options.file, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
         open_texts(options.file, options.texts, options.errors) as source,
         open_output(options.output) as output,
     ):
-        model = edgebert.load(
-            options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
-        )
+        settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
+        model = open_model(task.name, options.model, **settings)
         # Before a pipe is waited for: whether the model can do it, and whether the options are right.
         model.require(task.name)
         seen: dict[int, Coverage] = {}

@@ -95,7 +95,11 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
 
 _file = click.argument("file", required=False, metavar="[FILE | -]")
 _model = click.option(
-    "-m", "--model", metavar="MODEL", help="An .edgebert file.  [default: edgebert's own sentiment model]"
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="An .edgebert file, a model folder, org/name of a model on the Hugging Face hub, or a name that `edgebert"
+    " models` lists.  [default: a model that comes with edgebert, where one can do it]",
 )
 threads_option = click.option(
     "--threads",

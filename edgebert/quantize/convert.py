@@ -33,7 +33,7 @@ from edgebert.quantize.law import SCHEME
 from edgebert.quantize.linear import Report, half_or_whole, quantize_linear
 from edgebert.tokens import TextTokenizer
 
-__all__ = ["SUFFIX", "convert"]
+__all__ = ["SUFFIX", "convert", "convert_checkpoint"]
 
 SUFFIX = ".edgebert"
 DEFAULT_AGREEMENT = 0.99
@@ -103,7 +103,30 @@ def convert(
     _check_agreement(min_agreement)
     calibrate = None if calibrate is None else listed_texts(calibrate, "calibrate")
     evaluate = None if evaluate is None else listed_texts(evaluate, "evaluate")
-    checkpoint = open_checkpoint(source)
+    return convert_checkpoint(
+        open_checkpoint(source),
+        target,
+        calibrate=calibrate,
+        evaluate=evaluate,
+        min_agreement=min_agreement,
+        force=force,
+        embeddings=embeddings,
+        on_progress=on_progress,
+    )
+
+
+def convert_checkpoint(
+    checkpoint: Checkpoint,
+    output: Path,
+    *,
+    calibrate: Sequence[str] | None = None,
+    evaluate: Sequence[str] | None = None,
+    min_agreement: float | None = None,
+    force: bool = False,
+    embeddings: str = "int8",
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Convert a model that is open already, with options that are right: all else is as `convert` says."""
     tokenizer = TextTokenizer.for_model(checkpoint.info)
     calibrate = default_texts(tokenizer) if calibrate is None else calibrate
     evaluate = evaluation_texts() if evaluate is None else evaluate
@@ -137,7 +160,7 @@ def convert(
         )
     metadata = {"scheme": SCHEME, **checkpoint.info.to_json(), "embeddings": embeddings, "receipt": receipt}
     write_artifact(output, tensors, metadata, lambda path: _check_written(path, checkpoint.info.source))
-    return target
+    return output
 
 
 def _check_agreement(value: float | None) -> None:

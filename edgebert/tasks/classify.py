@@ -10,21 +10,12 @@ import numpy as np
 from edgebert.arguments import Text, checked_choice, checked_number
 from edgebert.choices import FUNCTIONS
 from edgebert.coverage import Coverage, Cut
-from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
 from edgebert.runner import Runner
 
-__all__ = [
-    "check_top_k",
-    "classify",
-    "next_sentence",
-    "pair_logits",
-    "pooled_scores",
-    "relevance",
-    "scored_label",
-]
+__all__ = ["check_top_k", "classify", "next_sentence", "pair_logits", "pooled_scores", "prompt_of_pairs"]
 
 
 def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Coverage]]:
@@ -59,7 +50,7 @@ def classify(
     check_top_k(top_k, "labels")
     if function is not None:
         checked_choice(function, "function_to_apply", FUNCTIONS.values())
-    info, prompt = runner.info, _prompt(runner)
+    info, prompt = runner.info, prompt_of_pairs(runner)
     prompted = [prompt + text if isinstance(text, str) else (prompt + text[0], text[1]) for text in texts]
     each, coverages = pair_logits(runner, head, prompted, cut)
     function = function or head.function(info.problem_type)
@@ -67,7 +58,7 @@ def classify(
     return [result[0] for result in results] if top_k == 1 else results, coverages
 
 
-def _prompt(runner: Runner) -> str:
+def prompt_of_pairs(runner: Runner) -> str:
     """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
     return runner.info.prompts.get(runner.info.default_prompt, "")
 
@@ -78,24 +69,3 @@ def next_sentence(
     """Tell whether the second text of each pair follows the first, by what fits of both."""
     each, coverages = pair_logits(runner, head, pairs, cut)
     return [ranked(pooled_scores(logits, "softmax", "first"), NEXT_SENTENCE_LABELS, 1)[0] for logits in each], coverages
-
-
-def scored_label(labels: Sequence[str], label: str | None) -> int:
-    """Return which output of a cross-encoder is the score; raise InputError when that is not clear."""
-    if label is None and len(labels) != 1:
-        raise InputError(
-            f"the model has {len(labels)} labels, expected one: a cross-encoder, which was trained to score a query and"
-            f" a document together; or the label whose score is to count, of {', '.join(labels)}"
-        )
-    if label is not None and not (isinstance(label, str) and label in labels):
-        raise InputError(f"label is {shown(label)}, expected one of the model's: {', '.join(labels)}")
-    return 0 if label is None else list(labels).index(label)
-
-
-def relevance(
-    runner: Runner, head: Head, query: str, documents: Sequence[str], column: int, cut: Cut
-) -> tuple[list[float], list[Coverage]]:
-    """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
-    query, function = _prompt(runner) + query, head.function(runner.info.problem_type)
-    each, coverages = pair_logits(runner, head, [(query, document) for document in documents], cut)
-    return [float(pooled_scores(logits, function, "max")[column]) for logits in each], coverages

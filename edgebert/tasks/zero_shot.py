@@ -11,9 +11,8 @@ from edgebert.arguments import checked_text, listed_texts
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.classification import pool_windows, softmax
-from edgebert.heads.pooling import unit
 from edgebert.runner import Runner
-from edgebert.tasks.embed import VectorOptions, embed
+from edgebert.tasks.similarity import cosines, unit_vectors
 
 __all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
 
@@ -23,19 +22,26 @@ _SHARPNESS = 20.0
 """Cosines are multiplied by this before the softmax: the scale at which sentence-transformers trains its models."""
 
 
-def descriptions_of(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+def descriptions_of(
+    labels: Sequence[str] | Mapping[str, str], top_k: int | None = None, function: str | None = None
+) -> dict[str, str]:
     """Return label -> what describes it; a label that comes alone describes itself.
 
     Raises
     ------
     InputError
-        When there are none, or one is no text.
+        When there are none, one is no text or there twice, or when there are options of a classifier's own labels.
     """
-    found = (
-        dict(labels)
-        if isinstance(labels, Mapping)
-        else {each: each for each in listed_texts(labels, "labels", "label")}
-    )
+    if function is not None or top_k not in (None, 1):
+        option, value = ("top_k", top_k) if function is None else ("function_to_apply", function)
+        raise InputError(
+            f"{option} is {shown(value)}, which goes with the model's own labels; leave it out with labels"
+        )
+    listed = list(labels) if isinstance(labels, Mapping) else listed_texts(labels, "labels", "label")
+    found = dict(labels) if isinstance(labels, Mapping) else {each: each for each in listed}
+    if len(found) < len(listed):
+        twice = next(label for label in listed if listed.count(label) > 1)
+        raise InputError(f"the label {shown(twice)} is there twice, expected each once")
     if not found or not all(isinstance(text, str) and text.strip() for pair in found.items() for text in pair):
         raise InputError("labels are empty or no texts, expected strings, or a dict of label and description")
     return found
@@ -51,7 +57,7 @@ def classify(
     texts: Sequence[str],
     labels: Mapping[str, str],
     multi_label: bool,
-    template: str,
+    template: str | None,
     pool: str,
     cut: Cut,
 ) -> tuple[list[dict[str, Any]], list[Coverage]]:
@@ -64,23 +70,31 @@ def classify(
     labels : mapping of label to description
     multi_label : bool
         Whether labels are independent of each other.
-    template : str
+    template : str or None
         What is to follow from a text if a label holds, with ``{}`` for the label's description; for entailment alone.
     pool : str
-        What becomes of the scores of a text's windows; likewise.
+        What becomes of the scores of a text's windows.
     cut : Cut
 
     Raises
     ------
     InputError
-        When the model's classifier has no label for entailment, or the template no place for a label.
+        When the model's classifier has no label for entailment, the template no place for a label, or when there is a
+        template and no classifier.
     """
     names = list(labels)
     if "sequence_classification" in runner.heads:
+        template = HYPOTHESIS if template is None else template
         values, coverages = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
-        pooled = [pool_windows(each, pool) for each in values]
+    elif template is not None:
+        raise InputError(
+            f"the hypothesis is {shown(template)}, which a model of natural language inference would take, but"
+            f" {runner.source.path.name} finds labels by the similarity of vectors; leave it out, and describe labels"
+            " instead: label=description, in Python a dict of both"
+        )
     else:
-        pooled, coverages = _by_similarity(runner, texts, list(labels.values()), multi_label)
+        values, coverages = _by_similarity(runner, texts, list(labels.values()), multi_label, cut)
+    pooled = [pool_windows(each, pool) for each in values]
     return [_ranked(text, names, each) for text, each in zip(texts, pooled, strict=True)], coverages
 
 
@@ -119,27 +133,27 @@ def _by_entailment(
 
 
 def _by_similarity(
-    runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool
+    runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool, cut: Cut
 ) -> tuple[list[np.ndarray], list[Coverage]]:
-    """Score descriptions by the cosines of their vectors to each text's: float64 (descriptions,)."""
-    of_labels, _ = embed(runner, descriptions, VectorOptions(normalize=False))
-    vectors, coverages = embed(runner, texts, VectorOptions(normalize=False))
-    units = np.stack([unit(vector) for vector in of_labels])
-    return [similarities(unit(vector), units, multi_label) for vector in vectors], coverages
+    """Score descriptions by the cosines of their vectors to those of each text's windows: (windows, labels)."""
+    of_labels, _ = unit_vectors(runner, descriptions, Cut(truncate=True))
+    vectors, coverages = unit_vectors(runner, texts, cut)
+    units = np.concatenate(of_labels)
+    return [similarities(own, units, multi_label) for own in vectors], coverages
 
 
-def similarities(vector: np.ndarray, of_labels: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Score labels by the cosines of their vectors to a text's: float64 (labels,).
+def similarities(vectors: np.ndarray, of_labels: np.ndarray, multi_label: bool) -> np.ndarray:
+    """Score labels by the cosines of their vectors to those of a text's windows: float64 (windows, labels).
 
     Parameters
     ----------
-    vector : ndarray [shape=(H,), dtype=float32], of length one
+    vectors : ndarray [shape=(windows, H), dtype=float32], of length one
     of_labels : ndarray [shape=(labels, H), dtype=float32], of length one
     multi_label : bool
         Whether labels are independent of each other: then scores are the cosines, from 0 on.
     """
-    cosines = of_labels.astype(np.float64) @ vector
-    return np.maximum(cosines, 0) if multi_label else softmax(_SHARPNESS * cosines)
+    found = cosines(vectors, of_labels)
+    return np.maximum(found, 0) if multi_label else softmax(_SHARPNESS * found)
 
 
 def _filled(template: str, descriptions: Sequence[str]) -> list[str]:

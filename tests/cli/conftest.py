@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
+from edgebert.cli import lines
 from tests.cli.fake_model import FakeModel, FakeTagger
 from tests.golden import GOLDEN
 
@@ -21,16 +22,20 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """What `edgebert.load` returns for the length of the test."""
-    fake = FakeModel()
-    monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None, device=None: fake)
-    return fake
+    return _instead_of_all(monkeypatch, FakeModel())
 
 
 @pytest.fixture
 def tagger(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """What `edgebert.load` returns for the length of the test: a model with tags."""
-    fake = FakeTagger()
+    return _instead_of_all(monkeypatch, FakeTagger())
+
+
+def _instead_of_all(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
+    """Let a model answer whatever is asked for; no command lacks one, and none says which it took."""
     monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None, device=None: fake)
+    monkeypatch.setattr(lines, "check_model", lambda task, name: None)
+    monkeypatch.setattr(lines, "open_model", lambda task, name, **options: edgebert.load(name, **options))
     return fake
 
 

@@ -222,8 +222,11 @@ def test_scores_by_similarity_are_those_of_cosines():
     """Worked out by hand: a softmax of twenty times the cosines; or the cosines, from 0 on."""
     vector, of_labels = np.array([1, 0], np.float32), np.array([[0.6, 0.8], [-1, 0], [0.8, -0.6]], np.float32)
     powers = np.exp(20 * np.array([0.6, -1, 0.8]))
-    assert similarities(vector, of_labels, False) == pytest.approx(powers / powers.sum(), rel=1e-5)
-    assert similarities(vector, of_labels, True) == pytest.approx([0.6, 0, 0.8])
+    windows = np.stack([vector, -vector])
+    scores = similarities(windows, of_labels, False)
+    assert scores[0] == pytest.approx(powers / powers.sum(), rel=1e-5)
+    assert scores[1] == pytest.approx(1 / powers / (1 / powers).sum(), rel=1e-5)
+    assert similarities(windows, of_labels, True) == pytest.approx(np.array([[0.6, 0, 0.8], [0, 1, 0]]))
 
 
 def test_labels_by_similarity(golden_files):
@@ -238,6 +241,41 @@ def test_labels_by_similarity(golden_files):
     film, water = model.embed(["the film", "water"], normalize=True)
     assert several["scores"][1] == pytest.approx(film @ water, abs=1e-5)
     assert model.classify([], labels=["a"]) == []
+
+
+def test_labels_by_similarity_of_every_window(golden_files):
+    """A long text: the scores are pooled of its windows, which are as many as asked for."""
+    import edgebert
+
+    model, labels, seen = edgebert.load(golden_files["encoder"]), ["the film", "water"], []
+    text = "the film was good . " * 20 + "a book of water " * 20
+    options = {"labels": labels, "multi_label": True, "on_coverage": lambda _, coverage: seen.append(coverage)}
+    (first,), (most,), (mean,) = (
+        model.classify([text], pool=pool, stride=0, **options) for pool in ("first", "max", "mean")
+    )
+    assert {(coverage.truncated, coverage.windows > 2) for coverage in seen} == {(False, True)}
+    (cut,) = model.classify([text], truncate=True, **options)
+    by_label = [dict(zip(each["labels"], each["scores"], strict=True)) for each in (first, most, mean, cut)]
+    for label in labels:
+        assert by_label[0][label] == by_label[3][label]
+        assert by_label[0][label] <= by_label[1][label] > by_label[2][label]
+    assert seen.pop()[1:] == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"hypothesis_template": "It is {}."}, "encoder.edgebert finds labels by the similarity of vectors"),
+        ({"top_k": 2}, "top_k is 2, which goes with the model's own labels"),
+        ({"function_to_apply": "sigmoid"}, "function_to_apply is 'sigmoid', which goes with the model's own labels"),
+        ({"labels": ["a", "b", "a"]}, "the label 'a' is there twice"),
+    ],
+)
+def test_what_labels_of_ones_own_cannot_take(options, fault, golden_files):
+    import edgebert
+
+    with pytest.raises(InputError, match=fault):
+        edgebert.load(golden_files["encoder"]).classify(["a"], **{"labels": ["a", "b"], **options})
 
 
 def test_other_labels_of_a_classifier_that_cannot(model_of):

@@ -1,0 +1,134 @@
+"""The option ``-m``: which model answers a command, found or converted first, and said where nobody named it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import edgebert
+from edgebert.bundled import BUNDLED, Bundled, default_model, has_default
+from edgebert.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from edgebert.cli.progress import Advance
+    from edgebert.model import Model
+
+__all__ = ["check_model", "find_model_shown", "open_model", "show_conversion"]
+
+_ADVICE = {
+    "fill_mask": (
+        "google-bert/bert-base-uncased",
+        "distilbert/distilbert-base-uncased",
+        'fill-mask -m {} --text "Paris is the [MASK] of France."',
+    ),
+    "score": (
+        "google-bert/bert-base-uncased",
+        "distilbert/distilbert-base-uncased",
+        'score -m {} --text "The cat sat on the mat."',
+    ),
+    "answer": (
+        "distilbert/distilbert-base-cased-distilled-squad",
+        "deepset/roberta-base-squad2",
+        'answer -m {} -q "Who wrote it?" --text "Ann wrote the report."',
+    ),
+    "next_sentence": (
+        "google-bert/bert-base-uncased",
+        "google-bert/bert-base-cased",
+        "next-sentence -m {} pairs.tsv",
+    ),
+}
+"""Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
+
+
+def check_model(task: str, name: str | None) -> None:
+    """Refuse a task for which no model is named and none comes with edgebert, before anything is read.
+
+    Parameters
+    ----------
+    task : str
+        The method of `edgebert.Model`, or ``"search"``, ``"redact"``, ``"zero-shot"``.
+    name : str or None
+        What the user named with ``-m``.
+
+    Raises
+    ------
+    UsageError
+    """
+    if name is not None and not name.strip():
+        raise click.UsageError(
+            f"-m is {name!r}, expected an .edgebert file, a model folder, org/name of a model on the hub, or one of"
+            f" {', '.join(model.name for model in BUNDLED)}."
+        )
+    if name is None and not has_default(task):
+        first, second, command = _ADVICE[task]
+        raise click.UsageError(
+            f"{task.replace('_', '-')} needs a model of its kind, and none comes with edgebert: name one with -m, for"
+            f" example {first} or {second}, which is downloaded and converted once: edgebert {command.format(first)}"
+        )
+
+
+def open_model(task: str, name: str | None, **options: Any) -> Model:
+    """Load the model that a task is to ask, with a bar while it is converted; say on stderr which, if nobody named it.
+
+    Parameters
+    ----------
+    task : str
+        As for `check_model`.
+    name : str or None
+        What the user named with ``-m``.
+    **options
+        Those of `edgebert.load`.
+
+    Raises
+    ------
+    UsageError
+        As `check_model`.
+    EdgebertError
+        As `edgebert.load`.
+    """
+    check_model(task, name)
+    if name is not None:
+        return edgebert.load(find_model_shown(name), **options)
+    model = edgebert.load(default_model(task), **options)
+    if task != "classify":  # whose default is the one that everybody knows
+        click.echo(f"edgebert: with {_titled(default_model(task)).title}, which comes with edgebert", err=True)
+    return model
+
+
+def find_model_shown(name: str) -> Path:
+    """Return the .edgebert file of a model as `edgebert.loading.find_model` does, with a bar while it is converted."""
+    from edgebert.loading import find_model
+
+    with show_conversion(f"edgebert: {name} is converted and kept, which takes a while, once") as on_progress:
+        return find_model(name, on_progress)
+
+
+@contextmanager
+def show_conversion(before: str = "") -> Iterator[Callable[[int, int], None]]:
+    """Give what `edgebert.convert` takes as ``on_progress``: it shows a bar on stderr from the first call on.
+
+    Parameters
+    ----------
+    before : str
+        A line to write there first.
+    """
+    with ExitStack() as stack:
+        advance: Advance | None = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal advance
+            if advance is None:  # how many layers there are is known when the work begins
+                if before:
+                    click.echo(before, err=True)
+                advance = stack.enter_context(show_progress(total, visible=True, label="layers"))
+            advance(done, done)
+
+        yield show
+
+
+def _titled(path: Path) -> Bundled:
+    return next(model for model in BUNDLED if model.path == path)
