@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,17 @@ import click
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
-from edgebert.cli.options import LineOptions, check_apart, line_options
+from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal, escape
-from edgebert.cli.texts import open_texts
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
     from edgebert.model import Model
 
 __all__ = ["answer"]
+
+_AT_ONCE = 16
+"""Texts that are searched together: each is read once for every question."""
 
 
 @click.command()
@@ -50,7 +51,7 @@ __all__ = ["answer"]
     help="Widen answers to whole words, where the text has spaces between them.",
 )
 @click.option("--no-answer", is_flag=True, help="There may be none: that, too, has a score, and an empty answer.")
-@line_options(windows=True, several=False)
+@line_options(windows=True, several=False, split="files")
 def answer(
     options: LineOptions,
     questions: tuple[str, ...],
@@ -59,10 +60,10 @@ def answer(
     align_to_words: bool,
     no_answer: bool,
 ) -> None:
-    """Find the answer to a question in a text.
+    """Find the answer to a question in texts.
 
-    The text is the whole of FILE, of standard input (-), or of --text, in UTF-8. A long text is read in windows that
-    overlap, each with the question.
+    A text is the whole of one of FILES, of standard input (-), or of --text, in UTF-8; or a row of a table. A long text
+    is read in windows that overlap, each with the question.
 
     \b
     tsv    score, start, end, answer, question; a line for each answer, the
@@ -77,47 +78,56 @@ def answer(
 
     start and end count the characters of the text from 0; the answer is what stands there.
     """
+    from edgebert.coverage import Coverage
+
     if len(options.texts) > 1:
         raise click.UsageError("There is one text to answer from: give --text once.")
-    check_apart(options.file, options.output)
-    with open_texts(options.file, options.texts, options.errors) as source:
-        context = source.whole()
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
-        contexts = [context] * len(items)
+        wanted = [i for i, (_, context) in enumerate(items) if context.strip()]
         found = model.answer(
-            items,
-            contexts,
+            [items[i][0] for i in wanted],
+            [items[i][1] for i in wanted],
             top_k,
             max_answer_len=max_answer_len,
             handle_impossible_answer=no_answer,
             align_to_words=align_to_words,
             **options.cut,
-            on_coverage=on_coverage,
+            on_coverage=lambda k, coverage: on_coverage(wanted[k], coverage),
         )
-        return [[each] for each in found] if top_k == 1 else found
+        results: list[Any] = [[] for _ in items]
+        for i, answers in zip(wanted, found, strict=True):
+            results[i] = [answers] if top_k == 1 else answers
+        for i in set(range(len(items))).difference(wanted):  # a blank text keeps its place, with no answer
+            on_coverage(i, Coverage(0, 0, False))
+        return results
 
     form = RowFormat(
-        records=lambda row: [{"rank": i, **found} for i, found in enumerate(row.answer, start=1)],
-        document=lambda row: {"answers": row.answer},
+        records=lambda row: [{"question": row.text[0], **found} for found in _ranked(row.answer) or [{}]],
+        document=lambda row: {"question": row.text[0], "answers": row.answer},
         columns=("score", "start", "end", "answer", "question"),
         sheet=("question", "rank", "score", "start", "end", "answer"),
-        texts=("question",),
-        draw=lambda terminal: _drawing(context, terminal),
+        texts=(),
+        draw=_drawing,
     )
-    of_questions = dataclasses.replace(options, file=None, texts=questions)
-    answer_lines(of_questions, Task("answer", ask, "searched"), row_writer(options, form))
+    task = Task("answer", ask, "searched", at_once=_AT_ONCE, questions=questions)
+    answer_lines(options, task, row_writer(options, form))
 
 
-def _drawing(context: str, terminal: Terminal) -> Callable[[Row], str]:
+def _ranked(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"rank": i, **found} for i, found in enumerate(answers, start=1)]
+
+
+def _drawing(terminal: Terminal) -> Callable[[Row], str]:
     def draw(row: Row) -> str:
-        question = escape(row.text)
-        lines = [click.style(question, bold=True) if terminal.colour else question]
+        question, context = row.text
+        shown = escape(question)
+        lines = [click.style(shown, bold=True) if terminal.colour else shown]
         for found in row.answer:
             score = f"{found['score']:.4f}"
             around = excerpt(context, found["start"], found["end"], terminal, len(score) + 2)
-            shown = around if found["answer"] else "no answer"
-            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {shown}")
+            told = around if found["answer"] else "no answer"
+            lines.append(f"{click.style(score, dim=True) if terminal.colour else score}  {told}")
         return "".join(f"{line}\n" for line in lines)
 
     return draw

@@ -37,7 +37,7 @@ _AT_ONCE = 32
     help="What becomes of the scores of a long text's windows: of each label the mean or the largest;"
     " or those of the first window.",
 )
-@click.option("--pairs", is_flag=True, help="Every line is two texts with a tab between them.")
+@click.option("--pairs", is_flag=True, help="Every text is two: a line with a tab between them, or two columns.")
 @click.option(
     "--labels",
     callback=split_list,
@@ -58,14 +58,13 @@ def classify(
     top_k: int | str | None,
     function: str | None,
     pool: str,
-    pairs: bool,
     labels: tuple[str, ...] | None,
     multi_label: bool,
     hypothesis: str | None,
 ) -> None:
     """Give every text a label and a score, or several.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line keeps its place, with no label and no score.
     A long text is read in windows that overlap, and their scores are pooled.
 
@@ -82,7 +81,7 @@ def classify(
     """
     if labels is None and (multi_label or hypothesis is not None):
         raise click.UsageError("--multi-label and --hypothesis go with --labels.")
-    if labels is not None and (pairs or function is not None):
+    if labels is not None and (options.pairs or function is not None):
         raise click.UsageError("--labels goes with neither --pairs nor --function.")
     wanted = top_k or (1 if labels is None else "all")
     count = wanted if isinstance(wanted, int) else None
@@ -110,11 +109,11 @@ def classify(
 
     def form(model: Model) -> RowFormat:
         names = model.labels if labels is None else tuple(described)
-        return best_label(names, pairs=pairs) if alone else _best_labels(names, pairs=pairs)
+        return best_label(names, pairs=options.pairs) if alone else _best_labels(names, pairs=options.pairs)
 
     # Other labels are found without a classifier, too.
     task = Task("embed", ask, "classified", at_once=_AT_ONCE) if labels else Task("classify", ask, "classified")
-    answer_lines(options, task._replace(read=pair_of) if pairs else task, row_writer(options, form))
+    answer_lines(options, task._replace(read=pair_of) if options.pairs else task, row_writer(options, form))
 
 
 def _described(labels: tuple[str, ...]) -> dict[str, str]:

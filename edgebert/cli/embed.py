@@ -60,7 +60,7 @@ def embed(
 ) -> None:
     """Give every text a vector.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
     Of a text that is too long one window is embedded: its beginning, unless the
     model's tokenizer cuts texts on the left. With --whole or --chunks all of it is, in windows that overlap.

@@ -29,7 +29,7 @@ _USUAL_MASK = "[MASK]"
 def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None) -> None:
     """Find the words that may stand where [MASK] stands in every text.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8, with one or several masks.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8, with one or several masks.
     [MASK] is understood by every model, whatever its own mask is. A blank line keeps its place.
 
     \b

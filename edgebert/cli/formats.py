@@ -1,4 +1,4 @@
-"""How answers are written: tsv, csv, jsonl, or a table for people."""
+"""How answers are written: tsv, csv, jsonl, or a table for people. What keeps the columns of a table is `kept`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ from edgebert.cli.terminal import Terminal, clip, display_width, escape
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage
+    from edgebert.tables.chunks import Chunk
 
-__all__ = ["FORMATS", "Layout", "Row", "RowFormat", "layout_of"]
+__all__ = [
+    "FORMATS",
+    "Layout",
+    "Row",
+    "RowFormat",
+    "answer_cells",
+    "answer_document",
+    "csv_line",
+    "layout_of",
+    "sheet_of",
+]
 
-FORMATS = ("table", "tsv", "csv", "jsonl")
+FORMATS = ("table", "tsv", "csv", "jsonl", "parquet")
 """What ``--format`` takes."""
 
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -27,12 +38,42 @@ _LEAST_TEXT = 10
 
 
 class Row(NamedTuple):
-    """One line with what the model says of it; ``number`` counts lines from 1."""
+    """A text with what the model says of it.
+
+    Attributes
+    ----------
+    number : int
+        Of all texts, from 1.
+    text : str or (str, str)
+        A pair of two columns is two texts; a pair of a line is that line, with a tab between them.
+    answer : object
+    coverage : Coverage
+    chunk : Chunk, optional
+        What it was read with, where it is text number `at` from 0.
+    at : int
+    """
 
     number: int
-    text: str
+    text: Any
     answer: Any
     coverage: Coverage
+    chunk: Chunk | None = None
+    at: int = 0
+
+    @property
+    def file(self) -> str:
+        """How messages call the file that it is from."""
+        return self.chunk.file if self.chunk else ""
+
+    @property
+    def line(self) -> int:
+        """Where it begins in its file, from 1."""
+        return self.chunk.lines[self.at] if self.chunk else self.number
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The row of the table that it is from: name of a column -> value; nothing of plain text."""
+        return self.chunk.rows.record(self.at) if self.chunk and self.chunk.rows else {}
 
 
 class RowFormat(NamedTuple):
@@ -42,7 +83,7 @@ class RowFormat(NamedTuple):
     ----------
     records : callable
         Row -> list of dicts, one for each line of tsv, csv and table: name of a column -> value. The texts,
-        ``line`` (the row's number), ``tokens``, ``windows`` and ``truncated`` are added.
+        ``file``, ``line`` (where the text begins), ``tokens``, ``windows`` and ``truncated`` are added.
     document : callable
         Row -> dict, the object of jsonl, to which texts, ``tokens``, ``windows`` and ``truncated`` are added.
     columns : tuple of str
@@ -56,6 +97,10 @@ class RowFormat(NamedTuple):
         The least width of columns in a table, so that rows written at different times are aligned.
     draw : callable, optional
         Terminal -> what makes a row's lines for people, for a command whose table is none.
+    places : tuple of str
+        ``file`` and ``line``, or ``file``, if they are to stand before all other columns; of several files they do.
+    replacement : callable, optional
+        Row -> text, for a command that writes another text into the column that the text comes from.
     """
 
     records: Callable[[Row], list[dict[str, Any]]]
@@ -65,6 +110,8 @@ class RowFormat(NamedTuple):
     texts: tuple[str, ...] = ("text",)
     widths: dict[str, int] = {}  # noqa: RUF012 (never changed)
     draw: Callable[[Terminal], Callable[[Row], str]] | None = None
+    places: tuple[str, ...] = ()
+    replacement: Callable[[Row], str] | None = None
 
 
 class Layout(NamedTuple):
@@ -79,19 +126,27 @@ def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
     if name == "table":
         return Layout("", _table(form, terminal) if form.draw is None else form.draw(terminal))
     if name == "csv":
-        columns = (*form.sheet, *(column for column in _COVERAGE if column not in form.sheet))
-        return Layout(_csv_line(columns), lambda row: "".join(_csv_line(cells) for cells in _cells(form, row, columns)))
+        columns = sheet_of(form)
+        return Layout(
+            csv_line(columns), lambda row: "".join(csv_line(cells) for cells in answer_cells(form, row, columns))
+        )
     if name == "jsonl":
-        return Layout("", lambda row: _jsonl(form, row))
-    return Layout("", lambda row: "".join(_tsv_line(cells) for cells in _cells(form, row, form.columns)))
+        return Layout("", lambda row: json.dumps(answer_document(form, row), ensure_ascii=False) + "\n")
+    return Layout("", lambda row: "".join(_tsv_line(cells) for cells in answer_cells(form, row, form.columns)))
+
+
+def sheet_of(form: RowFormat) -> tuple[str, ...]:
+    """Return the columns of csv."""
+    return tuple(dict.fromkeys((*form.places, *form.sheet, *_COVERAGE)))
 
 
 def _texts(form: RowFormat, row: Row) -> dict[str, str]:
     """Return the text of a row, or its two texts, by name."""
-    if len(form.texts) == 1:
-        return {form.texts[0]: row.text}
-    first, _, second = row.text.partition("\t")
-    return dict(zip(form.texts, (first, second), strict=True))
+    if isinstance(row.text, str):
+        texts = (row.text,) if len(form.texts) == 1 else row.text.partition("\t")[::2]
+    else:
+        texts = row.text
+    return dict(zip(form.texts, texts, strict=False))  # the text that a question was asked of has no column
 
 
 def _coverage(row: Row) -> dict[str, Any]:
@@ -99,9 +154,9 @@ def _coverage(row: Row) -> dict[str, Any]:
     return dict(zip(_COVERAGE, values, strict=True))
 
 
-def _cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list[Any]]:
+def answer_cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list[Any]]:
     """Return the values of a row's lines, None for what it has not."""
-    common = {"line": row.number, **_texts(form, row), **_coverage(row)}
+    common = {"file": row.file, "line": row.line, **_texts(form, row), **_coverage(row)}
     return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
 
 
@@ -116,18 +171,21 @@ def _tsv_line(cells: Sequence[Any]) -> str:
     return "\t".join(_shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
-def _csv_line(cells: Sequence[Any]) -> str:
+def csv_line(cells: Sequence[Any], delimiter: str = ",") -> str:
+    """Return cells as a line of csv, quoted where it takes that."""
     # The writer quotes a field for the characters that end its lines: with \r\n it quotes a lone \r too.
     line = io.StringIO()
     fields = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
-    csv.writer(line, lineterminator="\r\n").writerow(fields)
+    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(fields)
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _jsonl(form: RowFormat, row: Row) -> str:
+def answer_document(form: RowFormat, row: Row) -> dict[str, Any]:
+    """Return the object of jsonl."""
     answer = form.document(row)
+    places = {name: getattr(row, name) for name in form.places}
     coverage = {name: value for name, value in _coverage(row).items() if name not in answer}
-    return json.dumps({**_texts(form, row), **answer, **coverage}, ensure_ascii=False) + "\n"
+    return {**places, **_texts(form, row), **answer, **coverage}
 
 
 def _table(form: RowFormat, terminal: Terminal) -> Callable[[Row], str]:
@@ -136,7 +194,7 @@ def _table(form: RowFormat, terminal: Terminal) -> Callable[[Row], str]:
     names = form.columns[:-wide]
 
     def render(row: Row) -> str:
-        lines = _cells(form, row, form.columns)
+        lines = answer_cells(form, row, form.columns)
         widths = [
             max(form.widths.get(name, 0), max((display_width(escape(_shown(line[i]))) for line in lines), default=0))
             for i, name in enumerate(names)

@@ -1,4 +1,4 @@
-"""The way of every command that asks a model about texts: lines in, answers out, a bounded piece at a time."""
+"""The way of every command that asks a model about texts: texts in, answers out, a bounded piece at a time."""
 
 from __future__ import annotations
 
@@ -14,49 +14,54 @@ from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
-from edgebert.cli.texts import CHUNK_LINES, open_texts
+from edgebert.cli.texts import open_texts
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
+from edgebert.tables import chunks
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage, OnCoverage
     from edgebert.model import Model
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "pair_of", "row_writer"]
 
 
 class Task(NamedTuple):
-    """What a command does with the lines it reads.
+    """What a command does with the texts it reads.
 
     Attributes
     ----------
     name : str
         The method of `edgebert.Model` that has to be there (`Model.require`).
     ask : callable
-        Asks the model: (model, what `read` made of some lines, on_coverage) -> an answer for each.
+        Asks the model: (model, what `read` made of some texts, on_coverage) -> an answer for each.
     done : str
         What it is called: ``"classified"``.
     read : callable
-        Makes of a line what the model is asked: (model, line, how messages call its place) -> item.
+        Makes of a text what the model is asked: (model, text, how messages call its place) -> item.
     at_once : int
-        Lines that are asked about together; few for a task that takes long, so that answers come early.
+        Texts that are asked about together; few for a task that takes long, so that answers come early.
+    questions : tuple of str
+        What is asked of each text; then `read` gets (question, text), and there is a row for each.
     """
 
     name: str
     ask: Callable[[Model, list[Any], OnCoverage], Sequence[Any]]
     done: str
-    read: Callable[[Model, str, str], Any] = lambda model, line, place: line  # noqa: ARG005 (as every `read`)
-    at_once: int = CHUNK_LINES
+    read: Callable[[Model, Any, str], Any] = lambda model, text, place: text  # noqa: ARG005 (as every `read`)
+    at_once: int = chunks.CHUNK_LINES
+    questions: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
     """Where answers go."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Take the next lines with their answers."""
+        """Take the next texts with their answers."""
 
     def finish(self) -> None:
-        """Write what is left, when all lines were answered."""
+        """Write what is left, when all texts were answered."""
 
 
 MakeWriter = Callable[["Model", OutputFile], Writer]
@@ -71,10 +76,10 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         Of whatever cannot be read, asked or written.
     """
     check_model(task.name, options.model)
-    check_apart(options.file, options.output)
+    check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
-        open_texts(options.file, options.texts, options.errors) as source,
+        open_texts(options.inputs) as source,
         open_output(options.output) as output,
     ):
         settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
@@ -87,25 +92,30 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         count = truncated = before = 0
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
-                for start in range(0, len(chunk), task.at_once):
-                    lines = chunk[start : start + task.at_once]
-                    places = [source.place(number) for number in range(count + 1, count + len(lines) + 1)]
-                    truncated += _write(writer, _answered(model, task, lines, count + 1, places))
-                    count += len(lines)
-                    done = before + (source.done - before) * (start + len(lines)) // len(chunk)
-                    advance(done, count)
+                for start in range(0, len(chunk.texts), task.at_once):
+                    rows = _answered(
+                        model, task, chunk, range(start, min(start + task.at_once, len(chunk.texts))), count
+                    )
+                    truncated += _write(writer, rows)
+                    count += len(rows)
+                    done = before + (source.done - before) * (start + task.at_once) // len(chunk.texts)
+                    advance(min(done, source.done), count)
                 before = source.done
         writer.finish()
     _report_truncated(truncated, model.max_length, task.done)
 
 
-def _answered(model: Model, task: Task, lines: Sequence[str], first: int, places: Sequence[str]) -> list[Row]:
-    """Ask about lines; how messages call each line is one of `places`."""
+def _answered(model: Model, task: Task, chunk: Chunk, indices: range, count: int) -> list[Row]:
+    """Ask about some texts of a chunk, before which there were `count`."""
     coverages: dict[int, Coverage] = {}
-    items = [task.read(model, line, place) for line, place in zip(lines, places, strict=True)]
+    asked = [(i, chunk.texts[i]) for i in indices]
+    if task.questions:
+        asked = [(i, (question, text)) for i, text in asked for question in task.questions]
+    items = [task.read(model, text, chunk.place(i)) for i, text in asked]
     answers = task.ask(model, items, coverages.__setitem__)
     return [
-        Row(first + i, line, answer, coverages[i]) for i, (line, answer) in enumerate(zip(lines, answers, strict=True))
+        Row(count + k, text, answer, coverages[k - 1], chunk, i)
+        for k, ((i, text), answer) in enumerate(zip(asked, answers, strict=True), start=1)
     ]
 
 
@@ -115,16 +125,18 @@ def _write(writer: Writer, rows: Sequence[Row]) -> int:
     return sum(row.coverage.truncated for row in rows)
 
 
-def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
-    """Read a line as two texts with a tab between them; a blank line is two blank texts.
+def pair_of(model: Model, text: str | tuple[str, str], place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
+    """Read a line as two texts with a tab between them; a blank line is two blank texts. Two columns are two texts.
 
     Raises
     ------
     InputError
     """
-    if not line.strip():
+    if not isinstance(text, str):
+        return text
+    if not text.strip():
         return "", ""
-    texts = line.split("\t")
+    texts = text.split("\t")
     if len(texts) != 2:
         tabs = {1: "no tab"}.get(len(texts), f"{len(texts) - 1} tabs")
         raise InputError(f"{place} has {tabs}, expected two texts with one tab between them")
@@ -132,21 +144,56 @@ def pair_of(model: Model, line: str, place: str) -> tuple[str, str]:  # noqa: AR
 
 
 def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowFormat]) -> MakeWriter:
-    """Return what makes the writer of a command's rows, in the layout that the user wants."""
+    """Return what makes the writer of a command's rows, in the layout that the user wants.
+
+    Raises
+    ------
+    click.UsageError
+        When the name of the output does not say what it is to be, or Parquet would go to a terminal.
+    """
+    inputs = options.inputs
     terminal = Terminal.at_stdout() if options.output in (None, "-") else None
-    name = options.format or ("table" if terminal else _of_suffix(options.output))
+    name = options.format or ("table" if terminal else output_format(options))
+    if name == "parquet" and terminal:
+        raise click.UsageError("Parquet is not for reading: name a file with -o OUT.parquet.")
     encoding = sys.stdout.encoding if terminal else "utf-8"
 
     def make(model: Model, output: OutputFile) -> Writer:
-        layout = layout_of(form if isinstance(form, RowFormat) else form(model), name, terminal or Terminal())
+        whole = form if isinstance(form, RowFormat) else form(model)
+        if inputs.several:
+            places = ("file",) if inputs.reading.kind == "files" else ("file", "line")
+            columns = dict.fromkeys((*places, *whole.columns))
+            whole = whole._replace(places=places, columns=tuple(columns))
+        if name == "parquet" or (inputs.is_table and name != "table"):
+            from edgebert.cli.kept import kept_writer
+
+            return kept_writer(whole, name, inputs, options.prefix, output)
+        layout = layout_of(whole, name, terminal or Terminal())
         return _RowWriter(output, layout.header, layout.render, encoding)
 
     return make
 
 
-def _of_suffix(output: str | None) -> str:
-    suffix = PurePath(output or "").suffix.lower().removeprefix(".")
-    return suffix if suffix in FORMATS and suffix != "table" else "tsv"
+def output_format(options: LineOptions) -> str:
+    """Return the format that the name of the output says, else that of the input; tsv of plain text.
+
+    Raises
+    ------
+    click.UsageError
+        When the name says another one.
+    """
+    kind = options.inputs.reading.kind if options.inputs.is_table else "tsv"
+    suffix = "" if options.output in (None, "-") else PurePath(str(options.output)).suffix.lower()
+    if not suffix:
+        return "csv" if kind == "parquet" else kind
+    if suffix == ".txt":
+        return "tsv"
+    from edgebert.tables.kinds import SUFFIXES
+
+    if suffix not in SUFFIXES:
+        names = ".csv, .tsv, .jsonl, .parquet or .txt"
+        raise click.UsageError(f"OUT is {options.output}, expected a name that ends in {names}, or --format.")
+    return SUFFIXES[suffix]
 
 
 class _RowWriter:

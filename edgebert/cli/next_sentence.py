@@ -18,11 +18,11 @@ __all__ = ["next_sentence"]
 
 
 @click.command(short_help="Tell of pairs of texts whether one follows the other.")
-@line_options(windows=False)
+@line_options(windows=False, pairs=True)
 def next_sentence(options: LineOptions) -> None:
     """Tell of every pair of texts whether the second follows the first: IsNext or NotNext.
 
-    Pairs come from FILE, from standard input (-), or from --text; one a line, in UTF-8, two texts with a tab
+    Pairs come from FILES, from standard input (-), or from --text; one a line, in UTF-8, two texts with a tab
     between them. A blank line keeps its place, with no label and no score.
     Of texts that are too long the beginning is looked at.
 

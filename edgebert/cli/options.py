@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from edgebert.cli.formats import FORMATS
+from edgebert.cli.texts import INPUTS, PLAIN, Inputs, find_inputs
 from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
 
@@ -36,10 +37,13 @@ class LineOptions:
 
     Attributes
     ----------
-    file : str or None
-        A path, ``"-"``, or None where none was named.
+    files : tuple of str
+        Paths of files and folders, ``"-"`` for standard input; empty where none was named.
     texts : tuple of str
         Those of ``--text``.
+    input, split : str or None
+    columns, globs : tuple of str
+    prefix : str
     model : str or None
     threads : int or None
     max_memory : str or None
@@ -49,10 +53,18 @@ class LineOptions:
     format : str or None
     stride : int or None
     truncate : bool
+    pairs : bool
+        Whether a text is two.
+    usual_split : str
+        How plain text is split unless the user says it: ``"lines"``, or ``"files"``.
     """
 
-    file: str | None
+    files: tuple[str, ...]
     texts: tuple[str, ...]
+    input: str | None
+    split: str | None
+    columns: tuple[str, ...]
+    globs: tuple[str, ...]
     model: str | None
     threads: int | None
     max_memory: str | None
@@ -62,6 +74,14 @@ class LineOptions:
     format: str | None = None
     stride: int | None = None
     truncate: bool = False
+    prefix: str = ""
+    pairs: bool = False
+    usual_split: str = "lines"
+
+    @functools.cached_property
+    def inputs(self) -> Inputs:
+        """What is to be read, looked up once; it raises what `find_inputs` does."""
+        return find_inputs(self)
 
     @property
     def cut(self) -> dict[str, Any]:
@@ -93,7 +113,30 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     return items
 
 
-_file = click.argument("file", required=False, metavar="[FILE | -]")
+_files = click.argument("files", nargs=-1, metavar="[FILES | -]")
+_input = click.option(
+    "--input",
+    type=click.Choice(INPUTS),
+    help="How FILES are read: plain lines, text that --split divides, or tables. Tables have a header, in jsonl keys;"
+    " parquet needs edgebert[tables].  [default: by the name .csv .tsv .jsonl .parquet, else lines]",
+)
+_column = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME",
+    help="The column of a table that has the texts, in jsonl also a path a.b; of pairs two.  [default: the only column,"
+    " or the only one called text, sentence, review, content, comment, message, body, ..., or that holds text]",
+)
+_glob = click.option(
+    "--glob", "globs", multiple=True, metavar="PATTERN", help="Of a folder, read the files that match, like '*.txt'."
+)
+_prefix = click.option(
+    "--prefix",
+    default="",
+    metavar="TEXT",
+    help="What the names of the columns begin with that are added to those of a table.",
+)
 _model = click.option(
     "-m",
     "--model",
@@ -124,7 +167,9 @@ _max_memory = click.option(
     help="Most memory that the process may have resident, like 200MB.  [default: EDGEBERT_MAX_MEMORY, else no limit]",
 )
 _format = click.option(
-    "--format", type=click.Choice(FORMATS), help="[default: table on a terminal, else the suffix of OUT, else tsv]"
+    "--format",
+    type=click.Choice(FORMATS),
+    help="[default: table on a terminal, else by the suffix of OUT, else as FILES are; of plain text tsv]",
 )
 _errors = click.option(
     "--errors",
@@ -142,8 +187,17 @@ stride_option = click.option(
 _truncate = click.option("--truncate", is_flag=True, help="Read only the first window of a long text.")
 
 
+def _split(usual: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--split",
+        type=click.Choice(PLAIN),
+        help="What a text is in plain text: a line, what stands between blank lines, or a file."
+        f"  [default: {usual}, with --input text files]",
+    )
+
+
 def _text(*, several: bool) -> Callable[[_Command], _Command]:
-    explained = "A text, instead of FILE" + ("; may be repeated." if several else ".")
+    explained = "A text, instead of FILES" + ("; may be repeated." if several else ".")
     return click.option("--text", "texts", multiple=True, metavar="TEXT", help=explained)
 
 
@@ -152,8 +206,10 @@ def output_option(explained: str) -> Callable[[_Command], _Command]:
     return click.option("-o", "--output", metavar="OUT", help=explained)
 
 
-def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -> Callable[[_Command], _Command]:
-    """Give a command the argument FILE and the options that go with it, packed as its argument ``options``.
+def line_options(
+    *, windows: bool, layouts: bool = True, several: bool = True, split: str = "lines", pairs: bool = False
+) -> Callable[[_Command], _Command]:
+    """Give a command the argument FILES and the options that go with it, packed as its argument ``options``.
 
     Parameters
     ----------
@@ -163,13 +219,17 @@ def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -
         Whether it writes in the usual layouts: ``--format``, ``-o``. Another command has an ``-o`` of its own.
     several : bool
         Whether ``--text`` may be repeated.
+    split : str
+        How plain text is split unless the user says it.
+    pairs : bool
+        Whether every text is two.
     """
     added: list[Callable[[_Command], _Command]] = [
-        *(_file, _text(several=several), _model, _errors),
+        *(_files, _text(several=several), _input, _split(split), _column, _glob, _model, _errors),
         *(threads_option, _max_memory, device_option),
     ]
     if layouts:
-        added += [_format, output_option("Write to this file, whole or not at all.")]
+        added += [_format, _prefix, output_option("Write to this file, whole or not at all.")]
     if windows:
         added += [stride_option, _truncate]
 
@@ -177,7 +237,8 @@ def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -
         @functools.wraps(command)
         def packed(**values: Any) -> None:
             names = [field.name for field in dataclasses.fields(LineOptions) if field.name in values]
-            options = LineOptions(**{name: values.pop(name) for name in names})
+            given = {"usual_split": split, "pairs": pairs, **{name: values.pop(name) for name in names}}
+            options = LineOptions(**given)
             command(options=options, **values)
 
         decorated: _Command = packed
@@ -188,12 +249,16 @@ def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -
     return decorate
 
 
-def check_apart(file: str | None, output: str | None) -> None:
-    """Refuse to write results over the texts that they come from.
+def check_apart(files: Sequence[str], output: str | None) -> None:
+    """Refuse to write results over texts that they come from.
 
     Raises
     ------
     OutputError
     """
-    if file and output and os.path.isfile(file) and os.path.exists(output) and os.path.samefile(file, output):
-        raise OutputError(f"{output} is the file that the texts come from; name another one")
+    if not files or not output or not os.path.exists(output):
+        return
+    for file in files:
+        if os.path.isfile(file) and os.path.samefile(file, output):
+            folder = "" if file == output else f" (as {file})"
+            raise OutputError(f"{output} is a file that the texts come from{folder}; name another one")

@@ -28,7 +28,7 @@ _AT_ONCE = 64
 def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.
 
-    Documents come from FILE, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
+    Documents come from FILES, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
     and left out. The model is a cross-encoder: a classifier with one label,
     or with the one that --label names.
     A long document is worth what its best window is.

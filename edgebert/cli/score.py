@@ -25,7 +25,7 @@ _AT_ONCE = 16
 def score(options: LineOptions) -> None:
     """Tell how natural every text is to a model for masked words, which masks each token in turn.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line keeps its place, with no score. The score is the sum of the natural logarithms of the tokens'
     probabilities, the perplexity exp(-score / tokens): of texts of different lengths compare that. Tokens are counted
     without special ones.

@@ -36,7 +36,7 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
 def tag(options: LineOptions, strategy: str) -> None:
     """Find names, and whatever else the model tags, in every text.
 
-    Texts come from FILE, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A long text is read in windows that overlap; spans cross from one to the next.
 
     \b

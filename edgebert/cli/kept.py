@@ -1,0 +1,177 @@
+"""Answers behind the columns of the table that the texts come from; and answers as Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgebert.cli.formats import Row, RowFormat, answer_cells, answer_document, csv_line, sheet_of
+from edgebert.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebert.cli.lines import Writer
+    from edgebert.cli.texts import Inputs
+    from edgebert.output import OutputFile
+
+__all__ = ["Kept", "kept_writer"]
+
+
+def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output: OutputFile) -> Writer:
+    """Return the writer of a command's rows, which keeps the columns of the table that they come from.
+
+    Parameters
+    ----------
+    form : RowFormat
+    name : str
+        ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``; plain text becomes Parquet alone.
+    inputs : Inputs
+    prefix : str
+        What the names of added columns begin with.
+    output : OutputFile
+    """
+    kept = Kept(form, prefix, is_table=inputs.is_table)
+    if name == "parquet":
+        from edgebert.cli.kept_parquet import ParquetAnswers
+
+        return ParquetAnswers(kept, output)
+    if name == "jsonl":
+        return _JsonlAnswers(kept, output)
+    return _SheetAnswers(kept, output, name, same=name == inputs.reading.kind)
+
+
+class Kept:
+    """A form of answers, for texts that come from a table: what is added to a row, and what stays of it.
+
+    Parameters
+    ----------
+    form : RowFormat
+    prefix : str
+    is_table : bool
+        Whether there is a table; plain texts are columns of the answer.
+
+    Attributes
+    ----------
+    columns, names : tuple of str
+        What is added, in order; and its names, with the prefix.
+    """
+
+    def __init__(self, form: RowFormat, prefix: str, *, is_table: bool) -> None:
+        if is_table:
+            form = form._replace(sheet=tuple(name for name in form.sheet if name not in form.texts), texts=())
+        self._form, self._prefix = form, prefix
+        self.columns = sheet_of(form)
+        self.names = tuple(prefix + name for name in self.columns)
+
+    def lines(self, row: Row) -> list[list[Any]]:
+        """Return the added cells of a row's lines; one at least, so that no row of the table is lost."""
+        return answer_cells(self._form, row, self.columns) or [[None] * len(self.columns)]
+
+    def document(self, row: Row) -> dict[str, Any]:
+        """Return the object of a row."""
+        added = {self._prefix + name: value for name, value in answer_document(self._form, row).items()}
+        record = self.record(row)
+        self.check_apart(record.keys() & added.keys(), row.file)
+        return {**record, **added}
+
+    def record(self, row: Row) -> dict[str, Any]:
+        """Return the row of the table, with the text that the command puts there if it does."""
+        replacement = self.replacement(row)
+        if replacement is None or row.chunk is None or row.chunk.rows is None:
+            return row.record
+        return _replaced(row.record, row.chunk.rows.chosen[0], replacement)
+
+    def replacement(self, row: Row) -> str | None:
+        """Return the text that is to stand where the row's text stood, if there is one."""
+        return self._form.replacement(row) if self._form.replacement else None
+
+    def check_apart(self, both: Sequence[str] | set[str], file: str) -> None:
+        """Refuse names that a table has and the answers have too.
+
+        Raises
+        ------
+        InputError
+        """
+        if both:
+            name = sorted(both)[0]
+            raise InputError(
+                f"{file} has a column {name!r}, and so have the answers: let the names of theirs begin with something,"
+                " like --prefix model_"
+            )
+
+
+def _replaced(record: dict[str, Any], path: str, text: str) -> dict[str, Any]:
+    """Return a record with another text at a key, or at a path of keys."""
+    key, dot, rest = path.partition(".")
+    if path in record or not dot or not isinstance(record.get(key), dict):
+        return {**record, path: text}
+    return {**record, key: _replaced(record[key], rest, text)}
+
+
+class _JsonlAnswers:
+    """An object for each text: those of the table with the answers behind them."""
+
+    def __init__(self, kept: Kept, output: OutputFile) -> None:
+        self._kept, self._output = kept, output
+
+    def write(self, rows: Sequence[Row]) -> None:
+        # Half a surrogate pair, which JSON may spell and UTF-8 may not, is spelled again.
+        lines = [json.dumps(self._kept.document(row), ensure_ascii=False, default=_plain) for row in rows]
+        self._output.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+class _SheetAnswers:
+    """Lines of csv or tsv below a header; with the delimiter and the byte order mark of an input of the same kind."""
+
+    def __init__(self, kept: Kept, output: OutputFile, name: str, *, same: bool) -> None:
+        self._kept, self._output, self._same = kept, output, same
+        self._delimiter = "\t" if name == "tsv" else ","
+        self._columns: tuple[str, ...] | None = None
+        self._known: set[str] = set()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        lines = []
+        if self._columns is None and rows:
+            lines.append(self._header(rows[0]))
+        for row in rows:
+            cells = self._cells(row)
+            lines += [csv_line([*cells, *added], self._delimiter) for added in self._kept.lines(row)]
+        self._output.write("".join(lines).encode("utf-8", "replace"))
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+    def _header(self, row: Row) -> str:
+        table = row.chunk.rows if row.chunk else None
+        assert table is not None
+        self._columns, self._known = table.columns, {*table.columns}
+        self._kept.check_apart({*self._columns} & {*self._kept.names}, row.file)
+        self._delimiter = getattr(table, "delimiter", self._delimiter) if self._same else self._delimiter
+        mark = "\ufeff" if self._same and getattr(table, "bom", False) else ""
+        return mark + csv_line([*self._columns, *self._kept.names], self._delimiter)
+
+    def _cells(self, row: Row) -> list[Any]:
+        record = self._kept.record(row)
+        if new := record.keys() - self._known:
+            raise InputError(
+                f"{row.chunk.place(row.at) if row.chunk else row.file} has {sorted(new)[0]!r}, which the first objects have"
+                " not, and the header is written: let -o be a .jsonl"
+            )
+        return [_cell(record.get(name)) for name in self._columns or ()]
+
+
+def _cell(value: Any) -> Any:
+    """Return a value of a table as a cell of csv: lists and objects as JSON."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=_plain) if isinstance(value, list | dict) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """Return a value that JSON has no form for as text: a time in ISO's form, bytes with what is no UTF-8 spelled out."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

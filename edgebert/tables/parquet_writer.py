@@ -1,0 +1,140 @@
+"""Tables written as Parquet, a bounded number of rows at once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from edgebert.errors import InputError
+from edgebert.tables.parquet import pyarrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ParquetWriter", "table_of"]
+
+_ROWS = 1 << 16
+_BYTES = 1 << 25
+"""Of a row group, at most about so much: what is held in memory until it is written."""
+
+
+def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], place: str) -> pa.Table:
+    """Return columns of values as a table.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+    types : mapping of str to str
+        Of a column -> pyarrow's name of its type; those of others are found.
+    place : str
+        How messages call what the values are from.
+
+    Raises
+    ------
+    InputError
+        When the values of a column are of several types.
+    """
+    package = pyarrow("the output")
+    arrays = {}
+    for name, values in columns.items():
+        try:
+            arrays[name] = package.array(values, types.get(name))
+        except (package.ArrowException, OverflowError) as error:
+            raise _mixed(name, place, error) from error
+    return package.table(arrays)
+
+
+class ParquetWriter:
+    """A Parquet file, whose columns are those of the first table that is written.
+
+    Parameters
+    ----------
+    write : callable
+        Takes the next bytes of the file.
+    """
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._package = pyarrow("the output")
+        self._sink = _Sink(write)
+        self._tables: list[pa.Table] = []
+        self._rows = self._bytes = 0
+        self._writer: Any = None
+
+    def add(self, table: pa.Table, place: str) -> None:
+        """Take the next rows; messages call what they are from `place`.
+
+        Raises
+        ------
+        InputError
+            When a column has another type than before.
+        """
+        if self._writer is None:
+            schema = self._package.schema(
+                [_known(self._package, field) for field in table.schema], table.schema.metadata
+            )
+            self._writer = self._package.parquet.ParquetWriter(self._sink, schema)
+        try:
+            self._tables.append(table.select(self._writer.schema.names).cast(self._writer.schema))
+        except (self._package.ArrowException, KeyError) as error:
+            raise _mixed(_differing(table.schema, self._writer.schema), place, error) from error
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= _ROWS or self._bytes >= _BYTES:
+            self._write()
+
+    def finish(self) -> None:
+        """Write what is left, and the end of the file."""
+        if self._tables:
+            self._write()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self) -> None:
+        self._writer.write_table(self._package.concat_tables(self._tables))
+        self._tables, self._rows, self._bytes = [], 0, 0
+
+
+def _known(package: Any, field: pa.Field) -> pa.Field:
+    """Return a field as it is; as text where no value of it has been seen, so that its type is not known."""
+    return field.with_type(package.string()) if package.types.is_null(field.type) else field
+
+
+def _differing(schema: pa.Schema, expected: pa.Schema) -> str:
+    names = [
+        field.name
+        for field in schema
+        if field.name not in expected.names or field.type != expected.field(field.name).type
+    ]
+    return names[0] if names else (expected.names or [""])[0]
+
+
+def _mixed(column: str, place: str, error: Exception) -> InputError:
+    return InputError(
+        f"{place}: column {column!r} holds values of several types, expected one type for Parquet"
+        f" ({str(error).splitlines()[0]}): let -o be a .jsonl"
+    )
+
+
+class _Sink(io.RawIOBase):
+    """The file that pyarrow writes to. When a run fails it may write once more, to what is closed: that is dropped."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._size = 0
+
+    def writable(self) -> bool:
+        """It is for writing."""
+        return True
+
+    def tell(self) -> int:
+        """Return how much has been written [bytes]."""
+        return self._size
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        with suppress(ValueError):
+            self._write(bytes(data))
+        self._size += len(data)
+        return len(data)
