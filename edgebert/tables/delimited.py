@@ -141,9 +141,7 @@ def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
 def _wrong_count(place: str, count: int, columns: Sequence[str], delimiter: str) -> InputError:
     cells = "1 cell" if count == 1 else f"{count} cells"
     shown = "tab" if delimiter == "\t" else repr(delimiter)
-    expected = (
-        f"expected {len(columns)} as in the header ({', '.join(columns[:6])}{', ...' if len(columns) > 6 else ''})"
-    )
+    expected = f"expected {len(columns)} as in the header ({', '.join(columns[:6])}{', ...' if len(columns) > 6 else ''})"
     return InputError(
         f"{place} has {cells}, {expected}: put double quotes around a cell that has a {shown} in it, or read plain lines"
         " with --input lines"

@@ -71,9 +71,7 @@ class ParquetWriter:
             When a column has another type than before.
         """
         if self._writer is None:
-            schema = self._package.schema(
-                [_known(self._package, field) for field in table.schema], table.schema.metadata
-            )
+            schema = self._package.schema([_known(self._package, field) for field in table.schema], table.schema.metadata)
             self._writer = self._package.parquet.ParquetWriter(self._sink, schema)
         try:
             self._tables.append(table.select(self._writer.schema.names).cast(self._writer.schema))
@@ -102,11 +100,7 @@ def _known(package: Any, field: pa.Field) -> pa.Field:
 
 
 def _differing(schema: pa.Schema, expected: pa.Schema) -> str:
-    names = [
-        field.name
-        for field in schema
-        if field.name not in expected.names or field.type != expected.field(field.name).type
-    ]
+    names = [field.name for field in schema if field.name not in expected.names or field.type != expected.field(field.name).type]
     return names[0] if names else (expected.names or [""])[0]
 
 

@@ -103,9 +103,7 @@ class Source:
     def _open(self, file: str) -> Stream:
         if self._reading.kind == "parquet":
             if file == "-":
-                raise InputError(
-                    "Parquet cannot be read from a pipe, since its table of contents comes last: name a file"
-                )
+                raise InputError("Parquet cannot be read from a pipe, since its table of contents comes last: name a file")
             from edgebert.tables.parquet import ParquetStream
 
             return ParquetStream(file)
