@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options
 from edgebert.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from edgebert.search import Changes
 
 __all__ = ["index"]
 
@@ -37,7 +41,6 @@ def index(options: LineOptions) -> None:
     if path == "-":
         raise click.UsageError("An index is no text: name a file with -o INDEX.db.")
     check_model("search", options.model)
-    inputs = options.inputs
     files = note_files(options, path)
     check_apart([file.path for file in files], path)
     settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
@@ -54,11 +57,12 @@ def index(options: LineOptions) -> None:
     total = sum(os.path.getsize(file.path) for file in files if os.path.exists(file.path))
     with show_progress(total, visible=True) as advance:
         changes = update(path, model, files, options.files, named, advance)
-    done = ", ".join(
-        f"{count} {what}"
-        for what, count in changes._asdict().items()
-        if what != "passages" and (count or what == "added")
-    )
-    count = len(inputs.files)
+    click.echo(f"edgebert: {path}: {_told(changes)}", err=True)
+
+
+def _told(changes: Changes) -> str:
+    """Return what became of files, as ``"2 added, 3 unchanged; 51 passages"``."""
+    counts = [(changes.added, "added"), (changes.updated, "updated"), (changes.removed, "removed")]
+    files = ", ".join(f"{count:,} {what}" for count, what in [*counts, (changes.unchanged, "unchanged")] if count)
     passages = "1 passage" if changes.passages == 1 else f"{changes.passages:,} passages"
-    click.echo(f"edgebert: {path}: {done} of {'1 file' if count == 1 else f'{count:,} files'}; {passages}", err=True)
+    return f"{files or 'no file'}; {passages}"

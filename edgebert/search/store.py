@@ -19,6 +19,8 @@ _MAGIC = b"SQLite format 3\0"
 _APPLICATION = 0x65626978
 """``ebix``, by which SQLite's own header tells whose a file is."""
 _VERSION = 1
+_MAPPED = 2**31 - 2**16
+"""Bytes of a file that are mapped: the most that SQLite maps by default, if it is asked."""
 
 _TABLES = f"""
 PRAGMA application_id = {_APPLICATION};
@@ -112,6 +114,7 @@ def read_only(path: str | os.PathLike[str]) -> sqlite3.Connection:
     with reported(name):
         connection = _module().connect(address, uri=True, isolation_level=None)
         try:
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED}")  # read in a third of the time
             _check(connection, name)
         except BaseException:
             connection.close()
