@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TruncationWarning,
         UnsupportedModelError,
     )
+    from edgebert.frames import table
     from edgebert.loading import load
     from edgebert.model import Model
     from edgebert.quantize.convert import convert
@@ -50,6 +51,7 @@ __all__ = [
     "convert",
     "describe_machine",
     "load",
+    "table",
 ]
 
 __version__ = "0.1.0"
@@ -60,6 +62,7 @@ _HOMES = {
     "convert": "edgebert.quantize.convert",
     "describe_machine": "edgebert.engine.processor",
     "load": "edgebert.loading",
+    "table": "edgebert.frames",
 }
 
 

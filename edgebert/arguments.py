@@ -8,12 +8,13 @@ What a caller's own iterator raises while it is read is the caller's, and passes
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgebert.columns import column_texts
 from edgebert.errors import InputError, shown
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "checked_callable",
     "checked_choice",
     "checked_flag",
+    "checked_iterator",
     "checked_list",
     "checked_number",
     "checked_path",
@@ -30,6 +32,9 @@ __all__ = [
     "listed_pairs",
     "listed_sequences",
     "listed_texts",
+    "pair_at",
+    "text_at",
+    "text_or_pair_at",
 ]
 
 Text = str | tuple[str, str]
@@ -91,20 +96,25 @@ def checked_path(value: Any, name: str) -> Path:
     raise InputError(f"{name} is {shown(value)}, expected the name of a file as a string or a path")
 
 
+def checked_iterator(values: Iterable[Any], name: str, thing: str) -> Iterator[Any]:
+    """Return an iterator over what is not one thing itself, columns of tables among it; raise InputError."""
+    if isinstance(values, (str, bytes, Mapping)):
+        kind = type(values).__name__ if isinstance(values, Mapping) else "string"
+        raise InputError(f"{name} is one {kind}, expected a list of them; write [{thing}]")
+    columns = column_texts(values, name)
+    try:
+        return iter(columns)
+    except Exception as error:  # the caller's own code
+        raise InputError(f"{name} is {shown(values)}, expected a list of {thing}s") from error
+
+
 def checked_list(values: Iterable[Any], name: str, thing: str, check: Callable[[Any, str, int], Any]) -> list[Any]:
     """Return what `check` makes of each value of an iterable that is not one thing itself; raise InputError.
 
     `check` gets a value, the name of all, and the value's index. Nothing is read behind a value that it refuses.
     """
-    if isinstance(values, (str, bytes, Mapping)):
-        kind = type(values).__name__ if isinstance(values, Mapping) else "string"
-        raise InputError(f"{name} is one {kind}, expected a list of them; write [{thing}]")
-    try:
-        iterator = iter(values)
-    except Exception as error:  # the caller's own code
-        raise InputError(f"{name} is {shown(values)}, expected a list of {thing}s") from error
     # Not list(values), which asks for a length; and what reading raises is not ours.
-    return [check(value, name, index) for index, value in enumerate(iterator)]
+    return [check(value, name, index) for index, value in enumerate(checked_iterator(values, name, thing))]
 
 
 def listed_texts(texts: Iterable[str], name: str = "texts", thing: str = "text") -> list[str]:
@@ -114,10 +124,11 @@ def listed_texts(texts: Iterable[str], name: str = "texts", thing: str = "text")
     ------
     InputError
     """
-    return checked_list(texts, name, thing, _text)
+    return checked_list(texts, name, thing, text_at)
 
 
-def _text(value: Any, name: str, index: int) -> str:
+def text_at(value: Any, name: str, index: int) -> str:
+    """Return one of several texts; raise InputError when it is none."""
     if not isinstance(value, str):
         raise InputError(f"{name}[{index}] is a {type(value).__name__}, expected a string")
     return value
@@ -136,10 +147,13 @@ def listed_pairs(texts: Iterable[Text | Mapping[str, str]], *, only: bool = Fals
     ------
     InputError
     """
-    return checked_list(texts, "pairs", "pair", _pair) if only else checked_list(texts, "texts", "text", _text_or_pair)
+    return (
+        checked_list(texts, "pairs", "pair", pair_at) if only else checked_list(texts, "texts", "text", text_or_pair_at)
+    )
 
 
-def _pair(item: Any, name: str, index: int, expected: str = "a pair of strings") -> tuple[str, str]:
+def pair_at(item: Any, name: str, index: int, expected: str = "a pair of strings") -> tuple[str, str]:
+    """Return one of several pairs; raise InputError when it is none."""
     if isinstance(item, Mapping):
         item = (item.get("text"), item.get("text_pair"))
     if not isinstance(item, (tuple, list)) or len(item) != 2 or not all(isinstance(text, str) for text in item):
@@ -147,10 +161,11 @@ def _pair(item: Any, name: str, index: int, expected: str = "a pair of strings")
     return item[0], item[1]
 
 
-def _text_or_pair(item: Any, name: str, index: int) -> Text:
+def text_or_pair_at(item: Any, name: str, index: int) -> Text:
+    """Return one of several texts or pairs; raise InputError when it is neither."""
     if isinstance(item, Mapping) and item.get("text_pair") is None:
         item = item.get("text")
-    return item if isinstance(item, str) else _pair(item, name, index, "a string or a pair of strings")
+    return item if isinstance(item, str) else pair_at(item, name, index, "a string or a pair of strings")
 
 
 def is_blank(text: Text) -> bool:

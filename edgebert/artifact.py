@@ -144,6 +144,8 @@ class Artifact:
     tensors : dict of str to ndarray
         Read-only views of the mapped file.
     metadata : dict of str to str
+    checksum : str
+        The CRC-32 of all that is in it, in hexadecimal.
     """
 
     def __init__(
@@ -152,10 +154,11 @@ class Artifact:
         size: int,
         tensors: dict[str, np.ndarray],
         metadata: dict[str, str],
+        checksum: str,
         file: _OpenFile,
         is_whole: Callable[[], bool],
     ) -> None:
-        self.path, self.size, self.tensors, self.metadata = path, size, tensors, metadata
+        self.path, self.size, self.tensors, self.metadata, self.checksum = path, size, tensors, metadata, checksum
         self._file, self._last_seen, self._is_whole = file, file.opened, is_whole
 
     def check_unchanged(self) -> None:
@@ -231,7 +234,7 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         )
     data = mapped[8 + int(mapped[:8].view("<u8")[0]) :]
     tensors = _tensors(path, header, data)
-    checksum = metadata.pop("crc32", None)
+    checksum = metadata.pop("crc32", "")
     head = _head_checksum(metadata, header)
 
     def is_whole() -> bool:
@@ -239,7 +242,7 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
 
     if not is_whole():
         raise damaged(path, "its checksum is wrong")
-    return Artifact(path, mapped.size, tensors, metadata, file, is_whole)
+    return Artifact(path, mapped.size, tensors, metadata, checksum, file, is_whole)
 
 
 def _header(path: Path, mapped: np.ndarray) -> dict[str, Any]:

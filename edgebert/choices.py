@@ -1,6 +1,6 @@
 """The values that options may have, for the library and for the command line, which lists them without NumPy."""
 
-__all__ = ["FUNCTIONS", "POOLINGS", "POOLS", "STRATEGIES", "TRUNCATION_SIDES"]
+__all__ = ["EMBED_WINDOWS", "FUNCTIONS", "POOLINGS", "POOLS", "STRATEGIES", "TRUNCATION_SIDES"]
 
 POOLINGS = ("mean", "cls", "max", "weightedmean", "lasttoken", "mean_sqrt_len_tokens")
 """The names are those of sentence-transformers."""
@@ -21,3 +21,6 @@ POOLS = ("mean", "max", "first")
 
 TRUNCATION_SIDES = ("right", "left")
 """Where a text that is too long may be cut."""
+
+EMBED_WINDOWS = ("one", "mean", "each")
+"""How a long text is embedded: from one window, by the mean of its windows' vectors, or as a vector for each window."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgebert.arguments import Text, checked_callable, checked_flag, checked_number, is_blank
 from edgebert.errors import TruncationWarning
 
-__all__ = ["Coverage", "Cut", "OnCoverage", "answer_texts", "checked_cut", "report"]
+__all__ = ["Coverage", "Cut", "OnCoverage", "Unseen", "answer_texts", "checked_cut", "report"]
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
@@ -77,6 +77,56 @@ def answer_texts(
     return results, coverages
 
 
+class Unseen:
+    """How much of texts was not seen, added up over any number of them.
+
+    Parameters
+    ----------
+    max_length : int
+        Tokens that the model sees at once.
+
+    Attributes
+    ----------
+    texts : int
+        How many there were.
+    truncated : int
+        How many of them were not seen to their end.
+    """
+
+    def __init__(self, max_length: int) -> None:
+        self.max_length = max_length
+        self.texts = self.truncated = self._tokens = self._seen = 0
+
+    def add(self, coverages: Iterable[Coverage]) -> None:
+        """Count more texts."""
+        for coverage in coverages:
+            self.texts += 1
+            if coverage.truncated:
+                self.truncated += 1
+                self._tokens += coverage.tokens
+                # Of a pair in several windows it is the first text that was cut: how much of it, nobody counted.
+                self._seen += self.max_length if coverage.windows == 1 else coverage.tokens
+
+    @property
+    def share(self) -> str:
+        """The part of the truncated texts' tokens that was not seen, as ``"41 %"``; empty where it is not known."""
+        if self._seen >= self._tokens:
+            return ""
+        percent = 100 * (self._tokens - self._seen) / self._tokens
+        return f"{percent:.0f} %" if percent >= 1 else "less than 1 %"
+
+    def warn(self) -> None:
+        """Warn the caller of this package, if there is something to warn of."""
+        if self.truncated:
+            lost = f"{self.share} of their tokens are" if self.share else "what does not fit is"
+            warnings.warn(
+                f"{self.truncated} of {self.texts} texts are longer than the model's {self.max_length} tokens; {lost}"
+                " not seen",
+                TruncationWarning,
+                stacklevel=_outside(),
+            )
+
+
 def report(coverages: Sequence[Coverage], on_coverage: OnCoverage | None, max_length: int) -> None:
     """Tell how much was seen of each text, or warn of those that were not seen whole.
 
@@ -91,18 +141,13 @@ def report(coverages: Sequence[Coverage], on_coverage: OnCoverage | None, max_le
         for index, coverage in enumerate(coverages):
             on_coverage(index, coverage)
         return
-    cut = sum(coverage.truncated for coverage in coverages)
-    if cut:
-        warnings.warn(
-            f"{cut} of {len(coverages)} texts are longer than the model's {max_length} tokens; what does not fit is"
-            " not seen",
-            TruncationWarning,
-            stacklevel=_outside(),
-        )
+    unseen = Unseen(max_length)
+    unseen.add(coverages)
+    unseen.warn()
 
 
 def _outside() -> int:
-    """Return how far up the first caller outside of this package is, as `warnings.warn` counts from `report`."""
+    """Return how far up the first caller outside of this package is, as `warnings.warn` counts from `Unseen.warn`."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from edgebert.arguments import (
-    Text,
-    checked_callable,
-    checked_choice,
-    checked_flag,
-    checked_text,
-    listed_pairs,
-    listed_sequences,
-    listed_texts,
-)
-from edgebert.batch import Ids
+from edgebert.arguments import Text, checked_choice, checked_flag, checked_text, listed_pairs, listed_texts
 from edgebert.choices import POOLS
-from edgebert.coverage import Coverage, OnCoverage, answer_texts, checked_cut, report
-from edgebert.engine.backend import Backend
-from edgebert.errors import EdgebertError, InputError
-from edgebert.heads import HEAD_OF_TASK, architecture_of
-from edgebert.model_info import ModelSource
-from edgebert.runner import Runner
-from edgebert.tasks import answer, classify, embed, fill_mask, rank, tag, zero_shot
+from edgebert.coverage import OnCoverage, checked_cut, report
+from edgebert.errors import InputError
+from edgebert.model_spans import SpanModel
+from edgebert.tasks import answer, classify, fill_mask, rank, zero_shot
 
 __all__ = ["Model"]
 
 _NO_LABEL = {"label": None, "score": None}
 
 
-class Model:
+class Model(SpanModel):
     """A loaded model. It may be called from several threads at once, and inherited by a forked child.
 
     A signal handler or a finalizer that interrupts a call may not call the same model: that is an `EdgebertError`.
@@ -71,78 +56,6 @@ class Model:
     device : str
         ``"cpu"`` or ``"cuda"``.
     """
-
-    def __init__(
-        self,
-        source: ModelSource,
-        backend: Backend,
-        *,
-        max_memory: int | None = None,
-        reload: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
-    ) -> None:
-        self._runner, self._reload = Runner(source, backend), reload
-        if max_memory is not None:
-            self._runner.limit_memory(max_memory)
-        info = source.info
-        self.labels, self.max_length, self.hidden_size = info.labels, info.max_length, info.config.hidden_size
-        self.dimensions: int = info.pipeline.dimensions(self.hidden_size)
-        self.threads, self.device = backend.threads, backend.device
-
-    def __repr__(self) -> str:
-        return f"<edgebert.Model {self._runner.source.path.name}: {architecture_of(self._runner.info.heads)}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._reload is None:
-            raise EdgebertError(
-                f"{self!r} cannot be pickled: it was not made by edgebert.load, from a file to load again"
-            )
-        return self._reload
-
-    def __copy__(self) -> Model:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        return self
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Facts about the model, in the order of reading them."""
-        return self._runner.source.facts
-
-    @property
-    def model_card(self) -> str:
-        """What the model's makers say of it; empty where they say nothing."""
-        return self._runner.info.card
-
-    @property
-    def prompts(self) -> dict[str, str]:
-        """Texts to put before others, by the names that `embed` takes."""
-        return dict(self._runner.info.prompts)
-
-    @property
-    def mask_token(self) -> str:
-        """What stands for a masked word in a text; empty where the tokenizer has none."""
-        return self._runner.info.mask_token
-
-    def require(self, task: str) -> None:
-        """Check that the model can be asked something, without asking it.
-
-        Parameters
-        ----------
-        task : str
-            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
-            ``"next_sentence"``; or ``"embed"``, which every model can do.
-
-        Raises
-        ------
-        InputError
-            That of the method itself, when the model does not have the head for it; or when there is no such task.
-        """
-        checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
-        if task == "rank":
-            rank.scorer_of(self._runner)
-        elif task != "embed":
-            self._runner.require(task)
 
     def classify(
         self,
@@ -286,105 +199,6 @@ class Model:
         )
         return rank.best(listed, values, top_k)
 
-    def tag(
-        self,
-        texts: Iterable[str],
-        aggregation_strategy: str = "first",
-        *,
-        ignore_labels: Iterable[str] = ("O",),
-        threshold: float | None = None,
-        stride: int | None = None,
-        truncate: bool = False,
-        on_coverage: OnCoverage | None = None,
-    ) -> list[list[dict[str, Any]]]:
-        """Find names, and whatever else the model tags, in each text.
-
-        Parameters
-        ----------
-        texts : iterable of str
-        aggregation_strategy : str
-            Words are tagged as their ``"first"`` token is, by the ``"average"`` of their tokens or by the surest
-            (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
-            Punctuation is no part of a word. Where a script has no spaces, every token is one.
-        ignore_labels : iterable of str
-        threshold : float, optional
-            A word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
-            and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
-            probable label counts, an ignored one too.
-        stride, truncate, on_coverage
-            As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
-            from window to window.
-
-        Returns
-        -------
-        list of list of dict
-            ``{"entity_group", "score", "word", "start", "end"}``; with ``"none"`` ``{"entity", "score", "index",
-            "word", "start", "end"}``. ``word`` is ``text[start:end]``. Labels may be tagged in BIO, BIOES, BILOU, BMES
-            or IO: ``B-PER``, ``B_PER``, ``PER-B`` or ``PER_B`` is the begin of a ``PER``.
-
-        Raises
-        ------
-        InputError
-        """
-        head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
-        return self._answered(
-            listed_texts(texts),
-            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
-            lambda _: [],
-            on_coverage,
-        )
-
-    def redact(
-        self,
-        texts: Iterable[str],
-        *,
-        keep: Iterable[str] = (),
-        only: Iterable[str] | None = None,
-        threshold: float = 0.3,
-        patterns: bool = True,
-        stand_ins: bool = False,
-        key: str | None = None,
-        stride: int | None = None,
-    ) -> list[dict[str, Any]]:
-        """Replace personal data in texts; what is found in one of them is replaced in all. No tool finds everything.
-
-        Parameters
-        ----------
-        texts : iterable of str
-        keep : iterable of str
-            Labels to leave as they are: ``["CITY", "STATE"]``.
-        only : iterable of str, optional
-            The labels to replace; all by default.
-        threshold : float
-            How sure the model has to be, 0 to 1, that a word is personal data: less finds more, and more that is none.
-        patterns : bool
-            Whether rules find what has a form, too: addresses of e-mail and computers, URLs of persons, numbers of
-            phones, bank accounts (IBAN), cards and social security.
-        stand_ins : bool
-            Put a value that looks alike and is nobody's in the place of personal data, the same one for the same
-            value; by default its label stands there: ``[GIVEN_NAME]``.
-        key : str, optional
-            A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
-        stride
-            As the class says. Every paragraph is read by itself, a long one in windows: all of a text is seen.
-
-        Returns
-        -------
-        list of dict
-            ``{"text": str, "entities": list}``, the text with everything else as it was. Entities are those of `tag`,
-            with ``source``, which is ``"model"``, ``"rule"`` or ``"repeat"``, and ``replacement``; ``score`` is None
-            unless the model found it; ``start`` and ``end`` are places in the text that was given.
-
-        Raises
-        ------
-        InputError
-            When the model finds no spans, or an option has no such value.
-        """
-        from edgebert import redact as redaction  # here, for a model that is asked for labels needs none of it
-
-        settings = redaction.Settings(keep, only, threshold, patterns, stand_ins, key)
-        return redaction.redact(self, texts, settings, stride=stride)
-
     def fill_mask(
         self,
         texts: Iterable[str],
@@ -514,89 +328,3 @@ class Model:
         empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
         found: list[Any] = [(each or [empty])[0] for each in results] if top_k == 1 else results
         return found[0] if alone else found
-
-    def embed(
-        self,
-        texts: Iterable[str],
-        pooling: str | None = None,
-        normalize: bool | None = None,
-        dimensions: int | None = None,
-        *,
-        prompt: str | None = None,
-        prompt_name: str | None = None,
-        on_coverage: OnCoverage | None = None,
-    ) -> Any:
-        """Compute a vector for each text, as the model's makers meant it unless told otherwise.
-
-        Parameters
-        ----------
-        texts : iterable of str
-        pooling : str, optional
-            ``"mean"``, ``"cls"``, ``"max"``, ``"weightedmean"``, ``"lasttoken"``, ``"mean_sqrt_len_tokens"``; or
-            ``"none"`` for the hidden states of all tokens, special ones included. Several joined by ``+`` give their
-            vectors one after the other.
-        normalize : bool, optional
-            Whether vectors have length one.
-        dimensions : int, optional
-            Keep only the first so many values (arXiv 2205.13147), before normalising.
-        prompt, prompt_name : str, optional
-            What to put before every text, or the name of one of `prompts`.
-        on_coverage
-            As the class says. Of a text that is too long one window is embedded, as with ``truncate=True``.
-
-        Returns
-        -------
-        ndarray [shape=(len(texts), dimensions), dtype=float32]
-            With ``pooling="none"`` a list of ndarray [shape=(tokens, hidden_size), dtype=float32].
-
-        Raises
-        ------
-        InputError
-        """
-        listed = listed_texts(texts)
-        checked_callable(on_coverage, "on_coverage")
-        info, pipeline = self._runner.info, self._runner.info.pipeline
-        embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
-        before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
-        vectors, coverages = embed.embed(self._runner, listed, pooling, normalize, dimensions, before)
-        report(coverages, on_coverage, self.max_length)
-        if pooling == "none":
-            return vectors
-        width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
-        return np.stack(vectors) if vectors else np.empty((0, width), np.float32)
-
-    def hidden_states(self, token_ids: Sequence[Ids]) -> list[np.ndarray]:
-        """Compute the last hidden states of sequences of token ids, for callers with their own tokenizer.
-
-        Parameters
-        ----------
-        token_ids : sequence of sequences of int
-            Special tokens included; each at most ``max_position_embeddings`` long; an empty one gives no rows.
-
-        Returns
-        -------
-        list of ndarray [shape=(len(ids), hidden_size), dtype=float32]
-
-        Raises
-        ------
-        InputError
-            When an id is outside of the vocabulary, or a sequence is too long or no list of whole numbers.
-        """
-        token_ids = listed_sequences(token_ids, "token_ids")
-        results: list[np.ndarray] = [np.empty(0, np.float32)] * len(token_ids)
-        for indices, hidden in self._runner.encode_ids(token_ids):
-            for index, rows in zip(indices, hidden, strict=True):
-                results[index] = rows
-        return results
-
-    def _answered(
-        self,
-        texts: Sequence[Any],
-        ask: Callable[[list[Any]], tuple[list[Any], list[Coverage]]],
-        empty: Callable[[Text], Any],
-        on_coverage: OnCoverage | None,
-    ) -> list[Any]:
-        """Ask about the texts that are not blank, and tell how much of each was seen."""
-        results, coverages = answer_texts(texts, ask, empty)
-        report(coverages, on_coverage, self.max_length)
-        return results

@@ -83,6 +83,7 @@ class ModelFile:
             "format_version": int(metadata["format_version"]),
             "source": info.source,
             "source_sha256": info.source_sha256,
+            "checksum": self._artifact.checksum,
             "architecture": architecture_of(info.heads),
             "heads": list(info.heads),
             "serves": serves(info.heads),

@@ -184,7 +184,9 @@ class TextTokenizer:
         last = min(first + room, len(text.ids))
         return template.window([*head, text.ids[first:last]], first, last)
 
-    def windows(self, text: Content, before: Content | None = None, overlap: int | None = None) -> Iterator[Window]:
+    def windows(
+        self, text: Content, before: Content | None = None, overlap: int | None = None, lead: int = 0
+    ) -> Iterator[Window]:
         """Cut a text into windows that the model takes: one where it fits.
 
         Parameters
@@ -194,27 +196,33 @@ class TextTokenizer:
             The first text of a pair, which every window begins with; at most half of the room is for it.
         overlap : int, optional
             Tokens that a window has in common with the next; a quarter of the room by default.
+        lead : int
+            How many of a single text's first tokens are a prompt, which every window begins with.
 
         Raises
         ------
         InputError
-            When the overlap leaves no room.
+            When the overlap, or the prompt, leaves no room.
         """
-        template, head, room, overlap = self._begin(text, before, overlap, "right")
-        first = 0
+        template, head, room, overlap = self._begin(text, before, overlap, "right", lead)
+        first = lead
         while True:
             last = min(first + room, len(text.ids))
-            yield template.window([*head, text.ids[first:last]], first, last)
+            if lead:
+                window = template.window([np.concatenate([text.ids[:lead], text.ids[first:last]])], first, last)
+                yield window._replace(begin=window.begin + lead)
+            else:
+                yield template.window([*head, text.ids[first:last]], first, last)
             if last == len(text.ids):
                 return
             first += room - overlap
 
     def _begin(
-        self, text: Content, before: Content | None, overlap: int | None, side: str
+        self, text: Content, before: Content | None, overlap: int | None, side: str, lead: int = 0
     ) -> tuple[Template, list[np.ndarray], int, int]:
         """Return what windows have in common: the template, the first text, the room behind it, and their overlap."""
         template = self._single if before is None else self._pair
-        room = self.max_length - template.size
+        room = self.max_length - template.size - lead
         if overlap is not None and (type(overlap) is not int or not 0 <= overlap < room):
             raise InputError(
                 f"stride is {shown(overlap)}, expected 0 to {room - 1} tokens that two windows have in common"
@@ -229,6 +237,7 @@ class TextTokenizer:
         if room < 1 and len(text.ids):
             raise InputError(
                 f"the model takes {self.max_length} tokens, and has no room for a text beside special ones"
+                + (f" and {lead} of the prompt" if lead else "")
             )
         return template, head, room, room // 4 if overlap is None else min(overlap, room - 1)
 

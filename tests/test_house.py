@@ -19,7 +19,7 @@ IMPORTS = (ast.Import, ast.ImportFrom)
 TOP = {"benchmarks", "edgebert", "tests", "tools", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
 TOP |= {"pyproject.toml"}
 # Where the rules are not kept yet: these lists only get shorter.
-LONG_FILES = {"edgebert/model.py": 546}
+LONG_FILES: dict[str, int] = {}
 MANY_ARGUMENTS = {
     "edgebert/cli/evaluate.py:evaluate": 9,
     "edgebert/cuda/attention.py:attend_kernel.attend": 12,

@@ -45,6 +45,7 @@ def test_public_names():
         "convert",
         "describe_machine",
         "load",
+        "table",
     }
     assert all(getattr(edgebert, name) is not None for name in edgebert.__all__)
     with pytest.raises(AttributeError, match="no attribute 'quantise'"):
@@ -203,9 +204,19 @@ def test_info(classifier, golden_files):
     assert info["scheme"] == "w8a8"
     assert len(info["source_sha256"]) == 64
     assert list(info) == [
-        *("file", "size_bytes", "format_version", "source", "source_sha256", "architecture", "heads", "serves"),
-        *("parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length", "truncation_side", "labels"),
-        *("problem_type", "pooling", "dense", "normalize", "truncate_dim", "prompts", "receipt"),
+        *("file", "size_bytes", "format_version", "source", "source_sha256", "checksum", "architecture", "heads"),
+        *("serves", "parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length"),
+        *(
+            "truncation_side",
+            "labels",
+            "problem_type",
+            "pooling",
+            "dense",
+            "normalize",
+            "truncate_dim",
+            "prompts",
+            "receipt",
+        ),
     ]
     assert (info["max_length"], info["pooling"], info["normalize"], info["dense"]) == (50, "mean", False, [])
     assert (info["file"], info["size_bytes"]) == (

@@ -41,7 +41,7 @@ class _Stopped(BaseException):
 
 _COMMANDS = {
     **{name: name.replace("-", "_") for name in ("classify", "tag", "redact", "fill-mask", "next-sentence", "score")},
-    **{name: name for name in ("answer", "rank", "embed", "convert", "evaluate")},
+    **{name: name for name in ("answer", "rank", "search", "index", "embed", "convert", "evaluate")},
     **{name: name for name in ("models", "info", "doctor", "compile", "export")},
 }
 """Name -> module of this package, which has a command of the same name."""
@@ -106,6 +106,8 @@ def cli(context: click.Context, version: bool) -> None:
     edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert
     edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert
     edgebert rank notes.txt --query "lost keys" -m reranker.edgebert
+    edgebert search notes/ -q "where are the keys"
+    edgebert index notes/ -o notes.db            the same at once: search notes.db
     edgebert embed sentences.txt -o out.npy -m minilm.edgebert
     \b
     edgebert convert ./my-bert my.edgebert       a trained model becomes one file

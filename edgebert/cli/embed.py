@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,7 +13,7 @@ from edgebert.choices import POOLINGS
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
-from edgebert.cli.options import LineOptions, line_options, output_option
+from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,9 @@ _HEADER_BYTES = 128
 )
 @click.option("--prompt", metavar="TEXT", help="What to put before every text.")
 @click.option("--prompt-name", metavar="NAME", help="The model's prompt of this name (edgebert info lists them).")
+@click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
+@click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
+@stride_option
 @line_options(windows=False, layouts=False)
 def embed(
     options: LineOptions,
@@ -52,19 +55,24 @@ def embed(
     dimensions: int | None,
     prompt: str | None,
     prompt_name: str | None,
+    whole: bool,
+    chunks: bool,
 ) -> None:
     """Give every text a vector.
 
     Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
     Of a text that is too long one window is embedded: its beginning, unless the
-    model's tokenizer cuts texts on the left.
+    model's tokenizer cuts texts on the left. With --whole or --chunks all of it is, in windows that overlap.
 
     \b
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
     OUT.jsonl  one object a line: text, tokens, windows, truncated, embedding;
                of a table its columns instead of text;
-               with --pooling none embeddings, a list of a vector for each token
+               with --pooling none embeddings, a list of a vector for each token;
+               with --chunks an object for each window: line (of the text, from
+               1), text (that of the window), start, end (its place in the whole
+               text, in characters from 0), embedding
     """
     to_stdout = options.output in (None, "-")
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
@@ -79,16 +87,29 @@ def embed(
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
     if of_tokens and (dimensions is not None or normalize is not None):
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
+    if whole and chunks:
+        raise click.UsageError("Give either --whole, one vector for a text, or --chunks, one for each window.")
+    if of_tokens and (whole or chunks):
+        raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
+    if chunks and suffix == ".npy":
+        raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl.")
+    if options.stride is not None and not (whole or chunks):
+        raise click.UsageError("--stride is about windows: give it with --whole or --chunks.")
+    windows: dict[str, Any] = {}
+    if whole or chunks:
+        windows = {"windows": "mean" if whole else "each", "stride": options.stride}
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> Any:
-        return model.embed(
-            items, pooling, normalize, dimensions, prompt=prompt, prompt_name=prompt_name, on_coverage=on_coverage
-        )
+        prompts: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
+        return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if suffix == ".npy":
             return _NpyWriter(output)
-        form = RowFormat(records=lambda _: [], document=lambda _: {}, columns=(), sheet=())
+        if chunks:
+            form = _CHUNKS
+        else:
+            form = RowFormat(records=lambda _: [], document=lambda _: {}, columns=(), sheet=())
         kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
         return _JsonlWriter(output, kept, options.prefix)
 
@@ -125,16 +146,48 @@ class _JsonlWriter:
         self._output, self._kept, self._prefix = output, kept, prefix
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._output.write("".join(map(self._line, rows)).encode("utf-8", "backslashreplace"))
+        lines = [self._line(each) for row in rows for each in _windows_of(row)]
+        self._output.write("".join(lines).encode("utf-8", "backslashreplace"))
 
     def _line(self, row: Row) -> str:
-        name = self._prefix + ("embedding" if row.answer.ndim == 1 else "embeddings")
+        vector = row.answer.vector if isinstance(row.answer, _Window) else row.answer
+        name = self._prefix + ("embedding" if vector.ndim == 1 else "embeddings")
         facts = self._kept.document(row)
         self._kept.check_apart({name} & facts.keys(), row.file)
-        return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(row.answer)}}}\n"
+        return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(vector)}}}\n"
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+
+class _Window(NamedTuple):
+    """A window's vector, and its place in the text [characters]."""
+
+    vector: np.ndarray
+    start: int
+    end: int
+
+
+_CHUNKS = RowFormat(
+    records=lambda _: [],
+    document=lambda row: {"start": row.answer.start, "end": row.answer.end},
+    columns=(),
+    sheet=(),
+    places=("line",),
+    coverage=False,
+    replacement=lambda row: row.text,
+)
+"""Of a window; of a table the window's text stands where the whole text stood."""
+
+
+def _windows_of(row: Row) -> list[Row]:
+    """Return a row for each window of a text that has several vectors, with their places; or the row as it is."""
+    if not isinstance(row.answer, tuple):
+        return [row]
+    return [
+        row._replace(text=row.text[start:end], answer=_Window(vector, int(start), int(end)))
+        for vector, start, end in zip(*row.answer, strict=True)
+    ]
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -20,7 +20,7 @@ from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
 
 if TYPE_CHECKING:
-    from edgebert.coverage import Coverage, OnCoverage
+    from edgebert.coverage import Coverage, OnCoverage, Unseen
     from edgebert.model import Model
     from edgebert.tables.chunks import Chunk
 
@@ -75,6 +75,8 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     EdgebertError
         Of whatever cannot be read, asked or written.
     """
+    from edgebert.coverage import Unseen
+
     model_option.check_model(task.name, options.model)
     check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
@@ -89,18 +91,20 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         seen: dict[int, Coverage] = {}
         task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)
-        count = truncated = before = 0
+        count = before = 0
+        unseen = Unseen(model.max_length)
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
                 for start in range(0, len(chunk.texts), task.at_once):
                     stop = min(start + task.at_once, len(chunk.texts))
                     rows = _answered(model, task, chunk, range(start, stop), count)
-                    truncated += _write(writer, rows)
+                    writer.write(rows)
+                    unseen.add(row.coverage for row in rows)
                     count += len(rows)
                     advance(before + (source.done - before) * stop // len(chunk.texts), count)
                 before = source.done
         writer.finish()
-    _report_truncated(truncated, model.max_length, task.done)
+    _report_truncated(unseen, task.done)
 
 
 def _answered(model: Model, task: Task, chunk: Chunk, indices: range, count: int) -> list[Row]:
@@ -115,12 +119,6 @@ def _answered(model: Model, task: Task, chunk: Chunk, indices: range, count: int
         Row(count + k, text, answer, coverages[k - 1], chunk, i)
         for k, ((i, text), answer) in enumerate(zip(asked, answers, strict=True), start=1)
     ]
-
-
-def _write(writer: Writer, rows: Sequence[Row]) -> int:
-    """Write rows; return how many texts were truncated."""
-    writer.write(rows)
-    return sum(row.coverage.truncated for row in rows)
 
 
 def pair_of(model: Model, text: str | tuple[str, str], place: str) -> tuple[str, str]:  # noqa: ARG001 (as every `read`)
@@ -212,8 +210,10 @@ class _RowWriter:
         """Nothing is left to write."""
 
 
-def _report_truncated(count: int, max_length: int, done: str) -> None:
+def _report_truncated(unseen: Unseen, done: str) -> None:
+    count = unseen.truncated
     if count:
-        texts, were = ("text", "was") if count == 1 else ("texts", "were")
-        fact = f"{count} {texts} {were} longer than {max_length} tokens and {were} {done} from what fits"
-        click.echo(f"edgebert: {fact}", err=True)
+        texts, were, their = ("text", "was", "its") if count == 1 else ("texts", "were", "their")
+        fact = f"{count} {texts} {were} longer than {unseen.max_length} tokens and {were} {done} from what fits"
+        lost = f": {unseen.share} of {their} tokens were not seen" if unseen.share else ""
+        click.echo(f"edgebert: {fact}{lost}", err=True)

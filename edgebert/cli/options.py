@@ -23,6 +23,7 @@ __all__ = [
     "line_options",
     "output_option",
     "split_list",
+    "stride_option",
     "target_option",
     "threads_option",
 ]
@@ -183,7 +184,7 @@ _errors = click.option(
     show_default=True,
     help="What to do about bytes that are not UTF-8: stop there, or read them as U+FFFD.",
 )
-_stride = click.option(
+stride_option = click.option(
     "--stride",
     type=click.IntRange(min=0),
     metavar="N",
@@ -236,7 +237,7 @@ def line_options(
     if layouts:
         added += [_format, output_option("Write to this file, whole or not at all.")]
     if windows:
-        added += [_stride, _truncate]
+        added += [stride_option, _truncate]
 
     def decorate(command: _Command) -> _Command:
         command.__doc__ = f"{(command.__doc__ or '').rstrip()}\n\n{_FILES_EXPLAINED}"

@@ -14,7 +14,7 @@ from edgebert.redact.stand_ins import StandIns, label_in_brackets
 from edgebert.schemes import kinds_of
 
 if TYPE_CHECKING:
-    from edgebert.model import Model
+    from edgebert.model_spans import SpanModel
 
 __all__ = ["THRESHOLD", "Found", "Redactor", "Settings", "labels_of", "redact"]
 
@@ -96,7 +96,7 @@ class Redactor:
         When the model finds no spans, a label is none of its or the rules', or a setting has no such value.
     """
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: SpanModel, settings: Settings) -> None:
         model.require("redact")
         checked_flag(settings.patterns, "patterns")
         checked_flag(settings.stand_ins, "stand_ins")
@@ -217,7 +217,7 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
         yield start, at
 
 
-def labels_of(model: Model, *, patterns: bool) -> tuple[str, ...]:
+def labels_of(model: SpanModel, *, patterns: bool) -> tuple[str, ...]:
     """Return the labels of what a model finds, and with `patterns` of what the rules find."""
     return tuple(dict.fromkeys((*kinds_of(model.labels), *(PATTERN_LABELS if patterns else ()))))
 
@@ -245,7 +245,7 @@ def _apart(spans: Iterable[Found]) -> list[Found]:
 
 
 def redact(
-    model: Model, texts: Iterable[str], settings: Settings, *, stride: int | None = None
+    model: SpanModel, texts: Iterable[str], settings: Settings, *, stride: int | None = None
 ) -> list[dict[str, Any]]:
     """Replace the personal data of texts, as `edgebert.Model.redact` says."""
     redactor, listed = Redactor(model, settings), listed_texts(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,44 @@ from edgebert.arguments import checked_flag, checked_number, checked_text
 from edgebert.choices import POOLINGS
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
-from edgebert.heads.pooling import Pipeline, poolings_of
-from edgebert.runner import Runner, finite
+from edgebert.heads.pooling import Pipeline, poolings_of, unit
+from edgebert.runner import Encoded, Runner, finite
+from edgebert.tokens import Content
+from edgebert.windows import Window, owned
 
-__all__ = ["check_embedding_options", "embed", "prompt_of"]
+__all__ = [
+    "VectorOptions",
+    "WindowVectors",
+    "check_embedding_options",
+    "embed",
+    "embed_windows",
+    "is_normalized",
+    "mean_of_windows",
+    "prompt_of",
+]
+
+
+class VectorOptions(NamedTuple):
+    """How a vector is made of a text's tokens; None for what the model's makers meant. As `Model.embed` has them."""
+
+    pooling: str | None = None
+    normalize: bool | None = None
+    dimensions: int | None = None
+
+
+class WindowVectors(NamedTuple):
+    """The vectors of a text's windows.
+
+    Attributes
+    ----------
+    vectors : ndarray [shape=(windows, dimensions), dtype=float32]
+    starts, ends : ndarray [shape=(windows,), dtype=int32]
+        Where each window stands in the text [characters]: it is ``text[start:end]``.
+    """
+
+    vectors: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
 
 
 def check_embedding_options(
@@ -70,27 +105,93 @@ def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prom
 
 
 def embed(
-    runner: Runner,
-    texts: Sequence[str],
-    pooling: str | None,
-    normalize: bool | None,
-    dimensions: int | None,
-    prompt: str = "",
+    runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = ""
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
     windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
-    skipped = 0
-    if prompt and not runner.info.include_prompt:
-        skipped = windows[0][0].begin + len(runner.tokenizer.content(prompt).ids) if windows else 0
+    lead = _prompt_tokens(runner, prompt)
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
-    for text, _, _, states in itertools.chain.from_iterable(runner.encode(windows)):
-        if pooling == "none":
-            vectors[text] = states.copy()
-        elif not len(states):
-            raise InputError(
-                f"texts[{text}] is {texts[text][:40]!r}, and the model's tokenizer makes no token of it; leave it out"
-            )
+    for each in itertools.chain.from_iterable(runner.encode(windows)):
+        if options.pooling == "none":
+            vectors[each.text] = each.states.copy()
         else:
-            first = skipped if skipped < len(states) else 0
-            vectors[text] = finite(runner.embedding(states, pooling, normalize, dimensions, first), "vectors")
+            vectors[each.text] = _vector(runner, each, texts, options, lead)
     return vectors, coverages
+
+
+def embed_windows(
+    runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = "", stride: int | None = None
+) -> tuple[list[WindowVectors], list[list[int]], list[Coverage]]:
+    """Compute the vectors of all windows of each text; every window begins with the prompt.
+
+    Returns
+    -------
+    vectors : list of WindowVectors
+    sizes : list of list of int
+        How many tokens each window of a text answers for: one that two windows have counts once. At least 1.
+    coverages : list of Coverage
+    """
+    lead = _prompt_tokens(runner, prompt)
+    contents = runner.contents((prompt + text for text in texts), offsets=True)
+    windows = [_windows(runner, content, lead, stride) for content in contents]
+    found: list[list[np.ndarray]] = [[np.empty(0, np.float32)] * len(own) for own in windows]
+    for each in itertools.chain.from_iterable(runner.encode(windows)):
+        found[each.text][each.number] = _vector(runner, each, texts, options, lead)
+    vectors, sizes, coverages = [], [], []
+    for text, content, own, rows in zip(texts, contents, windows, found, strict=True):
+        places = [_place(content, window, lead, len(prompt), len(text)) for window in own]
+        starts, ends = np.array(places, np.int32).T
+        vectors.append(WindowVectors(np.stack(rows), starts, ends))
+        sizes.append([max(last - max(first, lead), 1) for first, last in owned(own)])
+        coverages.append(Coverage(runner.tokenizer.count(content), len(own), False))
+    return vectors, sizes, coverages
+
+
+def mean_of_windows(windows: WindowVectors, sizes: Sequence[int], normalized: bool) -> np.ndarray:
+    """Return the mean of a text's vectors, each weighing as much as its window answers for; float32 (dimensions,)."""
+    if len(sizes) == 1:
+        return windows.vectors[0]
+    weights = np.array(sizes, np.float64)[:, None]
+    # Row by row, not by BLAS, whose order of sums is the processor's.
+    mean = (np.add.reduce(weights * windows.vectors, axis=0) / weights.sum()).astype(np.float32)
+    return unit(mean) if normalized else mean
+
+
+def is_normalized(pipeline: Pipeline, options: VectorOptions) -> bool:
+    """Tell whether vectors that are made so have length one."""
+    if options.normalize is not None or options.dimensions is not None:
+        return pipeline.normalize if options.normalize is None else options.normalize
+    return pipeline.normalize and not pipeline.truncate_dim
+
+
+def _prompt_tokens(runner: Runner, prompt: str) -> int:
+    return len(runner.tokenizer.content(prompt).ids) if prompt else 0
+
+
+def _vector(runner: Runner, encoded: Encoded, texts: Sequence[str], options: VectorOptions, lead: int) -> np.ndarray:
+    """Return the vector of a window whose first `lead` tokens are a prompt's."""
+    text, _, window, states = encoded
+    if not len(states):
+        raise InputError(
+            f"texts[{text}] is {texts[text][:40]!r}, and the model's tokenizer makes no token of it; leave it out"
+        )
+    # A window that does not begin with the text's first token has the prompt before it: so its tokens begin later.
+    skipped = 0
+    if lead and not runner.info.include_prompt:
+        skipped = window.begin if window.first else window.begin + lead
+    return finite(runner.embedding(states, *options, skipped if skipped < len(states) else 0), "vectors")
+
+
+def _windows(runner: Runner, content: Content, lead: int, stride: int | None) -> list[Window]:
+    """Cut a text into windows; one that fits is the window that it is without being asked for several."""
+    if runner.tokenizer.count(content) <= runner.tokenizer.max_length:
+        return [runner.tokenizer.truncated(content, None, stride)]
+    return list(runner.tokenizer.windows(content, None, stride, lead))
+
+
+def _place(content: Content, window: Window, lead: int, before: int, length: int) -> tuple[int, int]:
+    """Return where a window stands in a text of some length, of which `before` characters of a prompt are no part."""
+    first = max(window.first, lead)
+    if first >= window.last:  # no token is the text's own
+        return 0, length
+    return max(int(content.starts[first]) - before, 0), int(content.ends[window.last - 1]) - before

@@ -1,0 +1,68 @@
+"""``edgebert index``: notes kept in one file that is searched."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebert.cli.model_option import check_model, open_model
+from edgebert.cli.notes import note_files
+from edgebert.cli.options import LineOptions, check_apart, line_options
+from edgebert.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from edgebert.search import Changes
+
+__all__ = ["index"]
+
+
+@click.command(short_help="Keep notes in one file that can be searched.")
+@click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")
+@line_options(windows=False, layouts=False, split="files")
+def index(options: LineOptions) -> None:
+    """Make an index of FILES, or bring one up to date, for edgebert search.
+
+    FILES are files and folders. They are cut into passages, at paragraphs and sentences, so that each fits the
+    model's window. Call it again when something was written: what is new is added, what was changed is read again,
+    what is gone of FILES is removed; what the index has from elsewhere stays. The index is one SQLite file, written
+    whole or not at all; it can be moved together with the notes, and searched while it is updated.
+
+    \b
+    edgebert index notes/ -o notes.db
+    edgebert search notes.db -q "where are the keys"
+    """
+    if options.texts:
+        raise click.UsageError("An index is of files: give FILES, without --text.")
+    if not options.files or "-" in options.files:
+        raise click.UsageError("An index is of files, which it can compare the next time: name files or folders.")
+    path = str(options.output)
+    if path == "-":
+        raise click.UsageError("An index is no text: name a file with -o INDEX.db.")
+    check_model("search", options.model)
+    files = note_files(options, path)
+    check_apart([file.path for file in files], path)
+    settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
+
+    from edgebert.output import check_folder
+    from edgebert.search import Index, update
+
+    check_folder(path)
+    if os.path.lexists(path):
+        Index.open(path).close()  # before a model is loaded: whether it is one
+    model = open_model("search", options.model, **settings)
+    given = options.model or ""
+    named = os.path.abspath(given) if given and os.path.exists(given) else given
+    total = sum(os.path.getsize(file.path) for file in files if os.path.exists(file.path))
+    with show_progress(total, visible=True) as advance:
+        changes = update(path, model, files, options.files, named, advance)
+    click.echo(f"edgebert: {path}: {_told(changes)}", err=True)
+
+
+def _told(changes: Changes) -> str:
+    """Return what became of files, as ``"2 added, 3 unchanged; 51 passages"``."""
+    counts = [(changes.added, "added"), (changes.updated, "updated"), (changes.removed, "removed")]
+    files = ", ".join(f"{count:,} {what}" for count, what in [*counts, (changes.unchanged, "unchanged")] if count)
+    passages = "1 passage" if changes.passages == 1 else f"{changes.passages:,} passages"
+    return f"{files or 'no file'}; {passages}"

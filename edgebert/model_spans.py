@@ -1,0 +1,116 @@
+"""A loaded model's spans of texts: names, and personal data that is to be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from edgebert.arguments import listed_texts
+from edgebert.coverage import OnCoverage, checked_cut
+from edgebert.model_vectors import VectorModel
+from edgebert.tasks import tag
+
+__all__ = ["SpanModel"]
+
+
+class SpanModel(VectorModel):
+    """What `edgebert.Model` does with spans; its attributes are told there."""
+
+    def tag(
+        self,
+        texts: Iterable[str],
+        aggregation_strategy: str = "first",
+        *,
+        ignore_labels: Iterable[str] = ("O",),
+        threshold: float | None = None,
+        stride: int | None = None,
+        truncate: bool = False,
+        on_coverage: OnCoverage | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Find names, and whatever else the model tags, in each text.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        aggregation_strategy : str
+            Words are tagged as their ``"first"`` token is, by the ``"average"`` of their tokens or by the surest
+            (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
+            Punctuation is no part of a word. Where a script has no spaces, every token is one.
+        ignore_labels : iterable of str
+        threshold : float, optional
+            A word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
+            and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
+            probable label counts, an ignored one too.
+        stride, truncate, on_coverage
+            As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
+            from window to window.
+
+        Returns
+        -------
+        list of list of dict
+            ``{"entity_group", "score", "word", "start", "end"}``; with ``"none"`` ``{"entity", "score", "index",
+            "word", "start", "end"}``. ``word`` is ``text[start:end]``. Labels may be tagged in BIO, BIOES, BILOU, BMES
+            or IO: ``B-PER``, ``B_PER``, ``PER-B`` or ``PER_B`` is the begin of a ``PER``.
+
+        Raises
+        ------
+        InputError
+        """
+        head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
+        return self._answered(
+            listed_texts(texts),
+            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
+            lambda _: [],
+            on_coverage,
+        )
+
+    def redact(
+        self,
+        texts: Iterable[str],
+        *,
+        keep: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        threshold: float = 0.3,
+        patterns: bool = True,
+        stand_ins: bool = False,
+        key: str | None = None,
+        stride: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Replace personal data in texts; what is found in one of them is replaced in all. No tool finds everything.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        keep : iterable of str
+            Labels to leave as they are: ``["CITY", "STATE"]``.
+        only : iterable of str, optional
+            The labels to replace; all by default.
+        threshold : float
+            How sure the model has to be, 0 to 1, that a word is personal data: less finds more, and more that is none.
+        patterns : bool
+            Whether rules find what has a form, too: addresses of e-mail and computers, URLs of persons, numbers of
+            phones, bank accounts (IBAN), cards and social security.
+        stand_ins : bool
+            Put a value that looks alike and is nobody's in the place of personal data, the same one for the same
+            value; by default its label stands there: ``[GIVEN_NAME]``.
+        key : str, optional
+            A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
+        stride
+            As the class says. Every paragraph is read by itself, a long one in windows: all of a text is seen.
+
+        Returns
+        -------
+        list of dict
+            ``{"text": str, "entities": list}``, the text with everything else as it was. Entities are those of `tag`,
+            with ``source``, which is ``"model"``, ``"rule"`` or ``"repeat"``, and ``replacement``; ``score`` is None
+            unless the model found it; ``start`` and ``end`` are places in the text that was given.
+
+        Raises
+        ------
+        InputError
+            When the model finds no spans, or an option has no such value.
+        """
+        from edgebert import redact as redaction  # here, for a model that is asked for labels needs none of it
+
+        settings = redaction.Settings(keep, only, threshold, patterns, stand_ins, key)
+        return redaction.redact(self, texts, settings, stride=stride)

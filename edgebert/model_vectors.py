@@ -1,0 +1,197 @@
+"""What a model does with vectors: it makes them of texts, compares them, and searches by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgebert.arguments import (
+    checked_callable,
+    checked_choice,
+    checked_flag,
+    checked_number,
+    checked_text,
+    listed_texts,
+)
+from edgebert.choices import EMBED_WINDOWS
+from edgebert.coverage import OnCoverage, report
+from edgebert.errors import InputError, shown
+from edgebert.model_base import LoadedModel
+from edgebert.tasks import embed
+
+if TYPE_CHECKING:
+    from edgebert.search.passages import Passage
+
+__all__ = ["VectorModel"]
+
+
+class VectorModel(LoadedModel):
+    """The tasks of `edgebert.Model` that every model can do, whatever its heads."""
+
+    def embed(
+        self,
+        texts: Iterable[str],
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        windows: str = "one",
+        stride: int | None = None,
+        progress: bool = False,
+        on_coverage: OnCoverage | None = None,
+    ) -> Any:
+        """Compute a vector for each text, as the model's makers meant it unless told otherwise.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        pooling : str, optional
+            ``"mean"``, ``"cls"``, ``"max"``, ``"weightedmean"``, ``"lasttoken"``, ``"mean_sqrt_len_tokens"``; or
+            ``"none"`` for the hidden states of all tokens, special ones included. Several joined by ``+`` give their
+            vectors one after the other.
+        normalize : bool, optional
+            Whether vectors have length one.
+        dimensions : int, optional
+            Keep only the first so many values (arXiv 2205.13147), before normalising.
+        prompt, prompt_name : str, optional
+            What to put before every text, or the name of one of `prompts`.
+        windows : str
+            What becomes of a text that is too long: ``"one"`` window of it is embedded, as with ``truncate=True``;
+            ``"mean"`` reads it whole, in windows, and gives the mean of their vectors, each weighing as much as it has
+            tokens of its own; ``"each"`` gives the vector of every window. A text that fits has the same vector
+            every way.
+        stride : int, optional
+            Tokens that two windows have in common; a quarter of a window by default.
+        progress : bool
+            Whether to show a bar on stderr, where that is a terminal.
+        on_coverage
+            As the class says.
+
+        Returns
+        -------
+        ndarray [shape=(len(texts), dimensions), dtype=float32]
+            With ``pooling="none"`` a list of ndarray [shape=(tokens, hidden_size), dtype=float32]. With
+            ``windows="each"`` a list of `WindowVectors`: ``vectors`` [shape=(windows, dimensions), dtype=float32], and
+            ``starts`` and ``ends``, where each window stands in its text: it is ``text[start:end]``.
+
+        Raises
+        ------
+        InputError
+        """
+        listed = listed_texts(texts)
+        checked_callable(on_coverage, "on_coverage")
+        checked_choice(windows, "windows", EMBED_WINDOWS)
+        if stride is not None:
+            if windows == "one":
+                raise InputError(f"stride is {shown(stride)}, expected None with windows 'one', which overlap none")
+            checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
+        if pooling == "none" and windows != "one":
+            raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")
+        info, pipeline = self._runner.info, self._runner.info.pipeline
+        embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
+        before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
+        options = embed.VectorOptions(pooling, normalize, dimensions)
+        vectors: list[Any]
+        if checked_flag(progress, "progress") and len(listed) > 1:
+            wanted = {**options._asdict(), "prompt": before, "windows": windows, "stride": stride}
+            vectors = list(self.stream("embed", listed, progress=True, on_coverage=on_coverage, **wanted))
+        elif windows == "one":
+            vectors, coverages = embed.embed(self._runner, listed, options, before)
+            report(coverages, on_coverage, self.max_length)
+        else:
+            found, sizes, coverages = embed.embed_windows(self._runner, listed, options, before, stride)
+            report(coverages, on_coverage, self.max_length)
+            normalized = embed.is_normalized(pipeline, options)
+            vectors = [*found]
+            if windows == "mean":
+                vectors = [embed.mean_of_windows(*each, normalized) for each in zip(found, sizes, strict=True)]
+        if pooling == "none" or windows == "each":
+            return vectors
+        width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
+        return np.stack(vectors) if vectors else np.empty((0, width), np.float32)
+
+    def similarity(self, a: Iterable[str], b: Iterable[str] | None = None) -> np.ndarray:
+        """Compare texts by the cosines of their vectors; long ones are read whole, in windows.
+
+        Parameters
+        ----------
+        a : iterable of str
+        b : iterable of str, optional
+            What they are compared with; by default with one another.
+
+        Returns
+        -------
+        ndarray [shape=(len(a), len(b)), dtype=float32]
+            From -1 to 1; 1 for texts that mean the same. A model with prompts for queries and documents
+            is asked with those by ``embed(prompt_name=...)``.
+
+        Raises
+        ------
+        InputError
+        """
+        from edgebert.exact import multiply
+
+        of_a = self._units(listed_texts(a, "a"))
+        of_b = of_a if b is None else self._units(listed_texts(b, "b"))
+        return multiply(of_a, of_b.T).clip(-1, 1)
+
+    def passages(self, text: str) -> list[Passage]:
+        """Cut a text into passages that each fit one window, as `search` does.
+
+        A passage is a paragraph, or several short ones; a paragraph that is too long is cut at sentences.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        list of Passage
+            ``start`` and ``end`` [characters], and the ``line`` in which it begins, from 1: the passage is
+            ``text[start:end]``. Only white space is in none.
+
+        Raises
+        ------
+        InputError
+        """
+        from edgebert.search.passages import passages
+
+        return list(passages(checked_text(text, "text"), self._runner.tokenizer))
+
+    def search(self, query: str, documents: Iterable[str], top_k: int = 5) -> list[dict[str, Any]]:
+        """Find the passages of documents that fit a query best, by their meaning and by their words.
+
+        Documents are cut into passages, at paragraphs and sentences. They are ranked twice, by the cosine of their
+        vector to the query's, and by the query's words in them (BM25); both ranks are merged by reciprocal rank fusion
+        (doi 10.1145/1571941.1572114). To search the same documents often, make an index: `edgebert.search.Index`.
+
+        Parameters
+        ----------
+        query : str
+        documents : iterable of str
+        top_k : int
+            How many passages.
+
+        Returns
+        -------
+        list of dict
+            ``{"index", "score", "cosine", "text", "start", "end", "line"}``, the best first; ``index`` is the
+            document's place in `documents`, ``text`` is ``document[start:end]``, which begins in ``line`` (from 1).
+
+        Raises
+        ------
+        InputError
+        """
+        from edgebert.search import search_texts
+
+        checked_text(query, "query")
+        checked_number(top_k, "top_k", "a number of passages from 1 on")
+        return search_texts(self, query, listed_texts(documents, "documents"), top_k)
+
+    def _units(self, texts: list[str]) -> np.ndarray:
+        """Return vectors of length one: float32 (texts, dimensions)."""
+        return self.embed(texts, normalize=True, windows="mean")

@@ -1,0 +1,88 @@
+"""Answers to any number of texts, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any
+
+from edgebert.arguments import (
+    checked_callable,
+    checked_choice,
+    checked_flag,
+    checked_iterator,
+    checked_number,
+    pair_at,
+    text_at,
+    text_or_pair_at,
+)
+from edgebert.coverage import Coverage, OnCoverage, Unseen
+from edgebert.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebert.model_base import LoadedModel
+
+__all__ = ["BATCH", "stream"]
+
+BATCH = 512
+"""Texts that are asked about together: some seconds of work, and enough of every length to fill batches."""
+
+_CHECKS: dict[str, Callable[[Any, str, int], Any]] = {
+    **dict.fromkeys(("embed", "fill_mask", "score", "tag"), text_at),
+    "classify": text_or_pair_at,
+    "next_sentence": pair_at,
+}
+"""The tasks that have one answer for each text, or pair, and what checks one."""
+
+
+def stream(
+    model: LoadedModel, task: str, texts: Iterable[Any], batch: int, progress: bool, options: dict[str, Any]
+) -> Iterator[Any]:
+    """Check what `Model.stream` was given, and return the iterator that it returns."""
+    checked_choice(task, "task", sorted(_CHECKS))
+    checked_number(batch, "batch", "a number of texts from 1 on")
+    checked_flag(progress, "progress")
+    on_coverage = checked_callable(options.pop("on_coverage", None), "on_coverage")
+    ask = getattr(model, task)
+    try:
+        ask([], **options)  # now, not at the first text: a wrong option is the caller's line
+    except TypeError as error:
+        raise InputError(f"{task} has no such options: {error}") from error
+    thing = "pair" if task == "next_sentence" else "text"
+    total = len(texts) if isinstance(texts, Sized) else None
+    values = checked_iterator(texts, f"{thing}s", thing)
+    items = (_CHECKS[task](value, f"{thing}s", index) for index, value in enumerate(values))
+    answers = _answers(lambda some, told: ask(some, **options, on_coverage=told), items, batch, on_coverage, model)
+    return _shown(answers, total) if progress else answers
+
+
+def _answers(
+    ask: Callable[[list[Any], OnCoverage], Iterable[Any]],
+    items: Iterator[Any],
+    batch: int,
+    on_coverage: OnCoverage | None,
+    model: LoadedModel,
+) -> Iterator[Any]:
+    unseen = Unseen(model.max_length)
+    count = 0
+    while some := list(itertools.islice(items, batch)):
+        coverages: list[Coverage] = []
+        answers = ask(some, lambda _, coverage: coverages.append(coverage))  # noqa: B023 (called at once)
+        if on_coverage is None:
+            unseen.add(coverages)
+        else:
+            for index, coverage in enumerate(coverages, start=count):
+                on_coverage(index, coverage)
+        yield from answers
+        count += len(some)
+    unseen.warn()
+
+
+def _shown(answers: Iterator[Any], total: int | None) -> Iterator[Any]:
+    """Show a bar while answers are fetched."""
+    from edgebert.cli.progress import show_progress
+
+    with show_progress(total, visible=True) as advance:
+        for count, answer in enumerate(answers, start=1):
+            yield answer
+            advance(count, count)
