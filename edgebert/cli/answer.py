@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, check_apart, line_options
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["answer"]
 
 
-@click.command()
+@command(
+    short_help="Find the answer to a question in a text.",
+    examples=[
+        'edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert',
+    ],
+)
 @click.option(
     "-q",
     "--question",

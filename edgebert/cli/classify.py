@@ -8,6 +8,7 @@ import click
 
 from edgebert.choices import FUNCTIONS, POOLS
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options, split_list
 from edgebert.cli.terminal import display_width, escape
@@ -22,7 +23,14 @@ _AT_ONCE = 32
 """Lines for which other labels are looked for together: each is read once for every label."""
 
 
-@click.command()
+@command(
+    short_help="Give every text a label and a score, or several.",
+    examples=[
+        "edgebert classify reviews.txt",
+        "edgebert classify reviews.txt -o labelled.csv",
+        "edgebert classify news.txt --labels sport,politics -m minilm.edgebert",
+    ],
+)
 @click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
 @click.option(
     "--function",

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 import edgebert
+from edgebert.cli.completion import FileName
+from edgebert.cli.help import command
 from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import megabytes, receipt_lines
 from edgebert.cli.terminal import escape
@@ -17,15 +19,22 @@ from edgebert.output import print_text
 __all__ = ["convert"]
 
 
-@click.command(short_help="Quantize a trained model into one .edgebert file.")
-@click.argument("source")
-@click.argument("output", metavar="OUTPUT.edgebert")
+@command(
+    short_help="Quantize a trained model into one .edgebert file.",
+    examples=[
+        "edgebert convert ./my-bert my.edgebert",
+        "edgebert convert sentence-transformers/all-MiniLM-L6-v2 minilm.edgebert",
+    ],
+)
+@click.argument("source", type=FileName())
+@click.argument("output", type=FileName(), metavar="OUTPUT.edgebert")
 @click.option(
     "--calibrate",
+    type=FileName(),
     metavar="TEXTS",
     help="A file of texts like those that the model will meet, one a line, to quantize it for.",
 )
-@click.option("--evaluate", metavar="TEXTS", help="A file of other texts to measure the result on.")
+@click.option("--evaluate", type=FileName(), metavar="TEXTS", help="A file of other texts to measure the result on.")
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),

@@ -6,13 +6,19 @@ import json
 
 import click
 
+from edgebert.cli.help import command
 from edgebert.cli.terminal import escape
 from edgebert.output import print_text
 
 __all__ = ["doctor"]
 
 
-@click.command()
+@command(
+    short_help="Look at this computer, and say what could be better.",
+    examples=[
+        "edgebert doctor",
+    ],
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:

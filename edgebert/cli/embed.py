@@ -12,6 +12,7 @@ import click
 
 from edgebert.choices import POOLINGS
 from edgebert.cli.formats import Row
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, Writer, answer_lines
 from edgebert.cli.options import LineOptions, line_options, output_option
 
@@ -27,7 +28,13 @@ __all__ = ["embed"]
 _HEADER_BYTES = 128
 
 
-@click.command()
+@command(
+    short_help="Give every text a vector.",
+    examples=[
+        "edgebert embed notes.txt -o notes.npy -m minilm.edgebert",
+        'edgebert embed --text "A man eats." --text "Someone eats." -m minilm.edgebert',
+    ],
+)
 @output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
     "--pooling",

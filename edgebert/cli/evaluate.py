@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.completion import FileName
+from edgebert.cli.help import command
 from edgebert.cli.options import device_option, threads_option
 from edgebert.cli.progress import show_progress
 from edgebert.cli.receipt import figure_lines
@@ -25,19 +27,32 @@ __all__ = ["evaluate"]
 _MOST_SHOWN = 10
 
 
-@click.command(short_help="Compare an .edgebert file with what it was made from.")
-@click.argument("model", metavar="MODEL")
+@command(
+    short_help="Compare an .edgebert file with what it was made from.",
+    examples=[
+        "edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt",
+    ],
+)
+@click.argument("model", type=FileName(), metavar="MODEL")
 @click.option(
-    "--against", required=True, metavar="SOURCE", help="What the model was converted from: a folder, or org/name."
+    "--against",
+    required=True,
+    type=FileName(),
+    metavar="SOURCE",
+    help="What the model was converted from: a folder, or org/name.",
 )
 @click.option(
-    "--texts", required=True, metavar="FILE", help="Texts, one a line; with --labels a CSV file with a header."
+    "--texts",
+    required=True,
+    type=FileName(),
+    metavar="FILE",
+    help="Texts, one a line; with --labels a CSV file with a header.",
 )
 @click.option("--labels", metavar="COLUMN", help="The column of FILE that has the right labels.")
 @click.option(
     "--text-column", default="text", show_default=True, metavar="COLUMN", help="The column of FILE that has the texts."
 )
-@click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
+@click.option("--plot", type=FileName(), metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @threads_option
 @device_option

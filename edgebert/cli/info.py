@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgebert.cli.completion import FileName
+from edgebert.cli.help import command
 from edgebert.cli.receipt import receipt_lines
 from edgebert.cli.terminal import escape
 from edgebert.output import print_text
@@ -14,8 +16,14 @@ from edgebert.output import print_text
 __all__ = ["info"]
 
 
-@click.command()
-@click.argument("model", required=False, metavar="[MODEL]")
+@command(
+    short_help="Tell what a model is for, and how good it is.",
+    examples=[
+        "edgebert info                  # the model that comes with edgebert",
+        "edgebert info my.edgebert --all",
+    ],
+)
+@click.argument("model", required=False, type=FileName(), metavar="[MODEL]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the model card in it.")
 def info(model: str | None, as_json: bool) -> None:
     """Print the facts about a model, then its model card.

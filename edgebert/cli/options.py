@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgebert.cli.completion import FileName
 from edgebert.cli.formats import FORMATS
 from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
@@ -92,13 +93,18 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     return items
 
 
-_file = click.argument("file", required=False, metavar="[FILE | -]")
+_file = click.argument("file", required=False, type=FileName(), metavar="[FILE | -]")
 _model = click.option(
-    "-m", "--model", metavar="MODEL", help="An .edgebert file.  [default: edgebert's own sentiment model]"
+    "-m",
+    "--model",
+    type=FileName(),
+    metavar="MODEL",
+    help="An .edgebert file.  [default: edgebert's own sentiment model]",
 )
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Threads to compute with.  [default: EDGEBERT_NUM_THREADS, else the cores this process may use]",
 )
 device_option = click.option(
@@ -144,7 +150,7 @@ def _text(*, several: bool) -> Callable[[_Command], _Command]:
 
 def output_option(explained: str) -> Callable[[_Command], _Command]:
     """Return the option ``-o``."""
-    return click.option("-o", "--output", metavar="OUT", help=explained)
+    return click.option("-o", "--output", type=FileName(), metavar="OUT", help=explained)
 
 
 def line_options(*, windows: bool, layouts: bool = True, several: bool = True) -> Callable[[_Command], _Command]:

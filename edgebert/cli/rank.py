@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options
 
@@ -20,7 +21,12 @@ __all__ = ["rank"]
 _AT_ONCE = 64
 
 
-@click.command(short_help="Order documents by how well they fit a query.")
+@command(
+    short_help="Order documents by how well they fit a query.",
+    examples=[
+        'edgebert rank notes.txt --query "lost keys" --top-k 5 -m reranker.edgebert',
+    ],
+)
 @click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
 @click.option("--label", metavar="LABEL", help="Of a model with several labels, the one whose score counts.")
