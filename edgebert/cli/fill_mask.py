@@ -47,7 +47,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     jsonl  an object for each text: text, masks (a list of {"score", "token",
            "token_str", "sequence"}, of several masks a list of such lists),
            tokens, windows, truncated
-    table  for people: aligned, sequences cut to the width of the terminal
+    table  for people: aligned, long sequences folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
@@ -59,6 +59,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
         columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
+        bars=True,
     )
     answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), row_writer(options, form))
 

@@ -36,7 +36,7 @@ def next_sentence(options: LineOptions) -> None:
     csv    text, text_pair, label, score, tokens, windows, truncated;
            with a header
     jsonl  the same as objects; null for what a blank line has not
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

@@ -45,7 +45,7 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
     csv    rank, line, score, text, tokens, windows, truncated; with a header
     jsonl  an object for each document: text, index (from 0), score, tokens,
            windows, truncated
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

@@ -39,7 +39,7 @@ def score(options: LineOptions) -> None:
            and backslash in a text are \\t \\n \\r \\\\
     csv    text, score, tokens, perplexity, windows, truncated; with a header
     jsonl  the same as objects; null for what a blank line has not
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

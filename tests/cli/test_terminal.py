@@ -94,16 +94,18 @@ def test_marks_without_number_are_cut_too() -> None:
 def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: Path) -> None:
     code, shown = at_terminal("classify", nasty, "-m", classifier, columns=columns)
     assert code == 0
-    rows = ANSI.sub("", shown).split("\n")[:5]
+    rows = ANSI.sub("", shown).split("\n")
     assert all(display_width(row) <= columns for row in rows)
-    assert rows[0].endswith("  short")
-    assert rows[1] == ""
-    assert rows[2].endswith("…")
-    assert rows[3].endswith("…")
-    assert rows[4].endswith("\\x1b[2J\\x1b]0;owned\\x07"[: columns - 19] + "…" * (columns == 30))
+    assert rows[0].split() == ["label", "score", "text"]
+    assert set(rows[1]) == {"─"}
+    assert rows[2].endswith("  short")
+    assert rows[3] == ""
+    told = "".join("".join(row[18 + 10 * (columns >= 60) :].split()) for row in rows[4:])
+    assert told.startswith("long" * (6 if columns == 30 else 18))
+    assert told.endswith("\\x1b[2J\\x1b]0;owned\\x07")
     assert "\x07" not in shown
     assert "\x1b[2J" not in shown
-    assert "\x1b[1m" in shown
+    assert "\x1b[1;" in shown
 
 
 def test_a_dash_is_the_terminal_too(nasty: Path, classifier: Path) -> None:
@@ -123,6 +125,8 @@ def test_characters_that_the_terminal_has_not(nasty: Path, classifier: Path) -> 
     code, shown = at_terminal("classify", nasty, "-m", classifier, PYTHONIOENCODING="ascii")
     assert code == 0
     assert "???" in shown
+    assert re.search(r"text\n-{60}\n", ANSI.sub("", shown))
+    assert "0.5" in shown
 
 
 @pytest.mark.parametrize("columns", [30, 60, 100])
@@ -137,7 +141,7 @@ def test_spans_in_colour_where_they_stand(
     assert all(display_width(row) <= columns for row in rows)
     assert "\x07" not in shown
     assert "\x1b[2J" not in shown
-    assert re.search(r"\x1b\[30m\x1b\[4\dm[^\x1b]+\x1b\[0m\x1b\[3\dm\x1b\[2m (PER|LOC)", shown)
+    assert re.search(r"\x1b\[30;4\dm[^\x1b]+\x1b\[0m\x1b\[2;3\dm (PER|LOC)", shown)
     code, plain = at_terminal("tag", nasty, "-m", path, "--strategy", "simple", columns=columns, NO_COLOR="1")
     assert "\x1b" not in plain
     assert re.search(r"\[[^]]+\]\((PER|LOC)\)", plain)
@@ -148,7 +152,7 @@ def test_an_answer_in_colour(nasty: Path, family_file: Callable[[str], Path]) ->
     assert code == 0
     question, found, _ = shown.split("\n")
     assert question == "\x1b[1mwhat\\x1b[2J\x1b[0m"
-    assert re.search(r"\x1b\[30m\x1b\[43m[^\x1b]+\x1b\[0m", found)
+    assert re.search(r"\x1b\[30;43m[^\x1b]+\x1b\[0m", found)
     assert display_width(ANSI.sub("", found)) <= 60
     assert "\x07" not in shown
 
