@@ -10,7 +10,7 @@ import click
 import edgebert
 from edgebert.cli.completion import FileName
 from edgebert.cli.help import command
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import megabytes, receipt_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
@@ -69,7 +69,7 @@ def convert(
     (the label of a text, the tag of a token, the word in a masked place, the span of an answer) stays the same.
     """
     started = time.monotonic()
-    with show_progress(total=None, visible=True, label="layers") as advance:
+    with show_steps("layers") as on_progress:
         path = edgebert.convert(
             source,
             output,
@@ -78,7 +78,7 @@ def convert(
             min_agreement=min_agreement,
             force=force,
             embeddings=embeddings,
-            on_progress=lambda done, _: advance(0, done),
+            on_progress=on_progress,
         )
     from edgebert.model_file import ModelFile
 

@@ -12,7 +12,7 @@ import click
 from edgebert.cli.completion import FileName
 from edgebert.cli.help import command
 from edgebert.cli.options import device_option, threads_option
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import figure_lines
 from edgebert.cli.terminal import escape
 from edgebert.cli.texts import read_texts
@@ -81,10 +81,8 @@ def evaluate(
     if labels is not None and "sequence_classification" not in ModelFile(model).info.heads:
         raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
-    with show_progress(total=None, visible=True) as advance:
-        comparison = compare_files(
-            model, against, given, threads=threads, device=device, on_progress=lambda done, _: advance(0, done)
-        )
+    with show_steps("texts") as on_progress:
+        comparison = compare_files(model, against, given, threads=threads, device=device, on_progress=on_progress)
     facts: dict[str, Any] = comparison.figures
     if right is not None:
         facts |= _quality(comparison, right)

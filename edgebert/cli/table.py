@@ -112,7 +112,7 @@ class Table:
         from rich.text import Text
 
         values = dict(zip(self._names, line, strict=False))
-        colour = self._colours.get(values.get("label"), "")
+        colour = self._colours.get(str(values.get("label")), "")
         cells = []
         for value, width in zip(line, widths, strict=False):
             number = isinstance(value, (int, float))

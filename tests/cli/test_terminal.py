@@ -188,6 +188,8 @@ def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Pa
     assert percents == sorted(percents)
     assert percents[-1] == 100
     assert len(percents) > 3
+    assert re.search(r"━.* 100% 4,000 texts  [\d.,]+ texts/s \d+:\d\d:\d\d left", ANSI.sub("", shown))
+    assert shown.rstrip("\n").split("\n")[-1].endswith("\x1b[2K")  # it is gone when the work is done
     # Rows on the same terminal show how far it is.
     code, shown = at_terminal(*arguments, command=IMPATIENT)
     assert code == 0
@@ -201,7 +203,8 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
         command=["bash", "-c", 'cat "$0" | "$@"', str(long), *IMPATIENT],
     )
     assert code == 0
-    counts = [int(number) for number in re.findall(r"texts: (\d+)", shown)]
+    counts = [int(number) for number in re.findall(r"(\d+) texts  [\d.,]+ texts/s", shown.replace(",", ""))]
+    assert "left" not in shown
     assert counts == sorted(counts)
     assert counts[-1] == 4000
 
