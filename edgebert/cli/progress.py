@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic as _now
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -58,18 +58,21 @@ class _Bar:
 
     def __init__(self, visible: bool, label: str) -> None:
         self._possible = visible and sys.stderr is not None and sys.stderr.isatty()
-        self._label, self._started = label, time.monotonic()
+        self._label, self._started = label, _now()
         self._progress: Progress | None = None
         self._count = 0
+        self._end: float | None = None
 
     def show(self, done: int, total: int | None, count: int) -> None:
         """Show that so much is done, which is so many of what is counted."""
-        self._count = count
-        if not self._possible or time.monotonic() - self._started < PATIENCE:
+        self._count, now = count, _now()
+        if not self._possible or now - self._started < PATIENCE:
             return
+        if total and done:
+            self._end = self._started + (now - self._started) * total / done
         if self._progress is None:
             self._progress = self._open(total)
-        self._progress.update(self._progress.task_ids[0], completed=done, told=self._told(), refresh=True)
+        self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -78,21 +81,39 @@ class _Bar:
 
     def _open(self, total: int | None) -> Progress:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn
+        from rich.table import Column
+        from rich.text import Text
 
-        known = [BarColumn(), TaskProgressColumn()] if total else []
-        left = [TimeRemainingColumn(), TextColumn("left")] if total else []
+        class Told(ProgressColumn):
+            """What is drawn anew from time to time, for the time goes on."""
+
+            def render(column, task: Task) -> Text:  # noqa: ARG002, N805 (self is the bar)
+                return Text(self._told())
+
+        bar = [BarColumn(bar_width=24), TaskProgressColumn()] if total else []
         progress = Progress(
-            *(*known, TextColumn("{task.fields[told]}"), *left),
-            console=Console(stderr=True),
+            *bar,
+            Told(Column(no_wrap=True)),
+            console=Console(file=sys.stderr),
             transient=True,
+            refresh_per_second=4,
             redirect_stdout=False,  # rows go there as bytes
         )
-        progress.add_task("", total=total, told="")
+        progress.add_task("", total=total)
         progress.start()
         return progress
 
     def _told(self) -> str:
-        """Return how many there are, and how many a second."""
-        rate = self._count / max(time.monotonic() - self._started, 1e-9)
-        return f"{self._count:,} {self._label}  {rate:,.{0 if rate >= 10 else 1}f} {self._label}/s"
+        """Return how many there are, how fast they come, and how long it may take."""
+        now = _now()
+        seconds = now - self._started
+        parts = [f"{self._count:,} {self._label}"]
+        if self._count > seconds:
+            parts.append(f"{self._count / seconds:,.0f} {self._label}/s")
+        elif self._count:
+            parts.append(f"{seconds / self._count:.1f} s each")
+        if self._end is not None:
+            minutes, left = divmod(round(max(self._end - now, 0)), 60)
+            parts.append(f"{minutes}:{left:02d} left")
+        return "  ".join(parts)
