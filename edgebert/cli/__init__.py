@@ -21,6 +21,7 @@ import click
 
 from edgebert.cli.help import SECTIONS, unknown_command
 from edgebert.cli.terminal import escape
+from edgebert.cli.wording import in_words_of_commands
 from edgebert.errors import EdgebertError, OutputError
 from edgebert.output import abandon_stdout, print_text
 
@@ -94,7 +95,7 @@ class _Commands(click.Group):
         except EdgebertError as error:
             if isinstance(error, OutputError):
                 abandon_stdout()
-            raise _Failure(str(error)) from error
+            raise _Failure(in_words_of_commands(str(error))) from error
         except BrokenPipeError:  # `| head` has seen enough
             abandon_stdout()
             ctx.exit(0)

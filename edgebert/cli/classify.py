@@ -128,7 +128,12 @@ def classify(
 def _described(labels: tuple[str, ...]) -> dict[str, str]:
     """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
     parts = [label.partition("=") for label in labels]
-    return {label.strip(): (description if equals else label).strip() for label, equals, description in parts}
+    described = [(label.strip(), (description if equals else label).strip()) for label, equals, description in parts]
+    names = [label for label, _ in described]
+    twice = next((label for label in names if names.count(label) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"--labels has {twice!r} twice, expected each once.")
+    return dict(described)
 
 
 def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from edgebert.cli.formats import Row
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, Writer, answer_lines
 from edgebert.cli.options import LineOptions, line_options, output_option
+from edgebert.cli.similarity import SimilarityWriter
+from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,14 +73,17 @@ def embed(
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
     OUT.jsonl  one object a line: text, embedding, tokens, windows, truncated;
                with --pooling none embeddings, a list of a vector for each token
+
+    On a terminal, without -o, the cosines of 2 to 12 texts are shown instead.
     """
     to_stdout = options.output in (None, "-")
-    if to_stdout and sys.stdout is not None and sys.stdout.isatty():
-        raise click.UsageError("Vectors are not for reading: name a file with -o OUT.npy, or pipe them on.")
+    terminal = Terminal.at_stdout() if to_stdout else None
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
     of_tokens = pooling == "none"
+    if of_tokens and terminal is not None:
+        raise click.UsageError("Vectors of tokens are not for reading: name a file with -o OUT.jsonl, or pipe them on.")
     if of_tokens and suffix == ".npy":
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
     if of_tokens and (dimensions is not None or normalize is not None):
@@ -90,6 +95,8 @@ def embed(
         )
 
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
+        if terminal is not None:
+            return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
             return _NpyWriter(output)
         return _JsonlWriter(output)
@@ -110,8 +117,9 @@ class _NpyWriter:
         self._dimensions = len(rows[0].answer) if rows else self._dimensions
         self._rows += len(rows)
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         self._output.write_at_start(self._header())
+        return self._rows
 
     def _header(self) -> bytes:
         # NPY format 1.0; NumPy's own writer makes headers whose size depends on the number of rows.
@@ -124,10 +132,11 @@ class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
     def __init__(self, output: OutputFile) -> None:
-        self._output = output
+        self._output, self._rows = output, 0
 
     def write(self, rows: Sequence[Row]) -> None:
         self._output.write("".join(map(self._line, rows)).encode())
+        self._rows += len(rows)
 
     @staticmethod
     def _line(row: Row) -> str:
@@ -135,8 +144,9 @@ class _JsonlWriter:
         facts = json.dumps({"text": row.text, **row.coverage._asdict()}, ensure_ascii=False)
         return f'{facts.removesuffix("}")}, "{name}": {_numbers(row.answer)}}}\n'
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         """Nothing is left to write."""
+        return self._rows
 
 
 def _numbers(values: np.ndarray) -> str:

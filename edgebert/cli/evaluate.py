@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.completion import FileName
+from edgebert.cli.drawing import listed
 from edgebert.cli.help import command
 from edgebert.cli.options import device_option, threads_option
 from edgebert.cli.progress import show_steps
-from edgebert.cli.receipt import figure_lines
-from edgebert.cli.terminal import escape
+from edgebert.cli.receipt import figure_rows
+from edgebert.cli.terminal import Terminal
 from edgebert.cli.texts import read_texts
 from edgebert.errors import InputError
 from edgebert.output import print_text
@@ -95,19 +96,17 @@ def evaluate(
         facts["changed"] = [{"index": i, "text": comparison.texts[i], **_names(comparison, i)} for i in changed]
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    lines = figure_lines(facts)
+    rows = figure_rows(facts)
     if right is not None:
         for name, what in (("int8", "int8"), ("fp32", "fp32")):
-            lines.append(
-                f"{what} on labels    accuracy {100 * facts[f'accuracy_{name}']:.2f} %,"
-                f" macro F1 {facts[f'f1_{name}']:.4f}"
-            )
+            found = f"accuracy {100 * facts[f'accuracy_{name}']:.2f} %, macro F1 {facts[f'f1_{name}']:.4f}"
+            rows.append((f"{what} on labels", found))
     for i in changed[:_MOST_SHOWN]:
         names = _names(comparison, i)
-        lines.append(f"changed           {names['fp32']} became {names['int8']}: {comparison.texts[i]}")
+        rows.append(("changed", f"{names['fp32']} became {names['int8']}: {comparison.texts[i]}"))
     if len(changed) > _MOST_SHOWN:
-        lines.append(f"                  and {len(changed) - _MOST_SHOWN} more (--json has all)")
-    print_text("".join(f"{escape(line)}\n" for line in lines))
+        rows.append(("", f"and {len(changed) - _MOST_SHOWN} more (--json has all)"))
+    print_text(listed(rows, Terminal.at_stdout()))
 
 
 def _names(comparison: Comparison, i: int) -> dict[str, str]:

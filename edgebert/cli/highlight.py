@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgebert.cli.colours import colours_of
-from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, drawn, escape, folded
+from edgebert.cli.drawing import drawn, folded
+from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
 from edgebert.schemes import tags_of
 
 __all__ = ["Span", "excerpt", "highlight", "kinds_of"]

@@ -81,10 +81,10 @@ class _BestFirst:
         if self._count is not None:  # no more than these are kept
             self._best = self._sorted()[: self._count]
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         ranked = enumerate(self._sorted(), start=1)
         self._writer.write([row._replace(answer={"rank": i, "score": row.answer}) for i, row in ranked])
-        self._writer.finish()
+        return self._writer.finish()
 
     def _sorted(self) -> list[Row]:
         return sorted(self._best, key=lambda row: -row.answer)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebert.cli.colours import colours_of
-from edgebert.cli.terminal import Terminal, display_width, drawn, escape, folded, rule
+from edgebert.cli.drawing import drawn, folded, rule
+from edgebert.cli.terminal import Terminal, display_width, escape
 
 if TYPE_CHECKING:
     from rich.text import Text

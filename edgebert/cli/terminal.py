@@ -1,23 +1,15 @@
-"""Text that is safe to show on a terminal, and as wide as it should be.
-
-What is drawn for a terminal is drawn with rich, which is imported then: a pipe never waits for it.
-"""
+"""Text that is safe to show on a terminal, and as wide as it should be."""
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-__all__ = ["Terminal", "clip", "clip_start", "display_width", "drawn", "escape", "folded", "rule"]
+__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape"]
 
 _JOINERS = "\u200c\u200d"  # Persian needs the one, family emoji the other; neither moves the cursor
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -110,37 +102,3 @@ def _fitting(text: str, columns: int) -> tuple[list[str], bool]:
     while pieces and used > columns - 1:
         used -= pieces.pop()[1]
     return [piece for piece, _ in pieces], False
-
-
-@functools.cache
-def _console(colour: bool) -> Console:
-    """Return what rich draws on; nothing is printed there. The colours are the terminal's own sixteen."""
-    from rich.console import Console
-
-    return Console(
-        width=80,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=False,  # who asks for no colour gets no style either
-        legacy_windows=False,
-    )
-
-
-def folded(text: Text, columns: int) -> list[Text]:
-    """Break a text into lines of so many columns: between words, or within those that are too long."""
-    return list(text.wrap(_console(False), max(columns, 2), overflow="fold"))
-
-
-def drawn(text: Text, colour: bool) -> str:
-    """Return a text with its styles as ANSI codes, or without any."""
-    if not colour:
-        return text.plain
-    console = _console(True)
-    with console.capture() as capture:
-        console.print(text, end="", soft_wrap=True, markup=False, highlight=False, emoji=False)
-    return capture.get()
-
-
-def rule(columns: int, terminal: Terminal) -> str:
-    """Return a line to stand under a header."""
-    return ("\u2500" if terminal.blocks else "-") * columns

@@ -29,16 +29,24 @@ def descriptions_of(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]
     Raises
     ------
     InputError
-        When there are none, or one is no text.
+        When there are none, one is no text, or one is there twice.
     """
-    found = (
-        dict(labels)
-        if isinstance(labels, Mapping)
-        else {each: each for each in listed_texts(labels, "labels", "label")}
-    )
+    if isinstance(labels, Mapping):
+        found = dict(labels)
+    else:
+        listed = listed_texts(labels, "labels", "label")
+        found = {each: each for each in listed}
+        _check_once(listed)
     if not found or not all(isinstance(text, str) and text.strip() for pair in found.items() for text in pair):
         raise InputError("labels are empty or no texts, expected strings, or a dict of label and description")
     return found
+
+
+def _check_once(labels: Sequence[str]) -> None:
+    """Check that no label is there twice; raise InputError."""
+    twice = next((label for i, label in enumerate(labels) if label in labels[:i]), None)
+    if twice is not None:
+        raise InputError(f"labels has {shown(twice)} twice, expected each once")
 
 
 def entailment_of(labels: Sequence[str]) -> int | None:
@@ -73,12 +81,18 @@ def classify(
     Raises
     ------
     InputError
-        When the model's classifier has no label for entailment, or the template no place for a label.
+        When the model's classifier has no label for entailment, the template no place for a label, or when a template
+        of the caller's is of no use to the model.
     """
     names = list(labels)
     if "sequence_classification" in runner.heads:
         values, coverages = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
         pooled = [pool_windows(each, pool) for each in values]
+    elif template != HYPOTHESIS:
+        raise InputError(
+            f"hypothesis_template is {shown(template)}, but {runner.source.path.name} compares vectors, which takes"
+            " none: leave it out, or take a model of natural language inference"
+        )
     else:
         pooled, coverages = _by_similarity(runner, texts, list(labels.values()), multi_label)
     return [_ranked(text, names, each) for text, each in zip(texts, pooled, strict=True)], coverages
