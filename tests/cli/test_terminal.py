@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgebert.cli.terminal import clip, clip_start, display_width, escape
-from tests.cli.command import COMMAND
+from tests.cli.command import COMMAND, told_written
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
 
@@ -189,7 +189,8 @@ def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Pa
     assert percents[-1] == 100
     assert len(percents) > 3
     assert re.search(r"━.* 100% 4,000 texts  [\d,]+ texts/s  0:00 left", ANSI.sub("", shown))
-    assert shown.rstrip("\n").split("\n")[-1].endswith("\x1b[2K")  # it is gone when the work is done
+    # It is gone when the work is done.
+    assert shown.split("\x1b[2K")[-1] == told_written(tmp_path / "out", 4000)
     # Rows on the same terminal show how far it is.
     code, shown = at_terminal(*arguments, command=IMPATIENT)
     assert code == 0
@@ -213,9 +214,39 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
 def test_no_bar_in_a_log(piped: bool, long: Path, classifier: Path, tmp_path: Path) -> None:
     arguments = [*IMPATIENT, "classify", "-" if piped else long, "-m", classifier, "-o", tmp_path / "out"]
     result = subprocess.run(arguments, input=long.read_bytes(), capture_output=True)
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert result.stderr.decode() == told_written(tmp_path / "out", 4000)
 
 
 def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
     code, shown = at_terminal("classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",))
-    assert (code, shown) == (0, "")
+    assert (code, shown) == (0, told_written(tmp_path / "o", 1))
+
+
+def test_how_similar_texts_are(classifier: Path) -> None:
+    texts = [argument for text in ("one", "one", "two \x1b[2J" * 20) for argument in ("--text", text)]
+    code, shown = at_terminal("embed", *texts, "-m", classifier)
+    assert code == 0
+    header, _, *rows = ANSI.sub("", shown).splitlines()
+    assert header.split() == ["1", "2", "3", "text"]
+    assert [row.split()[:3] for row in rows[:2]] == [["1", "1.00", "1.00"], ["2", "1.00", "1.00"]]
+    assert rows[2].split()[1] == rows[0].split()[3]
+    assert rows[2].endswith("…")
+    assert all(display_width(row) <= 60 for row in rows)
+    assert "\x1b[2J" not in shown
+
+
+@pytest.mark.parametrize(("count", "told"), [(13, "2 to 12 texts"), (1, "Vectors are not for reading")])
+def test_how_similar_others_are_is_not_shown(count: int, told: str, classifier: Path) -> None:
+    code, shown = at_terminal("embed", *["--text", "x"] * count, "-m", classifier)
+    assert code == 2
+    assert told in shown
+    assert "-o OUT.npy" in shown
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["info"], ["info", "--all"]])
+def test_what_is_told_fits_the_terminal(command: list[str], tmp_path: Path) -> None:
+    code, shown = at_terminal(*command, columns=50, XDG_CACHE_HOME=str(tmp_path / ("long " * 20)))
+    assert code == 0
+    until_card = shown.partition("\n# ")[0]
+    assert max(display_width(line) for line in ANSI.sub("", until_card).splitlines()) <= 50
