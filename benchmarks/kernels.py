@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.environment import print_environment
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
-from benchmarks.tables import print_table, show_progress, write_json
+from benchmarks.tables import percent_of_peak, print_table, show_progress, write_json
 from edgebert.engine.library import KernelLibrary, load_library
 from edgebert.engine.linear import StepRunner, linear_record
 from edgebert.engine.memory import SLACK_ROWS, aligned_empty, keeper
@@ -131,7 +131,7 @@ def main() -> None:
             for form in forms:
                 rate = matmuls[form].macs / figure(matmul_times[form]) / 1e9
                 peak = peaks[form].macs(PEAK_ROUNDS) / figure(peak_times[form]) / 1e9
-                cells.append(f"{rate:.0f} of {peak:.0f} ({100 * rate / peak:.0f} %)")
+                cells.append(f"{rate:.0f} of {peak:.0f} ({percent_of_peak(rate / peak)})")
                 about = {"family": form[0], "int16_steps": form[1], "layer": name, "M": M, "K": K, "N": N}
                 results.append({**about, "gmac_per_s": rate, "peak": peak})
             rows.append([f"{name} {K}x{N}", *cells])

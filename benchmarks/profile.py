@@ -25,7 +25,7 @@ from benchmarks.environment import print_environment
 from benchmarks.kernels import PEAK_ROUNDS, burst
 from benchmarks.latency import figure, numbers
 from benchmarks.peak import Peak
-from benchmarks.tables import print_table, write_json
+from benchmarks.tables import percent_of_peak, print_table, write_json
 from edgebert.architecture import Encoder
 from edgebert.batch import pack
 from edgebert.engine.encoder import CompiledEncoder
@@ -152,7 +152,7 @@ def _cell(seconds: float, macs: int, least: float, share: float | None = None) -
     notes = [] if share is None else [f"{100 * share:.0f} %"]
     if macs:
         rate = macs / seconds / 1e9
-        notes.append(f"{rate:.0f} GMAC/s, {100 * least / seconds:.0f} %")
+        notes.append(f"{rate:.0f} GMAC/s, {percent_of_peak(least / seconds)}")
     return f"{1e6 * seconds:.0f} ({', '.join(notes)})"
 
 

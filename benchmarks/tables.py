@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["print_table", "show_progress", "write_json"]
+__all__ = ["percent_of_peak", "print_table", "show_progress", "write_json"]
+
+_MOST = 1.05
+"""Of a peak that was measured itself; what is above that was not measured while the computer was idle."""
+_IMPOSSIBLE = "?? %"
+
+
+def percent_of_peak(share: float) -> str:
+    """Return a share of a peak in percent, or a mark where it is none that could be."""
+    return f"{100 * share:.0f} %" if 0 <= share <= _MOST else _IMPOSSIBLE
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -19,6 +28,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for row in [cells[0], rule, *cells[1:]]:
         padded = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
         print(f"| {' | '.join(padded)} |")
+    if any(_IMPOSSIBLE in cell for row in cells for cell in row):
+        print(f"{_IMPOSSIBLE}: more than the peak, which cannot be; something else ran on the computer: measure again")
     print(flush=True)
 
 

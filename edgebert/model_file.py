@@ -92,6 +92,7 @@ class ModelFile:
             "scheme": metadata.get("scheme", ""),
             "embeddings": self.embeddings,
             "max_length": info.max_length,
+            "dimensions": info.pipeline.dimensions(info.config.hidden_size),
             "truncation_side": info.truncation_side,
             "labels": list(info.labels),
             "problem_type": info.problem_type,

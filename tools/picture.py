@@ -29,8 +29,8 @@ __all__ = ["draw", "printed"]
 COLUMNS = 96
 
 
-def printed(command: str) -> str:
-    """Run a command on a terminal and return what it prints there, escape sequences and all.
+def printed(command: str, columns: int = COLUMNS) -> str:
+    """Run a command on a terminal of so many columns and return what it prints there, escape sequences and all.
 
     Raises
     ------
@@ -38,8 +38,8 @@ def printed(command: str) -> str:
         It fails.
     """
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, COLUMNS, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": os.environ.get("TERM", "xterm-256color"), "COLUMNS": str(columns)}
     with subprocess.Popen(command, shell=True, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         output = b""
@@ -54,13 +54,13 @@ def printed(command: str) -> str:
     return output.decode().replace("\r\n", "\n")
 
 
-def draw(commands: list[str]) -> str:
+def draw(commands: list[str], columns: int = COLUMNS) -> str:
     """Return the SVG of a terminal in which commands were typed one after the other."""
     with open(os.devnull, "w") as nowhere:
-        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
+        console = Console(record=True, width=columns, file=nowhere, force_terminal=True, color_system="truecolor")
         for i, command in enumerate(commands):
             console.print(Text.assemble("\n" if i else "", ("$ ", "bold green"), command))
-            console.print(Text.from_ansi(printed(command).rstrip("\n")))
+            console.print(Text.from_ansi(printed(command, columns).rstrip("\n")))
         # The fonts that rich names lie on a server, from which a picture in a page may not load them.
         return re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="edgebert"), flags=re.DOTALL)
 
@@ -70,10 +70,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw a terminal as an SVG: commands, and what they really print.")
     parser.add_argument("out", type=Path)
     parser.add_argument("command", nargs="+")
+    parser.add_argument("--columns", type=int, default=COLUMNS, help=f"default {COLUMNS}")
     args = parser.parse_args()
     if shutil.which("edgebert") is None:
         sys.exit("edgebert is not installed here: pip install -e .")
-    args.out.write_text(draw(args.command), encoding="utf-8")
+    args.out.write_text(draw(args.command, args.columns), encoding="utf-8")
 
 
 if __name__ == "__main__":

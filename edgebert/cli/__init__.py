@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 
 import click
 
+from edgebert.cli.help import SECTIONS, unknown_command
 from edgebert.cli.terminal import escape
+from edgebert.cli.wording import in_words_of_commands
 from edgebert.errors import EdgebertError, OutputError
 from edgebert.output import abandon_stdout, print_text
 
@@ -42,7 +44,7 @@ class _Stopped(BaseException):
 _COMMANDS = {
     **{name: name.replace("-", "_") for name in ("classify", "tag", "redact", "fill-mask", "next-sentence", "score")},
     **{name: name for name in ("answer", "rank", "search", "index", "embed", "convert", "evaluate")},
-    **{name: name for name in ("models", "info", "doctor", "compile", "export")},
+    **{name: name for name in ("models", "info", "doctor", "compile", "export", "completion", "help")},
 }
 """Name -> module of this package, which has a command of the same name."""
 
@@ -67,13 +69,33 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, _COMMANDS[cmd_name])
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            raise unknown_command(ctx, args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        left = [name for name in _COMMANDS if not any(name in names for names in SECTIONS.values())]
+        width = max(map(len, _COMMANDS))
+        for title, names in {**SECTIONS, "More": left}.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                if command is not None:  # all of the short help: click would cut it off with dots
+                    rows.append((name.ljust(width), command.get_short_help_str(limit=1000)))
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except EdgebertError as error:
             if isinstance(error, OutputError):
                 abandon_stdout()
-            raise _Failure(str(error)) from error
+            raise _Failure(in_words_of_commands(str(error))) from error
         except BrokenPipeError:  # `| head` has seen enough
             abandon_stdout()
             ctx.exit(0)
@@ -99,20 +121,12 @@ def cli(context: click.Context, version: bool) -> None:
     """BERT encoders in int8, on the processor at hand.
 
     \b
-    edgebert classify reviews.txt                a label and a score for each line
-    edgebert classify news.txt --labels sport,politics -m nli.edgebert
-    edgebert tag letters.txt -m ner.edgebert     names, where they stand
-    edgebert redact letters.txt -o public.txt    without personal data
-    edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert
-    edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert
-    edgebert rank notes.txt --query "lost keys" -m reranker.edgebert
-    edgebert search notes/ -q "where are the keys"
-    edgebert index notes/ -o notes.db            the same at once: search notes.db
-    edgebert embed sentences.txt -o out.npy -m minilm.edgebert
-    \b
-    edgebert convert ./my-bert my.edgebert       a trained model becomes one file
-    edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt
-    edgebert info my.edgebert                    what it can be asked, its receipt
+    edgebert classify reviews.txt              a label and a score for each line
+    edgebert tag letters.txt                   names, where they stand
+    edgebert redact letters.txt -o public.txt  without personal data
+    edgebert search notes/ -q "lost keys"      passages, by meaning and by words
+    edgebert convert ./my-bert my.edgebert     a trained model becomes one file
+    edgebert help classify                     how a command is used
     """
     if version:
         import edgebert

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
@@ -23,7 +24,12 @@ _AT_ONCE = 16
 """Texts that are searched together: each is read once for every question."""
 
 
-@click.command()
+@command(
+    short_help="Find the answer to a question in a text.",
+    examples=[
+        'edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert',
+    ],
+)
 @click.option(
     "-q",
     "--question",

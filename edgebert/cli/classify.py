@@ -8,9 +8,9 @@ import click
 
 from edgebert.choices import FUNCTIONS, POOLS
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options, split_list
-from edgebert.cli.terminal import display_width, escape
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
@@ -22,7 +22,14 @@ _AT_ONCE = 32
 """Lines for which other labels are looked for together: each is read once for every label."""
 
 
-@click.command()
+@command(
+    short_help="Give every text a label and a score, or several.",
+    examples=[
+        "edgebert classify reviews.txt",
+        "edgebert classify reviews.txt -o labelled.csv",
+        "edgebert classify news.txt --labels sport,politics -m minilm.edgebert",
+    ],
+)
 @click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
 @click.option(
     "--function",
@@ -73,7 +80,7 @@ def classify(
            in a text are \\t \\n \\r \\\\
     csv    text, label, score, tokens, windows, truncated; with a header
     jsonl  the same as objects; null for what a blank line has not
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
 
     With several labels there is a line for each, the best first (csv has a column rank, from 1), and in jsonl
     an object for each text with "labels": [{"label", "score"}, ...]. With --pairs the columns text and
@@ -109,7 +116,8 @@ def classify(
 
     def form(model: Model) -> RowFormat:
         names = model.labels if labels is None else tuple(described)
-        return best_label(names, pairs=options.pairs) if alone else _best_labels(names, pairs=options.pairs)
+        make = best_label if alone else _best_labels
+        return make(names, pairs=options.pairs, bars=function != "none")
 
     # Other labels are found without a classifier, too.
     task = Task("embed", ask, "classified", at_once=_AT_ONCE) if labels else Task("classify", ask, "classified")
@@ -136,8 +144,8 @@ def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"label": label, "score": score} for label, score in pairs]
 
 
-def best_label(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
-    """Return how a text, or a pair of texts, with one label is written."""
+def best_label(labels: tuple[str, ...], *, pairs: bool, bars: bool = True) -> RowFormat:
+    """Return how a text, or a pair of texts, with one label is written; `bars` tells that scores are from 0 to 1."""
     texts = ("text", "text_pair") if pairs else ("text",)
 
     return RowFormat(
@@ -146,11 +154,13 @@ def best_label(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
         columns=("label", "score", *texts),
         sheet=(*texts, "label", "score"),
         texts=texts,
-        widths=_widths(labels),
+        widths={"score": 6},
+        labels=labels,
+        bars=bars,
     )
 
 
-def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
+def _best_labels(labels: tuple[str, ...], *, pairs: bool, bars: bool = True) -> RowFormat:
     texts = ("text", "text_pair") if pairs else ("text",)
 
     def records(row: Row) -> list[dict[str, Any]]:
@@ -162,9 +172,7 @@ def _best_labels(labels: tuple[str, ...], *, pairs: bool) -> RowFormat:
         columns=("label", "score", *texts),
         sheet=(*texts, "rank", "label", "score"),
         texts=texts,
-        widths=_widths(labels),
+        widths={"score": 6},
+        labels=labels,
+        bars=bars,
     )
-
-
-def _widths(labels: tuple[str, ...]) -> dict[str, int]:
-    return {"label": max((display_width(escape(label)) for label in labels), default=0), "score": 6}

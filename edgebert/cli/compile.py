@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebert.cli.completion import FileName
+from edgebert.cli.help import command
 from edgebert.cli.options import target_option
 from edgebert.output import check_folder, open_output, print_text
 
@@ -15,17 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["compile"]
 
 
-@click.command("compile")
+@command(
+    "compile",
+    short_help="Compile the kernels ahead of time.",
+    examples=[
+        "edgebert compile",
+        "edgebert compile --target raspberrypi5 -o pi5.so   # for another one",
+    ],
+)
 @target_option
 @click.option(
-    "-o", "--output", metavar="FILE", help="[default: the cache for this processor, else edgebert-TARGET.so here]"
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help="[default: the cache for this processor, else edgebert-TARGET.so here]",
 )
 def compile(target: str, output: str | None) -> None:
     """Compile the kernels ahead of time, for this processor or for another one.
-
-    \b
-    edgebert compile                                      now rather than when they are first needed
-    edgebert compile --target raspberrypi5 -o pi5.so      on a laptop, for a Raspberry Pi
 
     On the other computer, set EDGEBERT_KERNELS to the file, or to a folder of several, of which the best is chosen:
     then neither Numba nor llvmlite is needed there. A FILE ending in .o becomes an object file; a shared library needs

@@ -11,9 +11,12 @@ import click
 
 from edgebert.choices import POOLINGS
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
+from edgebert.cli.similarity import SimilarityWriter
+from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +30,13 @@ __all__ = ["embed"]
 _HEADER_BYTES = 128
 
 
-@click.command()
+@command(
+    short_help="Give every text a vector.",
+    examples=[
+        "edgebert embed notes.txt -o notes.npy -m minilm.edgebert",
+        'edgebert embed --text "A man eats." --text "Someone eats." -m minilm.edgebert',
+    ],
+)
 @output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
     "--pooling",
@@ -73,16 +82,20 @@ def embed(
                with --chunks an object for each window: line (of the text, from
                1), text (that of the window), start, end (its place in the whole
                text, in characters from 0), embedding
+
+    On a terminal, without -o, the cosines of 2 to 12 texts are shown instead.
     """
     to_stdout = options.output in (None, "-")
-    if to_stdout and sys.stdout is not None and sys.stdout.isatty():
-        raise click.UsageError("Vectors are not for reading: name a file with -o OUT.npy, or pipe them on.")
+    terminal = Terminal.at_stdout() if to_stdout else None
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
     if suffix == ".npy" and options.prefix:
         raise click.UsageError("--prefix does not go with OUT.npy, which has no columns.")
     of_tokens = pooling == "none"
+    if (of_tokens or chunks) and terminal is not None:
+        of = "tokens" if of_tokens else "windows"
+        raise click.UsageError(f"Vectors of {of} are not for reading: name a file with -o OUT.jsonl, or pipe them on.")
     if of_tokens and suffix == ".npy":
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
     if of_tokens and (dimensions is not None or normalize is not None):
@@ -104,6 +117,8 @@ def embed(
         return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
+        if terminal is not None:
+            return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
             return _NpyWriter(output)
         if chunks:
@@ -129,8 +144,9 @@ class _NpyWriter:
         self._dimensions = len(rows[0].answer) if rows else self._dimensions
         self._rows += len(rows)
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         self._output.write_at_start(self._header())
+        return self._rows
 
     def _header(self) -> bytes:
         # NPY format 1.0; NumPy's own writer makes headers whose size depends on the number of rows.
@@ -143,11 +159,12 @@ class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
     def __init__(self, output: OutputFile, kept: Kept, prefix: str) -> None:
-        self._output, self._kept, self._prefix = output, kept, prefix
+        self._output, self._kept, self._prefix, self._rows = output, kept, prefix, 0
 
     def write(self, rows: Sequence[Row]) -> None:
         lines = [self._line(each) for row in rows for each in _windows_of(row)]
         self._output.write("".join(lines).encode("utf-8", "backslashreplace"))
+        self._rows += len(lines)
 
     def _line(self, row: Row) -> str:
         vector = row.answer.vector if isinstance(row.answer, _Window) else row.answer
@@ -156,8 +173,9 @@ class _JsonlWriter:
         self._kept.check_apart({name} & facts.keys(), row.file)
         return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(vector)}}}\n"
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         """Nothing is left to write."""
+        return self._rows
 
 
 class _Window(NamedTuple):

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.completion import FileName
+from edgebert.cli.drawing import listed
+from edgebert.cli.help import command
 from edgebert.cli.options import device_option, threads_option
-from edgebert.cli.progress import show_progress
-from edgebert.cli.receipt import figure_lines
-from edgebert.cli.terminal import escape
+from edgebert.cli.progress import show_steps
+from edgebert.cli.receipt import figure_rows
+from edgebert.cli.terminal import Terminal
 from edgebert.cli.texts import read_texts
 from edgebert.errors import InputError
 from edgebert.output import print_text
@@ -25,19 +28,32 @@ __all__ = ["evaluate"]
 _MOST_SHOWN = 10
 
 
-@click.command(short_help="Compare an .edgebert file with what it was made from.")
-@click.argument("model", metavar="MODEL")
+@command(
+    short_help="Compare an .edgebert file with what it was made from.",
+    examples=[
+        "edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt",
+    ],
+)
+@click.argument("model", type=FileName(), metavar="MODEL")
 @click.option(
-    "--against", required=True, metavar="SOURCE", help="What the model was converted from: a folder, or org/name."
+    "--against",
+    required=True,
+    type=FileName(),
+    metavar="SOURCE",
+    help="What the model was converted from: a folder, or org/name.",
 )
 @click.option(
-    "--texts", required=True, metavar="FILE", help="Texts, one a line; with --labels a CSV file with a header."
+    "--texts",
+    required=True,
+    type=FileName(),
+    metavar="FILE",
+    help="Texts, one a line; with --labels a CSV file with a header.",
 )
 @click.option("--labels", metavar="COLUMN", help="The column of FILE that has the right labels.")
 @click.option(
     "--text-column", default="text", show_default=True, metavar="COLUMN", help="The column of FILE that has the texts."
 )
-@click.option("--plot", metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
+@click.option("--plot", type=FileName(), metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @threads_option
 @device_option
@@ -66,10 +82,8 @@ def evaluate(
     if labels is not None and "sequence_classification" not in ModelFile(model).info.heads:
         raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
-    with show_progress(total=None, visible=True) as advance:
-        comparison = compare_files(
-            model, against, given, threads=threads, device=device, on_progress=lambda done, _: advance(0, done)
-        )
+    with show_steps("texts") as on_progress:
+        comparison = compare_files(model, against, given, threads=threads, device=device, on_progress=on_progress)
     facts: dict[str, Any] = comparison.figures
     if right is not None:
         facts |= _quality(comparison, right)
@@ -82,19 +96,17 @@ def evaluate(
         facts["changed"] = [{"index": i, "text": comparison.texts[i], **_names(comparison, i)} for i in changed]
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    lines = figure_lines(facts)
+    rows = figure_rows(facts)
     if right is not None:
         for name, what in (("int8", "int8"), ("fp32", "fp32")):
-            lines.append(
-                f"{what} on labels    accuracy {100 * facts[f'accuracy_{name}']:.2f} %,"
-                f" macro F1 {facts[f'f1_{name}']:.4f}"
-            )
+            found = f"accuracy {100 * facts[f'accuracy_{name}']:.2f} %, macro F1 {facts[f'f1_{name}']:.4f}"
+            rows.append((f"{what} on labels", found))
     for i in changed[:_MOST_SHOWN]:
         names = _names(comparison, i)
-        lines.append(f"changed           {names['fp32']} became {names['int8']}: {comparison.texts[i]}")
+        rows.append(("changed", f"{names['fp32']} became {names['int8']}: {comparison.texts[i]}"))
     if len(changed) > _MOST_SHOWN:
-        lines.append(f"                  and {len(changed) - _MOST_SHOWN} more (--json has all)")
-    print_text("".join(f"{escape(line)}\n" for line in lines))
+        rows.append(("", f"and {len(changed) - _MOST_SHOWN} more (--json has all)"))
+    print_text(listed(rows, Terminal.at_stdout()))
 
 
 def _names(comparison: Comparison, i: int) -> dict[str, str]:

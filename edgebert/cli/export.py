@@ -6,16 +6,26 @@ import os
 
 import click
 
+from edgebert.cli.completion import FileName
+from edgebert.cli.help import command
 from edgebert.cli.options import target_option
 from edgebert.output import print_text
 
 __all__ = ["export"]
 
 
-@click.command()
-@click.argument("model")
+@command(
+    short_help="Write a model as a C library.",
+    examples=[
+        "edgebert export my.edgebert -o my-library",
+        "edgebert export my.edgebert --target raspberrypi4 --static -o my-library",
+    ],
+)
+@click.argument("model", type=FileName())
 @target_option
-@click.option("-o", "--output", required=True, metavar="DIR", help="The folder, made if it is not there.")
+@click.option(
+    "-o", "--output", type=FileName(), required=True, metavar="DIR", help="The folder, made if it is not there."
+)
 @click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.1.")
 def export(model: str, target: str, output: str, static: bool) -> None:
     """Write a folder with which a C program runs MODEL, an .edgebert file, without Python.

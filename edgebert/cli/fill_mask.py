@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options, split_list
 from edgebert.errors import InputError
@@ -20,7 +21,12 @@ __all__ = ["fill_mask"]
 _USUAL_MASK = "[MASK]"
 
 
-@click.command(short_help="Find the words that may stand where [MASK] stands.")
+@command(
+    short_help="Find the words that may stand where [MASK] stands.",
+    examples=[
+        'edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert',
+    ],
+)
 @click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many words.")
 @click.option(
     "--targets", callback=split_list, metavar="A,B,...", help="Choose from these words, each one token of the model."
@@ -41,7 +47,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
     jsonl  an object for each text: text, masks (a list of {"score", "token",
            "token_str", "sequence"}, of several masks a list of such lists),
            tokens, windows, truncated
-    table  for people: aligned, sequences cut to the width of the terminal
+    table  for people: aligned, long sequences folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
@@ -53,6 +59,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
         columns=("line", "mask", "score", "token_str", "sequence"),
         sheet=("text", "mask", "rank", "score", "token", "token_str", "sequence"),
         widths={"score": 6},
+        bars=True,
     )
     answer_lines(options, Task("fill_mask", ask, "filled in", read=_masked), row_writer(options, form))
 

@@ -8,9 +8,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
-from edgebert.cli.terminal import Terminal, clip, display_width, escape
+from edgebert.cli.table import Table, shown
+from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage
@@ -33,8 +32,6 @@ FORMATS = ("table", "tsv", "csv", "jsonl", "parquet")
 
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _COVERAGE = ("tokens", "windows", "truncated")
-_LEAST_TEXT = 10
-"""Columns that a text has on a terminal too narrow for all: a few words on a wrapped line are better than none."""
 
 
 class Row(NamedTuple):
@@ -95,6 +92,10 @@ class RowFormat(NamedTuple):
         columns of a table, they share what is left of a terminal's width.
     widths : dict of str to int
         The least width of columns in a table, so that rows written at different times are aligned.
+    labels : tuple of str
+        All that the column ``label`` may hold: each has its colour in a table, and room.
+    bars : bool
+        Whether the column ``score`` is from 0 to 1, so that a table can draw it as a bar.
     draw : callable, optional
         Terminal -> what makes a row's lines for people, for a command whose table is none.
     places : tuple of str
@@ -112,6 +113,8 @@ class RowFormat(NamedTuple):
     sheet: tuple[str, ...]
     texts: tuple[str, ...] = ("text",)
     widths: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    labels: tuple[str, ...] = ()
+    bars: bool = False
     draw: Callable[[Terminal], Callable[[Row], str]] | None = None
     places: tuple[str, ...] = ()
     replacement: Callable[[Row], str | None] | None = None
@@ -128,7 +131,10 @@ class Layout(NamedTuple):
 def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
     """Return one of `FORMATS` for a command; `terminal` is what a table is drawn for."""
     if name == "table":
-        return Layout("", _table(form, terminal) if form.draw is None else form.draw(terminal))
+        if form.draw is not None:
+            return Layout("", form.draw(terminal))
+        table = Table(form, terminal)
+        return Layout(table.header, lambda row: table.render(answer_cells(form, row, form.columns)))
     if name == "csv":
         columns = sheet_of(form)
         return Layout(
@@ -164,15 +170,8 @@ def answer_cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list
     return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
 
 
-def _shown(value: Any) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
 def _tsv_line(cells: Sequence[Any]) -> str:
-    return "\t".join(_shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
+    return "\t".join(shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
 def csv_line(cells: Sequence[Any], delimiter: str = ",") -> str:
@@ -191,41 +190,3 @@ def answer_document(form: RowFormat, row: Row) -> dict[str, Any]:
     told = _coverage(row) if form.coverage else {}
     coverage = {name: value for name, value in told.items() if name not in answer}
     return {**places, **_texts(form, row), **answer, **coverage}
-
-
-def _table(form: RowFormat, terminal: Terminal) -> Callable[[Row], str]:
-    """Return what makes aligned lines, with nothing in them that could drive a terminal."""
-    wide = len(form.texts) if form.columns[-len(form.texts) :] == form.texts else 1
-    names = form.columns[:-wide]
-
-    def render(row: Row) -> str:
-        lines = answer_cells(form, row, form.columns)
-        widths = [
-            max(form.widths.get(name, 0), max((display_width(escape(_shown(line[i]))) for line in lines), default=0))
-            for i, name in enumerate(names)
-        ]
-        left = None if terminal.columns is None else terminal.columns - sum(widths) - 2 * len(widths)
-        return "".join(f"{_aligned(line, widths)}{_wide(line[-wide:], left)}".rstrip() + "\n" for line in lines)
-
-    def _aligned(line: Sequence[Any], widths: Sequence[int]) -> str:
-        cells = []
-        for value, width in zip(line, widths, strict=False):
-            cell = escape(_shown(value))
-            space = " " * (width - display_width(cell))
-            number = isinstance(value, (int, float))
-            if terminal.colour and cell:
-                cell = click.style(cell, dim=True) if number else click.style(cell, bold=True)
-            cells.append((space + cell if number else cell + space) + "  ")
-        return "".join(cells)
-
-    return render
-
-
-def _wide(texts: Sequence[Any], columns: int | None) -> str:
-    """Return the texts that end a line, cut to the columns that are left of it."""
-    shown = [_shown(text) for text in texts]
-    if columns is None:
-        return "  ".join(map(escape, shown))
-    share = max((columns - 2 * (len(shown) - 1)) // len(shown), _LEAST_TEXT)
-    pieces = [clip(text, share) for text in shown]
-    return "  ".join(piece + " " * (share - display_width(piece)) for piece in pieces)

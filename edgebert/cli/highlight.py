@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import click
+from edgebert.cli.colours import colours_of
+from edgebert.cli.drawing import drawn, folded
+from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
 
-from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape, escaped_characters
-from edgebert.schemes import kinds_of
+__all__ = ["Span", "excerpt", "highlight"]
 
-__all__ = ["Span", "excerpt", "highlight", "kinds_of"]
-
-_COLOURS = ("yellow", "cyan", "green", "magenta", "blue", "red", "white")
+_UNKNOWN = "yellow"
+"""The colour of a kind that is not among the model's."""
 _INDENT = "  "
 _LEAST_COLUMNS = 20
 _SURROUNDINGS = 40
@@ -29,17 +28,8 @@ class Span(NamedTuple):
     kind: str
 
 
-class _Character(NamedTuple):
-    """What one character is shown as; ``kind`` is that of its span, or of the span whose name it belongs to."""
-
-    shown: str
-    width: int
-    kind: str | None
-    is_name: bool = False
-
-
 def highlight(text: str, spans: Sequence[Span], kinds: Sequence[str], terminal: Terminal) -> str:
-    """Return the lines of a text with its spans marked: wrapped to the terminal, those after the first indented.
+    """Return the lines of a text with its spans marked: folded to the terminal, those after the first indented.
 
     Parameters
     ----------
@@ -48,66 +38,47 @@ def highlight(text: str, spans: Sequence[Span], kinds: Sequence[str], terminal: 
     kinds : sequence of str
         All that there may be: each has its colour, the same in every text.
     terminal : Terminal
+        For a file the text stays one line, and its spans are in brackets.
     """
-    characters = list(_characters(text, spans, terminal.colour))
-    columns = terminal.columns
-    lines = [characters] if columns is None else _wrapped(characters, max(columns, _LEAST_COLUMNS))
-    colours = dict(zip(kinds, itertools.cycle(_COLOURS), strict=False))
-    return "".join(
-        (_INDENT if i else "") + _painted(line, colours, terminal.colour) + "\n" for i, line in enumerate(lines)
-    )
+    pieces = list(_pieces(text, spans, terminal.colour))
+    if terminal.columns is None:
+        return "".join(piece for piece, _, _ in pieces) + "\n"
+    from rich.text import Text
+
+    colours = colours_of(kinds)
+    whole = Text.assemble(*((piece, _style(kind, is_name, colours)) for piece, kind, is_name in pieces))
+    lines = folded(whole, max(terminal.columns, _LEAST_COLUMNS) - len(_INDENT))
+    for line in lines:
+        line.rstrip()
+    return "".join((_INDENT if i else "") + drawn(line, terminal.colour) + "\n" for i, line in enumerate(lines))
 
 
-def _characters(text: str, spans: Sequence[Span], colour: bool) -> Iterator[_Character]:
-    """Yield what a text with its spans is shown as; where spans overlap, the first has what they share."""
+def _pieces(text: str, spans: Sequence[Span], colour: bool) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield escaped pieces of a text, each with the kind of its span, and whether it is that kind's name.
+
+    Where spans overlap, the first has what they share.
+    """
     at = 0
     for start, end, kind in sorted(spans):
         start = max(start, at)
         if start >= end:
             continue
-        yield from _shown(text[at:start], None)
-        name = f" {kind}" if colour else f"]({kind})"
-        yield from _shown("" if colour else "[", None)
-        yield from _shown(text[start:end], kind)
-        yield from _shown(name, kind if colour else None, is_name=True)
+        before, marked, name = escape(text[at:start]), escape(text[start:end]), escape(kind)
+        if colour:
+            yield from ((before, None, False), (marked, kind, False), (f" {name}", kind, True))
+        else:
+            yield f"{before}[{marked}]({name})", None, False
         at = end
-    yield from _shown(text[at:], None)
+    yield escape(text[at:]), None, False
 
 
-def _shown(text: str, kind: str | None, *, is_name: bool = False) -> Iterator[_Character]:
-    return (_Character(piece, width, kind, is_name) for piece, width in escaped_characters(text))
-
-
-def _wrapped(characters: list[_Character], columns: int) -> list[list[_Character]]:
-    """Break lines at spaces where there are any; with the indent, none is wider than `columns`."""
-    lines: list[list[_Character]] = []
-    room = columns - len(_INDENT)
-    begin = used = 0
-    space = -1  # where the line could be broken
-    for i, character in enumerate(characters):
-        if character.shown == " ":
-            space = i
-        if used + character.width > room and i > begin:
-            end = space if space > begin else i
-            lines.append(characters[begin:end])
-            begin = end + (space > begin)  # a space at the break is not shown
-            used = sum(each.width for each in characters[begin:i])
-        if i >= begin:
-            used += character.width
-    lines.append(characters[begin:])
-    return lines
-
-
-def _painted(line: Sequence[_Character], colours: dict[str, str], colour: bool) -> str:
-    pieces = []
-    for (kind, is_name), group in itertools.groupby(line, key=lambda each: (each.kind, each.is_name)):
-        piece = "".join(each.shown for each in group)
-        if colour and kind is not None:
-            # A single token has its label, B-PER or PER_B, where a span has its kind.
-            tone = colours.get(kind) or colours.get(kind[2:]) or colours.get(kind[:-2], _COLOURS[0])
-            piece = click.style(piece, fg=tone, dim=True) if is_name else click.style(piece, fg="black", bg=tone)
-        pieces.append(piece)
-    return "".join(pieces)
+def _style(kind: str | None, is_name: bool, colours: dict[str, str]) -> str:
+    if kind is None:
+        return ""
+    # A single token has its label, B-PER or PER_B, where a span has its kind.
+    found = (colours.get(name) for name in (kind, kind[2:], kind[:-2]))
+    colour = next(filter(None, found), _UNKNOWN)
+    return f"dim {colour}" if is_name else f"black on {colour}"
 
 
 def excerpt(text: str, start: int, end: int, terminal: Terminal, before: int) -> str:
@@ -134,5 +105,11 @@ def excerpt(text: str, start: int, end: int, terminal: Terminal, before: int) ->
     # What one side does not need, the other has.
     shown_left = clip_start(left, max(around // 2, around - display_width(clip(right, around))))
     shown_right = clip(right, around - display_width(shown_left))
-    marked = click.style(span, fg="black", bg=_COLOURS[0]) if terminal.colour else f"{opening}{span}{closing}"
+    marked = _marked(span) if terminal.colour else f"{opening}{span}{closing}"
     return shown_left + marked + shown_right
+
+
+def _marked(span: str) -> str:
+    from rich.text import Text
+
+    return drawn(Text(span, _style(span, False, {})), True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebert.cli.help import command
 from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["index"]
 
 
-@click.command(short_help="Keep notes in one file that can be searched.")
+@command(
+    short_help="Keep notes in one file that can be searched.",
+    examples=[
+        "edgebert index notes/ -o notes.db                # again: what changed",
+        'edgebert search notes.db -q "where are the keys"',
+    ],
+)
 @click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")
 @line_options(windows=False, layouts=False, split="files")
 def index(options: LineOptions) -> None:

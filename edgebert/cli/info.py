@@ -1,4 +1,4 @@
-"""``edgebert info``: what a model is, and what its makers say of it."""
+"""``edgebert info``: what a model is for, how good it is, and what its makers say of it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from typing import Any
 
 import click
 
-from edgebert.cli.receipt import receipt_lines
-from edgebert.cli.terminal import escape
+from edgebert.cli.completion import FileName
+from edgebert.cli.drawing import listed, paragraph
+from edgebert.cli.help import command
+from edgebert.cli.terminal import Terminal, escape
 from edgebert.output import print_text
 
 __all__ = ["info"]
 
 
-@click.command()
-@click.argument("model", required=False, metavar="[MODEL]")
+@command(
+    short_help="Tell what a model is for, and how good it is.",
+    examples=[
+        "edgebert info                     # the model that comes with edgebert",
+        "edgebert info my.edgebert --all   # its layers, and its whole card",
+    ],
+)
+@click.argument("model", required=False, type=FileName(), metavar="[MODEL]")
+@click.option("--all", "everything", is_flag=True, help="Tell everything: sizes, layers, the whole model card.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the model card in it.")
-def info(model: str | None, as_json: bool) -> None:
-    """Print the facts about a model, then its model card.
+def info(model: str | None, everything: bool, as_json: bool) -> None:
+    """Tell what a model is for, how good it is, and what its makers say of it.
 
     MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
     """
@@ -31,17 +40,51 @@ def info(model: str | None, as_json: bool) -> None:
         facts = {**file.facts, "model_card": file.info.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         return
-    values = {key: _words(value) for key, value in file.facts.items() if key != "receipt"}
-    width = max(map(len, values))
-    lines = [f"{key:<{width}}  {escape(value)}" for key, value in values.items() if value]
+    tell = _everything if everything else _summary
     try:
-        lines += ["", *map(escape, receipt_lines(file.facts["receipt"]))]
+        text = tell(file.facts, file.info.card, "" if model is None else f" -m {model}", Terminal.at_stdout())
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(file.path, "its receipt is none") from error
-    if file.info.card:
+    print_text(text)
+
+
+def _summary(facts: dict[str, Any], card: str, named: str, terminal: Terminal | None) -> str:
+    """Return what people ask about a model first."""
+    from edgebert.cli.purpose import example, from_card, how_good, length, purpose, summary_of
+    from edgebert.cli.receipt import short_rows
+    from edgebert.cli.written import size_of
+
+    told = from_card(card)
+    size = f"{size_of(facts['size_bytes'])}, {facts['parameters'] / 1e6:.1f} million parameters"
+    rows = [
+        ("try", example(facts, named)),
+        ("length", length(facts)),
+        ("size", size),
+        ("made from", facts["source"]),
+        *((name, told[name]) for name in ("languages", "licence") if name in told),
+        *([("prompts", ", ".join(facts["prompts"]))] if facts["prompts"] else []),
+    ]
+    parts = [
+        "".join(f"{line}\n" for line in paragraph(f"{purpose(facts)} {how_good(facts['receipt'])}", terminal)),
+        listed(rows, terminal),
+        listed(short_rows(facts["receipt"]), terminal),
+    ]
+    about = summary_of(card)
+    if about:
+        parts.append("".join(f"{line}\n" for line in paragraph(about, terminal)))
+    return "\n".join([*parts, "--all tells everything, with the whole model card.\n"])
+
+
+def _everything(facts: dict[str, Any], card: str, named: str, terminal: Terminal | None) -> str:  # noqa: ARG001 (as `_summary`)
+    """Return all facts, all of the receipt, and the model card."""
+    from edgebert.cli.receipt import receipt_rows
+
+    rows = [(key, _words(value)) for key, value in facts.items() if key != "receipt"]
+    parts = [listed([row for row in rows if row[1]], terminal), listed(receipt_rows(facts["receipt"]), terminal)]
+    if card:
         # A card comes from whoever made the model: its lines stay, whatever else could drive a terminal goes.
-        lines += ["", *(escape(line) for line in file.info.card.replace("\t", "    ").splitlines())]
-    print_text("\n".join(lines) + "\n")
+        parts.append("".join(f"{escape(line)}\n" for line in card.replace("\t", "    ").splitlines()))
+    return "\n".join(parts)
 
 
 def _words(value: Any) -> str:

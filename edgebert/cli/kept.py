@@ -113,28 +113,31 @@ class _JsonlAnswers:
     """An object for each text: those of the table with the answers behind them."""
 
     def __init__(self, kept: Kept, output: OutputFile) -> None:
-        self._kept, self._output = kept, output
+        self._kept, self._output, self._count = kept, output, 0
 
     def write(self, rows: Sequence[Row]) -> None:
+        self._count += len(rows)
         text = "".join(f"{as_json(self._kept.document(row))}\n" for row in rows)
         # Half a surrogate pair, which JSON may spell and UTF-8 may not, is spelled again.
         self._output.write(text.encode("utf-8", "backslashreplace"))
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         """Nothing is left to write."""
+        return self._count
 
 
 class _SheetAnswers:
     """Lines of csv or tsv below a header; with the delimiter and the byte order mark of an input of the same kind."""
 
     def __init__(self, kept: Kept, output: OutputFile, name: str, *, same: bool) -> None:
-        self._kept, self._output, self._same = kept, output, same
+        self._kept, self._output, self._same, self._count = kept, output, same, 0
         self._delimiter = "\t" if name == "tsv" else ","
         self._columns: tuple[str, ...] | None = None
         self._known: set[str] = set()
 
     def write(self, rows: Sequence[Row]) -> None:
         lines = []
+        self._count += len(rows)
         if self._columns is None and rows:
             lines.append(self._header(rows[0]))
         for row in rows:
@@ -142,8 +145,9 @@ class _SheetAnswers:
             lines += [csv_line([*cells, *added], self._delimiter) for added in self._kept.lines(row)]
         self._output.write("".join(lines).encode("utf-8", "replace"))
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         """Nothing is left to write."""
+        return self._count
 
     def _header(self, row: Row) -> str:
         table = row.chunk.rows if row.chunk else None

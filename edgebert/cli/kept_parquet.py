@@ -30,18 +30,20 @@ class ParquetAnswers:
     """A row for each line that csv would have."""
 
     def __init__(self, kept: Kept, output: OutputFile) -> None:
-        self._kept = kept
+        self._kept, self._count = kept, 0
         self._writer = ParquetWriter(output.write)
         self._types = {
             name: _TYPES.get(column, "string") for name, column in zip(kept.names, kept.columns, strict=True)
         }
 
     def write(self, rows: Sequence[Row]) -> None:
+        self._count += len(rows)
         for _, group in itertools.groupby(rows, key=lambda row: id(row.chunk)):
             self._add([*group])
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         self._writer.finish()
+        return self._count
 
     def _add(self, rows: Sequence[Row]) -> None:
         """Write rows of one chunk."""

@@ -15,6 +15,7 @@ from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
 from edgebert.cli.texts import Inputs, open_texts
+from edgebert.cli.written import tell_written
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
@@ -60,8 +61,8 @@ class Writer(Protocol):
     def write(self, rows: Sequence[Row]) -> None:
         """Take the next texts with their answers."""
 
-    def finish(self) -> None:
-        """Write what is left, when all texts were answered."""
+    def finish(self) -> int:
+        """Write what is left, when all texts were answered; return how many rows were written."""
 
 
 MakeWriter = Callable[["Model", OutputFile], Writer]
@@ -103,7 +104,8 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
                     count += len(rows)
                     advance(before + (source.done - before) * stop // len(chunk.texts), count)
                 before = source.done
-        writer.finish()
+        written = writer.finish()
+    tell_written(options.output, written)
     _report_truncated(unseen, task.done)
 
 
@@ -200,14 +202,16 @@ class _RowWriter:
     """Lines of text, written as soon as they are there."""
 
     def __init__(self, output: OutputFile, header: str, render: Callable[[Row], str], encoding: str) -> None:
-        self._output, self._render, self._encoding = output, render, encoding
+        self._output, self._render, self._encoding, self._count = output, render, encoding, 0
         output.write(header.encode())
 
     def write(self, rows: Sequence[Row]) -> None:
         self._output.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
+        self._count += len(rows)
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         """Nothing is left to write."""
+        return self._count
 
 
 def _report_truncated(unseen: Unseen, done: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +9,12 @@ import click
 
 import edgebert
 from edgebert.bundled import BUNDLED, Bundled, default_model, has_default
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import show_steps
 
 if TYPE_CHECKING:
-    from edgebert.cli.progress import Advance
     from edgebert.model import Model
 
-__all__ = ["check_model", "find_model_shown", "open_model", "show_conversion"]
+__all__ = ["check_model", "find_model_shown", "open_model"]
 
 _ADVICE = {
     "fill_mask": (
@@ -103,31 +100,17 @@ def find_model_shown(name: str) -> Path:
     """Return the .edgebert file of a model as `edgebert.loading.find_model` does, with a bar while it is converted."""
     from edgebert.loading import find_model
 
-    with show_conversion(f"edgebert: {name} is converted and kept, which takes a while, once") as on_progress:
+    with show_steps("layers") as show:
+        told = False
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal told
+            if not told:  # what is kept already is not converted
+                click.echo(f"edgebert: {name} is converted and kept, which takes a while, once", err=True)
+            told = True
+            show(done, total)
+
         return find_model(name, on_progress)
-
-
-@contextmanager
-def show_conversion(before: str = "") -> Iterator[Callable[[int, int], None]]:
-    """Give what `edgebert.convert` takes as ``on_progress``: it shows a bar on stderr from the first call on.
-
-    Parameters
-    ----------
-    before : str
-        A line to write there first.
-    """
-    with ExitStack() as stack:
-        advance: Advance | None = None
-
-        def show(done: int, total: int) -> None:
-            nonlocal advance
-            if advance is None:  # how many layers there are is known when the work begins
-                if before:
-                    click.echo(before, err=True)
-                advance = stack.enter_context(show_progress(total, visible=True, label="layers"))
-            advance(done, done)
-
-        yield show
 
 
 def _titled(path: Path) -> Bundled:

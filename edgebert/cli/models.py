@@ -13,8 +13,9 @@ import click
 
 import edgebert
 from edgebert.bundled import BUNDLED, Bundled, bundled_model
-from edgebert.cli.receipt import megabytes
+from edgebert.cli.help import command
 from edgebert.cli.terminal import display_width, escape
+from edgebert.cli.written import size_of
 from edgebert.errors import InputError
 from edgebert.model_cache import KeptModel, forget, kept_models
 from edgebert.output import print_text
@@ -26,7 +27,10 @@ _WIDEST = 46
 """Columns that a name may take before it moves what stands behind it."""
 
 
-@click.command(short_help="List the models that are here, or remove some.")
+@command(
+    short_help="List the models that are here, or remove some.",
+    examples=["edgebert models", "edgebert models --remove org/name"],
+)
 @click.option("--remove", metavar="NAME|all", help="Remove a model that was converted and kept, or all of these.")
 @click.option("--format", "layout", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
 def models(remove: str | None, layout: str) -> None:
@@ -93,10 +97,10 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             state = f"last used {time.strftime('%Y-%m-%d %H:%M', time.localtime(row['last_used']))}{same}"
             first.setdefault(row["file"], row["name"])
             sizes[row["file"]] = row["bytes"]
-        yield f"{title}{' ' * (width - display_width(title))}  {megabytes(row['bytes']):>8}  {state}"
+        yield f"{title}{' ' * (width - display_width(title))}  {size_of(row['bytes']):>8}  {state}"
         yield f"  {row['for']}"
     if sizes:
-        yield f"{len(sizes)} kept, {megabytes(sum(sizes.values()))}, in {escape(str(Path(min(sizes)).parent))}"
+        yield f"{len(sizes)} kept, {size_of(sum(sizes.values()))}, in {escape(str(Path(min(sizes)).parent))}"
     else:
         yield "none kept: a folder or a name of the Hugging Face hub is converted when -m names it first"
 
@@ -119,4 +123,4 @@ def _remove(name: str, kept: Sequence[KeptModel]) -> None:
     freed = forget(chosen)
     for each in chosen:
         print_text(f"removed {escape(each.name)}\n")
-    print_text(f"{megabytes(freed)} came free\n")
+    print_text(f"{size_of(freed)} came free\n")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from edgebert.cli.classify import best_label
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import LineOptions, line_options
 
@@ -17,7 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["next_sentence"]
 
 
-@click.command(short_help="Tell of pairs of texts whether one follows the other.")
+@command(
+    short_help="Tell of pairs of texts whether one follows the other.",
+    examples=[
+        "edgebert next-sentence pairs.tsv -m bert.edgebert",
+    ],
+)
 @line_options(windows=False, pairs=True)
 def next_sentence(options: LineOptions) -> None:
     """Tell of every pair of texts whether the second follows the first: IsNext or NotNext.
@@ -32,7 +36,7 @@ def next_sentence(options: LineOptions) -> None:
     csv    text, text_pair, label, score, tokens, windows, truncated;
            with a header
     jsonl  the same as objects; null for what a blank line has not
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

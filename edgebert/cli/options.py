@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgebert.cli.completion import FileName
 from edgebert.cli.formats import FORMATS
 from edgebert.cli.texts import INPUTS, PLAIN, Inputs, find_inputs
 from edgebert.engine.devices import DEVICES
@@ -113,7 +114,7 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     return items
 
 
-_files = click.argument("files", nargs=-1, metavar="[FILES]...")
+_files = click.argument("files", nargs=-1, type=FileName(), metavar="[FILES]...")
 _FILES_EXPLAINED = """\
     FILES may be folders, and tables (csv, tsv, jsonl, parquet), whose rows are the texts. What is written keeps all
     columns of a table, with those of the answers behind them, and all rows; it is a table of the same kind, or of the
@@ -145,6 +146,7 @@ _prefix = click.option(
 _model = click.option(
     "-m",
     "--model",
+    type=FileName(),
     metavar="MODEL",
     help="An .edgebert file, a model folder, org/name of a model on the Hugging Face hub, or a name that `edgebert"
     " models` lists.  [default: a model that comes with edgebert, where one can do it]",
@@ -152,6 +154,7 @@ _model = click.option(
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Threads to compute with.  [default: EDGEBERT_NUM_THREADS, else the cores this process may use]",
 )
 device_option = click.option(
@@ -209,7 +212,7 @@ def _text(*, several: bool) -> Callable[[_Command], _Command]:
 
 def output_option(explained: str) -> Callable[[_Command], _Command]:
     """Return the option ``-o``."""
-    return click.option("-o", "--output", metavar="OUT", help=explained)
+    return click.option("-o", "--output", type=FileName(), metavar="OUT", help=explained)
 
 
 def line_options(

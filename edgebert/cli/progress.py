@@ -1,17 +1,17 @@
-"""A progress bar on stderr, for people who wait."""
+"""Progress bars on stderr, for people who wait."""
 
 from __future__ import annotations
 
-import itertools
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic as _now
+from typing import TYPE_CHECKING, Protocol
 
-import click
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-__all__ = ["show_progress"]
+__all__ = ["show_progress", "show_steps"]
 
 PATIENCE = 1.0
 """Work shorter than this shows no bar [seconds]."""
@@ -32,34 +32,88 @@ def show_progress(total: int | None, visible: bool, label: str = "texts") -> Ite
     total : int or None
         The size of the work [bytes]; None when it is not known: then the texts are counted.
     label : str
-        What is counted then.
+        What is counted.
     visible : bool
         Whether there may be a bar; there is none either when stderr is not a terminal.
     """
-    started = time.monotonic()
-    shown = 0
-    bar = None
-    possible = visible and sys.stderr is not None and sys.stderr.isatty()
+    bar = _Bar(visible, label)
+    try:
+        yield lambda done, texts: bar.show(done, total, texts)
+    finally:
+        bar.close()
 
-    def advance(done: int, texts: int) -> None:
-        nonlocal bar, shown
-        if not possible or time.monotonic() - started < PATIENCE:
+
+@contextmanager
+def show_steps(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for what tells itself how many of how many steps are done; `label` is what these are called."""
+    bar = _Bar(True, label)
+    try:
+        yield lambda done, total: bar.show(done, total, done)
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """A bar that appears when the work has taken long enough, and goes when it is done."""
+
+    def __init__(self, visible: bool, label: str) -> None:
+        self._possible = visible and sys.stderr is not None and sys.stderr.isatty()
+        self._label, self._started = label, _now()
+        self._progress: Progress | None = None
+        self._count = 0
+        self._end: float | None = None
+
+    def show(self, done: int, total: int | None, count: int) -> None:
+        """Show that so much is done, which is so many of what is counted."""
+        self._count, now = count, _now()
+        if not self._possible or now - self._started < PATIENCE:
             return
-        if bar is None:
-            bar = stack.enter_context(_bar(total, label))
-        position = texts if total is None else done
-        bar.update(position - shown)
-        shown = position
+        if total and done:
+            self._end = self._started + (now - self._started) * total / done
+        if self._progress is None:
+            self._progress = self._open(total)
+        self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
 
-    with ExitStack() as stack:
-        yield advance
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
 
+    def _open(self, total: int | None) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn
+        from rich.table import Column
+        from rich.text import Text
 
-def _bar(total: int | None, label: str):  # type: ignore[no-untyped-def] # click does not export the type
-    if total is None:
-        # A bar of an unknown length has nothing to show; the count has.
-        template = "%(label)s: %(info)s"
-        return click.progressbar(
-            itertools.repeat(None), show_pos=True, label=label, bar_template=template, file=sys.stderr
+        class Told(ProgressColumn):
+            """What is drawn anew from time to time, for the time goes on."""
+
+            def render(column, task: Task) -> Text:  # noqa: ARG002, N805 (self is the bar)
+                return Text(self._told())
+
+        bar = [BarColumn(bar_width=24), TaskProgressColumn()] if total else []
+        progress = Progress(
+            *bar,
+            Told(Column(no_wrap=True)),
+            console=Console(file=sys.stderr),
+            transient=True,
+            refresh_per_second=4,
+            redirect_stdout=False,  # rows go there as bytes
         )
-    return click.progressbar(length=total, show_eta=True, file=sys.stderr)
+        progress.add_task("", total=total)
+        progress.start()
+        return progress
+
+    def _told(self) -> str:
+        """Return how many there are, how fast they come, and how long it may take."""
+        now = _now()
+        seconds = now - self._started
+        parts = [f"{self._count:,} {self._label}"]
+        if self._count > seconds:
+            parts.append(f"{self._count / seconds:,.0f} {self._label}/s")
+        elif self._count:
+            parts.append(f"{seconds / self._count:.1f} s each")
+        if self._end is not None:
+            minutes, left = divmod(round(max(self._end - now, 0)), 60)
+            parts.append(f"{minutes}:{left:02d} left")
+        return "  ".join(parts)

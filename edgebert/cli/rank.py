@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options
 
@@ -20,7 +21,12 @@ __all__ = ["rank"]
 _AT_ONCE = 64
 
 
-@click.command(short_help="Order documents by how well they fit a query.")
+@command(
+    short_help="Order documents by how well they fit a query.",
+    examples=[
+        'edgebert rank notes.txt --query "lost keys" --top-k 5 -m reranker.edgebert',
+    ],
+)
 @click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
 @click.option("--label", metavar="LABEL", help="Of a model with several labels, the one whose score counts.")
@@ -39,7 +45,7 @@ def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) 
     csv    rank, line, score, text, tokens, windows, truncated; with a header
     jsonl  an object for each document: text, index (from 0), score, tokens,
            windows, truncated
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
@@ -75,10 +81,10 @@ class _BestFirst:
         if self._count is not None:  # no more than these are kept
             self._best = self._sorted()[: self._count]
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         ranked = enumerate(self._sorted(), start=1)
         self._writer.write([row._replace(answer={"rank": i, "score": row.answer}) for i, row in ranked])
-        self._writer.finish()
+        return self._writer.finish()
 
     def _sorted(self) -> list[Row]:
         return sorted(self._best, key=lambda row: -row.answer)

@@ -4,42 +4,71 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["figure_lines", "megabytes", "receipt_lines"]
+from edgebert.cli.written import size_of
+
+__all__ = ["figure_rows", "receipt_rows", "short_rows"]
+
+Rows = list[tuple[str, str]]
+"""What is told, and of what; `edgebert.cli.terminal.listed` makes lines of them."""
 
 
-def receipt_lines(receipt: dict[str, Any]) -> list[str]:
-    """Return the lines of a conversion's receipt."""
-    worst = [f"{name} {error:.1e}" for name, error in receipt["worst_layers"].items()]
-    finer = [f"{name} {group}" for name, group in receipt["finer_groups"].items()]
-    lines = figure_lines(receipt["evaluation"])
-    words = receipt["embeddings"]
-    lines.append(
-        f"word embeddings   {words['kind']}, {megabytes(words['bytes'])},"
-        f" {_cosines(words['cosine_mean'], words['cosine_worst'])}"
+def short_rows(receipt: dict[str, Any]) -> Rows:
+    """Return what most people want to know of a receipt, in three rows; a fourth if the conversion was forced."""
+    figures = receipt["evaluation"]
+    rows = figure_rows(figures)
+    decided = _decisions(figures)
+    vectors = [row for row in rows if row[0].endswith("vectors")]
+    return [rows[0], *([("the same", decided), vectors[0]] if decided else vectors), *_forced(receipt)]
+
+
+def receipt_rows(receipt: dict[str, Any]) -> Rows:
+    """Return all of a receipt."""
+    words, depths = receipt["embeddings"], list(receipt["depths"].values())
+    rows = figure_rows(receipt["evaluation"])
+    rows.append(
+        (
+            "word embeddings",
+            f"{words['kind']}, {size_of(words['bytes'])}, {_cosines(words['cosine_mean'], words['cosine_worst'])}",
+        )
     )
-    lines.append(f"worst layers      {'; '.join(worst)}")
-    depths = list(receipt["depths"].values())
-    lines.append(f"depth 2           {depths.count(2)} of {len(depths)} linear layers")
-    if finer:
-        lines.append(f"finer groups      {'; '.join(finer)}")
-    if receipt["below_min_agreement"]:
-        lines.append(f"forced            the agreement is below the {receipt['min_agreement']} that was asked for")
-    return lines
+    rows.append(("worst layers", "; ".join(f"{name} {error:.1e}" for name, error in receipt["worst_layers"].items())))
+    rows.append(("depth 2", f"{depths.count(2)} of {len(depths)} linear layers"))
+    finer = "; ".join(f"{name} {group}" for name, group in receipt["finer_groups"].items())
+    return [*rows, *([("finer groups", finer)] if finer else []), *_forced(receipt)]
 
 
-def figure_lines(figures: dict[str, Any]) -> list[str]:
-    """Return the lines of a comparison's figures (`edgebert.evaluate.Comparison.figures`)."""
+def figure_rows(figures: dict[str, Any]) -> Rows:
+    """Return a comparison's figures (`edgebert.evaluate.Comparison.figures`)."""
     from edgebert.heads import HEADS
 
-    lines = [f"against fp32      on {figures['texts']} texts of {figures['tokens']} tokens"]
+    rows = [("against fp32", f"on {figures['texts']} texts of {figures['tokens']} tokens")]
     for name, what in (("pooled", "text vectors"), ("token", "token vectors")):
-        lines.append(f"{what:<18}{_cosines(figures[f'{name}_cosine_mean'], figures[f'{name}_cosine_worst'])}")
+        rows.append((what, _cosines(figures[f"{name}_cosine_mean"], figures[f"{name}_cosine_worst"])))
     for head, found in figures["heads"].items():
-        lines.append(
-            f"{'same ' + HEADS[head].decision:<18}{100 * found['agreement']:.2f} % of {found['decisions']},"
-            f" logits at most {found['largest_logit_difference']:.3f} apart{_correlation(found)}"
+        rows.append(
+            (
+                f"same {HEADS[head].decision}",
+                f"{100 * found['agreement']:.2f} % of {found['decisions']},"
+                f" logits at most {found['largest_logit_difference']:.3f} apart{_correlation(found)}",
+            )
         )
-    return lines
+    return rows
+
+
+def _decisions(figures: dict[str, Any]) -> str:
+    """Return how much of what each head decides is the same; empty without a head."""
+    from edgebert.heads import HEADS
+
+    return "; ".join(
+        f"{HEADS[head].decision} in {100 * found['agreement']:.2f} % of {found['decisions']}"
+        for head, found in figures["heads"].items()
+    )
+
+
+def _forced(receipt: dict[str, Any]) -> Rows:
+    if not receipt["below_min_agreement"]:
+        return []
+    return [("forced", f"the agreement is below the {receipt['min_agreement']} that was asked for")]
 
 
 def _correlation(found: dict[str, Any]) -> str:
@@ -49,8 +78,3 @@ def _correlation(found: dict[str, Any]) -> str:
 
 def _cosines(mean: float, least: float) -> str:
     return f"cosine {mean:.5f} on the average, {least:.5f} at worst"
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes in MB or kB."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.help import command
 from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.progress import show_progress
@@ -27,7 +28,14 @@ __all__ = ["redact"]
 _KEY = "EDGEBERT_REDACT_KEY"
 
 
-@click.command(short_help="Replace personal data in texts.")
+@command(
+    short_help="Replace personal data in texts.",
+    examples=[
+        "edgebert redact letter.txt -o public.txt",
+        "edgebert redact letters.csv --column text -o public.csv --report found.csv",
+        "edgebert redact letter.txt --stand-ins --keep CITY,STATE",
+    ],
+)
 @output_option(
     "Write to this file, whole or not at all; of several plain texts to this folder.  [default: standard output]"
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from edgebert.cli.formats import RowFormat
+from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 
@@ -20,7 +19,12 @@ _AT_ONCE = 16
 """Lines that are scored together: each is read once for every token."""
 
 
-@click.command(short_help="Tell how natural texts are.")
+@command(
+    short_help="Tell how natural texts are.",
+    examples=[
+        'edgebert score --text "The cat sat." --text "Cat the sat." -m bert.edgebert',
+    ],
+)
 @line_options(windows=True)
 def score(options: LineOptions) -> None:
     """Tell how natural every text is to a model for masked words, which masks each token in turn.
@@ -35,7 +39,7 @@ def score(options: LineOptions) -> None:
            and backslash in a text are \\t \\n \\r \\\\
     csv    text, score, tokens, perplexity, windows, truncated; with a header
     jsonl  the same as objects; null for what a blank line has not
-    table  for people: aligned, texts cut to the width of the terminal
+    table  for people: aligned, long texts folded
     """
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

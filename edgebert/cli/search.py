@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.help import command
 from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.notes import note_files, read_notes
 from edgebert.cli.options import LineOptions, line_options, output_option
@@ -27,7 +28,13 @@ __all__ = ["search"]
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
-@click.command(short_help="Find the passages of notes that fit a query.")
+@command(
+    short_help="Find the passages of notes that fit a query.",
+    examples=[
+        'edgebert search notes/ -q "where are the keys"',
+        'edgebert search notes.db -q "where are the keys" --format json',
+    ],
+)
 @click.option("-q", "--query", required=True, metavar="QUERY", help="What is looked for: a question, or words.")
 @click.option(
     "--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many passages."

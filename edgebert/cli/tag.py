@@ -9,10 +9,12 @@ import click
 
 from edgebert.choices import STRATEGIES
 from edgebert.cli.formats import Row, RowFormat
-from edgebert.cli.highlight import Span, highlight, kinds_of
+from edgebert.cli.help import command
+from edgebert.cli.highlight import Span, highlight
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
 from edgebert.cli.terminal import Terminal
+from edgebert.schemes import kinds_of
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
@@ -23,7 +25,13 @@ __all__ = ["tag"]
 _COLUMNS = ("line", "start", "end", "label", "score", "word")
 
 
-@click.command(short_help="Find names, and other spans, in texts.")
+@command(
+    short_help="Find names, and other spans, in texts.",
+    examples=[
+        "edgebert tag letters.txt -m ner.edgebert",
+        'edgebert tag --text "Alice lives in Springfield." -m ner.edgebert',
+    ],
+)
 @click.option(
     "--strategy",
     type=click.Choice(STRATEGIES),

@@ -9,10 +9,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape", "escaped_characters"]
+__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape"]
 
 _JOINERS = "\u200c\u200d"  # Persian needs the one, family emoji the other; neither moves the cursor
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_DRAWING = "\u2500\u2588\u258f\u2026"
 
 
 class Terminal(NamedTuple):
@@ -24,10 +25,13 @@ class Terminal(NamedTuple):
         None for a file, whose lines have any length.
     colour : bool
         Whether to use ANSI styles.
+    blocks : bool
+        Whether it has the characters of rules and bars.
     """
 
     columns: int | None = None
     colour: bool = False
+    blocks: bool = False
 
     @staticmethod
     def at_stdout() -> Terminal | None:
@@ -36,7 +40,12 @@ class Terminal(NamedTuple):
             return None
         # Consoles of Windows before 10 print ANSI codes as they are.
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
-        return Terminal(shutil.get_terminal_size().columns, not plain)
+        try:
+            _DRAWING.encode(sys.stdout.encoding)
+            blocks = True
+        except UnicodeError:
+            blocks = False
+        return Terminal(shutil.get_terminal_size().columns, not plain, blocks)
 
 
 def _escape_character(character: str) -> str:
@@ -50,22 +59,13 @@ def escape(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(_escape_character, text))
 
 
-def _character_width(character: str) -> int:
-    if character in _JOINERS or unicodedata.category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def display_width(text: str) -> int:
     """Return the columns that an escaped text takes on a terminal."""
-    return sum(map(_character_width, text))
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
 
-
-def escaped_characters(text: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield each character of a text, escaped, with the columns that it takes."""
-    for character in text:
-        piece = _escape_character(character)
-        yield piece, display_width(piece)
+    return cell_len(text)
 
 
 def clip(text: str, columns: int) -> str:
@@ -80,11 +80,18 @@ def clip_start(text: str, columns: int) -> str:
     return ("" if whole else "\u2026"[:columns]) + "".join(reversed(pieces))
 
 
+def _escaped_characters(text: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield each character of a text, escaped, with the columns that it takes."""
+    for character in text:
+        piece = _escape_character(character)
+        yield piece, display_width(piece)
+
+
 def _fitting(text: str, columns: int) -> tuple[list[str], bool]:
     """Return the escaped characters that fit, and whether those are all; else there is room for an ellipsis."""
     pieces: list[tuple[str, int]] = []
     used = 0
-    for piece, width in escaped_characters(text):
+    for piece, width in _escaped_characters(text):
         # Marks take no column, and a text may hold any number of them.
         if used + width > columns or len(pieces) == 4 * columns:
             break

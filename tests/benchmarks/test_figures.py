@@ -10,7 +10,7 @@ from benchmarks.kernels import Matmul
 from benchmarks.memory import peak_memory, resident_memory, write_lines
 from benchmarks.peak import Peak
 from benchmarks.sentiment import compare
-from benchmarks.tables import print_table
+from benchmarks.tables import percent_of_peak, print_table
 from edgebert.engine.library import load_library
 from edgebert.kernels.plan import INT16_STEPS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
@@ -52,6 +52,16 @@ def test_a_table_is_aligned(capsys):
         "| edgebert |   1.5 |",
         "| x        | 12.25 |",
     ]
+
+
+def test_what_cannot_be_is_marked(capsys):
+    assert [percent_of_peak(share) for share in (0.5, 1.04, 429.62, -1, float("nan"))] == [
+        *("50 %", "104 %", "?? %", "?? %", "?? %")
+    ]
+    print_table(["layer", "of peak"], [["one", percent_of_peak(429.62)]])
+    assert "?? %: more than the peak, which cannot be" in capsys.readouterr().out
+    print_table(["layer", "of peak"], [["one", percent_of_peak(0.9)]])
+    assert "measure again" not in capsys.readouterr().out
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

@@ -9,6 +9,7 @@ import sys
 from click.testing import CliRunner, Result
 
 from edgebert.cli import cli
+from edgebert.cli.written import size_of
 
 # A shell's background jobs, and what they start, ignore Ctrl-C; the tests that send it need it heard.
 HEAR_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -28,3 +29,9 @@ def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subproces
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, env={**os.environ, **environment}
     )
+
+
+def told_written(path: object, count: int) -> str:
+    """Return what a command says on stderr of a file that it wrote."""
+    rows = "row" if count == 1 else "rows"
+    return f"edgebert: {count:,} {rows} in {path} ({size_of(os.path.getsize(str(path)))})\n"

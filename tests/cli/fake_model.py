@@ -24,6 +24,7 @@ class FakeModel:
     labels: tuple[str, ...] = ("NEGATIVE", "POSITIVE")
     max_length = 5
     dimensions = 3
+    path = "fake.edgebert"
     mask_token = "<mask>"
     info = SimpleNamespace(card="# A card\n\nBeware \x1b[31mof red.")
 
@@ -37,6 +38,9 @@ class FakeModel:
             "normalize": False,
             "problem_type": "",
             "prompts": ["query", "passage"],
+            "parameters": 3000000,
+            "max_length": 5,
+            "dimensions": 3,
             "receipt": {
                 "evaluation": {
                     "texts": 2,

@@ -12,7 +12,7 @@ import pytest
 
 import edgebert
 from edgebert.tables import chunks
-from tests.cli.command import invoke, run
+from tests.cli.command import invoke, run, told_written
 from tests.cli.fake_model import FakeModel
 
 CONTEXT = "The cat\r\nand the dog\n\nsleep."
@@ -115,7 +115,7 @@ def test_answer_the_whole_way(family_file: Callable[[str], Path], tmp_path: Path
     (tmp_path / "in.txt").write_text(context)
     options = ["-m", path, "--top-k", "3", "--no-answer", "-o", tmp_path / "out.jsonl"]
     result = run("answer", tmp_path / "in.txt", "-q", "what is it", "-q", "who", *options)
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert (result.returncode, result.stderr.decode()) == (0, told_written(tmp_path / "out.jsonl", 2))
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     model = edgebert.load(path)
     for row, question in zip(rows, ("what is it", "who"), strict=True):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ import edgebert
 from edgebert import cli as cli_module
 from edgebert.choices import FUNCTIONS, POOLINGS, POOLS, STRATEGIES
 from edgebert.cli import cli
+from edgebert.cli.help import Command
 from edgebert.errors import InputError, TruncationWarning
 from edgebert.layout import EMBEDDINGS
 from tests.cli.command import invoke, run
@@ -82,7 +86,108 @@ def test_choices_are_those_of_the_library() -> None:
 def test_no_command_shows_the_help() -> None:
     result = invoke()
     assert result.exit_code == 2
-    assert "Commands:" in result.output
+    assert "\nTexts:\n  classify  " in result.output
+
+
+def test_the_list_of_commands_has_all_of_them_and_nothing_is_cut_off() -> None:
+    told = invoke("--help").output
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", told, re.MULTILINE)
+    assert sorted(listed) == sorted(cli.list_commands(None))
+    assert not re.search(r"[a-z]\.\.\.", told)
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.list_commands(None))])
+def test_help_fits_eighty_columns(command: tuple[str, ...]) -> None:
+    assert max(map(len, invoke(*command, "--help").output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", cli.list_commands(None))
+def test_every_command_has_examples_that_it_understands(name: str) -> None:
+    """The words of each example are parsed, and nothing is run."""
+    command = cli.get_command(None, name)
+    assert isinstance(command, Command)
+    assert command.examples
+    for example in command.examples:
+        told = re.search(r"edgebert [^#|)]+", example)
+        assert told is not None
+        _, first, *rest = shlex.split(told[0])
+        assert first == name
+        command.make_context(name, rest, parent=click.Context(cli)).close()
+
+
+def test_options_are_in_groups_and_the_commands_own_come_first() -> None:
+    told = invoke("classify", "--help").output
+    titles = re.findall(r"^([A-Z][a-z ]+):$", told, re.MULTILINE)
+    assert titles == [
+        *("Examples", "Options", "Input", "Output", "Model", "Long texts", "Speed and memory", "Other", "Details")
+    ]
+    groups = dict(zip(titles, re.split(r"^[A-Z][a-z ]+:$", told, flags=re.MULTILINE)[1:], strict=True))
+    for option, title in [
+        ("--top-k", "Options"),
+        ("--text", "Input"),
+        ("-o, --output", "Output"),
+        ("--pool", "Long texts"),
+        ("--threads", "Speed and memory"),
+        ("-h, --help", "Other"),
+    ]:
+        assert f"\n  {option}" in groups[title]
+    assert "[FILE | -]" not in groups["Options"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ("clasify", "Did you mean classify?"),
+        ("fill_mask", "Did you mean fill-mask?"),
+        ("EMBED", "Did you mean embed?"),
+        (__file__, f"To label a file: edgebert classify {__file__}"),
+        ("xyz", "edgebert --help lists all."),
+    ],
+)
+@pytest.mark.parametrize("asked", [(), ("help",)])
+def test_a_command_that_there_is_not(wrong: str, advice: str, asked: tuple[str, ...]) -> None:
+    result = invoke(*asked, wrong)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"Error: There is no command {wrong!r}. {advice}" in result.stderr
+
+
+def test_an_option_that_there_is_not() -> None:
+    result = invoke("classify", "--lables", "a,b")
+    assert result.exit_code == 2
+    assert re.search("Did you mean '?--labels'?", result.stderr)
+
+
+@pytest.mark.parametrize("name", ["classify", "help", "doctor"])
+def test_help_is_a_command_too(name: str) -> None:
+    assert invoke("help", name).output == invoke(name, "--help").output
+    assert invoke("help").output == invoke("--help").output
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("clas",), ["plain,classify"]),
+        (("classify", "--trunc"), ["plain,--truncate"]),
+        (("tag", "--strategy", "s"), ["plain,simple"]),
+        (("classify", "rev"), ["file,rev"]),
+        (("classify", "-m", "m"), ["file,m"]),
+    ],
+)
+def test_bash_completes(words: tuple[str, ...], found: list[str]) -> None:
+    completing = {"COMP_WORDS": f"edgebert {' '.join(words)}", "COMP_CWORD": str(len(words))}
+    result = run(**completing, _EDGEBERT_COMPLETE="bash_complete")
+    assert (result.returncode, result.stdout.decode().split()) == (0, found)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_every_shell(shell: str) -> None:
+    told = invoke("completion", shell).stdout
+    assert told.startswith("# To install it, add to ~/.")
+    assert f"edgebert completion {shell}" in told
+    assert f"_EDGEBERT_COMPLETE={shell}_complete" in told
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=told, text=True, check=True)
 
 
 @pytest.mark.parametrize(("threads", "words"), [("1", "1 thread"), ("3", "3 threads")])

@@ -11,7 +11,7 @@ import pytest
 
 import edgebert
 from edgebert.tables import chunks
-from tests.cli.command import invoke, run
+from tests.cli.command import invoke, run, told_written
 from tests.cli.fake_model import FakeModel
 from tests.golden import GOLDEN
 
@@ -24,7 +24,11 @@ REPORT = "edgebert: 1 text was longer than 5 tokens and was embedded from what f
 def test_npy(lines_at_once: int, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_LINES", lines_at_once)
     result = invoke("embed", "-o", tmp_path / "out.npy", stdin=LINES)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", REPORT)
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "",
+        told_written(tmp_path / "out.npy", len(VECTORS)) + REPORT,
+    )
     array = np.load(tmp_path / "out.npy")
     assert array.dtype == np.float32
     assert array.tolist() == VECTORS
@@ -54,7 +58,8 @@ def test_npy_of_another_pooling(tmp_path: Path) -> None:
 def test_jsonl(to_file: bool, model: FakeModel, tmp_path: Path) -> None:
     result = invoke("embed", *(["-o", tmp_path / "out.jsonl"] if to_file else []), stdin=LINES)
     told = (tmp_path / "out.jsonl").read_text() if to_file else result.stdout
-    assert (result.exit_code, result.stderr) == (0, REPORT)
+    written = told_written(tmp_path / "out.jsonl", len(VECTORS)) if to_file else ""
+    assert (result.exit_code, result.stderr) == (0, written + REPORT)
     rows = [json.loads(line) for line in told.splitlines()]
     assert [row["text"] for row in rows] == LINES.decode().splitlines()
     assert [row["embedding"] for row in rows] == VECTORS

@@ -152,11 +152,11 @@ def test_plot(run, golden_files, texts, tmp_path):
 
 def test_convert_prints_its_receipt_and_info_keeps_it(run, tmp_path, texts):
     output = tmp_path / "m.edgebert"
-    result = run("convert", GOLDEN / "classifier", output, "--evaluate", texts)
+    result = run("convert", GOLDEN / "classifier", output, "--evaluate", texts, "--all")
     assert result.exit_code == 0, result.stderr
     assert "against fp32      on 4 texts" in result.stdout
     assert "worst layers" in result.stdout
-    assert "same label        100.00 %" in run("info", output).stdout
+    assert "same label        100.00 %" in run("info", output, "--all").stdout
 
 
 def test_convert_below_the_agreement(run, tmp_path):

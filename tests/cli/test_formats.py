@@ -10,7 +10,7 @@ import pytest
 
 from edgebert.cli.classify import best_label
 from edgebert.cli.formats import Layout, Row, layout_of
-from edgebert.cli.terminal import Terminal, clip, clip_start, display_width, escape
+from edgebert.cli.terminal import Terminal, clip, clip_start, escape
 from edgebert.coverage import Coverage
 
 NASTY = [
@@ -36,10 +36,6 @@ BLANK = {"label": None, "score": None, "tokens": None, "windows": None, "truncat
 
 def layout(name: str, pairs: bool = False) -> Layout:
     return layout_of(best_label(("A", "BB"), pairs=pairs), name, Terminal())
-
-
-def table(labels: tuple[str, ...], columns: int | None, colour: bool = False, pairs: bool = False) -> Layout:
-    return layout_of(best_label(labels, pairs=pairs), "table", Terminal(columns, colour))
 
 
 def row(text: str, label: str, score: float) -> Row:
@@ -87,48 +83,6 @@ def test_two_texts_are_two_columns() -> None:
     assert (told["text"], told["text_pair"]) == ("one", "other, text")
     blank = layout("tsv", pairs=True).render(Row(1, "", NO_LABEL, Coverage(0, 0, False)))
     assert blank == "\t\t\t\n"
-
-
-LONGER = [*NASTY, "word " * 50, "日本" * 50, "e\u0301" * 100, "\x1b[2J" * 30, "👩\u200d👩\u200d👧" * 30]
-
-
-@pytest.mark.parametrize("columns", [1, 20, 40, 80, 200])
-def test_table_stays_within_the_terminal(columns: int) -> None:
-    render = table(("NEGATIVE", "日本"), columns).render
-    for text in LONGER:
-        line = render(row(text, "日本", 0.5))
-        assert line.endswith("\n")
-        assert display_width(line[:-1]) <= max(columns, 28)
-        assert line.startswith("日本      0.5000  ")
-        assert all(character.isprintable() or character == "\u200d" for character in line[:-1])
-
-
-@pytest.mark.parametrize("columns", [1, 40, 80, 200])
-def test_two_texts_share_what_is_left_of_the_terminal(columns: int) -> None:
-    render = table(("A",), columns, pairs=True).render
-    for text in LONGER:
-        text = text.replace("\t", " ")
-        line = render(row(f"{text}\t{text}", "A", 0.5))
-        assert display_width(line[:-1]) <= max(columns, 33)
-        assert all(character.isprintable() or character == "\u200d" for character in line[:-1])
-    line = render(row("one\ttwo", "A", 0.5))
-    assert line.index("two") == 11 + max((columns - 13) // 2, 10) + 2
-
-
-def test_table_without_a_terminal_keeps_texts_whole() -> None:
-    render = table(("A",), None).render
-    assert render(row("x\t" * 500, "A", 1.0)) == "A  1.0000  " + "x\\t" * 500 + "\n"
-    assert render(Row(1, "  ", NO_LABEL, Coverage(0, 0, False))) == "\n"
-
-
-def test_table_colours_what_is_not_the_text() -> None:
-    plain = table(("A", "BB"), 80).render(row("text", "A", 0.5))
-    styled = table(("A", "BB"), 80, colour=True).render(row("text", "A", 0.5))
-    assert styled != plain
-    for code in ("\x1b[1m", "\x1b[2m", "\x1b[0m"):
-        assert code in styled
-        styled = styled.replace(code, "")
-    assert styled == plain
 
 
 def test_escape() -> None:

@@ -11,7 +11,7 @@ from edgebert.cli.terminal import Terminal, display_width, escape
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = "\x1b[31mAlice\x1b]0;x\x07 \u202eof 日本\n met\tBo"
-COLOUR = {"PER": "\x1b[30m\x1b[43m", "LOC": "\x1b[30m\x1b[46m"}
+COLOUR = {"PER": "\x1b[30;43m", "LOC": "\x1b[30;46m"}
 
 
 def spans_of(text: str, **words: str) -> list[Span]:
@@ -35,8 +35,8 @@ def test_a_kind_has_its_colour(kinds: tuple[str, ...]) -> None:
     spans = [*spans_of(text, Ada="PER", Bonn="LOC"), Span(8, 10, "PER")]
     shown = highlight(text, spans, kinds, Terminal(80, True))
     assert shown == (
-        f"{COLOUR['PER']}Ada\x1b[0m\x1b[33m\x1b[2m PER\x1b[0m met {COLOUR['PER']}Bo\x1b[0m\x1b[33m\x1b[2m PER\x1b[0m"
-        f" in {COLOUR['LOC']}Bonn\x1b[0m\x1b[36m\x1b[2m LOC\x1b[0m\n"
+        f"{COLOUR['PER']}Ada\x1b[0m\x1b[2;33m PER\x1b[0m met {COLOUR['PER']}Bo\x1b[0m\x1b[2;33m PER\x1b[0m"
+        f" in {COLOUR['LOC']}Bonn\x1b[0m\x1b[2;36m LOC\x1b[0m\n"
     )
 
 
@@ -77,7 +77,7 @@ def test_lines_are_wrapped_and_nothing_is_lost(columns: int, colour: bool) -> No
     assert all(display_width(line) <= max(columns, 20) for line in plain)
     assert all(line.startswith("  ") for line in plain[1:])
     assert "\x1b" not in "".join(plain)
-    once = ANSI.sub("", highlight(text, spans, ("PER", "LOC"), Terminal(None, colour)))
+    once = ANSI.sub("", highlight(text, spans, ("PER", "LOC"), Terminal(10_000, colour)))
     assert re.sub(r"\s", "", "".join(plain)) == re.sub(r"\s", "", once)
     # No colour crosses the end of a line.
     for line in lines:
@@ -119,7 +119,7 @@ def test_an_excerpt_fills_the_line(columns: int, colour: bool, where: int) -> No
     assert "\n" not in plain
     if columns >= 80:
         span = escape(re.sub(r"\s", " ", text[start : start + 5]))
-        assert (f"\x1b[43m{span}\x1b[0m" if colour else f"[{span}]") in shown
+        assert (f"\x1b[30;43m{span}\x1b[0m" if colour else f"[{span}]") in shown
     if columns == 80:  # the text is longer than that
         assert display_width(plain) >= room - 8
 

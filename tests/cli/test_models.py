@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import edgebert
-from edgebert import bundled
+from edgebert import bundled, loading
 from edgebert.cli import model_option
 from edgebert.loading import find_model
 from tests.cli.command import invoke
@@ -156,12 +157,16 @@ def test_a_task_without_a_model_of_ours(command: str, options: list[str], tmp_pa
     assert (result.exit_code, "-m is ' ', expected an .edgebert file" in " ".join(result.stderr.split())) == (2, True)
 
 
-def test_a_conversion_is_told(own_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with model_option.show_conversion("once") as on_progress:
-        assert capsys.readouterr().err == ""
+def test_a_conversion_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def find(name: str, on_progress: Callable[[int, int], None]) -> Path:
+        assert capsys.readouterr().err == ""  # what is kept is not converted
         on_progress(0, 6)
         on_progress(6, 6)
-    assert capsys.readouterr().err == "once\n"
+        return Path(name)
+
+    monkeypatch.setattr(loading, "find_model", find)
+    assert model_option.find_model_shown("org/name") == Path("org/name")
+    assert capsys.readouterr().err == "edgebert: org/name is converted and kept, which takes a while, once\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
-from tests.cli.command import invoke, run
+from tests.cli.command import invoke, run, told_written
 from tests.cli.fake_model import FakeModel
 
 LINES = "It is Alice and Äda\n\nnothing here\n1 2 3 4 5 Bo\x1b\n".encode()
@@ -73,7 +73,7 @@ def test_truncated(tagger: FakeModel) -> None:
 def test_the_whole_way(name: str, family_file: Callable[[str], Path], tmp_path: Path) -> None:
     path, text = family_file(name), "Alice went to Zürich, and Bo to 日本. " * 20
     result = run("tag", "-m", path, "--strategy", "simple", "-o", tmp_path / "out.jsonl", "--text", text)
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert (result.returncode, result.stderr.decode()) == (0, told_written(tmp_path / "out.jsonl", 1))
     (expected,) = edgebert.load(path).tag([text], "simple")
     told = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
     assert told["entities"] == expected
@@ -84,5 +84,5 @@ def test_the_whole_way(name: str, family_file: Callable[[str], Path], tmp_path: 
 def test_a_model_without_tags(classifier: Path) -> None:
     result = invoke("tag", "-m", classifier, "--text", "x")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "for tag(), convert a model ForTokenClassification" in result.stderr
+    assert "for edgebert tag, convert a model ForTokenClassification" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgebert.cli.terminal import clip, clip_start, display_width, escape
-from tests.cli.command import COMMAND
+from tests.cli.command import COMMAND, told_written
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
 
@@ -94,16 +94,18 @@ def test_marks_without_number_are_cut_too() -> None:
 def test_a_table_as_wide_as_the_terminal(columns: int, nasty: Path, classifier: Path) -> None:
     code, shown = at_terminal("classify", nasty, "-m", classifier, columns=columns)
     assert code == 0
-    rows = ANSI.sub("", shown).split("\n")[:5]
+    rows = ANSI.sub("", shown).split("\n")
     assert all(display_width(row) <= columns for row in rows)
-    assert rows[0].endswith("  short")
-    assert rows[1] == ""
-    assert rows[2].endswith("…")
-    assert rows[3].endswith("…")
-    assert rows[4].endswith("\\x1b[2J\\x1b]0;owned\\x07"[: columns - 19] + "…" * (columns == 30))
+    assert rows[0].split() == ["label", "score", "text"]
+    assert set(rows[1]) == {"─"}
+    assert rows[2].endswith("  short")
+    assert rows[3] == ""
+    told = "".join("".join(row[18 + 10 * (columns >= 60) :].split()) for row in rows[4:])
+    assert told.startswith("long" * (6 if columns == 30 else 18))
+    assert told.endswith("\\x1b[2J\\x1b]0;owned\\x07")
     assert "\x07" not in shown
     assert "\x1b[2J" not in shown
-    assert "\x1b[1m" in shown
+    assert "\x1b[1;" in shown
 
 
 def test_a_dash_is_the_terminal_too(nasty: Path, classifier: Path) -> None:
@@ -123,6 +125,8 @@ def test_characters_that_the_terminal_has_not(nasty: Path, classifier: Path) -> 
     code, shown = at_terminal("classify", nasty, "-m", classifier, PYTHONIOENCODING="ascii")
     assert code == 0
     assert "???" in shown
+    assert re.search(r"text\n-{60}\n", ANSI.sub("", shown))
+    assert "0.5" in shown
 
 
 @pytest.mark.parametrize("columns", [30, 60, 100])
@@ -137,7 +141,7 @@ def test_spans_in_colour_where_they_stand(
     assert all(display_width(row) <= columns for row in rows)
     assert "\x07" not in shown
     assert "\x1b[2J" not in shown
-    assert re.search(r"\x1b\[30m\x1b\[4\dm[^\x1b]+\x1b\[0m\x1b\[3\dm\x1b\[2m (PER|LOC)", shown)
+    assert re.search(r"\x1b\[30;4\dm[^\x1b]+\x1b\[0m\x1b\[2;3\dm (PER|LOC)", shown)
     code, plain = at_terminal("tag", nasty, "-m", path, "--strategy", "simple", columns=columns, NO_COLOR="1")
     assert "\x1b" not in plain
     assert re.search(r"\[[^]]+\]\((PER|LOC)\)", plain)
@@ -148,7 +152,7 @@ def test_an_answer_in_colour(nasty: Path, family_file: Callable[[str], Path]) ->
     assert code == 0
     question, found, _ = shown.split("\n")
     assert question == "\x1b[1mwhat\\x1b[2J\x1b[0m"
-    assert re.search(r"\x1b\[30m\x1b\[43m[^\x1b]+\x1b\[0m", found)
+    assert re.search(r"\x1b\[30;43m[^\x1b]+\x1b\[0m", found)
     assert display_width(ANSI.sub("", found)) <= 60
     assert "\x07" not in shown
 
@@ -178,12 +182,15 @@ def long(tmp_path: Path) -> Path:
 
 def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Path) -> None:
     arguments = ("classify", long, "-m", classifier)
-    code, shown = at_terminal(*arguments, "-o", tmp_path / "out", streams=("stderr",), command=IMPATIENT)
+    code, shown = at_terminal(*arguments, "-o", tmp_path / "out", streams=("stderr",), columns=80, command=IMPATIENT)
     assert code == 0
     percents = [int(number) for number in re.findall(r"(\d+)%", shown)]
     assert percents == sorted(percents)
     assert percents[-1] == 100
     assert len(percents) > 3
+    assert re.search(r"━.* 100% 4,000 texts  [\d,]+ texts/s  0:00 left", ANSI.sub("", shown))
+    # It is gone when the work is done.
+    assert shown.split("\x1b[2K")[-1] == told_written(tmp_path / "out", 4000)
     # Rows on the same terminal show how far it is.
     code, shown = at_terminal(*arguments, command=IMPATIENT)
     assert code == 0
@@ -197,7 +204,8 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
         command=["bash", "-c", 'cat "$0" | "$@"', str(long), *IMPATIENT],
     )
     assert code == 0
-    counts = [int(number) for number in re.findall(r"texts: (\d+)", shown)]
+    counts = [int(number) for number in re.findall(r"(\d+) texts  \d+ texts/s", shown.replace(",", ""))]
+    assert "left" not in shown
     assert counts == sorted(counts)
     assert counts[-1] == 4000
 
@@ -206,9 +214,39 @@ def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Pat
 def test_no_bar_in_a_log(piped: bool, long: Path, classifier: Path, tmp_path: Path) -> None:
     arguments = [*IMPATIENT, "classify", "-" if piped else long, "-m", classifier, "-o", tmp_path / "out"]
     result = subprocess.run(arguments, input=long.read_bytes(), capture_output=True)
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert result.stderr.decode() == told_written(tmp_path / "out", 4000)
 
 
 def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
     code, shown = at_terminal("classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",))
-    assert (code, shown) == (0, "")
+    assert (code, shown) == (0, told_written(tmp_path / "o", 1))
+
+
+def test_how_similar_texts_are(classifier: Path) -> None:
+    texts = [argument for text in ("one", "one", "two \x1b[2J" * 20) for argument in ("--text", text)]
+    code, shown = at_terminal("embed", *texts, "-m", classifier)
+    assert code == 0
+    header, _, *rows = ANSI.sub("", shown).splitlines()
+    assert header.split() == ["1", "2", "3", "text"]
+    assert [row.split()[:3] for row in rows[:2]] == [["1", "1.00", "1.00"], ["2", "1.00", "1.00"]]
+    assert rows[2].split()[1] == rows[0].split()[3]
+    assert rows[2].endswith("…")
+    assert all(display_width(row) <= 60 for row in rows)
+    assert "\x1b[2J" not in shown
+
+
+@pytest.mark.parametrize(("count", "told"), [(13, "2 to 12 texts"), (1, "Vectors are not for reading")])
+def test_how_similar_others_are_is_not_shown(count: int, told: str, classifier: Path) -> None:
+    code, shown = at_terminal("embed", *["--text", "x"] * count, "-m", classifier)
+    assert code == 2
+    assert told in shown
+    assert "-o OUT.npy" in shown
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["info"], ["info", "--all"]])
+def test_what_is_told_fits_the_terminal(command: list[str], tmp_path: Path) -> None:
+    code, shown = at_terminal(*command, columns=50, XDG_CACHE_HOME=str(tmp_path / ("long " * 20)))
+    assert code == 0
+    until_card = shown.partition("\n# ")[0]
+    assert max(display_width(line) for line in ANSI.sub("", until_card).splitlines()) <= 50
