@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from edgebert.cli.highlight import Span, excerpt, highlight, kinds_of
+from edgebert.cli.highlight import Span, excerpt, highlight
 from edgebert.cli.terminal import Terminal, display_width, escape
+from edgebert.schemes import kinds_of
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = "\x1b[31mAlice\x1b]0;x\x07 \u202eof 日本\n met\tBo"
