@@ -130,8 +130,8 @@ class Model:
         Parameters
         ----------
         task : str
-            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``, ``"answer"``,
-            ``"next_sentence"``; or ``"embed"``, which every model can do.
+            The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``,
+            ``"answer"``, ``"next_sentence"``; or ``"embed"``, which every model can do.
 
         Raises
         ------

@@ -110,6 +110,8 @@ def redact(
         raise click.UsageError(f"--report is {report}, expected a name that ends in {' or '.join(redacted.REPORTS)}.")
     if report is not None and report == options.output:
         raise click.UsageError(f"--report and -o are both {report}, expected two files.")
+    if options.prefix:
+        raise click.UsageError("--prefix is for columns that are added, and redact adds none.")
     check_model("redact", options.model)
     place = redacted.output_of(options)
     for output in (place.path, report):
