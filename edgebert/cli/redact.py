@@ -128,11 +128,15 @@ def redact(
         redactor = Redactor(model, _checked(model, settings, keep, only))
         found = []
         with show_progress(source.total, visible=not place.is_terminal) as advance:
-            count = 0
+            count = before = 0
             for chunk in source:
-                found.append((chunk, redactor.find(chunk.texts)))
-                count += len(chunk.texts)
-                advance(source.done, count)
+
+                def show(done: int, of: int, before: int = before, count: int = count) -> None:
+                    advance(before + (source.done - before) * done // max(of, 1), count)
+
+                found.append((chunk, redactor.find(chunk.texts, on_progress=show)))
+                before, count = source.done, count + len(chunk.texts)
+                advance(before, count)
     results = redacted.rows_of((chunk, _covered(redactor, chunk, spans)) for chunk, spans in found)
     redacted.write(place, results)
     if report is not None:
