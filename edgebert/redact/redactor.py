@@ -190,11 +190,15 @@ class Redactor:
             ``{"text": str, "entities": list}``; of the text that was given ``entities`` have ``start``, ``end`` and
             ``word``, and besides ``entity_group``, ``score``, ``source`` as `Found` has them, and ``replacement``.
         """
-        kept = [span for span in found if span.label in self._kept]
-        spans = [span for span in found if span.label not in self._kept]
+        spans, kept = [], bytearray(len(text))
+        for span in found:
+            if span.label in self._kept:
+                kept[span.start : span.end] = b"\1" * (span.end - span.start)
+            else:
+                spans.append(span)
         again = (Found(*each, None, "repeat") for each in self._repeats.find(text))
         # A word that is kept here may be somebody's name elsewhere.
-        spans += [each for each in again if not any(each.start < one.end and one.start < each.end for one in kept)]
+        spans += [each for each in again if kept.find(1, each.start, each.end) < 0]
         pieces, entities, at = [], [], 0
         for span in _apart(spans):
             word = text[span.start : span.end]
