@@ -68,6 +68,11 @@ def test_any_text_can_be_looked_at(text: str) -> None:
         assert label in PATTERN_LABELS
 
 
+def test_a_card_begins_as_cards_do() -> None:
+    assert [match.label for match in find_patterns(f"4{'0' * 14}{luhn_digit('4' + '0' * 14)}")] == ["CREDIT_CARD"]
+    assert find_patterns(f"9{'0' * 14}{luhn_digit('9' + '0' * 14)}") == []
+
+
 def test_check_digits() -> None:
     assert luhn_digit("411111111111111") == "1"
     assert luhn_digit("") == "0"

@@ -114,6 +114,7 @@ def test_a_number_is_covered_with_all_its_groups() -> None:
         "ring [PASSPORT] or 030",
         "[PASSPORT] pm",
     ]
+    assert texts_of(Tagger(BUILDING_NUMBER="12"), ["12 34 5"]) == ["[BUILDING_NUMBER] 34 5"]
     assert texts_of(Tagger(CITY="1"), ["AB 1 C"]) == ["AB [CITY] C"]
 
 
