@@ -81,11 +81,11 @@ def test_answers_for_people(model: FakeModel) -> None:
     [
         (["--text", "x"], 2, "Missing option '-q' / '--question'"),
         (["-q", "x", "--text", "x", "--text", "y"], 2, "give --text once"),
-        (["-q", "x", "file", "--text", "y"], 2, "Give either FILE or --text"),
+        (["-q", "x", "file", "--text", "y"], 2, "Give either FILES or --text"),
         (["-q", "x", "--text", "x", "--top-k", "0"], 2, "0 is not in the range"),
         (["-q", "x", "none.txt"], 1, "none.txt could not be read: No such file"),
         (["-q", "x"], 1, "standard input: no text in it, expected one"),
-        (["-q", "x", "."], 1, "Is a directory"),
+        (["-q", "x", "-", "--glob", "*"], 2, "--glob chooses among the files of a folder"),
     ],
 )
 def test_nothing_to_answer(arguments: list[str], code: int, complaint: str, model: FakeModel) -> None:

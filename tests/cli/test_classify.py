@@ -84,7 +84,7 @@ def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypat
         ("out.tsv", [], "POSITIVE\t"),
         ("out.txt", [], "POSITIVE\t"),
         ("out", [], "POSITIVE\t"),
-        ("out.table", [], "POSITIVE\t"),
+        ("out.table", ["--format", "tsv"], "POSITIVE\t"),
         ("out.csv", [], "text,label,score,tokens,windows,truncated\n"),
         ("out.JSONL", [], '{"text": "a good day"'),
         ("out.csv", ["--format", "jsonl"], '{"text": "a good day"'),
@@ -188,5 +188,5 @@ def test_results_do_not_replace_the_texts(tmp_path: Path) -> None:
     for output in (texts, tmp_path / "link"):
         result = invoke("classify", texts, "-o", output)
         assert result.exit_code == 1
-        assert "is the file that the texts come from" in result.stderr
+        assert "is a file that the texts come from" in result.stderr
     assert texts.read_text() == "good\n"
