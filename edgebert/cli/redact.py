@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.model_option import check_model, open_model
+from edgebert.cli import model_option
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.progress import show_progress
 from edgebert.cli.texts import open_texts
@@ -112,14 +112,14 @@ def redact(
         raise click.UsageError(f"--report and -o are both {report}, expected two files.")
     if options.prefix:
         raise click.UsageError("--prefix is for columns that are added, and redact adds none.")
-    check_model("redact", options.model)
+    model_option.check_model("redact", options.model)
     place = redacted.output_of(options)
     for output in (place.path, report):
         check_apart(options.inputs.files, output)
     if report is not None:
         check_folder(report)
     with open_texts(options.inputs) as source:
-        model = open_model(
+        model = model_option.open_model(
             "redact", options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
         from edgebert.redact import Redactor, Settings

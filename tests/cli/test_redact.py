@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebert.cli import redact as command
+from edgebert.cli import model_option
 from tests.cli.command import invoke
 from tests.cli.fake_model import FakeTagger
 
@@ -22,7 +22,7 @@ REDACTED = "\ufeff\r\n \r\nmy [PER] ,\r\n\tcall [PHONE]\n\n\n[LOC]\x85 saw her.\
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeTagger:
     fake = FakeTagger()
     asked: list[str | None] = []
-    monkeypatch.setattr(command, "open_model", lambda task, name, **options: asked.append(task) or fake)
+    monkeypatch.setattr(model_option, "open_model", lambda task, name, **options: asked.append(task) or fake)
     return fake
 
 
