@@ -37,11 +37,13 @@ class ParquetAnswers:
         }
 
     def write(self, rows: Sequence[Row]) -> None:
+        """Take the next texts with their answers."""
         self._count += len(rows)
         for _, group in itertools.groupby(rows, key=lambda row: id(row.chunk)):
             self._add([*group])
 
     def finish(self) -> int:
+        """Write what is left."""
         self._writer.finish()
         return self._count
 

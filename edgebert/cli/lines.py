@@ -34,7 +34,7 @@ class Task(NamedTuple):
     Attributes
     ----------
     name : str
-        The method of `edgebert.Model` that has to be there (`Model.require`).
+        The method of `edgebert.Model` that it asks, which decides about the model where none is named.
     ask : callable
         Asks the model: (model, what `read` made of some texts, on_coverage) -> an answer for each.
     done : str
@@ -87,8 +87,7 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     ):
         settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
         model = model_option.open_model(task.name, options.model, **settings)
-        # Before a pipe is waited for: whether the model can do it, and whether the options are right.
-        model.require(task.name)
+        # Before a pipe is waited for: whether the options are right.
         seen: dict[int, Coverage] = {}
         task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.help import command
-from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.progress import show_progress
 from edgebert.cli.texts import open_texts
@@ -118,14 +118,16 @@ def redact(
         raise click.UsageError(f"--report is {report}, expected a name that ends in {' or '.join(redacted.REPORTS)}.")
     if report is not None and report == options.output:
         raise click.UsageError(f"--report and -o are both {report}, expected two files.")
-    check_model("redact", options.model)
+    if options.prefix:
+        raise click.UsageError("--prefix is for columns that are added, and redact adds none.")
+    model_option.check_model("redact", options.model)
     place = redacted.output_of(options)
     for output in (place.path, report):
         check_apart(options.inputs.files, output)
     if report is not None:
         check_folder(report)
     with open_texts(options.inputs) as source:
-        model = open_model(
+        model = model_option.open_model(
             "redact", options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
         )
         from edgebert.redact import Redactor, Settings
@@ -134,11 +136,15 @@ def redact(
         redactor = Redactor(model, _checked(model, settings, keep, only))
         found = []
         with show_progress(source.total, visible=not place.is_terminal) as advance:
-            count = 0
+            count = before = 0
             for chunk in source:
-                found.append((chunk, redactor.find(chunk.texts)))
-                count += len(chunk.texts)
-                advance(source.done, count)
+
+                def show(done: int, of: int, before: int = before, count: int = count) -> None:
+                    advance(before + (source.done - before) * done // max(of, 1), count)
+
+                found.append((chunk, redactor.find(chunk.texts, on_progress=show)))
+                before, count = source.done, count + len(chunk.texts)
+                advance(before, count)
     results = redacted.rows_of((chunk, _covered(redactor, chunk, spans)) for chunk, spans in found)
     redacted.write(place, results)
     if report is not None:

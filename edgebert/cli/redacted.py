@@ -150,8 +150,7 @@ def write(place: Place, results: Sequence[Redacted]) -> None:
 
 def _write_bytes(path: str | None, results: Sequence[Redacted]) -> None:
     with open_output(path) as output:
-        for each in results:
-            output.write(_bytes(each))
+        output.write(b"".join(map(_bytes, results)))
 
 
 def _bytes(result: Redacted) -> bytes:
@@ -224,9 +223,10 @@ def write_report(path: str, results: Sequence[Redacted]) -> None:
 
 def _records(result: Redacted) -> Iterator[dict[str, Any]]:
     chunk, at = result.chunk, result.at
-    text, line = chunk.texts[at], chunk.lines[at]
+    text, line, before = chunk.texts[at], chunk.lines[at], 0
     for each in result.entities:
-        # A row of a table is one place, however many lines are in its cell.
-        further = 0 if chunk.rows else text.count("\n", 0, each["start"])
+        if chunk.rows is None:  # a row of a table is one place, however many lines are in its cell
+            line += text.count("\n", before, each["start"])
+            before = each["start"]
         values = (each[name] for name in ("start", "end", "entity_group", "score", "source", "word", "replacement"))
-        yield dict(zip(_REPORT, (chunk.file, line + further, *values), strict=True))
+        yield dict(zip(_REPORT, (chunk.file, line, *values), strict=True))

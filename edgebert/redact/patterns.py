@@ -42,7 +42,8 @@ _PHONES = (
 )
 _SOCIAL_SECURITY = re.compile(r"(?<![\w\-])(?!000|666|9)\d{3}([ \-])(?!00)\d\d\1(?!0000)\d{4}(?![\w\-])")
 _IBAN = re.compile(
-    r"(?<!\w)[A-Z]{2}\d\d(?:[A-Z\d]{11,30}|(?:[ \u00a0][A-Z\d]{4}){2,7}(?:[ \u00a0][A-Z\d]{1,3})?)(?!\w)", re.IGNORECASE
+    r"(?<!\w)[A-Z]{2}\d\d(?:[A-Z\d]{11,30}|(?:[ \u00a0][A-Z\d]{4}){2,7}(?:[ \u00a0][A-Z\d]{1,3})?)(?!\w)",
+    re.IGNORECASE | re.ASCII,  # of other letters, such as the Kelvin sign, no remainder is defined
 )
 _IBAN_LENGTHS = range(15, 35)
 _CARD = re.compile(r"(?<!\w)\d{1,19}(?:([ \u00a0\-])\d{2,7}(?:\1\d{2,7}){0,7})?(?!\w)")

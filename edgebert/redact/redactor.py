@@ -21,6 +21,8 @@ __all__ = ["THRESHOLD", "Found", "Redactor", "Settings", "labels_of", "redact"]
 THRESHOLD = 0.3
 """How sure the model has to be, by default, that a word is personal data."""
 
+_AT_ONCE = 256
+"""Paragraphs that the model is asked about together."""
 _LONGEST = 20_000
 """Characters after which a paragraph ends at the next end of a line."""
 _LEAST_GROUPED = 2
@@ -122,7 +124,13 @@ class Redactor:
                 raise InputError(f"{name} has the label {shown(label)}, expected some of {', '.join(self.labels)}")
         return set(wanted)
 
-    def find(self, texts: Sequence[str], *, stride: int | None = None) -> list[list[Found]]:
+    def find(
+        self,
+        texts: Sequence[str],
+        *,
+        stride: int | None = None,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> list[list[Found]]:
         """Find the personal data of texts, kept labels too, and remember it for all texts.
 
         Parameters
@@ -130,13 +138,15 @@ class Redactor:
         texts : sequence of str
         stride : int, optional
             As `Model.tag` has it.
+        on_progress : callable, optional
+            Told now and then how many of how many paragraphs were read.
 
         Returns
         -------
         list of list of Found
             For each text, in no order.
         """
-        found = self._by_model(texts, stride)
+        found = self._by_model(texts, stride, on_progress or (lambda *_: None))
         for text, spans in zip(texts, found, strict=True):
             if self._settings.patterns:
                 spans += [Found(*match, None, "rule") for match in find_patterns(text)]
@@ -147,17 +157,22 @@ class Redactor:
                     self._repeats.add(text[span.start : span.end], span.label)
         return found
 
-    def _by_model(self, texts: Sequence[str], stride: int | None) -> list[list[Found]]:
+    def _by_model(
+        self, texts: Sequence[str], stride: int | None, on_progress: Callable[[int, int], object]
+    ) -> list[list[Found]]:
         """Ask the model about every paragraph by itself: of forty letters it so misses half as much."""
         places = [(i, start, end) for i, text in enumerate(texts) for start, end in _paragraphs(text)]
-        parts = [texts[i][start:end] for i, start, end in places]
-        tagged = self._model.tag(parts, "max", threshold=self._settings.threshold, stride=stride)
         found: list[list[Found]] = [[] for _ in texts]
-        for (i, first, _), part, entities in zip(places, parts, tagged, strict=True):
-            for each in entities:
-                label = each["entity_group"]
-                start, end = _whole(part, each["start"], each["end"], label)
-                found[i].append(Found(first + start, first + end, label, each["score"], "model"))
+        for at in range(0, max(len(places), 1), _AT_ONCE):  # no paragraph at all is asked, too: settings are checked
+            some = places[at : at + _AT_ONCE]
+            parts = [texts[i][start:end] for i, start, end in some]
+            tagged = self._model.tag(parts, "max", threshold=self._settings.threshold, stride=stride)
+            for (i, first, _), part, entities in zip(some, parts, tagged, strict=True):
+                for each in entities:
+                    label = each["entity_group"]
+                    start, end = _whole(part, each["start"], each["end"], label)
+                    found[i].append(Found(first + start, first + end, label, each["score"], "model"))
+            on_progress(at + len(some), len(places))
         return found
 
     def cover(self, text: str, found: Sequence[Found]) -> dict[str, Any]:
@@ -175,11 +190,15 @@ class Redactor:
             ``{"text": str, "entities": list}``; of the text that was given ``entities`` have ``start``, ``end`` and
             ``word``, and besides ``entity_group``, ``score``, ``source`` as `Found` has them, and ``replacement``.
         """
-        kept = [span for span in found if span.label in self._kept]
-        spans = [span for span in found if span.label not in self._kept]
+        spans, kept = [], bytearray(len(text))
+        for span in found:
+            if span.label in self._kept:
+                kept[span.start : span.end] = b"\1" * (span.end - span.start)
+            else:
+                spans.append(span)
         again = (Found(*each, None, "repeat") for each in self._repeats.find(text))
         # A word that is kept here may be somebody's name elsewhere.
-        spans += [each for each in again if not any(each.start < one.end and one.start < each.end for one in kept)]
+        spans += [each for each in again if kept.find(1, each.start, each.end) < 0]
         pieces, entities, at = [], [], 0
         for span in _apart(spans):
             word = text[span.start : span.end]

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["PERSON_LABELS", "Repeats", "form_of", "in_lower_case", "pieces"]
+__all__ = ["PERSON_LABELS", "Repeats", "pieces"]
 
 PERSON_LABELS = frozenset(
     {"GIVEN_NAME", "FIRST_NAME", "MIDDLE_NAME", "SURNAME", "LAST_NAME", "PER", "PERSON", "NAME", "NAME_STUDENT"}
@@ -59,7 +59,8 @@ class Repeats:
 
     def read(self, text: str) -> None:
         """Learn the ordinary words of a text, before `find` is asked about any."""
-        self._ordinary |= in_lower_case(text)
+        words = (word for word in _PIECE.findall(text) if word.islower())
+        self._ordinary.update(word for word in words if not any(map(str.isdecimal, word)))
 
     def add(self, word: str, label: str) -> None:
         """Remember what was found, and of a person's name its parts."""
@@ -76,7 +77,7 @@ class Repeats:
 
     def _add(self, word: str, label: str) -> None:
         if _is_telling(word):
-            form = form_of(word, label)
+            form = _form_of(word, label)
             self._forms.setdefault(form.pieces[0], {}).setdefault(form.pieces, form)
 
     def find(self, text: str) -> Iterator[tuple[int, int, str]]:
@@ -109,10 +110,8 @@ class Repeats:
         ):
             return False
         written = text[start:end]
-        if written.isdecimal() and (
-            re.search(r"\d[.,]$", text[:start][-2:]) or re.match(r"[.,]\d", text[end : end + 2])
-        ):
-            return False  # a part of a greater number
+        if written.isdecimal() and _in_number(text, start, end):
+            return False
         if written.islower() and written != form.written:
             return False
         return not (len(form.pieces) == 1 and folded[i] in self._ordinary and _begins_sentence(text, start))
@@ -134,7 +133,7 @@ class Repeats:
                     i += 1
 
 
-def form_of(word: str, label: str) -> _Form:
+def _form_of(word: str, label: str) -> _Form:
     """Return what of a span has to be the same for another to be its repetition."""
     spans = [match.span() for match in _PIECE.finditer(word)]
     between = tuple(_spaced(word[before[1] : behind[0]]) for before, behind in itertools.pairwise(spans))
@@ -145,11 +144,6 @@ def form_of(word: str, label: str) -> _Form:
 def pieces(text: str) -> list[str]:
     """Return the words of a text, without what stands between them."""
     return _PIECE.findall(text)
-
-
-def in_lower_case(text: str) -> set[str]:
-    """Return the words that a text has in small letters."""
-    return {word for word in _PIECE.findall(text) if word.islower() and not any(map(str.isdecimal, word))}
 
 
 def _is_telling(word: str) -> bool:

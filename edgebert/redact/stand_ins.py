@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -54,6 +53,8 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 _ENDINGS = [syllable + end for syllable in _SYLLABLES for end in ("", *"lnrst")]
 _SPELLED = len(_SYLLABLES) ** 2 * len(_ENDINGS)
 """How many names can be spelled: two million, so that of a hundred values hardly two have the same by chance."""
+_MOST_OFFERS = 100
+"""Stand-ins to try until one is neither the value itself nor in the texts: more than a list has."""
 _LEAST_NOBODY = 9
 """Digits from which on a number begins with three zeros, as no social security number does."""
 
@@ -120,13 +121,12 @@ class StandIns:
         value = "".join(pieces(word)).casefold()
         known = self._given.get(value)
         if known is None:
-            known = self._given[value] = next(
-                made for made in self._offers(word, value, label) if self._is_free(made, value)
-            )
+            offers = (made for made in self._offers(word, value, label) if self._is_free(made, value))
+            known = self._given[value] = next(offers, f"{label}-{len(self._given) + 1}")
         return _in_case_of(word, known) if label in _LISTS else known
 
     def _offers(self, word: str, value: str, label: str) -> Iterator[str]:
-        for attempt in itertools.count():
+        for attempt in range(_MOST_OFFERS):  # a number without digits has only itself
             draw = self._draw(label, value, attempt)
             if label in _LISTS:
                 yield _name(draw.number, _LISTS[label])
@@ -221,8 +221,10 @@ def _url(word: str, draw: _Draw) -> str:
 
 def _iban(word: str, draw: _Draw) -> str:
     """Return an account number of the same country and shape, its bank's number four zeros, with right check digits."""
-    drawn = iter(draw.digits(len(word)))
     solid = re.sub(r"\s", "", word).upper()
+    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]+", solid):
+        return _same_shape(word, draw)
+    drawn = iter(draw.digits(len(word)))
     account = "".join(
         ("0" if i < 4 else str(next(drawn) % 10)) if each.isdecimal() else string.ascii_uppercase[next(drawn) % 26]
         for i, each in enumerate(solid[4:])
@@ -235,6 +237,8 @@ def _iban(word: str, draw: _Draw) -> str:
 def _card(word: str, draw: _Draw) -> str:
     """Return a card number of the same shape that begins with 0, as no bank's does, with a right check digit."""
     count = sum(character.isdecimal() for character in word)
+    if count < 2:
+        return _same_shape(word, draw)
     digits = "0" + "".join(str(value % 10) for value in draw.digits(count - 2))
     return _refill(word, digits + luhn_digit(digits))
 

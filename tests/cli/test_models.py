@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,12 +133,14 @@ def test_which_model_answers_is_said(
 def test_the_line_on_stderr(
     task: str, title: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(edgebert, "load", lambda path, threads: (path, threads))
-    assert model_option.open_model(task, None, threads=3) == (bundled.default_model(task), 3)
+    monkeypatch.setattr(
+        edgebert, "load", lambda path, threads: SimpleNamespace(loaded=(path, threads), require=lambda task: None)
+    )
+    assert model_option.open_model(task, None, threads=3).loaded == (bundled.default_model(task), 3)
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (f"edgebert: with {title}, which comes with edgebert\n" if title else "")
-    assert model_option.open_model(task, "minilm", threads=1) == (bundled.default_model("embed"), 1)
+    assert model_option.open_model(task, "minilm", threads=1).loaded == (bundled.default_model("embed"), 1)
     assert capsys.readouterr().err == ""
 
 
@@ -155,6 +158,22 @@ def test_a_task_without_a_model_of_ours(command: str, options: list[str], tmp_pa
     assert advice.count("/") >= 3
     result = invoke(command, *options, tmp_path / "none.txt", "-m", " ")
     assert (result.exit_code, "-m is ' ', expected an .edgebert file" in " ".join(result.stderr.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (["tag"], "leave -m out for Rampart, which comes with edgebert"),
+        (["classify"], "leave -m out for sentiment, which comes with edgebert"),
+        (["fill-mask"], "name another one, for example google-bert/bert-base-uncased or "),
+        (["next-sentence"], "name another one, for example google-bert/bert-base-uncased or "),
+        (["answer", "-q", "x"], "name another one, for example distilbert/"),
+    ],
+)
+def test_a_model_for_something_else(command: list[str], advice: str, encoder: Path) -> None:
+    result = invoke(*command, "-m", encoder, "--text", "x")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{encoder} is no model for {command[0]}: it is for embed, rank, search; {advice}" in result.stderr
 
 
 def test_a_conversion_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

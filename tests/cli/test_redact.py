@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebert.cli import redact as command
+from edgebert.cli import model_option
 from tests.cli.command import invoke
 from tests.cli.fake_model import FakeTagger
 
@@ -22,7 +22,7 @@ REDACTED = "\ufeff\r\n \r\nmy [PER] ,\r\n\tcall [PHONE]\n\n\n[LOC]\x85 saw her.\
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeTagger:
     fake = FakeTagger()
     asked: list[str | None] = []
-    monkeypatch.setattr(command, "open_model", lambda task, name, **options: asked.append(task) or fake)
+    monkeypatch.setattr(model_option, "open_model", lambda task, name, **options: asked.append(task) or fake)
     return fake
 
 
@@ -172,6 +172,7 @@ def test_a_terminal_is_not_driven(model: FakeTagger, monkeypatch: pytest.MonkeyP
         (["in.csv", "--report", "in.csv"], 1, "in.csv is a file that the texts come from"),
         (["in.txt", "-o", "out.csv"], 2, "Plain text is written as text or jsonl, not as csv"),
         (["in.txt", "--format", "parquet"], 2, "Plain text is written as text or jsonl, not as parquet"),
+        (["in.csv", "--prefix", "x_"], 2, "--prefix is for columns that are added"),
         (["in.csv", "--format", "text"], 2, "--format text is for plain text"),
         (["in.csv", "--column", "no"], 1, "has no column 'no', its columns are id, text"),
         (["in.txt", "two.txt", "-o", "out.txt"], 1, "out.txt is no folder, expected one for 2 files"),

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgebert.bundled import default_model
-from edgebert.cli import lines
-from edgebert.cli import redact as redact_command
+from edgebert.cli import model_option
 from tests.cli.command import invoke
 from tests.cli.fake_model import FakeModel, FakeTagger
 
@@ -183,8 +182,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_texts_and_options(
     command: str, code: int, words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "open_model", lambda task, name, **options: FakeModel())
-    monkeypatch.setattr(redact_command, "open_model", lambda task, name, **options: FakeTagger())
+    fakes = {"redact": FakeTagger}
+    monkeypatch.setattr(model_option, "open_model", lambda task, name, **options: fakes.get(task, FakeModel)())
     check(folder, command, code, words)
 
 

@@ -1,7 +1,9 @@
 """Letters, written by hand, of people that do not exist, with their data marked: ``{CITY:Lisbon}``.
 
-The forty of ``data/letters.txt`` were looked at while the rules and the threshold were made, the ten of
-``data/letters_unseen.txt`` were not: they were written later, and nothing was changed after that. Run as ``python -m tests.redact.letters [MODEL] [THRESHOLD]`` it prints how much is found.
+The forty of ``data/letters.txt`` were looked at while the rules and the threshold were made. The ten of
+``data/letters_unseen.txt`` were written later, and nothing was changed after that.
+
+``python -m tests.redact.letters [MODEL] [THRESHOLD ...]`` prints how much is found.
 """
 
 from __future__ import annotations

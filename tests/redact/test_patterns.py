@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgebert.redact.patterns import PATTERN_LABELS, find_patterns, iban_remainder, luhn_digit
 
@@ -56,6 +58,19 @@ def test_found(text: str, expected: list[tuple[str, str]]) -> None:
 )
 def test_not_found(text: str) -> None:
     assert find_patterns(text) == []
+
+
+@given(st.text("aA1 @.:-+()/'kK\u017f\u212a\u0661\u00e9DE89gb29\n", max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_text_can_be_looked_at(text: str) -> None:
+    for start, end, label in find_patterns(text):
+        assert 0 <= start < end <= len(text)
+        assert label in PATTERN_LABELS
+
+
+def test_a_card_begins_as_cards_do() -> None:
+    assert [match.label for match in find_patterns(f"4{'0' * 14}{luhn_digit('4' + '0' * 14)}")] == ["CREDIT_CARD"]
+    assert find_patterns(f"9{'0' * 14}{luhn_digit('9' + '0' * 14)}") == []
 
 
 def test_check_digits() -> None:

@@ -86,6 +86,13 @@ def test_paragraphs_are_read_by_themselves() -> None:
     assert "".join(model.asked) == "word word\n" * 10_000
 
 
+def test_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    texts = ["a\n\nb", "", *["c"] * 300]
+    Redactor(Tagger(), Settings()).find(texts, on_progress=lambda done, of: told.append((done, of)))
+    assert told == [(256, 302), (302, 302)]
+
+
 def test_spans_that_overlap_are_one() -> None:
     """Of the model's and a rule's nothing is left, and the rule says what it is."""
     model = Tagger(SURNAME=r"write to al", GIVEN_NAME="example now")
@@ -107,6 +114,7 @@ def test_a_number_is_covered_with_all_its_groups() -> None:
         "ring [PASSPORT] or 030",
         "[PASSPORT] pm",
     ]
+    assert texts_of(Tagger(BUILDING_NUMBER="12"), ["12 34 5"]) == ["[BUILDING_NUMBER] 34 5"]
     assert texts_of(Tagger(CITY="1"), ["AB 1 C"]) == ["AB [CITY] C"]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgebert.redact.patterns import find_patterns, iban_remainder, luhn_digit
 from edgebert.redact.stand_ins import StandIns
@@ -67,6 +69,7 @@ def test_with_a_key_they_depend_on_it_and_on_no_order() -> None:
     first, second, other = StandIns(b"k"), StandIns(b"k"), StandIns(b"other")
     one = [first(*each) for each in values]
     assert [second(*each) for each in reversed(values)] == one[::-1]
+    assert StandIns(b"k")("Paris", "CITY") == StandIns(b"k")("Paris", "GIVEN_NAME")
     assert all(a != other(*each) for a, each in zip(one, values, strict=True))
 
 
@@ -118,6 +121,40 @@ def test_they_are_valid_and_belong_to_nobody(key: bytes | None) -> None:
     assert stand_in("8.8.8.8", "IP_ADDRESS").rpartition(".")[0] in ("192.0.2", "198.51.100", "203.0.113")
     assert stand_in("2a00::1", "IP_ADDRESS").startswith("2001:db8::")
     assert [label for _, _, label in find_patterns(stand_in("8.8.4.4", "IP_ADDRESS"))] == ["IP_ADDRESS"]
+
+
+LABELS = (
+    *(
+        "GIVEN_NAME",
+        "SURNAME",
+        "PER",
+        "CITY",
+        "STREET_NAME",
+        "PHONE",
+        "EMAIL",
+        "URL",
+        "IBAN",
+        "CREDIT_CARD",
+        "IP_ADDRESS",
+    ),
+    *("TAX_ID", "BUILDING_NUMBER", "SECONDARY_ADDRESS", "ORG"),
+)
+
+
+@given(st.text("aA1 -.:+'é\u0661DE89", min_size=1, max_size=20), st.sampled_from(LABELS), st.sampled_from(KEYS))
+@settings(max_examples=300, deadline=None)
+def test_any_value_has_one(word: str, label: str, key: bytes | None) -> None:
+    """Whatever a model takes for a number or a name; also where there is nothing in it that could be another."""
+    stand_in = StandIns(key)
+    made = stand_in(word, label)
+    assert stand_in(word, label) == made
+    if any(map(str.isalnum, word)):
+        assert made != word
+
+
+def test_words_that_no_number_stands_for() -> None:
+    assert StandIns()("Suite", "SECONDARY_ADDRESS") == "SECONDARY_ADDRESS-1"
+    assert StandIns()("my cell", "PHONE") == "PHONE-1"
 
 
 def test_a_house_has_no_number_that_begins_with_zero() -> None:
