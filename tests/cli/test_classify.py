@@ -21,7 +21,7 @@ TSV = (
     "POSITIVE\t0.8765\ta good day\n\t\t\nNEGATIVE\t0.8765\tbad\n\t\t \n"
     "POSITIVE\t0.8765\ta good day that never ends at all\n"
 )
-REPORT = "edgebert: 1 text was longer than 5 tokens and was classified from what fits\n"
+REPORT = "edgebert: 1 text was longer than 5 tokens and was classified from what fits: 38 % of its tokens were not seen\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-"], ["--format", "tsv"], ["-", "-o", "-"]])
@@ -151,7 +151,7 @@ def test_the_whole_way(truncate: bool, classifier: Path, tmp_path: Path) -> None
     path.write_text("\n".join(lines), encoding="utf-8")
     options = ["--truncate"] if truncate else []
     result = run("classify", path, "--model", classifier, "--threads", "1", "-o", tmp_path / "out.csv", *options)
-    report = b"edgebert: 1 text was longer than 50 tokens and was classified from what fits\n"
+    report = b"edgebert: 1 text was longer than 50 tokens and was classified from what fits: 51 % of its tokens were not seen\n"
     assert (result.returncode, result.stderr) == (0, report if truncate else b"")
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
