@@ -212,6 +212,5 @@ def _report_truncated(unseen: Unseen, done: str) -> None:
     count = unseen.truncated
     if count:
         texts, were, their = ("text", "was", "its") if count == 1 else ("texts", "were", "their")
-        fact = f"{count} {texts} {were} longer than {unseen.max_length} tokens and {were} {done} from what fits"
-        lost = f": {unseen.share} of {their} tokens were not seen" if unseen.share else ""
-        click.echo(f"edgebert: {fact}{lost}", err=True)
+        what = f"; {unseen.share} of {their} tokens were not seen" if unseen.share else f" and {were} {done} from what fits"
+        click.echo(f"edgebert: {count} {texts} {were} longer than {unseen.max_length} tokens{what}", err=True)
