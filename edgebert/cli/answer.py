@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
@@ -82,6 +83,7 @@ def answer(
 
     if len(options.texts) > 1:
         raise click.UsageError("There is one text to answer from: give --text once.")
+    model_option.check_model("answer", options.model)
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         wanted = [i for i, (_, context) in enumerate(items) if context.strip()]

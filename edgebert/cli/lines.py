@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import FORMATS, Row, RowFormat, layout_of
-from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
@@ -33,7 +33,7 @@ class Task(NamedTuple):
     Attributes
     ----------
     name : str
-        The method of `edgebert.Model` that has to be there (`Model.require`).
+        The method of `edgebert.Model` that it asks, which decides about the model where none is named.
     ask : callable
         Asks the model: (model, what `read` made of some texts, on_coverage) -> an answer for each.
     done : str
@@ -77,7 +77,7 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     """
     from edgebert.coverage import Unseen
 
-    check_model(task.name, options.model)
+    model_option.check_model(task.name, options.model)
     check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
@@ -85,9 +85,8 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         open_output(options.output) as output,
     ):
         settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
-        model = open_model(task.name, options.model, **settings)
-        # Before a pipe is waited for: whether the model can do it, and whether the options are right.
-        model.require(task.name)
+        model = model_option.open_model(task.name, options.model, **settings)
+        # Before a pipe is waited for: whether the options are right.
         seen: dict[int, Coverage] = {}
         task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)
@@ -212,5 +211,7 @@ def _report_truncated(unseen: Unseen, done: str) -> None:
     count = unseen.truncated
     if count:
         texts, were, their = ("text", "was", "its") if count == 1 else ("texts", "were", "their")
-        what = f"; {unseen.share} of {their} tokens were not seen" if unseen.share else f" and {were} {done} from what fits"
+        what = f" and {were} {done} from what fits"
+        if unseen.share:
+            what = f"; {unseen.share} of {their} tokens were not seen"
         click.echo(f"edgebert: {count} {texts} {were} longer than {unseen.max_length} tokens{what}", err=True)

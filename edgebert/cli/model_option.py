@@ -42,6 +42,8 @@ _ADVICE = {
     ),
 }
 """Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
+_METHODS = {"search": "embed", "zero-shot": "embed", "redact": "tag"}
+"""Task -> the method of `edgebert.Model` that it needs, where that is called otherwise."""
 
 
 def check_model(task: str, name: str | None) -> None:
@@ -88,15 +90,39 @@ def open_model(task: str, name: str | None, **options: Any) -> Model:
     UsageError
         As `check_model`.
     EdgebertError
-        As `edgebert.load`.
+        As `edgebert.load`; InputError when the model cannot do it.
     """
     check_model(task, name)
+    model = edgebert.load(default_model(task) if name is None else find_model_shown(name), **options)
     if name is not None:
-        return edgebert.load(find_model_shown(name), **options)
-    model = edgebert.load(default_model(task), **options)
-    if task != "classify":  # whose default is the one that everybody knows
+        _check_serves(model, task, name)
+    elif task != "classify":  # whose default is the one that everybody knows
         click.echo(f"edgebert: with {_titled(default_model(task)).title}, which comes with edgebert", err=True)
     return model
+
+
+def _check_serves(model: Model, task: str, name: str) -> None:
+    """Refuse a model that cannot do what it is asked, in the names of commands.
+
+    Raises
+    ------
+    InputError
+    """
+    method = _METHODS.get(task, task)
+    try:
+        model.require(method)
+    except edgebert.InputError as error:
+        from edgebert.heads import HEADS
+
+        tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
+        serves = ", ".join(each.replace("_", "-") for each in tasks or ("embed", "rank", "search"))
+        if has_default(task):
+            remedy = f"leave -m out for {_titled(default_model(task)).title}, which comes with edgebert"
+        else:
+            remedy = f"name another one, for example {_ADVICE[task][0]} or {_ADVICE[task][1]}"
+        raise edgebert.InputError(
+            f"{name} is no model for {task.replace('_', '-')}: it is for {serves}; {remedy}"
+        ) from error
 
 
 def find_model_shown(name: str) -> Path:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +16,10 @@ from edgebert.bundled import BUNDLED, Bundled, bundled_model
 from edgebert.cli.receipt import megabytes
 from edgebert.cli.terminal import display_width, escape
 from edgebert.errors import InputError
-from edgebert.model_cache import KeptModel, forget, kept_models
 from edgebert.output import print_text
+
+if TYPE_CHECKING:
+    from edgebert.model_cache import KeptModel
 
 __all__ = ["models"]
 
@@ -28,7 +30,14 @@ _WIDEST = 46
 
 @click.command(short_help="List the models that are here, or remove some.")
 @click.option("--remove", metavar="NAME|all", help="Remove a model that was converted and kept, or all of these.")
-@click.option("--format", "layout", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="Lines for people, or objects for programs.",
+)
 def models(remove: str | None, layout: str) -> None:
     """List the models that -m can name without a download: what each is for, its size, when it was last used.
 
@@ -44,6 +53,8 @@ def models(remove: str | None, layout: str) -> None:
     jsonl gives an object for each: name, title, for, bytes, last_used (seconds
     since 1970, or null), bundled, file.
     """
+    from edgebert.model_cache import kept_models
+
     kept = kept_models()
     if remove is not None:
         _remove(remove, kept)
@@ -116,6 +127,8 @@ def _remove(name: str, kept: Sequence[KeptModel]) -> None:
             raise InputError(f"{name} comes with edgebert, expected --remove with a model that was converted and kept")
         there = ", ".join(dict.fromkeys(each.name for each in kept)) or "none"
         raise InputError(f"--remove is {name!r}, but no model of that name is kept; those that are: {there}")
+    from edgebert.model_cache import forget
+
     freed = forget(chosen)
     for each in chosen:
         print_text(f"removed {escape(each.name)}\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
-from edgebert.cli import lines
+from edgebert.cli import model_option
 from tests.cli.fake_model import FakeModel, FakeTagger
 from tests.golden import GOLDEN
 
@@ -34,8 +34,8 @@ def tagger(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 def _instead_of_all(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
     """Let a model answer whatever is asked for; no command lacks one, and none says which it took."""
     monkeypatch.setattr(edgebert, "load", lambda path=None, threads=None, max_memory=None, device=None: fake)
-    monkeypatch.setattr(lines, "check_model", lambda task, name: None)
-    monkeypatch.setattr(lines, "open_model", lambda task, name, **options: edgebert.load(name, **options))
+    monkeypatch.setattr(model_option, "check_model", lambda task, name: None)
+    monkeypatch.setattr(model_option, "open_model", lambda task, name, **options: edgebert.load(name, **options))
     return fake
 
 

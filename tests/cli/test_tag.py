@@ -84,5 +84,5 @@ def test_the_whole_way(name: str, family_file: Callable[[str], Path], tmp_path: 
 def test_a_model_without_tags(classifier: Path) -> None:
     result = invoke("tag", "-m", classifier, "--text", "x")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "for tag(), convert a model ForTokenClassification" in result.stderr
+    assert "is no model for tag: it is for classify, rank; leave -m out" in result.stderr
     assert result.stderr.count("\n") == 1
