@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgebert.choices import POOLINGS
-from edgebert.cli.formats import Row
-from edgebert.cli.lines import Task, Writer, answer_lines
+from edgebert.cli.formats import Row, RowFormat
+from edgebert.cli.kept import Kept, as_json
+from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ def embed(
 
     \b
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
-    OUT.jsonl  one object a line: text, embedding, tokens, windows, truncated;
+    OUT.jsonl  one object a line: text, tokens, windows, truncated, embedding;
+               of a table its columns instead of text;
                with --pooling none embeddings, a list of a vector for each token;
                with --chunks an object for each window: line (of the text, from
-               1), start, end (characters of it, from 0), text (what stands
-               there), embedding
+               1; file too where there are several), start, end (characters of
+               the text, from 0), text (what stands there), embedding
     """
     to_stdout = options.output in (None, "-")
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
@@ -79,6 +80,8 @@ def embed(
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
     if suffix not in (".npy", ".jsonl"):
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
+    if suffix == ".npy" and options.prefix:
+        raise click.UsageError("--prefix does not go with OUT.npy, which has no columns.")
     of_tokens = pooling == "none"
     if of_tokens and suffix == ".npy":
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
@@ -90,6 +93,8 @@ def embed(
         raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
     if chunks and suffix == ".npy":
         raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl.")
+    if chunks and options.prefix:
+        raise click.UsageError("--prefix is for columns beside those of a table, which --chunks does not keep.")
     if options.stride is not None and not (whole or chunks):
         raise click.UsageError("--stride is about windows: give it with --whole or --chunks.")
     windows: dict[str, Any] = {}
@@ -103,7 +108,11 @@ def embed(
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if suffix == ".npy":
             return _NpyWriter(output)
-        return _JsonlWriter(output, _chunk_lines if chunks else _line)
+        if chunks:
+            return _ChunksWriter(output, several=options.inputs.several)
+        form = RowFormat(records=lambda _: [], document=lambda _: {}, columns=(), sheet=())
+        kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
+        return _JsonlWriter(output, kept, options.prefix)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
 
@@ -134,32 +143,39 @@ class _NpyWriter:
 class _JsonlWriter:
     """One object a line, its numbers as short as float32 can be told apart."""
 
-    def __init__(self, output: OutputFile, render: Callable[[Row], str]) -> None:
-        self._output, self._render = output, render
+    def __init__(self, output: OutputFile, kept: Kept, prefix: str) -> None:
+        self._output, self._kept, self._prefix = output, kept, prefix
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._output.write("".join(map(self._render, rows)).encode())
+        self._output.write("".join(map(self._line, rows)).encode("utf-8", "backslashreplace"))
+
+    def _line(self, row: Row) -> str:
+        name = self._prefix + ("embedding" if row.answer.ndim == 1 else "embeddings")
+        facts = self._kept.document(row)
+        self._kept.check_apart({name} & facts.keys(), row.file)
+        return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(row.answer)}}}\n"
 
     def finish(self) -> None:
         """Nothing is left to write."""
 
 
-def _line(row: Row) -> str:
-    name = "embedding" if row.answer.ndim == 1 else "embeddings"
-    return _object({"text": row.text, **row.coverage._asdict()}, name, row.answer)
+class _ChunksWriter:
+    """One object a line for each window of a text."""
 
+    def __init__(self, output: OutputFile, *, several: bool) -> None:
+        self._output, self._several = output, several
 
-def _chunk_lines(row: Row) -> str:
-    """Return a line for each window of a text."""
-    lines = []
-    for vector, start, end in zip(*row.answer, strict=True):
-        facts = {"line": row.number, "start": int(start), "end": int(end), "text": row.text[start:end]}
-        lines.append(_object(facts, "embedding", vector))
-    return "".join(lines)
+    def write(self, rows: Sequence[Row]) -> None:
+        lines = []
+        for row in rows:
+            file = {"file": row.file} if self._several else {}
+            for vector, start, end in zip(*row.answer, strict=True):
+                place = {**file, "line": row.line, "start": int(start), "end": int(end), "text": row.text[start:end]}
+                lines.append(f'{as_json(place).removesuffix("}")}, "embedding": {_numbers(vector)}}}\n')
+        self._output.write("".join(lines).encode())
 
-
-def _object(facts: dict[str, Any], name: str, values: np.ndarray) -> str:
-    return f'{json.dumps(facts, ensure_ascii=False).removesuffix("}")}, "{name}": {_numbers(values)}}}\n'
+    def finish(self) -> None:
+        """Nothing is left to write."""
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from edgebert.coverage import Coverage
     from edgebert.tables.chunks import Chunk
 
-__all__ = ["FORMATS", "Layout", "Row", "RowFormat", "answer_cells", "answer_document", "csv_line", "layout_of", "sheet_of"]
+__all__ = [
+    "FORMATS",
+    "Layout",
+    "Row",
+    "RowFormat",
+    "answer_cells",
+    "answer_document",
+    "csv_line",
+    "layout_of",
+    "sheet_of",
+]
 
 FORMATS = ("table", "tsv", "csv", "jsonl", "parquet")
 """What ``--format`` takes."""

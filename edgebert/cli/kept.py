@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebert.cli.formats import Row, RowFormat, answer_cells, answer_document, csv_line, sheet_of
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgebert.cli.texts import Inputs
     from edgebert.output import OutputFile
 
-__all__ = ["Kept", "kept_writer"]
+__all__ = ["Kept", "as_json", "kept_writer"]
 
 
 def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output: OutputFile) -> Writer:
@@ -85,7 +85,8 @@ class Kept:
         """Return the text that is to stand where the row's text stood, if there is one."""
         return self._form.replacement(row) if self._form.replacement else None
 
-    def check_apart(self, both: Sequence[str] | set[str], file: str) -> None:
+    @staticmethod
+    def check_apart(both: Collection[str], file: str) -> None:
         """Refuse names that a table has and the answers have too.
 
         Raises
@@ -115,9 +116,9 @@ class _JsonlAnswers:
         self._kept, self._output = kept, output
 
     def write(self, rows: Sequence[Row]) -> None:
+        text = "".join(f"{as_json(self._kept.document(row))}\n" for row in rows)
         # Half a surrogate pair, which JSON may spell and UTF-8 may not, is spelled again.
-        lines = [json.dumps(self._kept.document(row), ensure_ascii=False, default=_plain) for row in rows]
-        self._output.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+        self._output.write(text.encode("utf-8", "backslashreplace"))
 
     def finish(self) -> None:
         """Nothing is left to write."""
@@ -156,9 +157,10 @@ class _SheetAnswers:
     def _cells(self, row: Row) -> list[Any]:
         record = self._kept.record(row)
         if new := record.keys() - self._known:
+            place = row.chunk.place(row.at) if row.chunk else row.file
             raise InputError(
-                f"{row.chunk.place(row.at) if row.chunk else row.file} has {sorted(new)[0]!r}, which the first objects have"
-                " not, and the header is written: let -o be a .jsonl"
+                f"{place} has a key {sorted(new)[0]!r} that the first objects have not, and the header is written:"
+                " let -o be a .jsonl"
             )
         return [_cell(record.get(name)) for name in self._columns or ()]
 
@@ -167,11 +169,16 @@ def _cell(value: Any) -> Any:
     """Return a value of a table as a cell of csv: lists and objects as JSON."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    return json.dumps(value, ensure_ascii=False, default=_plain) if isinstance(value, list | dict) else _plain(value)
+    return as_json(value) if isinstance(value, list | dict) else _plain(value)
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON, whatever a table had in it."""
+    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> str:
-    """Return a value that JSON has no form for as text: a time in ISO's form, bytes with what is no UTF-8 spelled out."""
+    """Return a value that JSON has no form for as text: times as ISO has them, bytes that are no UTF-8 spelled out."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

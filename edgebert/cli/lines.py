@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import click
 
 from edgebert.cli import model_option
-from edgebert.cli.formats import FORMATS, Row, RowFormat, layout_of
+from edgebert.cli.formats import Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
-from edgebert.cli.texts import open_texts
+from edgebert.cli.texts import Inputs, open_texts
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebert.model import Model
     from edgebert.tables.chunks import Chunk
 
-__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "pair_of", "row_writer"]
+__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "output_format", "pair_of", "placed", "row_writer"]
 
 
 class Task(NamedTuple):
@@ -95,14 +95,12 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
                 for start in range(0, len(chunk.texts), task.at_once):
-                    rows = _answered(
-                        model, task, chunk, range(start, min(start + task.at_once, len(chunk.texts))), count
-                    )
+                    stop = min(start + task.at_once, len(chunk.texts))
+                    rows = _answered(model, task, chunk, range(start, stop), count)
                     writer.write(rows)
                     unseen.add(row.coverage for row in rows)
                     count += len(rows)
-                    done = before + (source.done - before) * (start + task.at_once) // len(chunk.texts)
-                    advance(min(done, source.done), count)
+                    advance(before + (source.done - before) * stop // len(chunk.texts), count)
                 before = source.done
         writer.finish()
     _report_truncated(unseen, task.done)
@@ -156,11 +154,7 @@ def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowForm
     encoding = sys.stdout.encoding if terminal else "utf-8"
 
     def make(model: Model, output: OutputFile) -> Writer:
-        whole = form if isinstance(form, RowFormat) else form(model)
-        if inputs.several:
-            places = ("file",) if inputs.reading.kind == "files" else ("file", "line")
-            columns = dict.fromkeys((*places, *whole.columns))
-            whole = whole._replace(places=places, columns=tuple(columns))
+        whole = placed(form if isinstance(form, RowFormat) else form(model), inputs)
         if name == "parquet" or (inputs.is_table and name != "table"):
             from edgebert.cli.kept import kept_writer
 
@@ -169,6 +163,14 @@ def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowForm
         return _RowWriter(output, layout.header, layout.render, encoding)
 
     return make
+
+
+def placed(form: RowFormat, inputs: Inputs) -> RowFormat:
+    """Return a form that says of several files which each text is from, and where it stands there."""
+    if not inputs.several:
+        return form
+    places = ("file",) if inputs.reading.kind == "files" else ("file", "line")
+    return form._replace(places=places, columns=tuple(dict.fromkeys((*places, *form.columns))))
 
 
 def output_format(options: LineOptions) -> str:

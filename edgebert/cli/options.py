@@ -113,7 +113,12 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     return items
 
 
-_files = click.argument("files", nargs=-1, metavar="[FILES | -]")
+_files = click.argument("files", nargs=-1, metavar="[FILES]...")
+_FILES_EXPLAINED = """\
+    FILES may be folders, and tables (csv, tsv, jsonl, parquet), whose rows are the texts. What is written keeps all
+    columns of a table, with those of the answers behind them, and all rows; it is a table of the same kind, or of the
+    one that OUT's name says. Of several files, or a folder, answers say the file, and the line where the text begins.
+"""
 _input = click.option(
     "--input",
     type=click.Choice(INPUTS),
@@ -169,7 +174,8 @@ _max_memory = click.option(
 _format = click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="[default: table on a terminal, else by the suffix of OUT, else as FILES are; of plain text tsv]",
+    help="What to write.  [default: a table for people on a terminal, else what the suffix of OUT says (.txt is tsv),"
+    " else what FILES are; of plain text tsv]",
 )
 _errors = click.option(
     "--errors",
@@ -225,15 +231,17 @@ def line_options(
         Whether every text is two.
     """
     added: list[Callable[[_Command], _Command]] = [
-        *(_files, _text(several=several), _input, _split(split), _column, _glob, _model, _errors),
+        *(_files, _text(several=several), _input, _split(split), _column, _glob, _prefix, _model, _errors),
         *(threads_option, _max_memory, device_option),
     ]
     if layouts:
-        added += [_format, _prefix, output_option("Write to this file, whole or not at all.")]
+        added += [_format, output_option("Write to this file, whole or not at all.")]
     if windows:
         added += [stride_option, _truncate]
 
     def decorate(command: _Command) -> _Command:
+        command.__doc__ = f"{(command.__doc__ or '').rstrip()}\n\n{_FILES_EXPLAINED}"
+
         @functools.wraps(command)
         def packed(**values: Any) -> None:
             names = [field.name for field in dataclasses.fields(LineOptions) if field.name in values]

@@ -18,7 +18,8 @@ class Reading(NamedTuple):
     Attributes
     ----------
     kind : str
-        ``"lines"``, ``"paragraphs"`` or ``"files"`` (a text each) of plain text, or ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"parquet"``.
+        Of plain text what is one text: ``"lines"``, ``"paragraphs"`` or ``"files"``; else ``"csv"``, ``"tsv"``,
+        ``"jsonl"`` or ``"parquet"``.
     columns : tuple of str
         Those of a table that the texts are in; none to find them.
     pairs : bool

@@ -104,7 +104,9 @@ def cell_text(value: Any, place: str, column: str) -> str:
         return json.dumps(value)
     if isinstance(value, list | dict | tuple | bytes):
         what = {dict: "an object", bytes: "bytes"}.get(type(value), "a list")
-        raise InputError(f"{place}: column {column!r} holds {what}, {shown(value)}, expected a text; choose another one")
+        raise InputError(
+            f"{place}: column {column!r} is {what}, {shown(value)}, expected a text: choose another column"
+        )
     return str(value)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import operator
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,8 +19,9 @@ __all__ = ["DelimitedRows", "find_delimiter", "read_delimited"]
 
 _DELIMITERS = ",;\t|"
 _BEHIND_RETURN = re.compile(r"(?<=\r)(?!\n)")
+_MOST_LISTED = 6
 _LONGEST_CELL = 1 << 24
-"""Characters; where a quote is not closed, the rest of a file would be one cell."""
+"""In characters; where a quote is not closed, the rest of a file would be one cell."""
 
 
 class DelimitedRows:
@@ -31,17 +34,17 @@ class DelimitedRows:
     delimiter : str
     bom : bool
         Whether the file begins with a byte order mark, by which spreadsheets know UTF-8.
-    cells : list of list of str
     """
 
-    def __init__(self, columns: tuple[str, ...], chosen: tuple[str, ...], delimiter: str, bom: bool) -> None:
-        self.columns, self.chosen = columns, chosen
+    def __init__(
+        self, columns: tuple[str, ...], chosen: tuple[str, ...], cells: list[list[str]], delimiter: str, bom: bool
+    ) -> None:
+        self.columns, self.chosen, self._cells = columns, chosen, cells
         self.delimiter, self.bom = delimiter, bom
-        self.cells: list[list[str]] = []
 
     def record(self, index: int) -> dict[str, Any]:
         """Return a row: name of a column -> cell."""
-        return dict(zip(self.columns, self.cells[index], strict=True))
+        return dict(zip(self.columns, self._cells[index], strict=True))
 
 
 def find_delimiter(header: str) -> str:
@@ -90,61 +93,84 @@ def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pair
     Raises
     ------
     InputError
-        When reading fails, a line is not UTF-8, the columns are not clear, or a row has not as many cells as the header.
+        When reading fails, a line is not UTF-8, columns are not clear, or a row has not the cells of the header.
     """
-    csv.field_size_limit(_LONGEST_CELL)
-    lines = _Lines(stream)
-    source = iter(lines)
-    first = next((line for line in source if line.strip()), None)
-    if first is None:
+    table = _Table(stream, kind)
+    rows = iter(table)
+    header = next(rows, None)
+    if header is None:
         return
-    delimiter = "\t" if kind == "tsv" else find_delimiter(first)
-    before = lines.number - 1
-    reader = csv.reader(_joined(first, source), delimiter=delimiter, strict=True)
-    columns: tuple[str, ...] | None = None
-    rows: DelimitedRows | None = None
+    columns = tuple(header[1])
+    check_names(columns, stream.name)
+    chosen = choose_columns(columns, wanted, stream.name, count=1 + pairs)
+    cell = operator.itemgetter(*map(columns.index, chosen))  # of a row, what its text is
+    cells: list[list[str]] = []
     numbers: list[int] = []
-    while True:
-        begun = before + reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise _fault(stream.name, begun, error) from error
-        if cells and not (columns is not None and len(cells) == 1 < len(columns) and not cells[0].strip()):
-            if columns is None:
-                columns = tuple(cells)
-                check_names(columns, stream.name)
-                chosen = choose_columns(columns, wanted, stream.name, count=1 + pairs)
-                places = [columns.index(name) for name in chosen]
-            elif len(cells) != len(columns):
-                raise _wrong_count(f"{stream.name}: line {begun}", len(cells), columns, delimiter)
-            else:
-                if rows is None:
-                    rows = DelimitedRows(columns, chosen, delimiter, stream.bom)
-                rows.cells.append(cells)
-                numbers.append(begun)
-        if rows is not None and (cells is None or lines.waits or len(numbers) == chunks.CHUNK_LINES):
-            texts: list[Any] = [row[places[0]] for row in rows.cells]
-            if pairs:
-                texts = [(row[places[0]], row[places[1]]) for row in rows.cells]
-            yield Chunk(texts, stream.name, numbers, rows=rows)
-            rows, numbers = None, []
-        if cells is None:
+
+    def chunk() -> Chunk:
+        kept = DelimitedRows(columns, chosen, cells, table.delimiter, stream.bom)
+        return Chunk([*map(cell, cells)], stream.name, numbers, rows=kept)
+
+    for number, row in rows:
+        if len(row) != len(columns):
+            raise _wrong_count(f"{stream.name}: line {number}", len(row), columns, table.delimiter)
+        cells.append(row)
+        numbers.append(number)
+        if table.waits or len(cells) == chunks.CHUNK_LINES:
+            yield chunk()
+            cells, numbers = [], []
+    if cells:
+        yield chunk()
+
+
+class _Table:
+    """The rows of a file with the lines on which they begin, its header first.
+
+    Attributes
+    ----------
+    delimiter : str
+    """
+
+    def __init__(self, stream: ByteStream, kind: str) -> None:
+        self._name = stream.name
+        self._lines = _Lines(stream)
+        self.delimiter = "\t" if kind == "tsv" else ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are no more rows in what has been read."""
+        return self._lines.waits
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        lines = iter(self._lines)
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
             return
-
-
-def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+        self.delimiter = self.delimiter or find_delimiter(first)
+        before, width = self._lines.number - 1, 0
+        csv.field_size_limit(_LONGEST_CELL)
+        reader = csv.reader(itertools.chain([first], lines), delimiter=self.delimiter, strict=True)
+        while True:
+            number = before + reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise _fault(self._name, number, error) from error
+            if row is None:
+                return
+            width = width or len(row)
+            # An empty line is no row; one of blanks is none either, unless there is one column.
+            if row and (width == 1 or len(row) > 1 or row[0].strip()):
+                yield number, row
 
 
 def _wrong_count(place: str, count: int, columns: Sequence[str], delimiter: str) -> InputError:
     cells = "1 cell" if count == 1 else f"{count} cells"
-    shown = "tab" if delimiter == "\t" else repr(delimiter)
-    expected = f"expected {len(columns)} as in the header ({', '.join(columns[:6])}{', ...' if len(columns) > 6 else ''})"
+    character = "tab" if delimiter == "\t" else repr(delimiter)
+    names = ", ".join(columns[:_MOST_LISTED]) + (", ..." if len(columns) > _MOST_LISTED else "")
     return InputError(
-        f"{place} has {cells}, {expected}: put double quotes around a cell that has a {shown} in it, or read plain lines"
-        " with --input lines"
+        f"{place} has {cells}, expected {len(columns)} as the header has ({names}): put double quotes around a cell"
+        f" that has a {character} in it, or read plain lines with --input lines"
     )
 
 

@@ -74,20 +74,25 @@ def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False
         if chosen is not None:
             for start in range(0, len(objects), chunks.CHUNK_LINES):
                 part, lines = objects[start : start + chunks.CHUNK_LINES], numbers[start : start + chunks.CHUNK_LINES]
-                yield Chunk(_texts(part, chosen, stream.name, lines), stream.name, lines, rows=ObjectRows(part, chosen))
+                texts = _texts(part, chosen, stream, lines)
+                yield Chunk(texts, stream.name, lines, rows=ObjectRows(part, chosen))
             objects, numbers = [], []
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line.rstrip("\r\n"))
     except (ValueError, RecursionError) as error:
         where = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        array = line.lstrip().startswith("[")
-        remedy = "; of an array make JSON Lines first (jq -c '.[]' does)" if array else ""
-        raise InputError(f"{place} is no JSON{where}, expected an object a line{remedy}") from error
+        raise InputError(
+            f"{place} is no JSON{where}, expected a whole object in each line; of an array, or of objects over several"
+            " lines, make such lines first (jq -c '.[]' and jq -c . do)"
+        ) from error
     if not isinstance(value, dict):
-        raise InputError(f"{place} is {shown(value)}, expected an object, with a key for the text")
+        remedy = (
+            "of an array make JSON Lines first (jq -c '.[]' does)" if isinstance(value, list) else "let each be one"
+        )
+        raise InputError(f"{place} is {shown(value)}, expected an object with a key for the text: {remedy}")
     return value
 
 
@@ -102,15 +107,36 @@ def _keys(objects: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for each in objects for key in each))
 
 
-def _texts(objects: Sequence[dict[str, Any]], chosen: Sequence[str], file: str, lines: Sequence[int]) -> list[Any]:
+def _texts(
+    objects: Sequence[dict[str, Any]], chosen: Sequence[str], stream: ByteStream, lines: Sequence[int]
+) -> list[Any]:
     columns = [
         [
-            text if type(text := _at(each, name)) is str else cell_text(text, f"{file}: line {line}", name)
+            text if type(text := _at(each, name)) is str else cell_text(text, f"{stream.name}: line {line}", name)
             for each, line in zip(objects, lines, strict=True)
         ]
         for name in chosen
     ]
+    for column in columns:
+        try:
+            "".join(column).encode()
+        except UnicodeEncodeError:  # JSON may spell half a surrogate pair
+            column[:] = [_encodable(text, stream, line) for text, line in zip(column, lines, strict=True)]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _encodable(text: str, stream: ByteStream, line: int) -> str:
+    """Return a text without halves of surrogate pairs, which UTF-8 has not; raise InputError unless they are replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        if stream.errors == "strict":
+            raise InputError(
+                f"{stream.name}: line {line} has {text[error.start]!r}, half of a surrogate pair, expected text: correct"
+                " it, or pass --errors replace to go on"
+            ) from error
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _has(value: dict[str, Any], path: str) -> bool:

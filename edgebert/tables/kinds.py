@@ -75,9 +75,10 @@ def common_kind(files: Sequence[str]) -> str | None:
         kinds.setdefault(SUFFIXES.get(suffix), file)
     if len(kinds) > 1:
         (one, first), (other, second) = list(kinds.items())[:2]
+        kind, another = one or "plain text", other or "plain text"
         raise InputError(
-            f"{first} is {one or 'plain text'} and {second} is {other or 'plain text'}, expected files of one kind: name"
-            " them in two runs, choose files of a folder with --glob, or read all in one way with --input"
+            f"{first} is {kind} and {second} is {another}, expected files of one kind: name them in two runs, choose"
+            " among those of a folder with --glob, or read all in one way with --input"
         )
     return next(iter(kinds), None)
 

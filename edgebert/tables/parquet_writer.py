@@ -71,11 +71,22 @@ class ParquetWriter:
             When a column has another type than before.
         """
         if self._writer is None:
-            schema = self._package.schema([_known(self._package, field) for field in table.schema], table.schema.metadata)
+            schema = self._package.schema(
+                [_known(self._package, field) for field in table.schema], table.schema.metadata
+            )
             self._writer = self._package.parquet.ParquetWriter(self._sink, schema)
+        names, known = table.schema.names, self._writer.schema.names
+        if new := [name for name in names if name not in known]:
+            raise InputError(
+                f"{place} there is a key {new[0]!r} that the first objects have not, and Parquet's columns are fixed by"
+                " then: let -o be a .jsonl"
+            )
+        for name in known:
+            if name not in names:
+                table = table.append_column(name, self._package.nulls(table.num_rows))
         try:
-            self._tables.append(table.select(self._writer.schema.names).cast(self._writer.schema))
-        except (self._package.ArrowException, KeyError) as error:
+            self._tables.append(table.select(known).cast(self._writer.schema))
+        except self._package.ArrowException as error:
             raise _mixed(_differing(table.schema, self._writer.schema), place, error) from error
         self._rows += table.num_rows
         self._bytes += table.nbytes
@@ -100,8 +111,7 @@ def _known(package: Any, field: pa.Field) -> pa.Field:
 
 
 def _differing(schema: pa.Schema, expected: pa.Schema) -> str:
-    names = [field.name for field in schema if field.name not in expected.names or field.type != expected.field(field.name).type]
-    return names[0] if names else (expected.names or [""])[0]
+    return next((each.name for each in expected if schema.field(each.name).type != each.type), "")
 
 
 def _mixed(column: str, place: str, error: Exception) -> InputError:

@@ -103,14 +103,14 @@ class Source:
     def _open(self, file: str) -> Stream:
         if self._reading.kind == "parquet":
             if file == "-":
-                raise InputError("Parquet cannot be read from a pipe, since its table of contents comes last: name a file")
+                raise InputError("Parquet cannot be read from a pipe, its columns are told at its end: name a file")
             from edgebert.tables.parquet import ParquetStream
 
             return ParquetStream(file)
         if file == "-":
             return ByteStream(sys.stdin.buffer, "standard input", self._reading.errors, keep_open=True)
         try:
-            return ByteStream(open(file, "rb"), shown_name(file), self._reading.errors)  # noqa: SIM115
+            return ByteStream(open(file, "rb"), shown_name(file), self._reading.errors)
         except OSError as error:
             raise unreadable(file, error) from error
 

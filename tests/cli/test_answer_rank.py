@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgebert
-from edgebert.cli import texts
+from edgebert.tables import chunks
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 
@@ -44,7 +44,7 @@ def test_answer_from_argument_file_and_pipe(model: FakeModel, tmp_path: Path) ->
 def test_a_file_is_one_text_however_it_is_read(
     model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "CHUNK_BYTES", 3)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 3)
     (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbf" + "größe 日本\n".encode())
     assert invoke("answer", tmp_path / "in.txt", "-q", "日本").stdout == "0.5000\t6\t8\t日本\t日本\n"
 
@@ -81,11 +81,11 @@ def test_answers_for_people(model: FakeModel) -> None:
     [
         (["--text", "x"], 2, "Missing option '-q' / '--question'"),
         (["-q", "x", "--text", "x", "--text", "y"], 2, "give --text once"),
-        (["-q", "x", "file", "--text", "y"], 2, "Give either FILE or --text"),
+        (["-q", "x", "file", "--text", "y"], 2, "Give either FILES or --text"),
         (["-q", "x", "--text", "x", "--top-k", "0"], 2, "0 is not in the range"),
         (["-q", "x", "none.txt"], 1, "none.txt could not be read: No such file"),
         (["-q", "x"], 1, "standard input: no text in it, expected one"),
-        (["-q", "x", "."], 1, "Is a directory"),
+        (["-q", "x", "-", "--glob", "*"], 2, "--glob chooses among the files of a folder"),
     ],
 )
 def test_nothing_to_answer(arguments: list[str], code: int, complaint: str, model: FakeModel) -> None:
@@ -137,7 +137,7 @@ DOCUMENTS = b"an x\n\nx and x\nnone\nx too\n"
 def test_rank_from_argument_file_and_pipe(
     at_once: int, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "CHUNK_LINES", at_once)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", at_once)
     (tmp_path / "in.txt").write_bytes(DOCUMENTS)
     given = [f"--text={line}" for line in DOCUMENTS.decode().splitlines()]
     expected = "0.5000\t3\tx and x\n0.2500\t1\tan x\n0.2500\t5\tx too\n0.0000\t4\tnone\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import edgebert
-from edgebert.cli import texts
 from edgebert.coverage import Coverage
+from edgebert.tables import chunks
 from tests.cli.command import invoke, run
 from tests.cli.fake_model import FakeModel
 
@@ -70,7 +70,7 @@ def test_table(model: FakeModel) -> None:
 
 
 def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "CHUNK_LINES", 2)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
     data = b"".join(b"\nfits\n1 2 3 4 5 %d\n" % i for i in range(7))
     result = invoke("classify", "--format", "jsonl", "--truncate", stdin=data)
     assert result.stderr == "edgebert: 7 texts were longer than 5 tokens; 17 % of their tokens were not seen\n"
@@ -84,7 +84,7 @@ def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypat
         ("out.tsv", [], "POSITIVE\t"),
         ("out.txt", [], "POSITIVE\t"),
         ("out", [], "POSITIVE\t"),
-        ("out.table", [], "POSITIVE\t"),
+        ("out.table", ["--format", "tsv"], "POSITIVE\t"),
         ("out.csv", [], "text,label,score,tokens,windows,truncated\n"),
         ("out.JSONL", [], '{"text": "a good day"'),
         ("out.csv", ["--format", "jsonl"], '{"text": "a good day"'),
@@ -188,5 +188,5 @@ def test_results_do_not_replace_the_texts(tmp_path: Path) -> None:
     for output in (texts, tmp_path / "link"):
         result = invoke("classify", texts, "-o", output)
         assert result.exit_code == 1
-        assert "is the file that the texts come from" in result.stderr
+        assert "is a file that the texts come from" in result.stderr
     assert texts.read_text() == "good\n"

@@ -59,7 +59,7 @@ def test_every_command_explains_its_options() -> None:
 @pytest.mark.parametrize("command", [*LINE_COMMANDS, "answer"])
 def test_help_says_where_texts_come_from_and_what_is_written(command: str) -> None:
     told = " ".join((cli.get_command(None, command).help or "").split())
-    assert "FILE, " in told
+    assert "FILES, " in told
     assert "of standard input (-)" in told or "from standard input (-)" in told
     assert "--text" in told
     columns = ["OUT.npy", "OUT.jsonl"] if command == "embed" else ["tsv", "csv", "jsonl", "table"]
@@ -138,10 +138,11 @@ def test_a_full_disk_is_no_bug_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["file", "--text", "x"], "Give either FILE or --text"),
+        (["file", "--text", "x"], "Give either FILES or --text"),
         (["--threads", "0", "--text", "x"], "0 is not in the range x>=1"),
         (["--errors", "ignore", "--text", "x"], "'ignore' is not one of"),
-        (["one", "two"], "unexpected extra argument"),
+        (["-", "--split", "words"], "'words' is not one of"),
+        (["-", "--column", "text"], "--column does not go with plain text"),
     ],
 )
 def test_usage_errors(command: str, arguments: list[str], complaint: str, model: FakeModel) -> None:
@@ -154,7 +155,8 @@ def test_usage_errors(command: str, arguments: list[str], complaint: str, model:
 @pytest.mark.parametrize("command", [[name, *needed] for name, needed in LINE_COMMANDS.items()])
 def test_files_that_cannot_be_read(command: list[str], model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    for name, fault in [("none", "No such file"), ("", "Is a directory"), ("empty", "no text in it")]:
+    (tmp_path / "folder").mkdir()
+    for name, fault in [("none", "No such file"), ("folder", "there is no file"), ("empty", "no text in it")]:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(tmp_path)
             result = invoke(*command, tmp_path / name)
@@ -162,7 +164,7 @@ def test_files_that_cannot_be_read(command: list[str], model: FakeModel, tmp_pat
         assert result.stderr.startswith(f"edgebert: error: {tmp_path / name}")
         assert fault in result.stderr
         assert result.stderr.count("\n") == 1
-    assert os.listdir(tmp_path) == ["empty"]
+    assert sorted(os.listdir(tmp_path)) == ["empty", "folder"]
 
 
 def test_warnings_of_others_look_as_python_has_them() -> None:

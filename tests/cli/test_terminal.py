@@ -157,7 +157,7 @@ def test_an_answer_in_colour(nasty: Path, family_file: Callable[[str], Path]) ->
 def test_nothing_to_read(command: list[str], classifier: Path) -> None:
     code, shown = at_terminal(*command, "-m", classifier, streams=("stdin", "stderr"))
     assert code == 2
-    assert "Nothing to read: give FILE, --text, or pipe texts in" in shown
+    assert "Nothing to read: give FILES, --text, or pipe texts in" in shown
 
 
 def test_vectors_are_not_shown(classifier: Path) -> None:

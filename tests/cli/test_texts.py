@@ -1,21 +1,49 @@
-"""Lines are the ones that the user sees in an editor, whatever else is in them."""
+"""Where texts come from; lines are the ones that the user sees in an editor, whatever else is in them."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 import pytest
 
 from edgebert.cli import texts
-from edgebert.cli.texts import Texts, open_texts
+from edgebert.cli.options import LineOptions
+from edgebert.cli.texts import open_texts
 from edgebert.errors import InputError
+from edgebert.tables import chunks
+from edgebert.tables.chunks import Chunk
+from edgebert.tables.plain import read_lines, read_paragraphs, read_whole
+from edgebert.tables.stream import ByteStream
+
+
+def read_chunks(stream: BinaryIO, errors: str = "strict") -> Iterator[Chunk]:
+    return read_lines(ByteStream(stream, "it", errors))
 
 
 def read(data: bytes, errors: str = "strict") -> list[str]:
-    return [line for chunk in Texts(io.BytesIO(data), "it", errors) for line in chunk]
+    found = [*read_chunks(io.BytesIO(data), errors)]
+    lines = [line for chunk in found for line in chunk.texts]
+    assert [number for chunk in found for number in chunk.lines] == [*range(1, len(lines) + 1)]
+    if errors == "strict":
+        ends = [end for chunk in found for end in chunk.ends or ()]
+        whole = b"".join(line.encode() + end for line, end in zip(lines, ends, strict=True))
+        assert whole == data.removeprefix(b"\xef\xbb\xbf")
+    return lines
+
+
+def options_of(*files: str, **others: Any) -> LineOptions:
+    common: dict[str, Any] = dict.fromkeys(("input", "split", "model", "threads", "max_memory", "device", "output"))
+    return LineOptions(**{**common, "texts": (), "columns": (), "globs": (), "errors": "strict", **others}, files=files)
+
+
+def opened(*files: str, **others: Any) -> AbstractContextManager[texts.Texts]:
+    return open_texts(options_of(*files, **others).inputs)
 
 
 @pytest.mark.parametrize(
@@ -30,28 +58,31 @@ def read(data: bytes, errors: str = "strict") -> list[str]:
         (b"a\rb\r\r\n", ["a\rb\r"]),
         (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
         (b"\xef\xbb\xbf\n", [""]),
-        (b"nul\0nul\n\0\n", ["nul\0nul", "\0"]),
+        (b"x" * 40_000 + b"\n\0\n", ["x" * 40_000, "\0"]),
         ("a\u2028b\u0085c\x0bd\x0ce\x1cf\n".encode(), ["a\u2028b\u0085c\x0bd\x0ce\x1cf"]),
         (" grüße \n日本\n".encode(), [" grüße ", "日本"]),
     ],
 )
 def test_lines(data: bytes, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(data) == lines
-    for size in (1, 2, 3, 5):
-        monkeypatch.setattr(texts, "CHUNK_BYTES", size)
+    for size in (1, 2, 3, 5) if len(data) < 1000 else ():
+        monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
         assert read(data) == lines, f"read {size} bytes at a time"
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"])
-def test_no_text(data: bytes) -> None:
-    with pytest.raises(InputError, match=r"^it: no text in it"):
-        read(data)
+@pytest.mark.parametrize("split", texts.PLAIN)
+def test_no_text(data: bytes, split: str, tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"/it: no text in it, expected one"), opened(str(path), split=split) as source:
+        list(source)
 
 
 @pytest.mark.parametrize("size", [1, 7, 32768])
 def test_not_utf8_names_the_line_and_the_byte(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "CHUNK_BYTES", size)
-    monkeypatch.setattr(texts, "CHUNK_LINES", 2)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
+    monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
     data = b"one\ntwo\r\n\nfour\nfive \xe9t\xe9\nsix\n"
     with pytest.raises(InputError, match=r"^it: line 5 is not UTF-8: 0xe9 is its byte 6; .*--errors replace"):
         read(data)
@@ -68,22 +99,23 @@ def test_a_line_of_many_blocks() -> None:
 
 
 def test_chunks_are_bounded() -> None:
-    chunks = list(Texts(io.BytesIO(b"\n" * 100_000), "it", "strict"))
-    assert sum(map(len, chunks)) == 100_000
-    assert max(map(len, chunks)) == texts.CHUNK_LINES
-    chunks = list(Texts(io.BytesIO((b"x" * 999 + b"\n") * 1000), "it", "strict"))
-    assert sum(map(len, chunks)) == 1000
-    assert max(sum(map(len, chunk)) for chunk in chunks) <= texts.CHUNK_BYTES + 1000  # and the line begun before
+    found = [chunk.texts for chunk in read_chunks(io.BytesIO(b"\n" * 100_000))]
+    assert sum(map(len, found)) == 100_000
+    assert max(map(len, found)) == chunks.CHUNK_LINES
+    found = [chunk.texts for chunk in read_chunks(io.BytesIO((b"x" * 999 + b"\n") * 1000))]
+    assert sum(map(len, found)) == 1000
+    assert max(sum(map(len, texts)) for texts in found) <= chunks.CHUNK_BYTES + 1000  # and the line begun before
 
 
 def test_progress_counts_bytes(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(b"some words\n" * 10_000)
-    with open_texts(str(path), (), "strict") as source:
-        assert source.total == 110_000
-        seen = [source.done for _ in source]
-    assert seen == sorted(seen)
-    assert 0 < seen[0] < seen[-1] == 110_000
+    for files in (1, 3):
+        with opened(*[str(path)] * files) as source:
+            assert source.total == files * 110_000
+            seen = [source.done for _ in source]
+        assert seen == sorted(seen)
+        assert 0 < seen[0] < seen[-1] == files * 110_000
 
 
 def test_how_much_a_pipe_holds_is_not_known() -> None:
@@ -91,28 +123,29 @@ def test_how_much_a_pipe_holds_is_not_known() -> None:
     os.write(writer, b"one\n")
     os.close(writer)
     with open(reader, "rb") as stream:
-        source = Texts(stream, "it", "strict")
+        source = ByteStream(stream, "it", "strict")
         assert source.total is None
-        assert list(source) == [["one"]]
+        assert [chunk.texts for chunk in read_lines(source)] == [["one"]]
 
 
 def test_given_texts_are_kept_whole() -> None:
     given = ["one\ntwo", "", "\r\n", *map(str, range(2000))]
-    with open_texts(None, given, "strict") as source:
-        chunks = list(source)
-    assert [text for chunk in chunks for text in chunk] == given
-    assert max(map(len, chunks)) <= texts.CHUNK_LINES
+    with opened(texts=tuple(given)) as source:
+        found = list(source)
+    assert [text for chunk in found for text in chunk.texts] == given
+    assert max(len(chunk.texts) for chunk in found) <= chunks.CHUNK_LINES
+    assert found[1].place(0) == f"--text number {chunks.CHUNK_LINES + 1}"
 
 
 def test_given_bytes_that_are_not_utf8() -> None:
     argument = b"caf\xe9".decode("utf-8", "surrogateescape")  # as Python hands it over
     with (
         pytest.raises(InputError, match=r"^--text number 2 is not UTF-8: 0xe9 is its byte 4"),
-        open_texts(None, ["x", argument], "strict"),
+        opened(texts=("x", argument)),
     ):
         pass
-    with open_texts(None, ["x", argument], "replace") as source:
-        assert list(source) == [["x", "caf\ufffd"]]
+    with opened(texts=("x", argument), errors="replace") as source:
+        assert [chunk.texts for chunk in source] == [["x", "caf\ufffd"]]
 
 
 def test_a_terminal_is_read_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,19 +156,16 @@ def test_a_terminal_is_read_only_where_it_is_asked_for(monkeypatch: pytest.Monke
             return True
 
     monkeypatch.setattr(texts.sys, "stdin", Typed())
-    with pytest.raises(click.UsageError, match="Nothing to read"), open_texts(None, (), "strict"):
+    with pytest.raises(click.UsageError, match="Nothing to read"), opened():
         pass
-    with open_texts("-", (), "strict") as source:
-        assert list(source) == [["one", "two"]]
+    with opened("-") as source:
+        assert [chunk.texts for chunk in source] == [["one", "two"]]
+    assert not Typed.buffer.closed
 
 
 def test_unreadable(tmp_path: Path) -> None:
-    for path, reason in [(tmp_path / "none", "No such file"), (tmp_path, "Is a directory")]:
-        with (
-            pytest.raises(InputError, match=f"^{path} could not be read: {reason}"),
-            open_texts(str(path), (), "strict"),
-        ):
-            pass
+    with pytest.raises(InputError, match=f"^{tmp_path}/none could not be read: No such file"):
+        options_of(str(tmp_path / "none")).inputs  # noqa: B018 (it looks)
 
 
 def test_reading_that_fails_midway() -> None:
@@ -145,7 +175,124 @@ def test_reading_that_fails_midway() -> None:
                 raise OSError(5, "Input/output error")
             return super().read1(4)
 
-    source = iter(Texts(Broken(b"one\ntwo\n"), "it", "strict"))
-    assert next(source) == ["one"]
+    source = read_chunks(Broken(b"one\ntwo\n"))
+    assert next(source).texts == ["one"]
     with pytest.raises(InputError, match=r"^it could not be read: Input/output error"):
         next(source)
+
+
+def test_paragraphs() -> None:
+    data = b"\n \none\r\ntwo\n\n \n\nthree\n\nfour"
+    for size in (1, 3, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(chunks, "CHUNK_BYTES", size)
+            found = [*read_paragraphs(ByteStream(io.BytesIO(data), "it", "strict"))]
+        assert [text for chunk in found for text in chunk.texts] == ["one\r\ntwo", "three", "four"]
+        assert [line for chunk in found for line in chunk.lines] == [3, 8, 10]
+        ends = [end for chunk in found for end in chunk.ends or ()]
+        assert ends == [b"\n\n \n\n", b"\n\n", b""]
+
+
+def test_a_whole_file() -> None:
+    (chunk,) = read_whole(ByteStream(io.BytesIO(b"\xef\xbb\xbfone\r\n\ntwo\n"), "it", "strict"))
+    assert (chunk.texts, chunk.place(0)) == (["one\r\n\ntwo\n"], "it")
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"text of {name}\n")
+
+
+def test_folders_files_and_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "d/b.txt", "d/a.md", "d/e/c.txt", "d/.hidden", "d/.git/x.txt", "z.txt")
+    monkeypatch.chdir(tmp_path)
+    for named, globs, expected in [
+        (["d"], (), ["d/a.md", "d/b.txt", "d/e/c.txt"]),
+        (["z.txt", "d"], ("*.txt",), ["z.txt", "d/b.txt", "d/e/c.txt"]),
+        (["d"], ("e/*",), ["d/e/c.txt"]),
+        (["d"], ("*.md", "c*"), ["d/a.md", "d/e/c.txt"]),
+        (["d/.hidden"], (), ["d/.hidden"]),
+    ]:
+        inputs = options_of(*named, globs=globs).inputs
+        assert [*inputs.files] == expected
+        assert inputs.several == (named != ["d/.hidden"])
+        with open_texts(inputs) as source:
+            assert [(chunk.file, chunk.texts) for chunk in source] == [(file, [f"text of {file}"]) for file in expected]
+    with pytest.raises(InputError, match=r"^d: there is no file that matches \*\.csv in this folder"):
+        options_of("d", globs=("*.csv",)).inputs  # noqa: B018
+
+
+def test_blank_files_keep_their_place(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "c.txt")
+    (tmp_path / "b.txt").touch()
+    for split, expected in [
+        ("files", ["text of a.txt\n", "", "text of c.txt\n"]),
+        ("lines", ["text of a.txt", "text of c.txt"]),
+    ]:
+        with opened(str(tmp_path), split=split) as source:
+            assert [text for chunk in source for text in chunk.texts] == expected
+    for name in ("a.txt", "c.txt"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match="and 2 more: no text in any"), opened(str(tmp_path), split="files") as source:
+        list(source)
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "what"),
+    [
+        (b"%PDF-1.7\n", "x.pdf", "is a PDF, .*save its text as .txt"),
+        (b"PK\x03\x04..", "x.docx", "is a Word document"),
+        (b"PK\x03\x04..", "x.xlsx", "is an Excel workbook, .*as .csv"),
+        (b"PK\x03\x04..", "x.zip", "is a zip archive"),
+        (b"\x89PNG\r\n", "x.txt", "is an image"),
+        (b"\xff\xd8\xff\xe0", "x.jpg", "is an image"),
+        (b"\x1f\x8b\x08", "x.txt.gz", "is compressed by gzip"),
+        (b"PAR1....", "x.txt", "is a Parquet file, .*--input parquet"),
+        (b"text\0text\n", "x.txt", "is no text .*NUL bytes"),
+        (b"\x10\0\0\0\0\0\0\0{}", "x.edgebert", "is a model, .*-m"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name(start: bytes, name: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(start)
+    for split in texts.PLAIN:
+        with pytest.raises(InputError, match=f"/{name} {what}"), opened(str(tmp_path / name), split=split) as source:
+            list(source)
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "fault"),
+    [
+        (["a.txt"], {"texts": ("x",)}, "Give either FILES or --text"),
+        (["a.txt"], {"columns": ("text",)}, "--column does not go with plain text"),
+        (["a.txt"], {"prefix": "x"}, "--prefix does not go with plain text"),
+        (["a.txt"], {"globs": ("*",)}, "--glob chooses among the files of a folder"),
+        (["a.txt"], {"input": "lines", "split": "files"}, "--split does not go with --input lines"),
+        (["a.csv"], {"split": "files"}, "--split does not go with csv"),
+        (["a.csv"], {"columns": ("a", "b")}, "--column was given 2 times, expected one"),
+        (["a.csv"], {"columns": ("a",), "pairs": True}, "expected two for pairs"),
+        (["-", "-"], {}, "can be read once"),
+        ([], {"texts": ("x",), "input": "csv"}, "--input does not go with --text"),
+    ],
+)
+def test_options_that_do_not_go_together(files: list[str], options: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "a.csv")
+    named = [name if name == "-" else str(tmp_path / name) for name in files]
+    with pytest.raises(click.UsageError, match=fault):
+        options_of(*named, **options).inputs  # noqa: B018
+
+
+def test_kinds_by_name(tmp_path: Path) -> None:
+    names = {"a.CSV": "csv", "a.tsv": "tsv", "a.Tab": "tsv", "a.ndjson": "jsonl", "a.jsonl": "jsonl", "a.pq": "parquet"}
+    names |= {"a.parquet": "parquet", "a.txt": "lines", "a.md": "lines", "a": "lines"}
+    write(tmp_path, *names, "a.json")
+    for name, kind in names.items():
+        assert options_of(str(tmp_path / name)).inputs.reading.kind == kind
+        assert options_of(str(tmp_path / name), input="text").inputs.reading.kind == "files"
+        assert options_of(str(tmp_path / name), input="tsv").inputs.reading.kind == "tsv"
+    assert options_of(str(tmp_path / "a.tsv"), pairs=True).inputs.reading.kind == "lines"
+    assert options_of(str(tmp_path / "a.tsv"), pairs=True, columns=("a,b",)).inputs.reading.columns == ("a", "b")
+    with pytest.raises(InputError, match=r"a\.json is JSON, expected JSON Lines"):
+        options_of(str(tmp_path / "a.json")).inputs  # noqa: B018
+    with pytest.raises(InputError, match=r"a.CSV is csv and .*a.txt is plain text, expected files of one kind"):
+        options_of(str(tmp_path / "a.CSV"), str(tmp_path / "a.txt")).inputs  # noqa: B018
