@@ -75,8 +75,6 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     EdgebertError
         Of whatever cannot be read, asked or written.
     """
-    from edgebert.coverage import Unseen
-
     model_option.check_model(task.name, options.model)
     check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
@@ -91,6 +89,8 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)
         count = before = 0
+        from edgebert.coverage import Unseen  # NumPy is there by now
+
         unseen = Unseen(model.max_length)
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
