@@ -120,15 +120,15 @@ def find_model(name: str | os.PathLike[str], on_progress: Callable[[int, int], o
     bundled = bundled_model(name) if isinstance(name, str) else None
     if bundled is not None and name == bundled.name:
         return bundled.path
-    if path.suffix == _SUFFIX and not path.is_dir():
-        if bundled_model(path.stem) and not path.exists():
+    if path.suffix == _SUFFIX and not os.path.isdir(path):
+        if bundled_model(path.stem) and not os.path.exists(path):
             raise ArtifactError(f"there is no file {path}; {path.stem} comes with edgebert: name it without {_SUFFIX}")
         return path
-    if path.is_dir():
+    if os.path.isdir(path):  # as Path.is_dir, which fails on names that are too long
         from edgebert.model_cache import model_of_folder
 
         return model_of_folder(path, on_progress)
-    if path.is_file():
+    if os.path.isfile(path):
         if path.suffix.lower() in _OTHER_FORMATS:
             raise ArtifactError(f"{path} is {_OTHER_FORMATS[path.suffix.lower()]}; {_SAVE}")
         return path
@@ -154,7 +154,7 @@ def _no_model(name: str) -> str:
     import difflib
 
     names = [model.name for model in BUNDLED]
-    near = difflib.get_close_matches(name.lower(), names, 1)
+    near = difflib.get_close_matches(name[:40].lower(), names, 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return (
         f"there is no model {shown(name)}: expected an .edgebert file, a model folder, a name of the Hugging Face hub"

@@ -81,12 +81,11 @@ class Model(VectorModel):
         function_to_apply : str, optional
             ``"softmax"``, ``"sigmoid"`` or ``"none"``; by default what the classifier was trained with.
         labels : sequence of str, or mapping of label to description, optional
-            Classify without training: by a model of natural language inference (does ``hypothesis_template``, filled
-            with the label, follow from the text?), else by the similarity of vectors.
+            Classify without training: by a model of natural language inference (does ``hypothesis_template`` follow,
+            ``"This example is {}."`` by default?), else by the similarity of vectors, without a hypothesis.
         multi_label : bool
             With ``labels``: whether several may hold.
         hypothesis_template : str, optional
-            ``"This example is {}."`` by default; not where vectors decide.
         pool : str
             ``"mean"`` of the scores of a long text's windows, ``"max"`` for each label, or the ``"first"``.
         stride, truncate, on_coverage
@@ -187,10 +186,11 @@ class Model(VectorModel):
         ------
         InputError
         """
-        column = rank.check_label(self._runner, label)
+        rank.scorer_of(self._runner)
         cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
         classify.check_top_k(top_k, "documents")
+        column = rank.check_label(self._runner, label)
         values = self._answered(
             listed,
             lambda items: rank.relevance(self._runner, query, items, column, cut),

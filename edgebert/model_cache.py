@@ -194,8 +194,9 @@ def _state_of(folder: Path) -> str:
     """Return what changes when somebody writes to a model folder: a hash of its files' names, sizes and times."""
     seen = hashlib.sha256()
     for path in _files(folder):
-        status = path.stat()
-        seen.update(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        with contextlib.suppress(FileNotFoundError):  # somebody is writing there
+            status = path.stat()
+            seen.update(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
     return seen.hexdigest()
 
 
