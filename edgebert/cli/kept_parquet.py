@@ -37,10 +37,12 @@ class ParquetAnswers:
         }
 
     def write(self, rows: Sequence[Row]) -> None:
+        """Take the next texts with their answers."""
         for _, group in itertools.groupby(rows, key=lambda row: id(row.chunk)):
             self._add([*group])
 
     def finish(self) -> None:
+        """Write what is left."""
         self._writer.finish()
 
     def _add(self, rows: Sequence[Row]) -> None:

@@ -126,13 +126,13 @@ def _texts(
 
 
 def _encodable(text: str, stream: ByteStream, line: int) -> str:
-    """Return a text without halves of surrogate pairs, which UTF-8 has not; raise InputError unless they are replaced."""
+    """Return a text without halves of surrogate pairs, which UTF-8 has not, or raise InputError."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         if stream.errors == "strict":
             raise InputError(
-                f"{stream.name}: line {line} has {text[error.start]!r}, half of a surrogate pair, expected text: correct"
+                f"{stream.name}: line {line} has {text[error.start]!r}, half of a surrogate pair, expected text: mend"
                 " it, or pass --errors replace to go on"
             ) from error
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -13,6 +13,9 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from edgebert.cli.formats import RowFormat
@@ -45,7 +48,6 @@ def test_a_csv_gets_columns_behind_its_own(model: FakeModel, tmp_path: Path) -> 
 
 
 def test_every_kind_becomes_every_kind(model: FakeModel, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     (tmp_path / "in.csv").write_bytes(CSV)
     name = "in.csv"
     for step, suffix in enumerate(("jsonl", "parquet", "tsv", "parquet", "csv", "jsonl")):
@@ -64,9 +66,6 @@ def test_every_kind_becomes_every_kind(model: FakeModel, tmp_path: Path) -> None
 
 
 def test_parquet_keeps_types(model: FakeModel, tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
     columns = {
         "id": pa.array([2**40, None], pa.int64()),
         "text": ["good", None],
@@ -100,7 +99,6 @@ def test_parquet_keeps_types(model: FakeModel, tmp_path: Path) -> None:
 
 
 def test_plain_text_to_parquet(model: FakeModel, tmp_path: Path) -> None:
-    pq = pytest.importorskip("pyarrow.parquet")
     result = invoke("classify", "-o", tmp_path / "out.parquet", "--text", "good", "--text", "")
     assert result.exit_code == 0
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
@@ -210,7 +208,6 @@ def test_questions_to_rows(model: FakeModel, tmp_path: Path) -> None:
 
 
 def test_vectors_keep_the_row(model: FakeModel, tmp_path: Path) -> None:
-    np = pytest.importorskip("numpy")
     (tmp_path / "in.csv").write_text("id,text\n1,two words\n")
     row = json.loads(invoke("embed", tmp_path / "in.csv", "--prefix", "x_").stdout)
     assert list(row) == ["id", "text", "x_tokens", "x_windows", "x_truncated", "x_embedding"]
@@ -226,8 +223,6 @@ def test_vectors_keep_the_row(model: FakeModel, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_another_text_in_the_place_of_the_one_that_was_read(suffix: str, model: FakeModel, tmp_path: Path) -> None:
-    if suffix == "parquet":
-        pytest.importorskip("pyarrow")
     (tmp_path / "in.jsonl").write_text('{"id": "1", "a": {"t": "good"}, "text": "x"}\n')
     (tmp_path / "in.csv").write_text("id,text\n1,good\n")
     source, columns = ("in.csv", ("text",)) if suffix != "jsonl" else ("in.jsonl", ("a.t",))
@@ -311,7 +306,6 @@ def test_memory_does_not_grow_with_the_table(
     suffix: str, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if suffix == "parquet":
-        pytest.importorskip("pyarrow")
         monkeypatch.setattr("edgebert.tables.parquet_writer._ROWS", 1000)
     monkeypatch.setattr(model, "calls", _Forgetful())  # it keeps what it saw
     monkeypatch.chdir(tmp_path)

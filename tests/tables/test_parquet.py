@@ -8,6 +8,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from edgebert.errors import InputError
@@ -15,10 +17,6 @@ from edgebert.tables import chunks
 from edgebert.tables.chunks import Chunk
 from edgebert.tables.parquet import ParquetStream, read_parquet
 from edgebert.tables.parquet_writer import ParquetWriter, table_of
-
-pytest.importorskip("pyarrow")
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 
 def read(path: Path, *wanted: str, pairs: bool = False) -> list[Chunk]:
