@@ -20,7 +20,7 @@ __all__ = ["index"]
 
 @click.command(short_help="Keep notes in one file that can be searched.")
 @click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")
-@line_options(windows=False, layouts=False, split="files")
+@line_options(windows=False, layouts=False, split="files", rows=False)
 def index(options: LineOptions) -> None:
     """Make an index of FILES, or bring one up to date, for edgebert search.
 

@@ -36,7 +36,7 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
     "--format", type=click.Choice(FORMATS), help="[default: table on a terminal, else the suffix of OUT, else tsv]"
 )
 @output_option("Write to this file, whole or not at all.")
-@line_options(windows=False, layouts=False, split="files")
+@line_options(windows=False, layouts=False, split="files", rows=False)
 def search(options: LineOptions, query: str, top_k: int) -> None:
     """Find the passages of FILES that fit a query best, by their meaning and by their words.
 
