@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.help import command
-from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options
 from edgebert.cli.progress import show_progress
@@ -27,7 +27,7 @@ __all__ = ["index"]
     ],
 )
 @click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")
-@line_options(windows=False, layouts=False, split="files")
+@line_options(windows=False, layouts=False, split="files", rows=False)
 def index(options: LineOptions) -> None:
     """Make an index of FILES, or bring one up to date, for edgebert search.
 
@@ -47,7 +47,7 @@ def index(options: LineOptions) -> None:
     path = str(options.output)
     if path == "-":
         raise click.UsageError("An index is no text: name a file with -o INDEX.db.")
-    check_model("search", options.model)
+    model_option.check_model("search", options.model)
     files = note_files(options, path)
     check_apart([file.path for file in files], path)
     settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
@@ -58,7 +58,7 @@ def index(options: LineOptions) -> None:
     check_folder(path)
     if os.path.lexists(path):
         Index.open(path).close()  # before a model is loaded: whether it is one
-    model = open_model("search", options.model, **settings)
+    model = model_option.open_model("search", options.model, **settings)
     given = options.model or ""
     named = os.path.abspath(given) if given and os.path.exists(given) else given
     total = sum(os.path.getsize(file.path) for file in files if os.path.exists(file.path))

@@ -76,8 +76,6 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     EdgebertError
         Of whatever cannot be read, asked or written.
     """
-    from edgebert.coverage import Unseen
-
     model_option.check_model(task.name, options.model)
     check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
@@ -92,6 +90,8 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
         task.ask(model, [], seen.__setitem__)
         writer = make_writer(model, output)
         count = before = 0
+        from edgebert.coverage import Unseen  # NumPy is there by now
+
         unseen = Unseen(model.max_length)
         with show_progress(source.total, visible=not to_terminal) as advance:
             for chunk in source:
@@ -217,6 +217,7 @@ def _report_truncated(unseen: Unseen, done: str) -> None:
     count = unseen.truncated
     if count:
         texts, were, their = ("text", "was", "its") if count == 1 else ("texts", "were", "their")
-        fact = f"{count} {texts} {were} longer than {unseen.max_length} tokens and {were} {done} from what fits"
-        lost = f": {unseen.share} of {their} tokens were not seen" if unseen.share else ""
-        click.echo(f"edgebert: {fact}{lost}", err=True)
+        what = f" and {were} {done} from what fits"
+        if unseen.share:
+            what = f"; {unseen.share} of {their} tokens were not seen"
+        click.echo(f"edgebert: {count} {texts} {were} longer than {unseen.max_length} tokens{what}", err=True)

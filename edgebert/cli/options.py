@@ -116,9 +116,12 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
 
 _files = click.argument("files", nargs=-1, type=FileName(), metavar="[FILES]...")
 _FILES_EXPLAINED = """\
-    FILES may be folders, and tables (csv, tsv, jsonl, parquet), whose rows are the texts. What is written keeps all
-    columns of a table, with those of the answers behind them, and all rows; it is a table of the same kind, or of the
-    one that OUT's name says. Of several files, or a folder, answers say the file, and the line where the text begins.
+    FILES may be folders, and tables (csv, tsv, jsonl, parquet), whose rows are the texts.
+"""
+_KEPT_EXPLAINED = """\
+    What is written keeps all columns of a table, with those of the answers behind them, and all rows; it is a table of
+    the same kind, or of the one that OUT's name says. Of several files, or a folder, answers say the file, and the line
+    where the text begins.
 """
 _input = click.option(
     "--input",
@@ -216,7 +219,13 @@ def output_option(explained: str) -> Callable[[_Command], _Command]:
 
 
 def line_options(
-    *, windows: bool, layouts: bool = True, several: bool = True, split: str = "lines", pairs: bool = False
+    *,
+    windows: bool,
+    layouts: bool = True,
+    several: bool = True,
+    split: str = "lines",
+    pairs: bool = False,
+    rows: bool = True,
 ) -> Callable[[_Command], _Command]:
     """Give a command the argument FILES and the options that go with it, packed as its argument ``options``.
 
@@ -232,9 +241,13 @@ def line_options(
         How plain text is split unless the user says it.
     pairs : bool
         Whether every text is two.
+    rows : bool
+        Whether it answers each text, so that what it writes keeps the columns of a table: ``--prefix``.
     """
     added: list[Callable[[_Command], _Command]] = [
-        *(_files, _text(several=several), _input, _split(split), _column, _glob, _prefix, _model, _errors),
+        *(_files, _text(several=several), _input, _split(split), _column, _glob),
+        *((_prefix,) if rows else ()),
+        *(_model, _errors),
         *(threads_option, _max_memory, device_option),
     ]
     if layouts:
@@ -244,6 +257,7 @@ def line_options(
 
     def decorate(command: _Command) -> _Command:
         command.__doc__ = f"{(command.__doc__ or '').rstrip()}\n\n{_FILES_EXPLAINED}"
+        command.__doc__ += f"\n{_KEPT_EXPLAINED}" if rows else ""
 
         @functools.wraps(command)
         def packed(**values: Any) -> None:

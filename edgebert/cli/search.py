@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.help import command
-from edgebert.cli.model_option import check_model, open_model
 from edgebert.cli.notes import note_files, read_notes
 from edgebert.cli.options import LineOptions, line_options, output_option
 from edgebert.cli.passages import FORMATS, write_passages
@@ -43,7 +43,7 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
     "--format", type=click.Choice(FORMATS), help="[default: table on a terminal, else the suffix of OUT, else tsv]"
 )
 @output_option("Write to this file, whole or not at all.")
-@line_options(windows=False, layouts=False, split="files")
+@line_options(windows=False, layouts=False, split="files", rows=False)
 def search(options: LineOptions, query: str, top_k: int) -> None:
     """Find the passages of FILES that fit a query best, by their meaning and by their words.
 
@@ -63,7 +63,7 @@ def search(options: LineOptions, query: str, top_k: int) -> None:
     """
     if not query.strip():
         raise click.UsageError("--query is blank, expected words to look for.")
-    check_model("search", options.model)
+    model_option.check_model("search", options.model)
     terminal = Terminal.at_stdout() if options.output in (None, "-") else None
     layout = options.format or ("table" if terminal else _of_suffix(options.output))
     with open_output(options.output) as output, _opened(options) as (index, model, folder):
@@ -91,18 +91,18 @@ def _opened(options: LineOptions) -> Iterator[tuple[Index, Model, str]]:
     settings: dict[str, Any] = {name: getattr(options, name) for name in ("threads", "max_memory", "device")}
     if path is not None:
         with Index.open(path) as index:
-            model = open_model("search", _model_of(options, index, path), **settings)
+            model = model_option.open_model("search", _model_of(options, index, path), **settings)
             yield index, model, os.path.dirname(os.path.abspath(path))
         return
     if options.texts:
         notes, total = [("--text", [(text, number) for number, text in enumerate(options.texts, start=1)])], None
-        model = open_model("search", options.model, **settings)
+        model = model_option.open_model("search", options.model, **settings)
         with in_memory(model, notes) as index:
             yield index, model, ""
         return
     names = ["-"] if options.inputs.files == ("-",) else [file.path for file in note_files(options)]
     total = None if "-" in names else sum(os.path.getsize(name) for name in names)
-    model = open_model("search", options.model, **settings)
+    model = model_option.open_model("search", options.model, **settings)
     with show_progress(total, visible=True) as advance:
         index = in_memory(model, ((name, read_notes(options, name)) for name in names), advance)
     with index:

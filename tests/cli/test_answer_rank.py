@@ -173,7 +173,7 @@ def test_rank_of_blank_lines_alone(model: FakeModel) -> None:
 
 def test_rank_truncated(model: FakeModel) -> None:
     result = invoke("rank", "--query", "x", "--truncate", stdin=b"1 2 3 4 5 6\n")
-    assert result.stderr == "edgebert: 1 text was longer than 5 tokens and was ranked from what fits\n"
+    assert result.stderr == "edgebert: 1 text was longer than 5 tokens; 17 % of its tokens were not seen\n"
     assert invoke("rank", stdin=DOCUMENTS).exit_code == 2  # no query
 
 

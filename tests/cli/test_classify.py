@@ -21,7 +21,7 @@ TSV = (
     "POSITIVE\t0.8765\ta good day\n\t\t\nNEGATIVE\t0.8765\tbad\n\t\t \n"
     "POSITIVE\t0.8765\ta good day that never ends at all\n"
 )
-REPORT = "edgebert: 1 text was longer than 5 tokens and was classified from what fits\n"
+REPORT = "edgebert: 1 text was longer than 5 tokens; 38 % of its tokens were not seen\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-"], ["--format", "tsv"], ["-", "-o", "-"]])
@@ -73,7 +73,7 @@ def test_truncated_texts_are_counted_over_all_chunks(model: FakeModel, monkeypat
     monkeypatch.setattr(chunks, "CHUNK_LINES", 2)
     data = b"".join(b"\nfits\n1 2 3 4 5 %d\n" % i for i in range(7))
     result = invoke("classify", "--format", "jsonl", "--truncate", stdin=data)
-    assert result.stderr == "edgebert: 7 texts were longer than 5 tokens and were classified from what fits\n"
+    assert result.stderr == "edgebert: 7 texts were longer than 5 tokens; 17 % of their tokens were not seen\n"
     rows = map(json.loads, result.stdout.splitlines())
     assert [row["text"][:1] for row in rows if row["truncated"]] == ["1"] * 7
 
@@ -151,7 +151,7 @@ def test_the_whole_way(truncate: bool, classifier: Path, tmp_path: Path) -> None
     path.write_text("\n".join(lines), encoding="utf-8")
     options = ["--truncate"] if truncate else []
     result = run("classify", path, "--model", classifier, "--threads", "1", "-o", tmp_path / "out.csv", *options)
-    report = "edgebert: 1 text was longer than 50 tokens and was classified from what fits\n" if truncate else ""
+    report = "edgebert: 1 text was longer than 50 tokens; 51 % of its tokens were not seen\n" if truncate else ""
     assert (result.returncode, result.stderr.decode()) == (0, told_written(tmp_path / "out.csv", 5) + report)
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -17,7 +17,7 @@ from tests.golden import GOLDEN
 
 LINES = b"one\n\ntwo words\n1 2 3 4 5 6\n"
 VECTORS = [[3, 1, 0], [0, 0, 0], [9, 2, 0], [11, 6, 0]]
-REPORT = "edgebert: 1 text was longer than 5 tokens and was embedded from what fits\n"
+REPORT = "edgebert: 1 text was longer than 5 tokens; 17 % of its tokens were not seen\n"
 
 
 @pytest.mark.parametrize("lines_at_once", [1, 3, 512])
@@ -160,3 +160,41 @@ def test_the_whole_way(encoder: Path, tmp_path: Path) -> None:
     result = run("embed", "-m", encoder, stdin=data)
     told = np.array([json.loads(line)["embedding"] for line in result.stdout.splitlines()], np.float32)
     np.testing.assert_array_equal(told, expected)
+
+
+LONG = "the film was good. " * 40
+
+
+def test_chunks_have_their_places(encoder: Path, tmp_path: Path) -> None:
+    lines = ["a film", LONG]
+    told = invoke("embed", "-m", encoder, "--chunks", "--stride", "0", stdin="\n".join(lines).encode())
+    assert (told.exit_code, told.stderr) == (0, "")
+    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    assert list(rows[0]) == ["line", "start", "end", "text", "embedding"]
+    assert [row["line"] for row in rows] == [1] + [2] * (len(rows) - 1)
+    assert [row["text"] for row in rows] == [lines[row["line"] - 1][row["start"] : row["end"]] for row in rows]
+    each = edgebert.load(encoder).embed(lines, windows="each", stride=0)
+    vectors = np.concatenate([windows.vectors for windows in each])
+    np.testing.assert_array_equal(np.array([row["embedding"] for row in rows], np.float32), vectors)
+
+
+def test_the_whole_of_long_texts(encoder: Path, tmp_path: Path) -> None:
+    lines, out = ["a film", LONG.strip()], tmp_path / "out.npy"
+    result = invoke("embed", "-m", encoder, "--whole", "--stride", "3", "-o", out, stdin="\n".join(lines).encode())
+    assert (result.exit_code, result.stderr) == (0, "")
+    np.testing.assert_array_equal(np.load(out), edgebert.load(encoder).embed(lines, windows="mean", stride=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--chunks", "--whole"], "Give either --whole"),
+        (["--chunks", "-o", "out.npy"], "name an OUT.jsonl"),
+        (["--whole", "--pooling", "none"], "leave --pooling none out"),
+        (["--stride", "2"], "--stride is about windows"),
+    ],
+)
+def test_windows_and_what_does_not_go_with_them(options: list[str], fault: str, model: FakeModel) -> None:
+    result = invoke("embed", *options, "--text", "x")
+    assert result.exit_code == 2
+    assert fault in " ".join(result.stderr.split())

@@ -148,7 +148,7 @@ def test_pairs_with_several_labels(model: FakeModel) -> None:
 
 def test_next_sentence_says_what_was_truncated(model: FakeModel) -> None:
     result = invoke("next-sentence", stdin=b"1 2 3\t4 5 6\n1\t2\n")
-    assert result.stderr == "edgebert: 1 text was longer than 5 tokens and was judged from what fits\n"
+    assert result.stderr == "edgebert: 1 text was longer than 5 tokens; 17 % of its tokens were not seen\n"
 
 
 def test_the_whole_way(family_file: Callable[[str], Path]) -> None:

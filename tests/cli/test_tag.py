@@ -65,7 +65,7 @@ def test_a_table_is_the_text(tagger: FakeModel) -> None:
 
 def test_truncated(tagger: FakeModel) -> None:
     result = invoke("tag", "--truncate", "--stride", "2", stdin=LINES)
-    assert result.stderr == "edgebert: 1 text was longer than 5 tokens and was tagged from what fits\n"
+    assert result.stderr == "edgebert: 1 text was longer than 5 tokens; 17 % of its tokens were not seen\n"
     assert tagger.options == {"strategy": "first", "stride": 2, "truncate": True}
 
 

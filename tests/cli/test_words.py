@@ -80,7 +80,7 @@ def test_score(model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_bytes(b"abc\n\n1 2 3 4 5 6\n")
     result = invoke("score", tmp_path / "in.txt", "--truncate")
     assert result.stdout == "-6.0000\t3\t7.3891\tabc\n\t\t\t\n-22.0000\t11\t7.3891\t1 2 3 4 5 6\n"
-    assert result.stderr == "edgebert: 1 text was longer than 5 tokens and was scored from what fits\n"
+    assert result.stderr == "edgebert: 1 text was longer than 5 tokens; 17 % of its tokens were not seen\n"
     result = invoke("score", "--format", "csv", stdin=b"abc\n")
     assert result.stdout == "text,score,tokens,perplexity,windows,truncated\nabc,-6.0,3,7.389056,1,false\n"
     first, blank = map(json.loads, invoke("score", "--format", "jsonl", stdin=b"abc\n\n").stdout.splitlines())

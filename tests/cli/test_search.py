@@ -1,0 +1,187 @@
+"""``edgebert index`` and ``edgebert search``: folders, indexes, layouts, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from edgebert.cli.passages import write_passages
+from edgebert.cli.terminal import Terminal
+from edgebert.search import Found
+from tests.cli.command import invoke, run
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with notes in it; a picture and an empty file are among them."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "keys.md").write_text("# House\n\nThe keys lie in\tthe blue pot.\n", "utf-8")
+    (folder / "film.txt").write_text("the film was good\n", "utf-8")
+    (folder / "empty.txt").write_text("")
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\0")
+    return tmp_path
+
+
+PASSED = "edgebert: passed over 1 file: notes/picture.png is an image\n"
+
+
+def index(encoder: Path, *more: object, code: int = 0) -> str:
+    result = invoke("index", "notes", "-o", "notes.db", "-m", encoder, *more)
+    assert (result.exit_code, result.stdout) == (code, "")
+    return result.stderr
+
+
+def test_index_then_search(notes: Path, encoder: Path) -> None:
+    assert index(encoder) == PASSED + "edgebert: notes.db: 3 added; 2 passages\n"
+    found = invoke("search", "notes.db", "-q", "the blue pot?", "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    best, other = json.loads(found.stdout)
+    assert (best["rank"], best["file"], best["line"]) == (1, "notes/keys.md", 1)
+    assert best["text"] == "# House\n\nThe keys lie in\tthe blue pot."
+    assert list(best) == ["rank", "score", "cosine", "file", "line", "start", "end", "text"]
+    assert other["file"] == "notes/film.txt"
+    assert (notes / best["file"]).read_text("utf-8")[best["start"] : best["end"]] == best["text"]
+    lines = invoke("search", "notes.db", "-q", "the blue pot?", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [best, other]
+    tsv = invoke("search", "notes.db", "-q", "the blue pot?", "--top-k", "1").stdout
+    assert tsv == f"{best['score']:.4f}\tnotes/keys.md:1\t# House\\n\\nThe keys lie in\\tthe blue pot.\n"
+
+
+def test_without_an_index_the_same_is_found(notes: Path, encoder: Path) -> None:
+    index(encoder)
+    for query in ("film", "keys"):
+        there = invoke("search", "notes.db", "-q", query, "--format", "json")
+        now = invoke("search", "notes", "-q", query, "--format", "json", "-m", encoder)
+        assert (now.exit_code, now.stderr) == (0, PASSED)
+        assert now.stdout == there.stdout
+
+
+def test_brought_up_to_date(notes: Path, encoder: Path) -> None:
+    index(encoder)
+    (notes / "notes" / "picture.png").unlink()
+    (notes / "notes" / "film.txt").write_text("keys")
+    (notes / "notes" / "empty.txt").unlink()
+    (notes / "notes" / "more.txt").write_text("more")
+    assert index(encoder) == "edgebert: notes.db: 1 added, 1 updated, 1 removed, 1 unchanged; 3 passages\n"
+    assert index(encoder) == "edgebert: notes.db: 3 unchanged; 3 passages\n"
+
+
+def test_an_index_within_the_folder_is_no_note(notes: Path, encoder: Path) -> None:
+    for expected in ("3 added; 2 passages", "3 unchanged; 2 passages"):
+        result = invoke("index", "notes", "-o", "notes/n.db", "-m", encoder)
+        assert (result.exit_code, result.stderr) == (0, f"{PASSED}edgebert: notes/n.db: {expected}\n")
+    found = invoke("search", "notes/n.db", "-q", "film", "--format", "json")
+    assert {each["file"] for each in json.loads(found.stdout)} == {"notes/keys.md", "notes/film.txt"}
+
+
+def test_rows_of_a_table(notes: Path, encoder: Path) -> None:
+    (notes / "rows.csv").write_text('id,text\n1,"the film\nwas good"\n2,the keys\n', "utf-8")
+    found = invoke("search", "rows.csv", "-q", "keys", "-m", encoder, "--format", "json")
+    best, other = json.loads(found.stdout)
+    assert (best["text"], best["line"], best["text_index"]) == ("the keys", 4, 1)
+    assert (other["text"], other["line"]) == ("the film\nwas good", 2)
+    assert "text_index" not in other
+
+
+def test_text_and_standard_input(notes: Path, encoder: Path) -> None:
+    found = invoke("search", "--text", "the film", "--text", "keys", "-q", "keys", "-m", encoder, "--top-k", "1")
+    assert found.stdout.endswith("\t--text:2\tkeys\n")
+    found = invoke("search", "-", "-q", "keys", "-m", encoder, stdin=b"\n\nkeys\n")
+    assert found.stdout.endswith("\t-:3\tkeys\n")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "keys \x1b[31m\n" + "the blue pot " * 100
+    found = [Found("a/\x1bb.md", 0, 0, len(text), 7, 1.0, 0.5, text), Found("c.md", 0, 0, 1, 1, 0.5, 0.25, "x")]
+    drawn = write_passages(found, os.getcwd(), "table", Terminal(columns)).decode()
+    first, second = drawn.split("\n\n")
+    place, *lines = first.splitlines()
+    assert place == "1.00  a/\\x1bb.md:7"
+    assert len(lines) == 4
+    assert all(line.startswith("      ") and columns - 20 < len(line) <= columns for line in lines)
+    assert lines[0].startswith("      keys \\x1b[31m the blue")
+    assert lines[-1].endswith(" \u2026")
+    assert second == "0.50  c.md:1\n      x\n"
+    assert "\x1b[1m" in write_passages(found, os.getcwd(), "table", Terminal(columns, colour=True)).decode()
+    assert write_passages([], "", "table", Terminal()) == b"nothing was found\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["search", "notes"], "Missing option '-q' / '--query'"),
+        (["search", "notes", "-q", " "], "--query is blank"),
+        (["search", "notes.db", "notes", "-q", "x"], "notes.db is searched alone"),
+        (["search", "notes.db", "-q", "x", "--glob", "*.md"], "--glob is about reading notes"),
+        (["search", "notes.db", "-q", "x", "--text", "y"], "Give either FILES or --text"),
+        (["search", "notes", "-q", "x", "-o", "out.csv"], "expected a name that ends in .json, .jsonl, .tsv or .txt"),
+        (["index", "notes"], "Missing option '-o' / '--output'"),
+        (["index", "-", "-o", "x.db"], "name files or folders"),
+        (["index", "-o", "x.db"], "name files or folders"),
+        (["index", "--text", "x", "-o", "x.db"], "without --text"),
+        (["index", "notes", "-o", "-"], "name a file with -o"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: list[str], fault: str, notes: Path, encoder: Path) -> None:
+    index(encoder)
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert fault in " ".join(result.stderr.split())
+    assert not (notes / "x.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["search", "none.db", "-q", "x"], "there is no index none.db; make one with: edgebert index NOTES -o none.db"),
+        (["search", "text.db", "-q", "x"], "text.db is no index of edgebert: it is no SQLite file"),
+        (["search", "foreign.db", "-q", "x"], "foreign.db is a database of another program"),
+        (["index", "notes", "-o", "foreign.db"], "foreign.db is a database of another program"),
+        (["index", "notes", "-o", "notes/film.txt"], "notes/film.txt is no index of edgebert"),
+        (["index", "notes", "-o", "none/n.db"], "there is no folder"),
+        (["index", "notes/picture.png", "-o", "n.db"], "notes/picture.png is an image"),
+        (["index", "none", "-o", "n.db"], "none"),
+        (["search", "notes.db", "-q", "x", "-m", "none.edgebert"], "none.edgebert"),
+    ],
+)
+def test_files_that_are_refused(arguments: list[str], fault: str, notes: Path, encoder: Path) -> None:
+    (notes / "text.db").write_text("mine")
+    with sqlite3.connect(notes / "foreign.db") as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    index(encoder)
+    before = {path.name: path.read_bytes() for path in notes.rglob("*") if path.is_file()}
+    result = invoke(*arguments, *([] if "-m" in arguments else ["-m", encoder]))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("edgebert: error: ")
+    assert fault in result.stderr
+    assert {path.name: path.read_bytes() for path in notes.rglob("*") if path.is_file()} == before
+
+
+def test_the_model_of_the_index(notes: Path, encoder: Path, classifier: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copy(encoder, tmp_path / "own.edgebert"))
+    assert invoke("index", "notes", "-o", "notes.db", "-m", "own.edgebert").exit_code == 0
+    for command in (["search", "notes.db", "-q", "x"], ["index", "notes", "-o", "notes.db"]):
+        result = invoke(*command, "-m", classifier)
+        assert result.exit_code == 1
+        assert f"call it with -m {own}" in result.stderr
+    own.unlink()
+    result = invoke("search", "notes.db", "-q", "x")
+    assert result.exit_code == 1
+    assert f"was made with the model {own}, and there is no such file any more; say with -m where" in result.stderr
+    assert invoke("search", "notes.db", "-q", "x", "-m", encoder).exit_code == 0
+
+
+def test_the_whole_way(notes: Path, encoder: Path) -> None:
+    assert run("index", "notes", "-o", "notes.db", "-m", encoder).returncode == 0
+    found = run("search", "notes.db", "-q", "film", "-o", "out.json")
+    assert (found.returncode, found.stdout) == (0, b"")
+    assert json.loads((notes / "out.json").read_text("utf-8"))[0]["file"] == "notes/film.txt"
