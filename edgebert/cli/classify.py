@@ -49,15 +49,15 @@ _AT_ONCE = 32
     "--labels",
     callback=split_list,
     metavar="A,B,...",
-    help="Choose from these instead of the model's own; each may be LABEL=DESCRIPTION. The model is one of natural"
-    " language inference, or one for embeddings.",
+    help="Choose from these instead of the model's own; each may be LABEL=DESCRIPTION. The model is one for vectors, or"
+    " one of natural language inference.",
 )
 @click.option("--multi-label", is_flag=True, help="With --labels: several may hold, each has a score of its own.")
 @click.option(
     "--hypothesis",
     metavar="TEMPLATE",
-    help="With --labels: what follows from a text if a label holds, which stands for {}."
-    "  [default: This example is {}.]",
+    help="With --labels and a model of natural language inference: what follows from a text if a label holds, which"
+    " stands for {}.  [default: This example is {}.]",
 )
 @line_options(windows=True)
 def classify(

@@ -29,14 +29,14 @@ _AT_ONCE = 64
 )
 @click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
-@click.option("--label", metavar="LABEL", help="Of a model with several labels, the one whose score counts.")
+@click.option("--label", metavar="LABEL", help="Of a classifier with several labels, the one whose score counts.")
 @line_options(windows=True)
 def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.
 
     Documents come from FILES, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
-    and left out. The model is a cross-encoder: a classifier with one label,
-    or with the one that --label names.
+    and left out. The model is one for vectors, whose similarity is the score, or a cross-encoder:
+    a classifier with one label, or with the one that --label names.
     A long document is worth what its best window is.
 
     \b
