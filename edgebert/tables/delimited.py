@@ -74,7 +74,7 @@ class _Lines:
                 self.number += 1
                 line = self._stream.decode(data, self.number)
                 # A lone \r ends a line, too, in files of old spreadsheets.
-                yield from (line,) if line.find("\r", 0, -2) < 0 else _BEHIND_RETURN.split(line)
+                yield from _BEHIND_RETURN.split(line) if "\r" in line.rstrip("\r\n") else (line,)
 
 
 def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pairs: bool = False) -> Iterator[Chunk]:

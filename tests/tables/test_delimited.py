@@ -35,6 +35,7 @@ def texts(data: bytes, kind: str = "csv", *wanted: str, pairs: bool = False) -> 
         (b"id\ttext\n1\ta, b\n", ["a, b"]),
         (b"id|text\n1|a, b; c\n", ["a, b; c"]),
         (b"id,text\r1,one\r2,two\r", ["one", "two"]),
+        (b"text\rx\ry", ["x", "y"]),
         (b"\n\nid,text\n1,one\n", ["one"]),
         (b"id,text\n", []),
         (b"", []),
