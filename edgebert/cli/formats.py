@@ -8,13 +8,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebert.cli.table import Table, shown
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage
 
-__all__ = ["FORMATS", "Layout", "Row", "RowFormat", "layout_of"]
+__all__ = ["FORMATS", "Layout", "Row", "RowFormat", "layout_of", "shown"]
 
 FORMATS = ("table", "tsv", "csv", "jsonl")
 """What ``--format`` takes."""
@@ -82,6 +81,8 @@ def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
     if name == "table":
         if form.draw is not None:
             return Layout("", form.draw(terminal))
+        from edgebert.cli.table import Table
+
         table = Table(form, terminal)
         return Layout(table.header, lambda row: table.render(_cells(form, row, form.columns)))
     if name == "csv":
@@ -109,6 +110,13 @@ def _cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list[Any]]
     """Return the values of a row's lines, None for what it has not."""
     common = {"line": row.number, **_texts(form, row), **_coverage(row)}
     return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _tsv_line(cells: Sequence[Any]) -> str:
