@@ -21,7 +21,6 @@ import click
 
 from edgebert.cli.help import SECTIONS, unknown_command
 from edgebert.cli.terminal import escape
-from edgebert.cli.wording import in_words_of_commands
 from edgebert.errors import EdgebertError, OutputError
 from edgebert.output import abandon_stdout, print_text
 
@@ -93,6 +92,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except EdgebertError as error:
+            from edgebert.cli.wording import in_words_of_commands
+
             if isinstance(error, OutputError):
                 abandon_stdout()
             raise _Failure(in_words_of_commands(str(error))) from error

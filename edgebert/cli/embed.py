@@ -15,7 +15,6 @@ from edgebert.cli.help import command
 from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
-from edgebert.cli.similarity import SimilarityWriter
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ def embed(
 
     def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
         if terminal is not None:
+            from edgebert.cli.similarity import SimilarityWriter
+
             return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
             return _NpyWriter(output)

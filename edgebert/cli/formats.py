@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebert.cli.table import Table, shown
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ __all__ = [
     "csv_line",
     "layout_of",
     "sheet_of",
+    "shown",
 ]
 
 FORMATS = ("table", "tsv", "csv", "jsonl", "parquet")
@@ -133,6 +133,8 @@ def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
     if name == "table":
         if form.draw is not None:
             return Layout("", form.draw(terminal))
+        from edgebert.cli.table import Table
+
         table = Table(form, terminal)
         return Layout(table.header, lambda row: table.render(answer_cells(form, row, form.columns)))
     if name == "csv":
@@ -168,6 +170,13 @@ def answer_cells(form: RowFormat, row: Row, columns: Sequence[str]) -> list[list
     """Return the values of a row's lines, None for what it has not."""
     common = {"file": row.file, "line": row.line, **_texts(form, row), **_coverage(row)}
     return [[{**common, **record}.get(column) for column in columns] for record in form.records(row)]
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _tsv_line(cells: Sequence[Any]) -> str:

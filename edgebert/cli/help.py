@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -95,6 +94,8 @@ def _group_of(parameter: click.Option) -> str:
 
 def unknown_command(context: click.Context, name: str, known: Collection[str]) -> click.UsageError:
     """Return the error about a command that there is not, with those that are spelt alike."""
+    import difflib  # here: who makes no mistake need not wait for it
+
     near = difflib.get_close_matches(name.lower().replace("_", "-"), known)
     if near:
         advice = f"Did you mean {' or '.join(near)}?"

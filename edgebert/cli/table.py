@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert.cli.colours import colours_of
 from edgebert.cli.drawing import drawn, folded, rule
+from edgebert.cli.formats import RowFormat, shown
 from edgebert.cli.terminal import Terminal, display_width, escape
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from edgebert.cli.formats import RowFormat
-
-__all__ = ["Table", "bar", "shown"]
+__all__ = ["Table", "bar"]
 
 _LEAST_TEXT = 10
 """Columns that a text has on a terminal too narrow for all: a few words on a wrapped line are better than none."""
@@ -25,13 +24,6 @@ _BAR = 8
 _EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 _LEAST_FOR_BARS = 60
 """Columns of a terminal that has room for bars."""
-
-
-def shown(value: Any) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def bar(share: float) -> str:
