@@ -203,7 +203,8 @@ def test_info(classifier, golden_files):
     assert len(info["source_sha256"]) == 64
     assert list(info) == [
         *("file", "size_bytes", "format_version", "source", "source_sha256", "architecture", "heads", "serves"),
-        *("parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length", "truncation_side", "labels"),
+        *("parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length"),
+        *("dimensions", "truncation_side", "labels"),
         *("problem_type", "pooling", "dense", "normalize", "truncate_dim", "prompts", "receipt"),
     ]
     assert (info["max_length"], info["pooling"], info["normalize"], info["dense"]) == (50, "mean", False, [])
