@@ -45,6 +45,8 @@ FILES = {
     " 62704.\n",
     "letters.txt": "Dear Ms Johnson,\n\ncall me at 415-555-0132.\n\nAlice\n",
     "tickets.txt": "I paid by card and was charged twice.\nThe parcel has not arrived.\n",
+    "letters/first.txt": "Dear Ms Johnson,\n\ncall me at 415-555-0132.\n\nAlice\n",
+    "reviews.csv": "title,text\nKettle,A lovely kettle.\nCup,It broke at once.\n",
     "reviews.txt": "A lovely kettle.\nIt broke at once.\n",
     "news.txt": "The match ended in a draw.\n",
     "pairs.tsv": "It rains.\tTake a coat.\n",
@@ -121,6 +123,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of the repository with a user's files and models in it, and the command ``edgebert``."""
     for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     for name, model in (("minilm.edgebert", "embed"), ("names.edgebert", "tag")):
         (tmp_path / name).symlink_to(default_model(model))
