@@ -89,10 +89,10 @@ class VectorModel(LoadedModel):
             if windows == "one":
                 raise InputError(f"stride is {shown(stride)}, expected None with windows 'one', which overlap none")
             checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
-        if pooling == "none" and windows != "one":
-            raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")
         info, pipeline = self._runner.info, self._runner.info.pipeline
         embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
+        if pooling == "none" and windows != "one":
+            raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")
         before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
         options = embed.VectorOptions(pooling, normalize, dimensions)
         vectors: list[Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,8 +86,6 @@ class Index:
             except KeyError as error:
                 raise ValueError(f"it does not say its {error}") from error
             self._common = {word for (word,) in connection.execute("SELECT word FROM common")}
-        self._blocks: list[Block] | None = None
-        self._asked = False
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Index:
@@ -156,23 +153,13 @@ class Index:
     def _ranked(self, vector: np.ndarray, query: str, top_k: int) -> list[Found]:
         count = max(_CANDIDATES, top_k)
         by_words = self._by_words(query, count)
-        near = nearest(self._all_blocks(), vector, count)
+        # One by one, not kept: to lay out memory for all takes longer than to read them from the mapped file.
+        blocks = map(Block._make, self._connection.execute("SELECT ids, scales, codes FROM block ORDER BY id"))
+        near = nearest(blocks, vector, count)
         found = self._cosines(sorted({*near, *by_words}), vector)
         by_meaning = sorted(near, key=lambda passage: (-found[passage], passage))
         best = list(merged([by_meaning, by_words]).items())[:top_k]
         return [self._found(passage, score, found[passage]) for passage, score in best]
-
-    def _all_blocks(self) -> Iterable[Block]:
-        """Return the packed vectors: as they are read at first, and kept when they are asked for again."""
-        if self._blocks is not None:
-            return self._blocks
-        rows = map(Block._make, self._connection.execute("SELECT ids, scales, codes FROM block ORDER BY id"))
-        if not self._asked:
-            # Each takes the place of the one before: to lay out memory for all takes longer than to read them.
-            self._asked = True
-            return rows
-        self._blocks = list(rows)
-        return self._blocks
 
     def _by_words(self, query: str, count: int) -> list[int]:
         asked = expression(query, self._common)
