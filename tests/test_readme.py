@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import edgebert
 from edgebert.bundled import default_model
@@ -28,10 +30,8 @@ INSTEAD = {
         "edgebert classify tests/data/reviews.txt",
         "it is installed",
     ),
-    "pip install -e '.[test]' && pytest -n auto": ("", "it is installed, and this is one of the tests"),
     "pip install '.[cuda]'": ("", "it is downloaded"),
     "edgebert classify tests/data/reviews.txt --device cuda": ("", "it takes a GPU"),
-    "edgebert convert sentence-transformers/all-MiniLM-L6-v2 minilm.edgebert": ("", "it is downloaded"),
     'edgebert.convert("path/to/all-MiniLM-L6-v2", "minilm.edgebert")': ("", "it is downloaded"),
     "edgebert compile --target raspberrypi5 -o pi5.so": ("", "it takes a compiler for Arm; tests/engine has it"),
 }
@@ -51,6 +51,7 @@ FILES = {
     "news.txt": "The match ended in a draw.\n",
     "pairs.tsv": "It rains.\tTake a coat.\n",
     "sentences.txt": "A man is eating.\nSomeone eats.\n",
+    "notes/house.md": "The spare key lies under the third flowerpot.\n\nThe boiler is serviced in May.\n",
     "book.txt": "Mary Shelley wrote it in 1818.\n",
 }
 """What a user of the README has."""
@@ -119,12 +120,27 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return file
 
 
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an index of notes, as a user of the manual has made it."""
+    folder = tmp_path_factory.mktemp("index")
+    write_files(folder)
+    command = [sys.executable, "-m", "edgebert", "index", "notes", "-o", "notes.db"]
+    subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    return folder / "notes.db"
+
+
+def write_files(folder: Path) -> None:
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    parquet.write_table(pa.table({"title": ["Kettle"], "text": ["A lovely kettle."]}), folder / "reviews.parquet")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of the repository with a user's files and models in it, and the command ``edgebert``."""
-    for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    write_files(tmp_path)
     for name, model in (("minilm.edgebert", "embed"), ("names.edgebert", "tag")):
         (tmp_path / name).symlink_to(default_model(model))
     (tmp_path / "tests").symlink_to(ROOT / "tests")
@@ -157,8 +173,9 @@ def test_commands(block: Block, home: Path) -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=[block.place for block in PYTHON])
-def test_snippets(block: Block, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, Any] = dict(NAMES)
+def test_snippets(block: Block, home: Path, index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "notes.db").write_bytes(index.read_bytes())
+    names: dict[str, Any] = {**NAMES, "minilm": edgebert.load("minilm")}
     lines = block.text.splitlines()
     for statement in ast.parse(block.text).body:
         source = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.highlight import excerpt
@@ -86,6 +87,7 @@ def answer(
     """
     from edgebert.coverage import Coverage
 
+    model_option.check_model("answer", options.model)
     if len(options.texts) > 1:
         raise click.UsageError("There is one text to answer from: give --text once.")
 

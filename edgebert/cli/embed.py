@@ -105,8 +105,6 @@ def embed(
         raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
     if chunks and suffix == ".npy":
         raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl.")
-    if chunks and options.prefix:
-        raise click.UsageError("--prefix is for columns beside those of a table, which --chunks does not keep.")
     if options.stride is not None and not (whole or chunks):
         raise click.UsageError("--stride is about windows: give it with --whole or --chunks.")
     windows: dict[str, Any] = {}

@@ -74,16 +74,18 @@ def evaluate(
     says how much of what it decides is the same. With --labels, of a classifier of texts, the accuracy and the F1 of
     both are printed too.
     """
+    from edgebert.cli.model_option import find_model_shown
     from edgebert.evaluate import evaluate as compare_files
     from edgebert.model_file import ModelFile
 
     if plot is not None:
         _check_matplotlib()
-    if labels is not None and "sequence_classification" not in ModelFile(model).info.heads:
+    path = find_model_shown(model)
+    if labels is not None and "sequence_classification" not in ModelFile(path).info.heads:
         raise InputError("the model has no classifier of texts: leave --labels out")
     given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
     with show_steps("texts") as on_progress:
-        comparison = compare_files(model, against, given, threads=threads, device=device, on_progress=on_progress)
+        comparison = compare_files(path, against, given, threads=threads, device=device, on_progress=on_progress)
     facts: dict[str, Any] = comparison.figures
     if right is not None:
         facts |= _quality(comparison, right)

@@ -28,16 +28,17 @@ __all__ = ["export"]
 )
 @click.option("--static", is_flag=True, help="Write libedgebert.a rather than libedgebert.so.1.")
 def export(model: str, target: str, output: str, static: bool) -> None:
-    """Write a folder with which a C program runs MODEL, an .edgebert file, without Python.
+    """Write a folder with which a C program runs MODEL, which is what -m takes elsewhere, without Python.
 
     It holds the library (for Linux; it needs nothing but the C library), edgebert.h, which says how to use it, the
     model as the library maps it, its tokenizer.json, and example.c. A C compiler for the target has to be there: cc,
     aarch64-linux-gnu-gcc, or the package ziglang, which comes first: with it the library runs on older systems.
     """
+    from edgebert.cli.model_option import find_model_shown
     from edgebert.export import export as write
     from edgebert.export import needed_glibc
 
-    files = write(model, target, output, static=static)
+    files = write(find_model_shown(model), target, output, static=static)
     lines = [
         f"{path}: a link to {os.readlink(path)}" if path.is_symlink() else f"{path}: {path.stat().st_size:,} bytes"
         for path in files

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, row_writer
@@ -49,6 +50,7 @@ def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None)
            tokens, windows, truncated
     table  for people: aligned, long sequences folded
     """
+    model_option.check_model("fill_mask", options.model)
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         return model.fill_mask(items, top_k, targets=targets, **options.cut, on_coverage=on_coverage)

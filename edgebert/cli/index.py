@@ -22,8 +22,8 @@ __all__ = ["index"]
 @command(
     short_help="Keep notes in one file that can be searched.",
     examples=[
-        "edgebert index notes/ -o notes.db                # again: what changed",
-        'edgebert search notes.db -q "where are the keys"',
+        "edgebert index notes/ -o notes.db           # again, when notes have changed",
+        "edgebert index notes/ --glob '*.md' -o notes.db",
     ],
 )
 @click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")

@@ -29,13 +29,14 @@ __all__ = ["info"]
 def info(model: str | None, everything: bool, as_json: bool) -> None:
     """Tell what a model is for, how good it is, and what its makers say of it.
 
-    MODEL is an .edgebert file; by default the sentiment model that comes with edgebert.
+    MODEL is what -m takes elsewhere; by default the sentiment model that comes with edgebert.
     """
     from edgebert.artifact import damaged
+    from edgebert.cli.model_option import find_model_shown
     from edgebert.loading import DEFAULT_MODEL
     from edgebert.model_file import ModelFile
 
-    file = ModelFile(DEFAULT_MODEL if model is None else model)
+    file = ModelFile(DEFAULT_MODEL if model is None else find_model_shown(model))
     if as_json:
         facts = {**file.facts, "model_card": file.info.card}
         print_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgebert.cli import model_option
 from edgebert.cli.classify import best_label
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
@@ -38,6 +39,7 @@ def next_sentence(options: LineOptions) -> None:
     jsonl  the same as objects; null for what a blank line has not
     table  for people: aligned, long texts folded
     """
+    model_option.check_model("next_sentence", options.model)
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         return model.next_sentence(items, on_coverage=on_coverage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgebert.cli import model_option
 from edgebert.cli.formats import RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, row_writer
@@ -41,6 +42,7 @@ def score(options: LineOptions) -> None:
     jsonl  the same as objects; null for what a blank line has not
     table  for people: aligned, long texts folded
     """
+    model_option.check_model("score", options.model)
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
         return model.score(items, **options.cut, on_coverage=on_coverage)

@@ -25,7 +25,7 @@ _OPTIONS = {
 """Argument -> option. One that is a plain word is replaced where it begins a message, the others anywhere."""
 _AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes)\b)")
 _ANYWHERE = re.compile(rf"(?<![\w'/-])({'|'.join(name for name in _OPTIONS if '_' in name)})(?![\w'/.-])")
-_METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed)\(\)")
+_METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed|search|redact)\(\)")
 
 
 def in_words_of_commands(message: str) -> str:

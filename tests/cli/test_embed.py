@@ -170,7 +170,7 @@ def test_chunks_have_their_places(encoder: Path, tmp_path: Path) -> None:
     told = invoke("embed", "-m", encoder, "--chunks", "--stride", "0", stdin="\n".join(lines).encode())
     assert (told.exit_code, told.stderr) == (0, "")
     rows = [json.loads(line) for line in told.stdout.splitlines()]
-    assert list(rows[0]) == ["line", "start", "end", "text", "embedding"]
+    assert list(rows[0]) == ["line", "text", "start", "end", "embedding"]
     assert [row["line"] for row in rows] == [1] + [2] * (len(rows) - 1)
     assert [row["text"] for row in rows] == [lines[row["line"] - 1][row["start"] : row["end"]] for row in rows]
     each = edgebert.load(encoder).embed(lines, windows="each", stride=0)
@@ -178,10 +178,21 @@ def test_chunks_have_their_places(encoder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array([row["embedding"] for row in rows], np.float32), vectors)
 
 
+def test_chunks_of_a_table_keep_its_columns(encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(f"id,text\n7,a film\n8,{LONG.strip()}\n")
+    told = invoke("embed", "-m", encoder, "--chunks", "--stride", "0", tmp_path / "in.csv", "--prefix", "my_")
+    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    assert list(rows[0]) == ["id", "text", "my_line", "my_start", "my_end", "my_embedding"]
+    assert [row["id"] for row in rows] == ["7"] + ["8"] * (len(rows) - 1)
+    assert [row["my_line"] for row in rows] == [2] + [3] * (len(rows) - 1)
+    whole = ["a film", LONG.strip()]
+    assert [row["text"] for row in rows] == [whole[row["my_line"] - 2][row["my_start"] : row["my_end"]] for row in rows]
+
+
 def test_the_whole_of_long_texts(encoder: Path, tmp_path: Path) -> None:
     lines, out = ["a film", LONG.strip()], tmp_path / "out.npy"
     result = invoke("embed", "-m", encoder, "--whole", "--stride", "3", "-o", out, stdin="\n".join(lines).encode())
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, told_written(out, 2))
     np.testing.assert_array_equal(np.load(out), edgebert.load(encoder).embed(lines, windows="mean", stride=3))
 
 

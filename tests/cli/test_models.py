@@ -74,13 +74,13 @@ def test_nothing_kept(own_cache: Path) -> None:
     lines = invoke("models").stdout.splitlines()
     assert len(lines) == 7
     assert lines[-1].startswith("none kept")
-    assert invoke("models", "--remove", "all").stdout == "0.0 kB came free\n"
+    assert invoke("models", "--remove", "all").stdout == "0 bytes came free\n"
 
 
 def test_to_remove_one(kept: list[Path], own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(kept[0].parent)
     result = invoke("models", "--remove", "./b-copy")
-    assert result.stdout == f"removed {kept[0]}\n0.0 kB came free\n"  # the other name needs it
+    assert result.stdout == f"removed {kept[0]}\n0 bytes came free\n"  # the other name needs it
     result = invoke("models", "--remove", kept[1])
     assert result.stdout == f"removed {kept[1]}\n2.0 MB came free\n"
     assert len(list(own_cache.glob("*.edgebert"))) == 1

@@ -21,7 +21,7 @@ import pytest
 from edgebert.cli.formats import RowFormat
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.tables import chunks
-from tests.cli.command import COMMAND, invoke
+from tests.cli.command import COMMAND, invoke, told_written
 from tests.cli.fake_model import FakeModel
 from tests.cli.test_texts import options_of
 
@@ -55,7 +55,8 @@ def test_every_kind_becomes_every_kind(model: FakeModel, tmp_path: Path) -> None
         result = invoke(
             "classify", tmp_path / name, "--column", "review", "--prefix", f"{step}_", "-o", tmp_path / output
         )
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+        told = told_written(tmp_path / output, len(ROWS))
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", told)
         name = output
     rows = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
     assert [(row["id"], row["review"], row["stars"]) for row in rows] == ROWS
@@ -350,7 +351,7 @@ def test_the_whole_way_without_pyarrow(classifier: Path, tmp_path: Path) -> None
     )
     command = [sys.executable, "-c", code, "classify", "-m", str(classifier), str(tmp_path / "in.csv")]
     result = subprocess.run([*command, "-o", str(tmp_path / "out.csv")], capture_output=True, text=True)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, told_written(tmp_path / "out.csv", 3))
     assert [row["id"] for row in sheet((tmp_path / "out.csv").read_text(), delimiter=";")] == ["1", "2", "3"]
     result = subprocess.run([*command, "-o", str(tmp_path / "out.parquet")], capture_output=True, text=True)
     assert result.returncode == 1

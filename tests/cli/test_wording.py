@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import edgebert
 from edgebert.cli.wording import in_words_of_commands
-from edgebert.errors import InputError
-from tests.cli.command import invoke
-from tests.cli.fake_model import FakeModel
 
 
 @pytest.mark.parametrize(
@@ -31,26 +25,3 @@ from tests.cli.fake_model import FakeModel
 )
 def test_commands_and_options_not_methods_and_arguments(message: str, told: str) -> None:
     assert in_words_of_commands(message) == told
-
-
-def test_a_label_twice(model: FakeModel) -> None:
-    for labels in ("sport,art,sport", "a=one,a=two"):
-        result = invoke("classify", "--text", "x", "--labels", labels)
-        assert result.exit_code == 2
-        assert "twice, expected each once" in result.stderr
-    assert model.calls == []
-
-
-def test_a_hypothesis_that_nothing_reads(encoder: Path) -> None:
-    result = invoke("classify", "--text", "x", "--labels", "a,b", "--hypothesis", "It is {}.", "-m", encoder)
-    assert result.exit_code == 1
-    assert result.stderr.startswith(
-        "edgebert: error: --hypothesis is 'It is {}.', but encoder.edgebert compares vectors"
-    )
-    result = invoke("classify", "--text", "x", "--labels", "a,b", "--hypothesis", "This example is {}.", "-m", encoder)
-    assert result.exit_code == 0  # what it would be without the option
-
-
-def test_a_label_twice_from_python(encoder: Path) -> None:
-    with pytest.raises(InputError, match="labels has 'a' twice, expected each once"):
-        edgebert.load(encoder).classify(["x"], labels=["a", "b", "a"])
