@@ -9,7 +9,7 @@ from edgebert.cli.written import size_of
 __all__ = ["figure_rows", "receipt_rows", "short_rows"]
 
 Rows = list[tuple[str, str]]
-"""What is told, and of what; `edgebert.cli.terminal.listed` makes lines of them."""
+"""What is told, and of what; `edgebert.cli.drawing.listed` makes lines of them."""
 
 
 def short_rows(receipt: dict[str, Any]) -> Rows:

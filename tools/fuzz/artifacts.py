@@ -16,7 +16,7 @@ import numpy as np
 
 import edgebert
 from edgebert.artifact import read_artifact
-from edgebert.cli.receipt import receipt_lines
+from edgebert.cli.receipt import receipt_rows
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 from edgebert.model_file import ModelFile
 from tests.checkpoint.folders import laid_out
@@ -92,7 +92,7 @@ def ask(path: Path) -> list[Any]:
     info = file.facts
     answers: list[Any] = [info]
     with suppress(AttributeError, KeyError, TypeError, ValueError):  # `edgebert info` says that it is none
-        receipt_lines(info["receipt"])
+        receipt_rows(info["receipt"])
     model = edgebert.load(path, threads=1)
     answers.append(model.embed(_TEXTS[1:], on_coverage=_heard))
     answers.append(model.hidden_states([[1, 2, 3]]))
