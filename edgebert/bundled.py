@@ -61,7 +61,6 @@ BUNDLED: tuple[Bundled, ...] = (
 _SENTIMENT, _MINILM, _PERSONAL_DATA = BUNDLED
 _DEFAULTS = {
     "classify": _SENTIMENT,
-    "zero-shot": _MINILM,
     "embed": _MINILM,
     "rank": _MINILM,
     "search": _MINILM,
@@ -76,8 +75,8 @@ def default_model(task: str) -> Path:
     Parameters
     ----------
     task : str
-        ``"classify"``, ``"zero-shot"`` (labels that nobody trained), ``"embed"``, ``"rank"``, ``"search"``, ``"tag"``
-        or ``"redact"``.
+        ``"classify"``, ``"embed"`` (labels that nobody trained, too), ``"rank"``, ``"search"``, ``"tag"`` or
+        ``"redact"``.
 
     Raises
     ------

@@ -117,6 +117,9 @@ def find_model(name: str | os.PathLike[str], on_progress: Callable[[int, int], o
         As `load`.
     """
     path = checked_path(name, "path")
+    if str(path).startswith("~"):
+        with contextlib.suppress(RuntimeError):  # the home of a user who is not there
+            path = path.expanduser()
     bundled = bundled_model(name) if isinstance(name, str) else None
     if bundled is not None and name == bundled.name:
         return bundled.path

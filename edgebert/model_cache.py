@@ -128,7 +128,7 @@ def kept_models() -> list[KeptModel]:
 
 
 def forget(names: list[KeptModel]) -> int:
-    """Remove names, and the files that no other name stands for.
+    """Remove names, and every file that no name stands for then: a run that was broken off may have left one.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def forget(names: list[KeptModel]) -> int:
         for kept in names:
             kept.note.unlink(missing_ok=True)
         needed = {kept.file for kept in kept_models()}
-        for file in {kept.file for kept in names} - needed:
+        for file in {*_folder().glob("*.edgebert")} - needed:
             size = file.stat().st_size
             file.unlink()
             freed += size

@@ -64,10 +64,9 @@ def test_the_notice_of_rampart_is_kept():
 
 
 def test_which_one_is_asked():
-    names = {task: default_model(task).stem for task in ("classify", "zero-shot", "embed", "rank", "search")}
+    names = {task: default_model(task).stem for task in ("classify", "embed", "rank", "search")}
     assert names == {
         "classify": "sentiment",
-        "zero-shot": "minilm",
         "embed": "minilm",
         "rank": "minilm",
         "search": "minilm",

@@ -67,6 +67,14 @@ def test_a_folder_is_converted_once(converted, tmp_path, monkeypatch, own_cache)
     assert converted == ["model"]
 
 
+def test_a_folder_at_home(converted, tmp_path, monkeypatch):
+    folder = copied("encoder", tmp_path / "model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_model("~/model") == find_model(folder)
+    with pytest.raises(ArtifactError, match="there is no model '~/other'"):
+        find_model("~/other")
+
+
 def test_copies_of_a_folder_are_one_file(converted, tmp_path):
     paths = {find_model(copied("encoder", tmp_path / name)) for name in ("one", "two")}
     assert len(paths) == 1
@@ -161,6 +169,17 @@ def test_when_it_was_used_is_known(converted, tmp_path):
     assert kept.last_used == 1
     find_model(folder)
     assert time.time() - kept.last_used < 100
+
+
+def test_a_file_without_a_name_is_forgotten_too(converted, tmp_path):
+    """A run that was broken off between a file and its note has left it."""
+    find_model(copied("encoder", tmp_path / "model"))
+    (kept,) = model_cache.kept_models()
+    left = kept.file.with_name("left.edgebert")
+    left.write_bytes(b"1234")
+    size = kept.file.stat().st_size
+    assert model_cache.forget([kept]) == size + 4
+    assert not left.exists()
 
 
 def test_to_forget_a_name_and_its_file(converted, tmp_path):

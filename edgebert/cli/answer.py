@@ -28,7 +28,7 @@ _AT_ONCE = 16
 @command(
     short_help="Find the answer to a question in a text.",
     examples=[
-        'edgebert answer report.txt -q "Who wrote it?" -m qa.edgebert',
+        'edgebert answer report.txt -q "Who wrote it?" -m deepset/roberta-base-squad2',
     ],
 )
 @click.option(

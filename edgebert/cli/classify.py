@@ -27,7 +27,7 @@ _AT_ONCE = 32
     examples=[
         "edgebert classify reviews.txt",
         "edgebert classify reviews.txt -o labelled.csv",
-        "edgebert classify news.txt --labels sport,politics -m minilm.edgebert",
+        "edgebert classify news.txt --labels sport,politics",
     ],
 )
 @click.option("--top-k", type=Count(), metavar="N|all", help="How many labels.  [default: 1, with --labels all]")
@@ -71,7 +71,7 @@ def classify(
 ) -> None:
     """Give every text a label and a score, or several.
 
-    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
     A blank line keeps its place, with no label and no score.
     A long text is read in windows that overlap, and their scores are pooled.
 

@@ -32,8 +32,8 @@ _HEADER_BYTES = 128
 @command(
     short_help="Give every text a vector.",
     examples=[
-        "edgebert embed notes.txt -o notes.npy -m minilm.edgebert",
-        'edgebert embed --text "A man eats." --text "Someone eats." -m minilm.edgebert',
+        "edgebert embed notes.txt -o notes.npy",
+        'edgebert embed --text "A man eats." --text "Someone eats."',
     ],
 )
 @output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
@@ -68,7 +68,7 @@ def embed(
 ) -> None:
     """Give every text a vector.
 
-    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
     A blank line is a text like any other: row N is the vector of line N, the same that Model.embed gives.
     Of a text that is too long one window is embedded: its beginning, unless the
     model's tokenizer cuts texts on the left. With --whole or --chunks all of it is, in windows that overlap.

@@ -25,7 +25,7 @@ _USUAL_MASK = "[MASK]"
 @command(
     short_help="Find the words that may stand where [MASK] stands.",
     examples=[
-        'edgebert fill-mask --text "Paris is the [MASK] of France." -m bert.edgebert',
+        "edgebert fill-mask sentences.txt -m google-bert/bert-base-uncased",
     ],
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many words.")
@@ -36,7 +36,8 @@ _USUAL_MASK = "[MASK]"
 def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None) -> None:
     """Find the words that may stand where [MASK] stands in every text.
 
-    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8, with one or several masks.
+    Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one,
+    with one or several masks.
     [MASK] is understood by every model, whatever its own mask is. A blank line keeps its place.
 
     \b

@@ -15,10 +15,10 @@ __all__ = ["SECTIONS", "Command", "command", "help", "unknown_command"]
 
 _OWN = "Options"
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Input": ("texts", "text_column", "pairs", "input", "column", "columns", "glob", "split", "errors"),
+    "Input": ("texts", "text_column", "pairs", "input", "columns", "globs", "split", "errors"),
     "Output": ("output", "format", "prefix", "as_json", "plot"),
     "Model": ("model",),
-    "Long texts": ("chunks", "pool", "stride", "truncate"),
+    "Long texts": ("whole", "chunks", "pool", "stride", "truncate"),
     "Speed and memory": ("threads", "max_memory", "device"),
     "Other": ("version",),
 }

@@ -13,7 +13,7 @@ from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
-from edgebert.cli.terminal import Terminal
+from edgebert.cli.terminal import Terminal, note
 from edgebert.cli.texts import Inputs, open_texts
 from edgebert.cli.written import tell_written
 from edgebert.errors import InputError
@@ -76,15 +76,13 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
     EdgebertError
         Of whatever cannot be read, asked or written.
     """
-    model_option.check_model(task.name, options.model)
     check_apart(options.inputs.files, options.output)
     to_terminal = options.output in (None, "-") and Terminal.at_stdout() is not None
     with (
         open_texts(options.inputs) as source,
         open_output(options.output) as output,
     ):
-        settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
-        model = model_option.open_model(task.name, options.model, **settings)
+        model = model_option.open_model(task.name, options.model, **options.settings)
         # Before a pipe is waited for: whether the options are right.
         seen: dict[int, Coverage] = {}
         task.ask(model, [], seen.__setitem__)
@@ -220,4 +218,4 @@ def _report_truncated(unseen: Unseen, done: str) -> None:
         what = f" and {were} {done} from what fits"
         if unseen.share:
             what = f"; {unseen.share} of {their} tokens were not seen"
-        click.echo(f"edgebert: {count} {texts} {were} longer than {unseen.max_length} tokens{what}", err=True)
+        note(f"{count} {texts} {were} longer than {unseen.max_length} tokens{what}")

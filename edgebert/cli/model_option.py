@@ -10,6 +10,7 @@ import click
 import edgebert
 from edgebert.bundled import BUNDLED, Bundled, default_model, has_default
 from edgebert.cli.progress import show_steps
+from edgebert.cli.terminal import note
 
 if TYPE_CHECKING:
     from edgebert.model import Model
@@ -39,7 +40,7 @@ _ADVICE = {
     ),
 }
 """Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
-_METHODS = {"search": "embed", "zero-shot": "embed", "redact": "tag"}
+_METHODS = {"search": "embed", "redact": "tag"}
 """Task -> the method of `edgebert.Model` that it needs, where that is called otherwise."""
 
 
@@ -49,7 +50,7 @@ def check_model(task: str, name: str | None) -> None:
     Parameters
     ----------
     task : str
-        The method of `edgebert.Model`, or ``"search"``, ``"redact"``, ``"zero-shot"``.
+        The method of `edgebert.Model`, ``"search"`` or ``"redact"``.
     name : str or None
         What the user named with ``-m``.
 
@@ -94,7 +95,7 @@ def open_model(task: str, name: str | None, **options: Any) -> Model:
     if name is not None:
         _check_serves(model, task, name)
     elif task != "classify":  # whose default is the one that everybody knows
-        click.echo(f"edgebert: with {_titled(default_model(task)).title}, which comes with edgebert", err=True)
+        note(f"with {_titled(default_model(task)).title}, which comes with edgebert")
     return model
 
 
@@ -132,7 +133,7 @@ def find_model_shown(name: str) -> Path:
         def on_progress(done: int, total: int) -> None:
             nonlocal told
             if not told:  # what is kept already is not converted
-                click.echo(f"edgebert: {name} is converted and kept, which takes a while, once", err=True)
+                note(f"{name} is converted and kept, which takes a while, once")
             told = True
             show(done, total)
 

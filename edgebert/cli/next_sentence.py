@@ -20,7 +20,7 @@ __all__ = ["next_sentence"]
 @command(
     short_help="Tell of pairs of texts whether one follows the other.",
     examples=[
-        "edgebert next-sentence pairs.tsv -m bert.edgebert",
+        "edgebert next-sentence pairs.tsv -m google-bert/bert-base-uncased",
     ],
 )
 @line_options(windows=False, pairs=True)

@@ -85,6 +85,11 @@ class LineOptions:
         return find_inputs(self)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What `edgebert.load` is told."""
+        return {"threads": self.threads, "max_memory": self.max_memory, "device": self.device}
+
+    @property
     def cut(self) -> dict[str, Any]:
         """What the methods of `edgebert.Model` are told about long texts."""
         return {"stride": self.stride, "truncate": self.truncate}

@@ -24,7 +24,7 @@ _AT_ONCE = 64
 @command(
     short_help="Order documents by how well they fit a query.",
     examples=[
-        'edgebert rank notes.txt --query "lost keys" --top-k 5 -m reranker.edgebert',
+        'edgebert rank notes.txt --query "lost keys" --top-k 5',
     ],
 )
 @click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
@@ -34,7 +34,8 @@ _AT_ONCE = 64
 def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.
 
-    Documents come from FILES, from standard input (-), or from --text; one a line, in UTF-8. Blank lines are counted
+    Documents come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
+    Blank lines are counted
     and left out. The model is one for vectors, whose similarity is the score, or a cross-encoder:
     a classifier with one label, or with the one that --label names.
     A long document is worth what its best window is.

@@ -23,14 +23,14 @@ _AT_ONCE = 16
 @command(
     short_help="Tell how natural texts are.",
     examples=[
-        'edgebert score --text "The cat sat." --text "Cat the sat." -m bert.edgebert',
+        "edgebert score sentences.txt -m google-bert/bert-base-uncased",
     ],
 )
 @line_options(windows=True)
 def score(options: LineOptions) -> None:
     """Tell how natural every text is to a model for masked words, which masks each token in turn.
 
-    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
     A blank line keeps its place, with no score. The score is the sum of the natural logarithms of the tokens'
     probabilities, the perplexity exp(-score / tokens): of texts of different lengths compare that. Tokens are counted
     without special ones.

@@ -28,8 +28,8 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
 @command(
     short_help="Find names, and other spans, in texts.",
     examples=[
-        "edgebert tag letters.txt -m ner.edgebert",
-        'edgebert tag --text "Alice lives in Springfield." -m ner.edgebert',
+        "edgebert tag letters.txt",
+        'edgebert tag --text "Alice lives in Springfield."',
     ],
 )
 @click.option(
@@ -44,7 +44,7 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
 def tag(options: LineOptions, strategy: str) -> None:
     """Find names, and whatever else the model tags, in every text.
 
-    Texts come from FILES, from standard input (-), or from --text; one a line, in UTF-8.
+    Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
     A long text is read in windows that overlap; spans cross from one to the next.
 
     \b

@@ -54,6 +54,13 @@ def _escape_character(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def note(message: str) -> None:
+    """Say something on stderr, in one line, whatever names are in it."""
+    import click
+
+    click.echo(f"edgebert: {escape(message)}", err=True)
+
+
 def escape(text: str) -> str:
     r"""Spell out the characters that could drive a terminal or reorder its line, such as ``\x1b``."""
     return text if text.isascii() and text.isprintable() else "".join(map(_escape_character, text))

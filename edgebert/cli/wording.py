@@ -22,15 +22,18 @@ _OPTIONS = {
     "threads": "--threads",
     "top_k": "--top-k",
 }
-"""Argument -> option. One that is a plain word is replaced where it begins a message, the others anywhere."""
+"""Argument -> option, where it begins a message. Elsewhere it may be the user's word, like the name of a column."""
+_PHRASES = {
+    "both prompt and prompt_name are given": "both --prompt and --prompt-name are given",
+    "more than its max_memory of": "more than its --max-memory of",
+}
 _AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes)\b)")
-_ANYWHERE = re.compile(rf"(?<![\w'/-])({'|'.join(name for name in _OPTIONS if '_' in name)})(?![\w'/.-])")
 _METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed|search|redact)\(\)")
 
 
 def in_words_of_commands(message: str) -> str:
     """Return a message of the library as a user of the command line understands it."""
     message = _METHOD.sub(lambda found: f"edgebert {found[1].replace('_', '-')}", message)
-    for pattern in (_AT_START, _ANYWHERE):
-        message = pattern.sub(lambda found: _OPTIONS[found[1]], message)
-    return message
+    for phrase, told in _PHRASES.items():
+        message = message.replace(phrase, told)
+    return _AT_START.sub(lambda found: _OPTIONS[found[1]], message)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-import click
-
-from edgebert.cli.terminal import escape
+from edgebert.cli.terminal import note
 
 __all__ = ["size_of", "tell_written"]
 
@@ -23,4 +21,4 @@ def tell_written(path: str | None, count: int, thing: str = "row") -> None:
     if path is None or path == "-" or not os.path.isfile(path):
         return
     things = thing if count == 1 else f"{thing}s"
-    click.echo(f"edgebert: {count:,} {things} in {escape(path)} ({size_of(os.path.getsize(path))})", err=True)
+    note(f"{count:,} {things} in {path} ({size_of(os.path.getsize(path))})")

@@ -18,7 +18,7 @@ import edgebert
 from edgebert import cli as cli_module
 from edgebert.choices import FUNCTIONS, POOLINGS, POOLS, STRATEGIES
 from edgebert.cli import cli
-from edgebert.cli.help import Command
+from edgebert.cli.help import GROUPS, Command
 from edgebert.errors import InputError, TruncationWarning
 from edgebert.layout import EMBEDDINGS
 from tests.cli.command import invoke, run
@@ -113,6 +113,15 @@ def test_every_command_has_examples_that_it_understands(name: str) -> None:
         _, first, *rest = shlex.split(told[0])
         assert first == name
         command.make_context(name, rest, parent=click.Context(cli)).close()
+
+
+def test_groups_are_of_options_that_there_are() -> None:
+    known = {parameter.name for parameter in cli.params}
+    for name in cli.list_commands(None):
+        command = cli.get_command(None, name)
+        assert command is not None
+        known |= {parameter.name for parameter in command.params}
+    assert {name for names in GROUPS.values() for name in names} <= known
 
 
 def test_options_are_in_groups_and_the_commands_own_come_first() -> None:

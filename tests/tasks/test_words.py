@@ -314,7 +314,9 @@ def test_any_pairs_in_any_company(model_of, texts):
 
 
 def test_each_model_says_what_it_serves(model_of):
-    with pytest.raises(InputError, match=r"is a BertForTokenClassification, it serves tag\(\) and redact\(\); for classify\(\)"):
+    with pytest.raises(
+        InputError, match=r"is a BertForTokenClassification, it serves tag\(\) and redact\(\); for classify\(\)"
+    ):
         model_of("bert-token").classify(["a"])
     with pytest.raises(InputError, match=r"it serves classify\(\) or, with one label, rank\(\); for tag\(\)"):
         model_of("bert-classifier").tag(["a"])
