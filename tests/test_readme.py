@@ -193,7 +193,7 @@ def test_snippets(block: Block, home: Path, index: Path, capsys: pytest.CaptureF
 
 def check_comment(value: Any, printed: str, comment: str) -> None:
     """Compare a value with what a comment says of it: the value (... is anything), what it prints, or its shape."""
-    shape = re.match(r"(\[?)float32 \((\d+), (\d+)\)", comment)
+    shape = re.search(r"(\[?)float32 \((\d+), (\d+)\)", comment)
     if shape:
         array = value[0] if shape[1] else value
         assert (array.dtype, array.shape) == (np.dtype("float32"), (int(shape[2]), int(shape[3])))
