@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import build_models
 import numpy as np
 import pytest
 
 import edgebert
 from edgebert.evaluate import evaluate
 from edgebert.evaluate.float32 import load_float32
+from tests.test_bundled import SHA256
 
 DATA = Path(__file__).parent / "data"
 REACTION = (
@@ -82,7 +85,12 @@ def test_a_smaller_sentence_transformer(prepared, tmp_path):
 
 @pytest.fixture(scope="module")
 def rampart(prepared, tmp_path_factory):
-    return edgebert.convert(prepared("rampart"), tmp_path_factory.mktemp("rampart") / "rampart.edgebert")
+    prepared("rampart")
+    return build_models.build("personal-data", tmp_path_factory.mktemp("rampart"))
+
+
+def test_the_file_that_comes_with_edgebert_is_made_again(rampart):
+    assert hashlib.sha256(rampart.read_bytes()).hexdigest() == SHA256["personal-data"]
 
 
 def test_names_and_addresses(rampart):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 
 import build_models
-import pytest
 
 from edgebert.bundled import BUNDLED
 from edgebert.model_file import ModelFile
 from tests.golden import GOLDEN
-from tests.test_bundled import SHA256
 
 
 def test_every_model_has_a_recipe_and_a_card():
@@ -35,11 +32,3 @@ def test_a_file_is_named_by_its_source_and_by_no_place(tmp_path, monkeypatch):
     assert b"model_card" in data
     assert str(tmp_path).encode() not in data
     assert build_models.build("encoder", tmp_path).read_bytes() == data
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["minilm", "personal-data"])
-def test_the_same_bytes_come_again(name, material, prepared, tmp_path):
-    material("minilm-l6")
-    prepared("rampart")
-    assert hashlib.sha256(build_models.build(name, tmp_path).read_bytes()).hexdigest() == SHA256[name]
