@@ -196,7 +196,7 @@ def _state_of(folder: Path) -> str:
     for path in _files(folder):
         with contextlib.suppress(FileNotFoundError):  # somebody is writing there
             status = path.stat()
-            seen.update(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            seen.update(os.fsencode(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n"))
     return seen.hexdigest()
 
 

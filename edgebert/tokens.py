@@ -163,7 +163,10 @@ class TextTokenizer:
         try:
             # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
             return self._tokenizer.encode(text, pair, add_special_tokens=special)
-        except TypeError as error:  # how the tokenizers library says that a string is no Unicode text
+        except (
+            TypeError,
+            UnicodeEncodeError,
+        ) as error:  # its way to say that this is no text
             raise InputError("a text has a lone surrogate; decode it with errors='replace'") from error
         except BaseException as error:
             raise ArtifactError(

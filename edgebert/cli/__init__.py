@@ -171,6 +171,12 @@ def main() -> None:
         cli.main(prog_name="edgebert")
     except SystemExit as end:
         _leave(end.code)
+    except OSError as error:  # help is written before a command is asked
+        if error.errno not in _FULL:
+            raise
+        abandon_stdout()
+        _Failure(f"standard output could not be written: {error.strerror}").show()
+        _leave(1)
 
 
 def _leave(code: object) -> NoReturn:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebert.cli.completion import FileName
 from edgebert.cli.help import command
 from edgebert.cli.options import target_option
+from edgebert.cli.parameters import FileName
 from edgebert.output import check_folder, open_output, print_text
 
 if TYPE_CHECKING:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from edgebert.cli.help import command
 from edgebert.output import print_text
 
-__all__ = ["FileName", "completion"]
+__all__ = ["completion"]
 
 _INSTALL = {
     "bash": ("~/.bashrc", 'eval "$(edgebert completion bash)"'),
@@ -17,22 +15,6 @@ _INSTALL = {
     "fish": ("~/.config/fish/config.fish", "edgebert completion fish | source"),
 }
 """Shell -> the file that it reads when it starts, and the line to add there."""
-
-
-class FileName(click.ParamType):  # type: ignore[type-arg] # generic from click 8.3 on
-    """The name of a file, which a shell completes; whether there is one, is asked when it is opened."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        """Return the name as it is."""
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
-        """Let the shell look."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]
 
 
 @command(

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 import edgebert
-from edgebert.cli.completion import FileName
 from edgebert.cli.drawing import listed
 from edgebert.cli.help import command
+from edgebert.cli.parameters import FileName
 from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import receipt_rows, short_rows
 from edgebert.cli.terminal import Terminal, escape

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebert.cli.completion import FileName
 from edgebert.cli.drawing import listed
 from edgebert.cli.help import command
 from edgebert.cli.options import device_option, threads_option
+from edgebert.cli.parameters import FileName, ModelName
 from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import figure_rows
 from edgebert.cli.terminal import Terminal
@@ -34,7 +34,7 @@ _MOST_SHOWN = 10
         "edgebert evaluate my.edgebert --against ./my-bert --texts sentences.txt",
     ],
 )
-@click.argument("model", type=FileName(), metavar="MODEL")
+@click.argument("model", type=ModelName(), metavar="MODEL")
 @click.option(
     "--against",
     required=True,

@@ -6,9 +6,9 @@ import os
 
 import click
 
-from edgebert.cli.completion import FileName
 from edgebert.cli.help import command
 from edgebert.cli.options import target_option
+from edgebert.cli.parameters import FileName, ModelName
 from edgebert.output import print_text
 
 __all__ = ["export"]
@@ -21,7 +21,7 @@ __all__ = ["export"]
         "edgebert export my.edgebert --target raspberrypi4 --static -o my-library",
     ],
 )
-@click.argument("model", type=FileName())
+@click.argument("model", type=ModelName())
 @target_option
 @click.option(
     "-o", "--output", type=FileName(), required=True, metavar="DIR", help="The folder, made if it is not there."

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgebert.cli.parameters import CommandName
 from edgebert.output import print_text
 
 __all__ = ["SECTIONS", "Command", "command", "help", "unknown_command"]
@@ -110,7 +111,7 @@ def unknown_command(context: click.Context, name: str, known: Collection[str]) -
     short_help="Tell how a command is used.",
     examples=["edgebert help              # the list of commands", "edgebert help classify"],
 )
-@click.argument("name", required=False, metavar="[COMMAND]")
+@click.argument("name", required=False, type=CommandName(), metavar="[COMMAND]")
 @click.pass_context
 def help(context: click.Context, name: str | None) -> None:
     """Tell how a command is used, as --help behind it does."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from edgebert.cli.completion import FileName
 from edgebert.cli.drawing import listed, paragraph
 from edgebert.cli.help import command
+from edgebert.cli.parameters import ModelName
 from edgebert.cli.terminal import Terminal, escape
 from edgebert.output import print_text
 
@@ -23,7 +23,7 @@ __all__ = ["info"]
         "edgebert info my.edgebert --all   # its layers, and its whole card",
     ],
 )
-@click.argument("model", required=False, type=FileName(), metavar="[MODEL]")
+@click.argument("model", required=False, type=ModelName(), metavar="[MODEL]")
 @click.option("--all", "everything", is_flag=True, help="Tell everything: sizes, layers, the whole model card.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the model card in it.")
 def info(model: str | None, everything: bool, as_json: bool) -> None:

@@ -124,9 +124,10 @@ def _title(row: dict[str, Any]) -> str:
 
 def _remove(name: str, kept: Sequence[KeptModel]) -> None:
     """Remove the kept models of a name, or all; say what it was, and what came free."""
-    asked = name if os.sep not in name or not os.path.isdir(name) else os.path.realpath(name)
-    chosen = [each for each in kept if asked in (each.name, _ALL)]
-    if not chosen and asked != _ALL:
+    # A folder is kept by its whole path; also one that is gone by now.
+    asked = (name, os.path.realpath(name))
+    chosen = [each for each in kept if name == _ALL or each.name in asked]
+    if not chosen and name != _ALL:
         if bundled_model(name):
             raise InputError(f"{name} comes with edgebert, expected --remove with a model that was converted and kept")
         there = ", ".join(dict.fromkeys(each.name for each in kept)) or "none"

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from edgebert.cli.completion import FileName
 from edgebert.cli.formats import FORMATS
+from edgebert.cli.parameters import FileName, ModelName
 from edgebert.cli.texts import INPUTS, PLAIN, Inputs, find_inputs
 from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
@@ -154,7 +154,7 @@ _prefix = click.option(
 _model = click.option(
     "-m",
     "--model",
-    type=FileName(),
+    type=ModelName(),
     metavar="MODEL",
     help="An .edgebert file, a model folder, org/name of a model on the Hugging Face hub, or a name that `edgebert"
     " models` lists.  [default: a model that comes with edgebert, where one can do it]",

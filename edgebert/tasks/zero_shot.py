@@ -69,7 +69,7 @@ def classify(
     texts : sequence of str
     labels : mapping of label to description
     multi_label : bool
-        Whether labels are independent of each other.
+        Whether labels are independent of each other, as one alone is.
     template : str or None
         What is to follow from a text if a label holds, with ``{}`` for the label's description; for entailment alone.
     pool : str
@@ -83,6 +83,7 @@ def classify(
         template and no classifier.
     """
     names = list(labels)
+    multi_label = multi_label or len(names) == 1  # one label alone is not compared with others
     if "sequence_classification" in runner.heads:
         template = HYPOTHESIS if template is None else template
         values, coverages = _by_entailment(runner, texts, list(labels.values()), template, multi_label, cut)
@@ -123,7 +124,7 @@ def _by_entailment(
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in tokenized]
         (logits,) = runner.first_logits([pairs], head)
         logits = logits.reshape(len(pieces), len(hypotheses), -1)
-        if multi_label or len(hypotheses) == 1:
+        if multi_label:
             other = -1 if entailment == 0 else 0
             results.append(softmax(logits[..., [other, entailment]])[..., 1])
         else:

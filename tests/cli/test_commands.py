@@ -180,7 +180,8 @@ def test_help_is_a_command_too(name: str) -> None:
         (("classify", "--trunc"), ["plain,--truncate"]),
         (("tag", "--strategy", "s"), ["plain,simple"]),
         (("classify", "rev"), ["file,rev"]),
-        (("classify", "-m", "m"), ["file,m"]),
+        (("classify", "-m", "m"), ["plain,minilm", "file,m"]),
+        (("help", "fill"), ["plain,fill-mask"]),
     ],
 )
 def test_bash_completes(words: tuple[str, ...], found: list[str]) -> None:

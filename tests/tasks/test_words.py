@@ -236,7 +236,9 @@ def test_labels_by_similarity(golden_files):
     (found,) = model.classify(["the film"], labels=["the film", "a bad book", "water"])
     assert found["labels"][0] == "the film"
     assert sum(found["scores"]) == pytest.approx(1)
+    (alone,) = model.classify(["the film"], labels=["water"])
     (several,) = model.classify(["the film"], labels=["the film", "water"], multi_label=True)
+    assert alone["scores"] == [dict(zip(several["labels"], several["scores"], strict=True))["water"]]
     assert several["scores"][0] == pytest.approx(1, abs=1e-5)
     film, water = model.embed(["the film", "water"], normalize=True)
     assert several["scores"][1] == pytest.approx(film @ water, abs=1e-5)
