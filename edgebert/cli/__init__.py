@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import click
 
 from edgebert.cli.help import SECTIONS, unknown_command
-from edgebert.cli.terminal import escape
+from edgebert.cli.terminal import escape, folded_note
 from edgebert.errors import EdgebertError, OutputError
 from edgebert.output import abandon_stdout, print_text
 
@@ -33,7 +33,7 @@ class _Failure(click.ClickException):
     """An error that the user can do something about: one line, exit code 1."""
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"edgebert: error: {escape(self.message)}", file=file, err=True)
+        click.echo(folded_note(f"edgebert: error: {escape(self.message)}"), file=file, err=True)
 
 
 class _Stopped(BaseException):

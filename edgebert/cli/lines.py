@@ -196,18 +196,20 @@ def output_format(options: LineOptions) -> str:
 
 
 class _RowWriter:
-    """Lines of text, written as soon as they are there."""
+    """Lines of text, written as soon as they are there; the header with the first, for there may be an error before."""
 
     def __init__(self, output: OutputFile, header: str, render: Callable[[Row], str], encoding: str) -> None:
         self._output, self._render, self._encoding, self._count = output, render, encoding, 0
-        output.write(header.encode())
+        self._header = header
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._output.write("".join(map(self._render, rows)).encode(self._encoding, "replace"))
+        self._output.write((self._header + "".join(map(self._render, rows))).encode(self._encoding, "replace"))
+        self._header = ""
         self._count += len(rows)
 
     def finish(self) -> int:
-        """Nothing is left to write."""
+        if self._header:
+            self.write([])
         return self._count
 
 

@@ -113,7 +113,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     if sizes:
         yield f"{len(sizes)} kept, {size_of(sum(sizes.values()))}, in {escape(str(Path(min(sizes)).parent))}"
     else:
-        yield "none kept: a folder or a name of the Hugging Face hub is converted when -m names it first"
+        yield "none kept: what -m names is converted the first time, a folder or org/name"
 
 
 def _title(row: dict[str, Any]) -> str:

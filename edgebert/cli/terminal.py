@@ -9,10 +9,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape"]
+__all__ = ["Terminal", "clip", "clip_start", "display_width", "escape", "folded_note", "note"]
 
 _JOINERS = "\u200c\u200d"  # Persian needs the one, family emoji the other; neither moves the cursor
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_LEAST_COLUMNS = 20
 _DRAWING = "\u2500\u2588\u258f\u2026"
 
 
@@ -55,10 +56,20 @@ def _escape_character(character: str) -> str:
 
 
 def note(message: str) -> None:
-    """Say something on stderr, in one line, whatever names are in it."""
+    """Say something on stderr, whatever names are in it: in one line, which a terminal gets folded at words."""
     import click
 
-    click.echo(f"edgebert: {escape(message)}", err=True)
+    click.echo(folded_note(f"edgebert: {escape(message)}"), err=True)
+
+
+def folded_note(line: str) -> str:
+    """Return a line of stderr, folded at words where that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return line
+    import textwrap
+
+    columns = max(shutil.get_terminal_size().columns, _LEAST_COLUMNS)
+    return textwrap.fill(line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def escape(text: str) -> str:

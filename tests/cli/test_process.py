@@ -87,7 +87,7 @@ def test_answers_come_while_the_pipe_is_open(classifier: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has this device")
 @pytest.mark.parametrize(
     "arguments",
-    [["classify"], ["classify", "--format", "csv"], ["embed"], ["info"], ["--version"], ["--help"], ["tag", "--help"]],
+    [["classify"], ["classify", "--format", "csv"], ["embed"], ["info"], ["--version"], ["--help"]],
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_standard_output_on_a_full_disk(

@@ -190,7 +190,7 @@ def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Pa
     assert len(percents) > 3
     assert re.search(r"━.* 100% 4,000 texts  [\d,]+ texts/s  0:00 left", ANSI.sub("", shown))
     # It is gone when the work is done.
-    assert shown.split("\x1b[2K")[-1] == told_written(tmp_path / "out", 4000)
+    assert shown.split("\x1b[2K")[-1].split() == told_written(tmp_path / "out", 4000).split()  # folded
     # Rows on the same terminal show how far it is.
     code, shown = at_terminal(*arguments, command=IMPATIENT)
     assert code == 0
@@ -220,7 +220,7 @@ def test_no_bar_in_a_log(piped: bool, long: Path, classifier: Path, tmp_path: Pa
 
 def test_no_bar_for_short_work(classifier: Path, tmp_path: Path) -> None:
     code, shown = at_terminal("classify", "--text", "x", "-m", classifier, "-o", tmp_path / "o", streams=("stderr",))
-    assert (code, shown) == (0, told_written(tmp_path / "o", 1))
+    assert (code, shown.split()) == (0, told_written(tmp_path / "o", 1).split())
 
 
 def test_how_similar_texts_are(classifier: Path) -> None:
@@ -250,3 +250,12 @@ def test_what_is_told_fits_the_terminal(command: list[str]) -> None:
     assert code == 0
     before_the_card = ANSI.sub("", shown.partition("\n# ")[0])
     assert 40 < max(map(display_width, before_the_card.splitlines())) <= 56
+
+
+def test_an_error_is_folded_at_words_and_stands_below_no_header(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("title,review\na,b\n")
+    status, told = at_terminal("classify", tmp_path / "in.csv", "--column", "stars", columns=40)
+    lines = told.splitlines()
+    assert (status, lines[0][:16]) == (1, "edgebert: error:")
+    assert " ".join(told.split()).endswith("has no column 'stars', its columns are title, review")
+    assert all(line.startswith("  ") and len(line) <= 40 for line in lines[1:] if str(tmp_path) not in line)
