@@ -54,12 +54,15 @@ class Kept:
     ----------
     columns, names : tuple of str
         What is added, in order; and its names, with the prefix.
+    replaces : bool
+        Whether the command may put another text where a row's text stood.
     """
 
     def __init__(self, form: RowFormat, prefix: str, *, is_table: bool) -> None:
         if is_table:
             form = form._replace(sheet=tuple(name for name in form.sheet if name not in form.texts), texts=())
         self._form, self._prefix = form, prefix
+        self.replaces = form.replacement is not None
         self.columns = sheet_of(form)
         self.names = tuple(prefix + name for name in self.columns)
 

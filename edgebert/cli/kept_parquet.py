@@ -69,7 +69,6 @@ class ParquetAnswers:
             records = [self._kept.record(row) for row in rows]
             return table_of({name: [record.get(name) for record in records] for name in table.columns}, {}, place)
         kept = table.take([row.at for row in rows])
-        texts = [self._kept.replacement(row) for row in rows]
-        if any(text is not None for text in texts):
-            kept = table.replace(kept, texts)
+        if self._kept.replaces:
+            kept = table.replace(kept, [self._kept.replacement(row) for row in rows])
         return kept

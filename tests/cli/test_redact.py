@@ -7,6 +7,8 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from edgebert.cli import model_option
@@ -108,6 +110,32 @@ def test_a_table_keeps_its_other_columns(model: FakeTagger, tmp_path: Path) -> N
     first, second = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     assert first == {"id": "007", "text": "my [PER]\nis, here", "name": "Bob"}
     assert second == {"id": "008", "text": "", "name": "x"}
+
+
+_WORDS = pa.dictionary(pa.int8(), pa.string())
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), _WORDS])
+def test_parquet_keeps_what_is_not_replaced(kind: pa.DataType, model: FakeTagger, tmp_path: Path) -> None:
+    texts = ["nothing", None, "my Aunt", ""] + ["no more"] * 600 + ["my Aunt"]
+    field = pa.field("text", kind, metadata={"a": "b"})
+    pq.write_table(pa.table([pa.array(texts, kind)], schema=pa.schema([field])), tmp_path / "in.parquet")
+    result = invoke("redact", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 0, result.stderr
+    after = pq.read_table(tmp_path / "out.parquet")
+    assert after.column("text").to_pylist() == [text and text.replace("Aunt", "[PER]") for text in texts]
+    field = field.with_type(pa.dictionary(pa.int32(), pa.string())) if kind == _WORDS else field
+    assert after.schema.field("text").equals(field, check_metadata=False)
+    assert (after.schema.field("text").metadata or {}).get(b"a") == b"b"
+
+
+def test_parquet_numbers_become_text_in_all_rows(model: FakeTagger, tmp_path: Path) -> None:
+    numbers = [1, None, *range(600), 4111111111111111]  # only the second chunk has a card number
+    pq.write_table(pa.table({"n": numbers}), tmp_path / "in.parquet")
+    result = invoke("redact", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 0, result.stderr
+    found = pq.read_table(tmp_path / "out.parquet").column("n").to_pylist()
+    assert found == [*(None if n is None else str(n) for n in numbers[:-1]), "[CREDIT_CARD]"]
 
 
 def test_a_path_in_jsonl(model: FakeTagger, tmp_path: Path) -> None:
