@@ -162,11 +162,13 @@ def other_columns(chunks: Iterable[Chunk]) -> list[str]:
     chunks : iterable of Chunk
         Any of them more than once.
     """
+    from edgebert.tables.jsonl import ObjectRows
+
     found: dict[str, None] = {}
     for rows in {id(chunk): chunk.rows for chunk in chunks}.values():
         if rows is not None:
             # Only of jsonl there is something beside the columns: rows of their own keys, and keys within.
-            for record in getattr(rows, "objects", [dict.fromkeys(rows.columns)]):
+            for record in rows.objects if isinstance(rows, ObjectRows) else [dict.fromkeys(rows.columns)]:
                 found.update(dict.fromkeys(_beside(record, rows.chosen[0])))
     return [*found]
 
