@@ -73,7 +73,8 @@ _KEY = "EDGEBERT_REDACT_KEY"
     "--key",
     envvar=_KEY,
     metavar="SECRET",
-    help=f"Makes stand-ins the same in every run with this secret.  [default: {_KEY}, else they count up]",
+    help="Makes stand-ins the same in every run with this secret; two values, such as house numbers, may then have one."
+    f"  [default: {_KEY}, else they count up, and different values have different ones]",
 )
 @line_options(windows=False, layouts=False, split="files", rows=False)
 def redact(
