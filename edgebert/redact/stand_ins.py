@@ -132,14 +132,15 @@ class StandIns:
 
     def _offers(self, word: str, value: str, label: str) -> Iterator[str]:
         """Yield stand-ins without end: first such as the value, at last the label with a number."""
-        make = _maker(label)
-        shapes = [word] if make else []
-        if label in _NUMBERS:  # where all of a shape are taken, with a digit more
-            shapes += [re.sub(r"\d", rf"\g<0>{more}", word, count=1) for more in ("0", "00")]
         attempts = itertools.count()
-        for shape in shapes:
-            for attempt in itertools.islice(attempts, _MOST_OFFERS):  # a number without digits has only itself
-                yield make(shape, self._draw(label, value, attempt))
+        make = _maker(label)
+        if make:
+            shapes = [word]
+            if label in _NUMBERS:  # where all of a shape are taken, with a digit more
+                shapes += [re.sub(r"\d", rf"\g<0>{more}", word, count=1) for more in ("0", "00")]
+            for shape in shapes:
+                for attempt in itertools.islice(attempts, _MOST_OFFERS):  # a number without digits has only itself
+                    yield make(shape, self._draw(label, value, attempt))
         for attempt in attempts:
             number = self._draw(f"{label}-", value, attempt).number
             yield f"{label}-{number + 1 if self._key is None else _spelled(number)}"
