@@ -67,14 +67,15 @@ _KEY = "EDGEBERT_REDACT_KEY"
 @click.option(
     "--stand-ins",
     is_flag=True,
-    help="Put values that look alike and are nobody's in the place of personal data, not labels.",
+    help="Put values that look alike and are nobody's in the place of personal data, not labels; without --key"
+    " different values have different ones.",
 )
 @click.option(
     "--key",
     envvar=_KEY,
     metavar="SECRET",
     help="Makes stand-ins the same in every run with this secret; two values, such as house numbers, may then have one."
-    f"  [default: {_KEY}, else they count up, and different values have different ones]",
+    f"  [default: {_KEY}, else they count up]",
 )
 @line_options(windows=False, layouts=False, split="files", rows=False)
 def redact(
