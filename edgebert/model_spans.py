@@ -94,7 +94,8 @@ class SpanModel(VectorModel):
             Put a value that looks alike and is nobody's in the place of personal data, the same one for the same
             value; by default its label stands there: ``[GIVEN_NAME]``.
         key : str, optional
-            A secret that makes stand-ins the same in every call with it; without it they count in the order of texts.
+            A secret that makes stand-ins the same in every call with it, so that two values may have one; without it
+            they count in the order of texts, and different values have different ones.
         stride
             As the class says. Every paragraph is read by itself, a long one in windows: all of a text is seen.
 

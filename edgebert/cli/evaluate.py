@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +14,7 @@ from edgebert.cli.parameters import FileName, ModelName
 from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import figure_rows
 from edgebert.cli.terminal import Terminal
-from edgebert.cli.texts import read_texts
+from edgebert.cli.texts import Inputs, open_texts, read_texts
 from edgebert.errors import InputError
 from edgebert.output import print_text
 
@@ -47,7 +45,7 @@ _MOST_SHOWN = 10
     required=True,
     type=FileName(),
     metavar="FILE",
-    help="Texts, one a line; with --labels a CSV file with a header.",
+    help="Texts, one a line; with --labels a table: csv, or what its name says (.tsv .jsonl .parquet).",
 )
 @click.option("--labels", metavar="COLUMN", help="The column of FILE that has the right labels.")
 @click.option(
@@ -135,22 +133,15 @@ def _quality(comparison: Comparison, right: list[str]) -> dict[str, float]:
 
 
 def _read_labelled(path: str, text_column: str, label_column: str) -> tuple[list[str], list[str]]:
-    """Read texts and labels from a CSV file with a header."""
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in (text_column, label_column) if name not in (reader.fieldnames or [])]
-            if missing:
-                columns = ", ".join(reader.fieldnames or []) or "none"
-                raise InputError(f"{path} has no column {missing[0]!r}, its columns are {columns}")
-            rows = list(reader)
-    except OSError as error:
-        raise InputError(f"{path} could not be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: convert it") from error
-    if not rows:
-        raise InputError(f"{path}: no text in it, expected a row for each")
-    return [row[text_column] or "" for row in rows], [row[label_column] or "" for row in rows]
+    """Read texts and labels from two columns of a table: of csv unless its name says another kind."""
+    from edgebert.tables.chunks import Reading
+    from edgebert.tables.kinds import common_kind
+
+    kind = common_kind([path]) or "csv"
+    reading = Reading(kind, (text_column, label_column), pairs=True)
+    with open_texts(Inputs((path,), (), reading, False)) as source:
+        texts, labels = zip(*(pair for chunk in source for pair in chunk.texts), strict=True)
+    return [*texts], [*labels]
 
 
 def _check_matplotlib() -> None:

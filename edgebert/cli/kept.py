@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebert.cli.formats import Row, RowFormat, answer_cells, answer_document, csv_line, sheet_of
 from edgebert.errors import InputError
+from edgebert.tables.jsonl import ObjectRows
 
 if TYPE_CHECKING:
     from edgebert.cli.lines import Writer
     from edgebert.cli.texts import Inputs
     from edgebert.output import OutputFile
 
-__all__ = ["Kept", "as_json", "kept_writer"]
+__all__ = ["HEADER_ROWS", "Kept", "as_json", "columns_of", "kept_writer", "objects_of"]
+
+HEADER_ROWS = 1000
+"""Of objects, how many rows decide which columns a table has."""
 
 
 def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output: OutputFile) -> Writer:
@@ -34,10 +39,12 @@ def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output:
     if name == "parquet":
         from edgebert.cli.kept_parquet import ParquetAnswers
 
-        return ParquetAnswers(kept, output)
-    if name == "jsonl":
+        writer: Writer = ParquetAnswers(kept, output)
+    elif name == "jsonl":
         return _JsonlAnswers(kept, output)
-    return _SheetAnswers(kept, output, name, same=name == inputs.reading.kind)
+    else:
+        writer = _SheetAnswers(kept, output, name, same=name == inputs.reading.kind)
+    return _FirstTogether(writer) if inputs.reading.kind == "jsonl" else writer
 
 
 class Kept:
@@ -54,18 +61,22 @@ class Kept:
     ----------
     columns, names : tuple of str
         What is added, in order; and its names, with the prefix.
+    replaces : bool
+        Whether the command may put another text where a row's text stood.
     """
 
     def __init__(self, form: RowFormat, prefix: str, *, is_table: bool) -> None:
         if is_table:
             form = form._replace(sheet=tuple(name for name in form.sheet if name not in form.texts), texts=())
         self._form, self._prefix = form, prefix
+        self.replaces = form.replacement is not None
         self.columns = sheet_of(form)
         self.names = tuple(prefix + name for name in self.columns)
 
     def lines(self, row: Row) -> list[list[Any]]:
         """Return the added cells of a row's lines; one at least, so that no row of the table is lost."""
-        return answer_cells(self._form, row, self.columns) or [[None] * len(self.columns)]
+        found = answer_cells(self._form, row, self.columns)
+        return found or answer_cells(self._form._replace(records=lambda _: [{}]), row, self.columns)
 
     def document(self, row: Row) -> dict[str, Any]:
         """Return the object of a row."""
@@ -109,6 +120,36 @@ def _replaced(record: dict[str, Any], path: str, text: str) -> dict[str, Any]:
     return {**record, key: _replaced(record[key], rest, text)}
 
 
+class _FirstTogether:
+    """Lets a writer have the first rows all at once: of objects, its columns are the keys of these.
+
+    So they do not depend on how many objects a pipe had at a time.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._first: list[Row] | None = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        if self._first is None:
+            self._writer.write(rows)
+            return
+        self._first += rows
+        if len(self._first) >= HEADER_ROWS:
+            self._start()
+
+    def _start(self) -> None:
+        rows, self._first = self._first or [], None
+        self._writer.write(rows[:HEADER_ROWS])
+        if rows[HEADER_ROWS:]:
+            self._writer.write(rows[HEADER_ROWS:])
+
+    def finish(self) -> int:
+        if self._first:
+            self._start()
+        return self._writer.finish()
+
+
 class _JsonlAnswers:
     """An object for each text: those of the table with the answers behind them."""
 
@@ -126,6 +167,22 @@ class _JsonlAnswers:
         return self._count
 
 
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns of the tables that rows come from; of objects the keys of the rows themselves."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.chunk and row.chunk.rows and not objects_of(row):
+            return row.chunk.rows.columns
+        found.update(dict.fromkeys(row.record))
+    return (*found,)
+
+
+def objects_of(row: Row) -> ObjectRows | None:
+    """Return the objects that a row is one of; None of another kind of table, and of plain text."""
+    rows = row.chunk.rows if row.chunk else None
+    return rows if isinstance(rows, ObjectRows) else None
+
+
 class _SheetAnswers:
     """Lines of csv or tsv below a header; with the delimiter and the byte order mark of an input of the same kind."""
 
@@ -139,7 +196,7 @@ class _SheetAnswers:
         lines = []
         self._count += len(rows)
         if self._columns is None and rows:
-            lines.append(self._header(rows[0]))
+            lines.append(self._header(rows))
         for row in rows:
             cells = self._cells(row)
             lines += [csv_line([*cells, *added], self._delimiter) for added in self._kept.lines(row)]
@@ -149,11 +206,12 @@ class _SheetAnswers:
         """Nothing is left to write."""
         return self._count
 
-    def _header(self, row: Row) -> str:
-        table = row.chunk.rows if row.chunk else None
+    def _header(self, rows: Sequence[Row]) -> str:
+        table = rows[0].chunk.rows if rows[0].chunk else None
         assert table is not None
-        self._columns, self._known = table.columns, {*table.columns}
-        self._kept.check_apart({*self._columns} & {*self._kept.names}, row.file)
+        self._columns = columns_of(rows)
+        self._known = {*self._columns}
+        self._kept.check_apart(self._known & {*self._kept.names}, rows[0].file)
         self._delimiter = getattr(table, "delimiter", self._delimiter) if self._same else self._delimiter
         mark = "\ufeff" if self._same and getattr(table, "bom", False) else ""
         return mark + csv_line([*self._columns, *self._kept.names], self._delimiter)
@@ -163,8 +221,8 @@ class _SheetAnswers:
         if new := record.keys() - self._known:
             place = row.chunk.place(row.at) if row.chunk else row.file
             raise InputError(
-                f"{place} has a key {sorted(new)[0]!r} that the first objects have not, and the header is written:"
-                " let -o be a .jsonl"
+                f"{place} has a key {sorted(new)[0]!r} that the first {HEADER_ROWS:,} objects have not, and the header"
+                " is written: let -o be a .jsonl"
             )
         return [_cell(record.get(name)) for name in self._columns or ()]
 
@@ -177,8 +235,19 @@ def _cell(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON, whatever a table had in it."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    """Return a value as JSON, whatever a table had in it; null for a number that is not finite, which JSON has not."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=_plain, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> str:

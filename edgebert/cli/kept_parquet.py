@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.cli.formats import Row
+from edgebert.cli.kept import columns_of, objects_of
 from edgebert.tables.parquet import ParquetRows
 from edgebert.tables.parquet_writer import ParquetWriter, table_of
 
@@ -38,8 +39,10 @@ class ParquetAnswers:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Take the next texts with their answers."""
+        # Columns, and their types, are those of the first objects together.
+        together = self._count == 0 and any(objects_of(row) for row in rows)
         self._count += len(rows)
-        for _, group in itertools.groupby(rows, key=lambda row: id(row.chunk)):
+        for _, group in itertools.groupby(rows, key=lambda row: None if together else id(row.chunk)):
             self._add([*group])
 
     def finish(self) -> int:
@@ -48,28 +51,28 @@ class ParquetAnswers:
         return self._count
 
     def _add(self, rows: Sequence[Row]) -> None:
-        """Write rows of one chunk."""
+        """Write some rows."""
         lines = [(row, cells) for row in rows for cells in self._kept.lines(row)]
-        table = rows[0].chunk.rows if rows[0].chunk else None
+        columns = columns_of(rows)
         first, place = rows[0].file, f"{rows[0].file} from {rows[0].line} on"
         added = table_of(
             {name: [cells[i] for _, cells in lines] for i, name in enumerate(self._kept.names)}, self._types, place
         )
-        if table is not None:
-            self._kept.check_apart({*table.columns} & {*self._kept.names}, first)
-            kept = self._arrow(table, [row for row, _ in lines], place)
+        if columns:
+            self._kept.check_apart({*columns} & {*self._kept.names}, first)
+            kept = self._arrow(columns, [row for row, _ in lines], place)
             for name in self._kept.names:
                 kept = kept.append_column(added.schema.field(name), added.column(name))
             added = kept
         self._writer.add(added, place)
 
-    def _arrow(self, table: Any, rows: Sequence[Row], place: str) -> pa.Table:
+    def _arrow(self, columns: Sequence[str], rows: Sequence[Row], place: str) -> pa.Table:
         """Return rows of a table as they were read, with another text where the command has one."""
+        table = rows[0].chunk.rows if rows[0].chunk else None
         if not isinstance(table, ParquetRows):
             records = [self._kept.record(row) for row in rows]
-            return table_of({name: [record.get(name) for record in records] for name in table.columns}, {}, place)
+            return table_of({name: [record.get(name) for record in records] for name in columns}, {}, place)
         kept = table.take([row.at for row in rows])
-        texts = [self._kept.replacement(row) for row in rows]
-        if any(text is not None for text in texts):
-            kept = table.replace(kept, texts)
+        if self._kept.replaces:
+            kept = table.replace(kept, [self._kept.replacement(row) for row in rows])
         return kept

@@ -13,9 +13,9 @@ from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.progress import show_progress
+from edgebert.cli.terminal import escape
 from edgebert.cli.texts import open_texts
 from edgebert.errors import InputError
-from edgebert.output import check_folder
 
 if TYPE_CHECKING:
     from edgebert.cli.redacted import Redacted
@@ -67,15 +67,17 @@ _KEY = "EDGEBERT_REDACT_KEY"
 @click.option(
     "--stand-ins",
     is_flag=True,
-    help="Put values that look alike and are nobody's in the place of personal data, not labels.",
+    help="Put values that look alike and are nobody's in the place of personal data, not labels; without --key"
+    " different values have different ones.",
 )
 @click.option(
     "--key",
     envvar=_KEY,
     metavar="SECRET",
-    help=f"Makes stand-ins the same in every run with this secret.  [default: {_KEY}, else they count up]",
+    help="Makes stand-ins the same in every run with this secret; two values, such as house numbers, may then have one."
+    f"  [default: {_KEY}, else they count up]",
 )
-@line_options(windows=False, layouts=False, split="files")
+@line_options(windows=False, layouts=False, split="files", rows=False)
 def redact(
     options: LineOptions,
     report: str | None,
@@ -89,17 +91,18 @@ def redact(
     """Replace personal data by labels like [SURNAME], or by stand-ins.
 
     Texts come from FILES, from standard input (-), or from --text. Everything else stays as it is, byte for byte.
-    Of a table the column with the texts is redacted, and no other.
+    Of a table the column with the texts is redacted, and no other; what is written has all rows and columns, and is a
+    table of the same kind, or of the one that OUT's name says.
 
     A model finds names, addresses and numbers; rules find e-mail addresses, URLs of persons, phone numbers, IBANs,
     card and social security numbers, IP addresses. What is found in one place is replaced in all places of all FILES,
     so they are read to their end before anything is written. NO TOOL FINDS EVERYTHING: read the result before you
-    pass it on.
+    pass it on. REPORT alone has what was replaced.
 
     \b
     text   the texts with what is replaced in them
-    jsonl  of plain text: an object for each text with text (as it was),
-           redacted, entities; of a table its rows
+    jsonl  of plain text: an object for each text with text (redacted) and
+           entities, which say what stands there now; of a table its rows
     csv    and tsv, parquet: the table with its column of texts redacted
 
     \b
@@ -116,16 +119,12 @@ def redact(
         raise click.UsageError(f"--key is empty, expected a secret; or leave it and {_KEY} out.")
     if report is not None and PurePath(report).suffix.lower() not in redacted.REPORTS:
         raise click.UsageError(f"--report is {report}, expected a name that ends in {' or '.join(redacted.REPORTS)}.")
-    if report is not None and report == options.output:
-        raise click.UsageError(f"--report and -o are both {report}, expected two files.")
-    if options.prefix:
-        raise click.UsageError("--prefix is for columns that are added, and redact adds none.")
     model_option.check_model("redact", options.model)
     place = redacted.output_of(options)
     for output in (place.path, report):
         check_apart(options.inputs.files, output)
     if report is not None:
-        check_folder(report)
+        redacted.check_report(place, report)
     with open_texts(options.inputs) as source:
         model = model_option.open_model(
             "redact", options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
@@ -149,7 +148,7 @@ def redact(
     redacted.write(place, results)
     if report is not None:
         redacted.write_report(report, results)
-    _say(results, options)
+    _say(results)
 
 
 def _checked(model: Model, settings: Settings, keep: tuple[str, ...] | None, only: tuple[str, ...] | None) -> Settings:
@@ -177,8 +176,11 @@ def _covered(redactor: Redactor, chunk: Chunk, found: Sequence[Sequence[Found]])
     return [redactor.cover(text, spans) for text, spans in zip(chunk.texts, found, strict=True)]
 
 
-def _say(results: Sequence[Redacted], options: LineOptions) -> None:
+def _say(results: Sequence[Redacted]) -> None:
     """Say on stderr what was replaced, what was not looked at, and that a person has to look."""
+    from edgebert.cli.redacted import other_columns
+    from edgebert.tables.columns import listed_names
+
     entities = [each for result in results for each in result.entities]
     counts = Counter(each["entity_group"] for each in entities)
     sources = Counter(each["source"] for each in entities)
@@ -192,9 +194,9 @@ def _say(results: Sequence[Redacted], options: LineOptions) -> None:
             (sources["repeat"], "where it stood again"),
         )
         lines = [f"replaced {len(entities):,} in {texts}: {labels}", f"found {by}"]
-    others = [] if not options.inputs.is_table or not results else results[0].other_columns
+    others = other_columns(result.chunk for result in results)
     if others:
-        lines.append(f"these columns are as they were: {', '.join(others)}")
+        lines.append(f"these columns are as they were: {listed_names([*map(escape, others)])}")
     lines.append("no tool finds everything: read the result before you pass it on")
     for line in lines:
         click.echo(f"edgebert: {line}", err=True)

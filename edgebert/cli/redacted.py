@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -21,7 +21,17 @@ from edgebert.output import check_folder, open_output, print_text
 if TYPE_CHECKING:
     from edgebert.tables.chunks import Chunk
 
-__all__ = ["REPORTS", "Place", "Redacted", "output_of", "rows_of", "write", "write_report"]
+__all__ = [
+    "REPORTS",
+    "Place",
+    "Redacted",
+    "check_report",
+    "other_columns",
+    "output_of",
+    "rows_of",
+    "write",
+    "write_report",
+]
 
 REPORTS = (".jsonl", ".csv")
 """What the name of a report ends in."""
@@ -59,14 +69,16 @@ class Redacted(NamedTuple):
     entities: list[dict[str, Any]]
 
     @property
-    def other_columns(self) -> list[str]:
-        """The columns of its table that it does not come from."""
-        rows = self.chunk.rows
-        if rows is None:
-            return []
-        # Of jsonl a column may be chosen by a path: a.b.
-        chosen = {*rows.chosen, *(name.partition(".")[0] for name in rows.chosen)}
-        return [name for name in rows.columns if name not in chosen]
+    def shown_entities(self) -> list[dict[str, Any]]:
+        """What stands in the place of personal data and where, in `text`; nothing of what was there."""
+        found, moved = [], 0
+        for each in self.entities:
+            start = each["start"] + moved
+            end = start + len(each["replacement"])
+            moved = end - each["end"]
+            shown = {name: value for name, value in each.items() if name != "word"}
+            found.append({**shown, "start": start, "end": end})
+        return found
 
 
 def output_of(options: LineOptions) -> Place:
@@ -109,12 +121,66 @@ def _check_names(files: Sequence[str], folder: str) -> None:
     for file in files:
         if file == "-":
             raise OutputError("standard input has no name for a file in a folder: let -o be a file")
-        target = PurePath(folder, PurePath(file).name)
+        target, name = _in_folder(file, folder), PurePath(file).name
         if os.path.exists(target) and any(os.path.samefile(target, each) for each in files if each != "-"):
             raise OutputError(f"{target} is a file that the texts come from; name another folder with -o")
-        if target.name in names:
-            raise OutputError(f"{names[target.name]} and {file} have one name, expected two in the folder {folder}")
-        names[target.name] = file
+        if name in names:
+            raise OutputError(f"{names[name]} and {file} have one name, expected two in the folder {folder}")
+        names[name] = file
+
+
+def check_report(place: Place, report: str) -> None:
+    """Check that a report can be written, and takes the place of nothing that is redacted.
+
+    Raises
+    ------
+    click.UsageError
+        When it would: the report has the personal data in it.
+    OutputError
+    """
+    targets = [] if place.path is None else [place.path]
+    if place.is_folder:
+        targets = [_in_folder(file, str(place.path)) for file in place.options.inputs.files]
+    for target in targets:
+        exist = os.path.exists(target) and os.path.exists(report)
+        if os.path.realpath(target) == os.path.realpath(report) or (exist and os.path.samefile(target, report)):
+            names = report if report == target else f"{report} (as {target})"
+            raise click.UsageError(f"--report and -o would both write {names}, expected two files.")
+    check_folder(report)
+
+
+def _in_folder(file: str, folder: str) -> str:
+    """Return where in a folder a redacted file goes."""
+    return str(PurePath(folder, PurePath(file).name))
+
+
+def other_columns(chunks: Iterable[Chunk]) -> list[str]:
+    """Return the columns of tables that texts do not come from; what stands beside a path in jsonl by its path.
+
+    Parameters
+    ----------
+    chunks : iterable of Chunk
+        Any of them more than once.
+    """
+    from edgebert.tables.jsonl import ObjectRows
+
+    found: dict[str, None] = {}
+    for rows in {id(chunk): chunk.rows for chunk in chunks}.values():
+        if rows is not None:
+            # Only of jsonl there is something beside the columns: rows of their own keys, and keys within.
+            for record in rows.objects if isinstance(rows, ObjectRows) else [dict.fromkeys(rows.columns)]:
+                found.update(dict.fromkeys(_beside(record, rows.chosen[0])))
+    return [*found]
+
+
+def _beside(record: dict[str, Any], path: str) -> Iterator[str]:
+    """Yield the keys that are not at a path of keys, nor on the way to it."""
+    key, _, rest = ("", "", "") if path in record else path.partition(".")
+    for name, value in record.items():
+        if name == key and isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _beside(value, rest))
+        elif name != path and not (name == key and value is None):
+            yield name
 
 
 def rows_of(covered: Iterable[tuple[Chunk, Sequence[dict[str, Any]]]]) -> list[Redacted]:
@@ -143,7 +209,7 @@ def write(place: Place, results: Sequence[Redacted]) -> None:
         for each in results:
             files.setdefault(each.chunk.file, []).append(each)
         for file, of_file in files.items():
-            _write_bytes(str(Path(str(place.path), PurePath(file).name)), of_file)
+            _write_bytes(_in_folder(file, str(place.path)), of_file)
     else:
         _write_bytes(place.path, results)
 
@@ -185,9 +251,10 @@ def _write_rows(place: Place, results: Sequence[Redacted]) -> None:
 
     form = RowFormat(
         records=lambda _: [{}],
-        document=lambda row: {"redacted": row.answer.text, "entities": row.answer.entities},
+        document=lambda row: {"text": row.answer.text, "entities": row.answer.shown_entities},
         columns=(),
         sheet=(),
+        texts=(),  # the text as it was is for the report alone
         replacement=lambda row: row.answer.text if row.answer.entities else None,
         coverage=False,
     )

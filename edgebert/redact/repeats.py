@@ -52,7 +52,8 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._forms: dict[str, dict[tuple[str, ...], _Form]] = {}
+        self._forms: dict[tuple[str, ...], _Form] = {}
+        self._sizes: dict[str, set[int]] = {}  # of forms that begin with a word: in how many
         self._numbers: dict[str, str] = {}
         self._lengths: set[int] = set()
         self._ordinary: set[str] = set()
@@ -78,7 +79,8 @@ class Repeats:
     def _add(self, word: str, label: str) -> None:
         if _is_telling(word):
             form = _form_of(word, label)
-            self._forms.setdefault(form.pieces[0], {}).setdefault(form.pieces, form)
+            self._forms.setdefault(form.pieces, form)
+            self._sizes.setdefault(form.pieces[0], set()).add(len(form.pieces))
 
     def find(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start, end and label of all that was found somewhere; what is longer comes first."""
@@ -92,19 +94,17 @@ class Repeats:
         folded = [text[start:end].casefold() for start, end in spans]
         i = 0
         while i < len(spans):
-            count = 0
-            for form in self._forms.get(folded[i], {}).values():
-                if len(form.pieces) > count and self._stands(form, text, spans, folded, i):
-                    count, label = len(form.pieces), form.label
-            if count:
-                yield spans[i][0], spans[i + count - 1][1], label
-            i += count or 1
+            for count in sorted(self._sizes.get(folded[i], ()), reverse=True):
+                form = self._forms.get(tuple(folded[i : i + count]))
+                if form and len(form.pieces) == count and self._stands(form, text, spans, folded, i):
+                    yield spans[i][0], spans[i + count - 1][1], form.label
+                    i += count
+                    break
+            else:
+                i += 1
 
     def _stands(self, form: _Form, text: str, spans: list[tuple[int, int]], folded: list[str], i: int) -> bool:
-        last = i + len(form.pieces) - 1
-        if last >= len(spans) or tuple(folded[i : last + 1]) != form.pieces:
-            return False
-        start, end = spans[i][0], spans[last][1]
+        start, end = spans[i][0], spans[i + len(form.pieces) - 1][1]
         if any(
             _spaced(text[spans[i + j][1] : spans[i + j + 1][0]]) != between for j, between in enumerate(form.between)
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -85,13 +86,14 @@ def label_in_brackets(word: str, label: str) -> str:  # noqa: ARG001 (as a stand
 
 
 class StandIns:
-    """Gives the same stand-in to the same value, and different ones to different values.
+    """Gives the same stand-in to the same value; without a key, different ones to different values.
 
     Parameters
     ----------
     key : bytes or None
         Decides, together with a value, what stands for it: the same in every run with that key, and not to be
-        guessed without it. None counts values in the order in which they appear, which tells nothing about them.
+        guessed without it. So two values may have one stand-in: of ninety house numbers many do, of names hardly any.
+        None counts values in the order in which they appear, which tells nothing about them.
     """
 
     def __init__(self, key: bytes | None = None) -> None:
@@ -99,6 +101,7 @@ class StandIns:
         self._given: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._words: set[str] = set()
+        self._taken: set[str] = set()
 
     def avoid(self, text: str) -> None:
         """Take no name for a stand-in that a text has, before any is given."""
@@ -118,35 +121,53 @@ class StandIns:
         )
 
     def _of(self, word: str, label: str) -> str:
-        value = "".join(pieces(word)).casefold()
+        value = _folded(word)
         known = self._given.get(value)
         if known is None:
-            offers = (made for made in self._offers(word, value, label) if self._is_free(made, value))
-            known = self._given[value] = next(offers, f"{label}-{len(self._given) + 1}")
+            known = next(made for made in self._offers(word, value, label) if self._is_free(made, value))
+            self._given[value] = known
+            if self._key is None:
+                self._taken.add(_folded(known))
         return _in_case_of(word, known) if label in _LISTS else known
 
     def _offers(self, word: str, value: str, label: str) -> Iterator[str]:
-        for attempt in range(_MOST_OFFERS):  # a number without digits has only itself
-            draw = self._draw(label, value, attempt)
-            if label in _LISTS:
-                yield _name(draw.number, _LISTS[label])
-            elif label in _NUMBERS:
-                yield _same_shape(word, draw)
-            elif label in _MAKERS:
-                yield _MAKERS[label](word, draw)
-            else:
-                yield f"{label}-{draw.number + 1 if self._key is None else _spelled(draw.number)}"
+        """Yield stand-ins without end: first such as the value, at last the label with a number."""
+        attempts = itertools.count()
+        make = _maker(label)
+        if make:
+            shapes = [word]
+            if label in _NUMBERS:  # where all of a shape are taken, with a digit more
+                shapes += [re.sub(r"\d", rf"\g<0>{more}", word, count=1) for more in ("0", "00")]
+            for shape in shapes:
+                for attempt in itertools.islice(attempts, _MOST_OFFERS):  # a number without digits has only itself
+                    yield make(shape, self._draw(label, value, attempt))
+        for attempt in attempts:
+            number = self._draw(f"{label}-", value, attempt).number
+            yield f"{label}-{number + 1 if self._key is None else _spelled(number)}"
 
     def _is_free(self, made: str, value: str) -> bool:
-        return "".join(pieces(made)).casefold() != value and made.casefold() not in self._words
+        folded = _folded(made)
+        return folded != value and folded not in self._taken and made.casefold() not in self._words
 
     def _draw(self, label: str, value: str, attempt: int) -> _Draw:
         if self._key is not None:
             seed = hmac.digest(self._key, f"{attempt}\0{value}".encode(), "sha256")
             return _Draw(int.from_bytes(seed[:8], "big") % _SPELLED + _BEYOND_LISTS, seed)
-        number = self._counts.get(label, 0)
-        self._counts[label] = number + 1
+        names = _LISTS.get(label, [])
+        number = self._count(names[0] if names else label)  # labels that have one list count together
+        if names and number >= len(names):
+            number = _BEYOND_LISTS + self._count("spelled")
         return _Draw(number, f"{label} {number}".encode())
+
+    def _count(self, kind: str) -> int:
+        number = self._counts.get(kind, 0)
+        self._counts[kind] = number + 1
+        return number
+
+
+def _folded(word: str) -> str:
+    """Return what of a value has to be the same for another to be the same value."""
+    return "".join(pieces(word)).casefold()
 
 
 _BEYOND_LISTS = max(map(len, _LISTS.values()))
@@ -261,3 +282,10 @@ _MAKERS: dict[str, Callable[[str, _Draw], str]] = {
     "IP_ADDRESS": _address,
 }
 """Label -> what makes its stand-in."""
+
+
+def _maker(label: str) -> Callable[[str, _Draw], str] | None:
+    """Return what makes a stand-in of a value's shape; None where the label alone stands for it."""
+    if label in _LISTS:
+        return lambda _, draw: _name(draw.number, _LISTS[label])
+    return _same_shape if label in _NUMBERS else _MAKERS.get(label)

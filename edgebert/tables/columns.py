@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebert.errors import InputError, shown
 
-__all__ = ["TEXT_NAMES", "cell_text", "check_names", "choose_columns"]
+__all__ = ["TEXT_NAMES", "cell_text", "check_names", "choose_columns", "listed_names"]
 
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "message", "body", "document", "description", "tweet")
 """A column of one of these names has the texts, if no other has such a name."""
@@ -41,14 +41,14 @@ def choose_columns(
     """
     for name in wanted:
         if name not in columns:
-            raise InputError(f"{file} has no column {name!r}, its columns are {_listed(columns)}")
+            raise InputError(f"{file} has no column {name!r}, its columns are {listed_names(columns)}")
     if wanted:
         return tuple(wanted)
     found = _clear_pair(columns) if count == 2 else _clear(columns, strings)
     if found is None:
         ask, texts = ("--column A --column B", "pairs") if count == 2 else ("--column NAME", "texts")
         raise InputError(
-            f"{file} has the columns {_listed(columns)}, and it is not clear which has the {texts}: say {ask}"
+            f"{file} has the columns {listed_names(columns)}, and it is not clear which has the {texts}: say {ask}"
             " (a file without a header is read by --input lines)"
         )
     return found
@@ -110,7 +110,8 @@ def cell_text(value: Any, place: str, column: str) -> str:
     return str(value)
 
 
-def _listed(columns: Sequence[str]) -> str:
+def listed_names(columns: Sequence[str]) -> str:
+    """Return names of columns as a message has them; of very many the first."""
     names = ", ".join(repr(name) if not name or name != name.strip() else name for name in columns[:_MOST_LISTED])
     more = len(columns) - _MOST_LISTED
     return f"{names} and {more} more" if more > 0 else names

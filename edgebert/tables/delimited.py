@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import operator
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,7 +17,6 @@ from edgebert.tables.stream import ByteStream
 __all__ = ["DelimitedRows", "find_delimiter", "read_delimited"]
 
 _DELIMITERS = ",;\t|"
-_BEHIND_RETURN = re.compile(r"(?<=\r)(?!\n)")
 _MOST_LISTED = 6
 _LONGEST_CELL = 1 << 24
 """In characters; where a quote is not closed, the rest of a file would be one cell."""
@@ -58,7 +56,7 @@ class _Lines:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._blocks = stream.blocks()
+        self._blocks = stream.blocks_of_rows()
         self._block: list[bytes] = []
         self._next = self.number = 0
 
@@ -72,9 +70,7 @@ class _Lines:
             for data in block:
                 self._next += 1
                 self.number += 1
-                line = self._stream.decode(data, self.number)
-                # A lone \r ends a line, too, in files of old spreadsheets.
-                yield from _BEHIND_RETURN.split(line) if "\r" in line.rstrip("\r\n") else (line,)
+                yield self._stream.decode(data, self.number)
 
 
 def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pairs: bool = False) -> Iterator[Chunk]:

@@ -15,7 +15,7 @@ __all__ = ["find_files"]
 def find_files(named: Sequence[str], globs: Sequence[str] = ()) -> list[str]:
     """Return the files that were named, and of a folder all in it and below, by name.
 
-    Hidden files and folders within a folder are passed over.
+    Hidden files and folders within a folder are passed over, and what is no file: a pipe, which may have no other end.
 
     Parameters
     ----------
@@ -56,8 +56,10 @@ def _below(folder: str) -> Iterator[str]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith("."):
-                yield os.path.join(parent, name)
+            path = os.path.join(parent, name)
+            # A link to what is not there is told when it is opened.
+            if not name.startswith(".") and (os.path.isfile(path) or not os.path.exists(path)):
+                yield path
 
 
 def _matches(path: str, globs: Sequence[str]) -> bool:

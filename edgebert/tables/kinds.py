@@ -23,23 +23,26 @@ SUFFIXES = {
 
 _SAVE = "save its text as .txt first"
 _TABLE = "save the sheet as .csv first"
+# Whole, so that no text begins so: "Rar! I loved it" is one.
 _BEGINNINGS = {
-    b"%PDF-": ("a PDF", _SAVE),
-    b"{\\rtf": ("an RTF document", _SAVE),
+    b"%PDF-1": ("a PDF", _SAVE),
+    b"%PDF-2": ("a PDF", _SAVE),
+    b"{\\rtf1": ("an RTF document", _SAVE),
     b"\xd0\xcf\x11\xe0": ("a document of an old Office program", f"{_SAVE}, or a sheet as .csv"),
     b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"\x1f\x8b": ("compressed by gzip", "unpack it first"),
-    b"BZh": ("compressed by bzip2", "unpack it first"),
+    **{b"BZh%d1AY&SY" % level: ("compressed by bzip2", "unpack it first") for level in range(1, 10)},
     b"\xfd7zXZ\0": ("compressed by xz", "unpack it first"),
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it first"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first"),
-    b"Rar!": ("a RAR archive", "unpack it first"),
+    b"Rar!\x1a\x07": ("a RAR archive", "unpack it first"),
     b"\x89PNG": ("an image", "let a program for character recognition make text of it first"),
     b"\xff\xd8\xff": ("an image", "let a program for character recognition make text of it first"),
-    b"GIF8": ("an image", "let a program for character recognition make text of it first"),
+    b"GIF87a": ("an image", "let a program for character recognition make text of it first"),
+    b"GIF89a": ("an image", "let a program for character recognition make text of it first"),
     b"II*\0": ("an image", "let a program for character recognition make text of it first"),
     b"MM\0*": ("an image", "let a program for character recognition make text of it first"),
-    b"PAR1": ("a Parquet file", "give it a name that ends in .parquet, or say --input parquet"),
+    b"PAR1\x15": ("a Parquet file", "give it a name that ends in .parquet, or say --input parquet"),
     b"SQLite format 3\0": ("a database", "save a table of it as .csv first"),
 }
 _ZIPPED = {

@@ -66,11 +66,22 @@ class ParquetRows:
         return pa.Table.from_batches([self.batch]).take(pa.array(indices, pa.int64()))
 
     def replace(self, table: pa.Table, texts: Sequence[str | None]) -> pa.Table:
-        """Return rows with other texts in the column that the texts are in."""
+        """Return rows with other texts in the column that the texts are in; with None a row keeps its own.
+
+        A column of text keeps its type, one of anything else becomes text, whether a row has another one or not.
+        """
         import pyarrow as pa
 
         index = table.schema.get_field_index(self.chosen[0])
-        return table.set_column(index, pa.field(self.chosen[0], pa.string()), pa.array(texts, pa.string()))
+        field = table.schema.field(index)
+        own = table.column(index).to_pylist()
+        if not _is_text(field.type):
+            field = field.with_type(pa.string())
+            own = [None if value is None else cell_text(value, "", field.name) for value in own]
+        elif pa.types.is_dictionary(field.type):  # with room for more values than it had
+            field = field.with_type(pa.dictionary(pa.int32(), field.type.value_type, field.type.ordered))
+        values = [mine if text is None else text for mine, text in zip(own, texts, strict=True)]
+        return table.set_column(index, field, pa.array(values, field.type))
 
 
 class ParquetStream:

@@ -43,8 +43,8 @@ def read_paragraphs(stream: ByteStream) -> Iterator[Chunk]:
     numbers: list[int] = []
     ends: list[bytes] = []
     lines: list[bytes] = []  # of the paragraph that has begun
-    blank = b""  # what follows it
-    before = b""  # what stands before the first one
+    blank: list[bytes] = []  # that follow it
+    before: list[bytes] = []  # that stand before the first one
     number = begun = first = 0
 
     def end_paragraph() -> None:
@@ -53,21 +53,18 @@ def read_paragraphs(stream: ByteStream) -> Iterator[Chunk]:
         text = body.rstrip(b"\r\n")
         texts.append(decode(text, stream.errors, f"{stream.name}: the paragraph at line {begun}"))
         numbers.append(begun)
-        ends.append(body[len(text) :] + blank)
-        lines, blank = [], b""
+        ends.append(b"".join([body[len(text) :], *blank]))
+        lines, blank = [], []
 
     def chunk() -> Chunk:
         mark = stream.mark if numbers[0] == first else b""
-        return Chunk(texts, stream.name, numbers, ends=ends, before=mark + before)
+        return Chunk(texts, stream.name, numbers, ends=ends, before=b"".join([mark, *before]))
 
     for block in stream.blocks():
         for line in block:
             number += 1
             if not line.strip():
-                if lines:
-                    blank += line
-                else:
-                    before += line
+                (blank if lines else before).append(line)
                 continue
             if lines and blank:
                 end_paragraph()
@@ -77,10 +74,10 @@ def read_paragraphs(stream: ByteStream) -> Iterator[Chunk]:
             lines.append(line)
             if len(texts) == chunks.CHUNK_LINES:
                 yield chunk()
-                texts, numbers, ends, before = [], [], [], b""
+                texts, numbers, ends, before = [], [], [], []
         if texts:
             yield chunk()
-            texts, numbers, ends, before = [], [], [], b""
+            texts, numbers, ends, before = [], [], [], []
     if lines:
         end_paragraph()
         yield chunk()

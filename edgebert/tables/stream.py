@@ -97,6 +97,28 @@ class ByteStream:
         if last:
             yield [last]
 
+    def blocks_of_rows(self) -> Iterator[list[bytes]]:
+        r"""Yield the lines that end in each block read, with their ends; a lone ``\r`` ends one, too.
+
+        So old spreadsheets wrote them: without it such a file would be one line, as large as it is.
+
+        Raises
+        ------
+        InputError
+            When reading fails, or it is no text.
+        """
+        unfinished: list[bytes] = []
+        for block in self._read():
+            whole = unfinished.pop() + block if unfinished and unfinished[-1].endswith(b"\r") else block
+            end = max(whole.rfind(b"\n"), whole.rfind(b"\r", 0, -1)) + 1  # what follows a last \r is not known yet
+            if end:
+                yield b"".join([*unfinished, whole[:end]]).splitlines(keepends=True)
+                unfinished = []
+            unfinished.append(whole[end:])
+        last = b"".join(unfinished)
+        if last:
+            yield last.splitlines(keepends=True)
+
     def whole(self) -> bytes:
         """Return everything.
 

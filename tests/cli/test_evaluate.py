@@ -57,12 +57,28 @@ def test_labels_and_json(run, golden_files, tmp_path):
     assert facts["changed"] == []
 
 
+def test_labels_of_every_kind_of_table(run, golden_files, tmp_path):
+    model = golden_files["classifier"]
+    label = json.loads(run("info", model, "--json").stdout)["labels"][0]
+    (tmp_path / "t.csv").write_text(f'\ufefflabel;n;text\n{label};1;a, good film\n{label};2;"b\nad"\n')
+    (tmp_path / "t.tsv").write_text(f"text\tlabel\na, good film\t{label}\nbad\t{label}\n")
+    rows = [{"text": text, "label": label} for text in ("a, good film", "bad")]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("t.csv", "t.tsv", "t.jsonl"):
+        options = ["--against", GOLDEN / "classifier", "--texts", tmp_path / name, "--labels", "label", "--json"]
+        result = run("evaluate", model, *options)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["texts"] == 2
+
+
 @pytest.mark.parametrize(
     ("content", "option", "message"),
     [
         ("text,label\na,nonsense\n", "label", "'nonsense' is no label of the model, expected one of"),
         ("text,class\na,b\n", "label", "has no column 'label', its columns are text, class"),
         ("text,label\n", "label", "no text in it"),
+        ("text,label\na, b,c\n", "label", "line 2 has 3 cells, expected 2"),
+        ("text;label\na;nonsense\n", "label", "'nonsense' is no label of the model"),
     ],
 )
 def test_bad_tables(run, golden_files, tmp_path, content, option, message):

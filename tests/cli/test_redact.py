@@ -7,6 +7,8 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from edgebert.cli import model_option
@@ -75,12 +77,28 @@ def test_what_is_found_in_one_file_is_replaced_in_all(
 
 def test_jsonl_of_plain_text(model: FakeTagger) -> None:
     result = invoke("redact", "--format", "jsonl", "--text", "my Aunt")
-    entity = {"entity_group": "PER", "score": 0.98765432, "word": "Aunt", "start": 3, "end": 7}
+    entity = {"entity_group": "PER", "score": 0.98765432, "start": 3, "end": 8}
     assert json.loads(result.stdout) == {
-        "text": "my Aunt",
-        "redacted": "my [PER]",
+        "text": "my [PER]",
         "entities": [{**entity, "source": "model", "replacement": "[PER]"}],
     }
+
+
+@pytest.mark.parametrize("output", [["--format", "jsonl"], ["-o", "public.jsonl"]])
+def test_nothing_but_the_report_has_what_was_found(
+    output: list[str], model: FakeTagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.txt").write_text("Aunt and Bob at 203.0.113.7, Bob")
+    result = invoke("redact", "in.txt", *output, "--report", "report.jsonl")
+    told = result.stdout + result.stderr + (Path("public.jsonl").read_text() if "-o" in output else "")
+    assert not any(word in told for word in ("Aunt", "Bob", "203"))
+    row = json.loads(Path("public.jsonl").read_text() if "-o" in output else result.stdout)
+    assert [row["text"][each["start"] : each["end"]] for each in row["entities"]] == [
+        each["replacement"] for each in row["entities"]
+    ]
+    words = [json.loads(line)["word"] for line in Path("report.jsonl").read_text().splitlines()]
+    assert words == ["Aunt", "Bob", "203.0.113.7", "Bob"]
 
 
 def test_a_table_keeps_its_other_columns(model: FakeTagger, tmp_path: Path) -> None:
@@ -110,12 +128,85 @@ def test_a_table_keeps_its_other_columns(model: FakeTagger, tmp_path: Path) -> N
     assert second == {"id": "008", "text": "", "name": "x"}
 
 
+_WORDS = pa.dictionary(pa.int8(), pa.string())
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), _WORDS])
+def test_parquet_keeps_what_is_not_replaced(kind: pa.DataType, model: FakeTagger, tmp_path: Path) -> None:
+    texts = ["nothing", None, "my Aunt", ""] + ["no more"] * 600 + ["my Aunt"]
+    field = pa.field("text", kind, metadata={"a": "b"})
+    pq.write_table(pa.table([pa.array(texts, kind)], schema=pa.schema([field])), tmp_path / "in.parquet")
+    result = invoke("redact", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 0, result.stderr
+    after = pq.read_table(tmp_path / "out.parquet")
+    assert after.column("text").to_pylist() == [text and text.replace("Aunt", "[PER]") for text in texts]
+    field = field.with_type(pa.dictionary(pa.int32(), pa.string())) if kind == _WORDS else field
+    assert after.schema.field("text").equals(field, check_metadata=False)
+    assert (after.schema.field("text").metadata or {}).get(b"a") == b"b"
+
+
+def test_parquet_numbers_become_text_in_all_rows(model: FakeTagger, tmp_path: Path) -> None:
+    numbers = [1, None, *range(600), 4111111111111111]  # only the second chunk has a card number
+    pq.write_table(pa.table({"n": numbers}), tmp_path / "in.parquet")
+    result = invoke("redact", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 0, result.stderr
+    found = pq.read_table(tmp_path / "out.parquet").column("n").to_pylist()
+    assert found == [*(None if n is None else str(n) for n in numbers[:-1]), "[CREDIT_CARD]"]
+
+
 def test_a_path_in_jsonl(model: FakeTagger, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"id": 1, "a": {"b": "my Aunt", "c": 2}}\n{"id": 2, "a": {"b": null}}\n')
     result = invoke("redact", tmp_path / "in.jsonl", "--column", "a.b")
     told = [json.loads(line) for line in result.stdout.splitlines()]
     assert told == [{"id": 1, "a": {"b": "my [PER]", "c": 2}}, {"id": 2, "a": {"b": None}}]
-    assert "as they were: id\n" in result.stderr
+    assert "as they were: id, a.c\n" in result.stderr
+
+
+def test_columns_of_all_rows_are_named(model: FakeTagger, tmp_path: Path) -> None:
+    rows = [
+        {"a": {"b": {"text": "my Aunt", "x": 1}, "y": 1}},
+        {"a": "Bob\x1b", "late": 1},
+        {"a.b.text": "x", "a": {"b": {"text": "Bob"}}},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = invoke("redact", tmp_path / "in.jsonl", "--column", "a.b.text")
+    assert "as they were: a.b.x, a.y, a, late\n" in result.stderr
+    (tmp_path / "in.csv").write_text(",".join(["text", *(f"c{i}\x1b" for i in range(20))]) + "\nx" + 20 * "," + "\n")
+    result = invoke("redact", tmp_path / "in.csv")
+    assert "as they were: c0\\x1b, c1\\x1b" in result.stderr
+    assert "c11\\x1b and 8 more\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "report"),
+    [
+        (["in.csv"], "public.csv", "./public.csv"),
+        (["in.csv"], "out/public.csv", "out/../out/public.csv"),
+        (["in.csv"], "public.csv", "link.csv"),
+        (["in.csv"], "link.csv", "public.csv"),
+        (["in.txt", "a.csv"], "out/", "out/a.csv"),
+        (["in.txt", "a.csv"], "out", "folder/a.csv"),
+        (["in.csv"], "hard.csv", "other.csv"),
+    ],
+)
+def test_a_report_takes_no_place_of_what_is_redacted(
+    inputs: list[str], output: str, report: str, model: FakeTagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("folder").symlink_to("out")
+    Path("link.csv").symlink_to("public.csv")
+    Path("hard.csv").write_text("x")
+    Path("other.csv").hardlink_to("hard.csv")
+    for name in ("in.csv", "in.txt", "a.csv"):
+        Path(name).write_text("id,text\n1,my Aunt\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    read = ["--input", "lines"] if "in.txt" in inputs else []
+    result = invoke("redact", *inputs, *read, "-o", output, "--report", report)
+    assert result.exit_code == 2
+    assert f"would both write {report}" in " ".join(result.stderr.split())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert invoke("redact", *inputs, *read, "-o", output, "--report", "out/report.csv").exit_code == 0
 
 
 def test_lines_of_a_report_are_those_of_the_file(model: FakeTagger, tmp_path: Path) -> None:
@@ -166,13 +257,13 @@ def test_a_terminal_is_not_driven(model: FakeTagger, monkeypatch: pytest.MonkeyP
         (["in.txt", "--stand-ins", "--key", ""], 2, "--key is empty"),
         (["in.txt", "--threshold", "2"], 2, "2.0 is not in the range 0<=x<=1"),
         (["in.txt", "--report", "r.txt"], 2, "--report is r.txt, expected a name that ends in .jsonl or .csv"),
-        (["in.txt", "--report", "r.csv", "-o", "r.csv"], 2, "expected two files"),
+        (["in.csv", "--report", "r.csv", "-o", "r.csv"], 2, "expected two files"),
         (["in.txt", "--report", "no/r.csv"], 1, "there is no folder"),
         (["in.txt", "-o", "in.txt"], 1, "in.txt is a file that the texts come from"),
         (["in.csv", "--report", "in.csv"], 1, "in.csv is a file that the texts come from"),
         (["in.txt", "-o", "out.csv"], 2, "Plain text is written as text or jsonl, not as csv"),
         (["in.txt", "--format", "parquet"], 2, "Plain text is written as text or jsonl, not as parquet"),
-        (["in.csv", "--prefix", "x_"], 2, "--prefix is for columns that are added"),
+        (["in.csv", "--prefix", "x_"], 2, "--prefix"),
         (["in.csv", "--format", "text"], 2, "--format text is for plain text"),
         (["in.csv", "--column", "no"], 1, "has no column 'no', its columns are id, text"),
         (["in.txt", "two.txt", "-o", "out.txt"], 1, "out.txt is no folder, expected one for 2 files"),

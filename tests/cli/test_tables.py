@@ -20,7 +20,6 @@ import pytest
 
 from edgebert.cli.formats import RowFormat
 from edgebert.cli.lines import Task, answer_lines, row_writer
-from edgebert.tables import chunks
 from tests.cli.command import COMMAND, invoke, told_written
 from tests.cli.fake_model import FakeModel
 from tests.cli.test_texts import options_of
@@ -106,15 +105,6 @@ def test_plain_text_to_parquet(model: FakeModel, tmp_path: Path) -> None:
     assert [(row["text"], row["label"]) for row in rows] == [("good", "POSITIVE"), ("", None)]
 
 
-def test_objects_keep_what_they_have(model: FakeModel) -> None:
-    data = b'{"a": {"t": "good"}, "n": 1.50, "l": [null]}\n{"a": {}, "x": "\\ud800"}\n'
-    result = invoke("classify", "--input", "jsonl", "--column", "a.t", stdin=data)
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert list(rows[0]) == ["a", "n", "l", *ADDED]
-    assert (rows[0]["a"], rows[0]["n"], rows[0]["l"]) == ({"t": "good"}, 1.5, [None])
-    assert (rows[1]["x"], rows[1]["label"]) == ("\ud800", None)
-
-
 def test_several_answers_are_several_rows_and_one_object(model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(b"id,text\n1,good\n2,\n")
     rows = sheet(invoke("classify", tmp_path / "in.csv", "--top-k", "all").stdout)
@@ -133,8 +123,16 @@ def test_a_row_without_spans_stays(tagger: FakeModel, tmp_path: Path) -> None:
     assert [(row["id"], row["word"], row["line"]) for row in rows] == [
         ("1", "Ann", "2"),
         ("1", "Bob", "2"),
-        ("2", "", ""),
+        ("2", "", "3"),
     ]
+    assert [row["tokens"] for row in rows] == ["3", "3", "1"]
+    (tmp_path / "b.csv").write_bytes(b"id,text\n3,nobody\n")
+    (tmp_path / "c.txt").write_bytes(b"nobody")
+    rows = sheet(invoke("tag", tmp_path / "in.csv", tmp_path / "b.csv").stdout)
+    files = [str(tmp_path / name) for name in ("in.csv", "in.csv", "in.csv", "b.csv")]
+    assert [(row["file"], row["line"]) for row in rows] == [*zip(files, "2232", strict=True)]
+    invoke("tag", tmp_path / "c.txt", "-o", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist()[0]["tokens"] == 1
 
 
 def test_several_files_say_which_is_meant(model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,15 +284,6 @@ def test_what_is_wrong_is_said_in_a_line(
     assert result.exit_code in (1, 2)
     assert fault.replace(".*", "") in result.stderr or all(part in result.stderr for part in fault.split(".*"))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_keys_that_come_too_late_for_a_header(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "CHUNK_LINES", 1)
-    data = b'{"text": "x", "n": 1}\n{"text": "y"}\n{"text": "z", "late": 1}\n'
-    result = invoke("classify", "--input", "jsonl", "--format", "csv", stdin=data)
-    assert [(row["text"], row["n"]) for row in sheet(result.stdout)] == [("x", "1"), ("y", "")]
-    assert "standard input: line 3 has a key 'late' that the first objects have not" in result.stderr
-    assert invoke("classify", "--input", "jsonl", stdin=data).exit_code == 0
 
 
 class _Forgetful(list[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 from collections.abc import Iterator
@@ -219,6 +220,12 @@ def test_folders_files_and_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert inputs.several == (named != ["d/.hidden"])
         with open_texts(inputs) as source:
             assert [(chunk.file, chunk.texts) for chunk in source] == [(file, [f"text of {file}"]) for file in expected]
+    (tmp_path / "d/broken.txt").symlink_to("none")
+    os.mkfifo(tmp_path / "d/pipe.txt")  # who opened it would wait for a writer
+    named = options_of("d", globs=("*.txt",)).inputs
+    assert [*named.files] == ["d/b.txt", "d/broken.txt", "d/e/c.txt"]
+    with pytest.raises(InputError, match=r"^d/broken.txt could not be read"), open_texts(named) as source:
+        list(source)
     with pytest.raises(InputError, match=r"^d: there is no file that matches \*\.csv in this folder"):
         options_of("d", globs=("*.csv",)).inputs  # noqa: B018
 
@@ -248,7 +255,7 @@ def test_blank_files_keep_their_place(tmp_path: Path) -> None:
         (b"\x89PNG\r\n", "x.txt", "is an image"),
         (b"\xff\xd8\xff\xe0", "x.jpg", "is an image"),
         (b"\x1f\x8b\x08", "x.txt.gz", "is compressed by gzip"),
-        (b"PAR1....", "x.txt", "is a Parquet file, .*--input parquet"),
+        (b"PAR1\x15\x04", "x.txt", "is a Parquet file, .*--input parquet"),
         (b"text\0text\n", "x.txt", "is no text .*NUL bytes"),
         (b"\x10\0\0\0\0\0\0\0{}", "x.edgebert", "is a model, .*-m"),
     ],
@@ -258,6 +265,27 @@ def test_what_is_no_text_is_refused_by_name(start: bytes, name: str, what: str, 
     for split in texts.PLAIN:
         with pytest.raises(InputError, match=f"/{name} {what}"), opened(str(tmp_path / name), split=split) as source:
             list(source)
+
+
+@pytest.mark.parametrize("module", ["bz2", "gzip", "lzma"])
+def test_what_is_compressed_is_refused(module: str, tmp_path: Path) -> None:
+    packed = importlib.import_module(module).compress(b"text\n")
+    (tmp_path / "x.txt").write_bytes(packed)
+    with (
+        pytest.raises(InputError, match=r"x\.txt is compressed by .*unpack"),
+        opened(str(tmp_path / "x.txt")) as source,
+    ):
+        list(source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Rar! I loved it.", "BZh is no word", "BZh9", "%PDF-files", "{\\rtf is a format", "GIF8", "PAR1 is a key", "7z"],
+)
+def test_a_text_may_begin_like_a_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text(text)
+    with opened(str(tmp_path / "x.txt")) as source:
+        assert [chunk.texts for chunk in source] == [[text]]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edgebert.redact.repeats import Repeats
@@ -57,6 +59,36 @@ def test_the_longest_comes_first() -> None:
     for word in ("New", "New York", "York"):
         repeats.add(word, "CITY")
     assert [*repeats.find("New York, York")] == [(0, 8, "CITY"), (10, 14, "CITY")]
+
+
+def test_a_common_first_word_costs_nothing() -> None:
+    """Each word of a text asks about forms by their lengths, not about every form that begins so."""
+    repeats = Repeats()
+    lookups = 0
+
+    class Counted(dict[Any, Any]):
+        def get(self, *arguments: Any) -> Any:
+            nonlocal lookups
+            lookups += 1
+            return super().get(*arguments)
+
+        def values(self) -> Any:
+            nonlocal lookups
+            lookups += len(self)
+            return super().values()
+
+    for i in range(2000):
+        repeats.add(f"Rue {spelled(i)}", "STREET_NAME")
+        repeats.add(f"Rue {spelled(i)} Nord", "STREET_NAME")
+    repeats._forms = Counted(repeats._forms)
+    text = "Rue de " * 1000 + f"Rue {spelled(7)} Nord, Rue {spelled(1999)}"
+    found = [text[start:end] for start, end, _ in repeats.find(text)]
+    assert found == [f"Rue {spelled(7)} Nord", f"Rue {spelled(1999)}"]
+    assert lookups < 3000
+
+
+def spelled(number: int) -> str:
+    return "X" + "".join(chr(97 + int(digit)) for digit in str(number))
 
 
 def test_nothing_was_found() -> None:

@@ -34,6 +34,56 @@ def test_different_values_have_different_ones(key: bytes | None) -> None:
     assert len({stand_in(f"415-321-{i:04}", "PHONE") for i in range(phones)}) == phones
 
 
+@pytest.mark.parametrize(
+    ("label", "values"),
+    [
+        ("BUILDING_NUMBER", [str(i) for i in range(1, 100)]),
+        ("ZIP_CODE", [f"{i:05}" for i in range(2000)]),
+        (
+            "SECONDARY_ADDRESS",
+            [f"{kind} {i}{letter}" for kind in ("Apt", "#") for i in range(1, 9) for letter in "ABCD"],
+        ),
+        ("PHONE", [f"321-{i:04}" for i in range(300)]),
+        ("IP_ADDRESS", [f"10.0.{i // 256}.{i % 256}" for i in range(900)]),
+        ("EMAIL", [f"a{i}@b.example" for i in range(300)]),
+        ("CITY", [f"Town{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(300)]),
+    ],
+)
+@pytest.mark.parametrize("avoids", [False, True])
+def test_without_a_key_no_two_values_meet(label: str, values: list[str], avoids: bool) -> None:
+    stand_in = StandIns()
+    if avoids:
+        stand_in.avoid(" ".join(values))
+    found = {stand_in(value, label).casefold() for value in values}
+    assert len(found) == len(values)
+    if label in ("BUILDING_NUMBER", "ZIP_CODE"):
+        assert all(each.isdecimal() for each in found)
+        assert not avoids or not found & {*values}
+
+
+def spelled(number: int) -> str:
+    return "".join(chr(97 + int(digit)) for digit in f"{number:03}")
+
+
+def test_labels_do_not_meet_either() -> None:
+    stand_in = StandIns()
+    labels = ("GIVEN_NAME", "PER", "SURNAME", "CITY", "STATE", "STREET_NAME", "BUILDING_NUMBER", "ZIP_CODE")
+    values = [
+        (f"{100 * k + i}" if label in labels[-2:] else "XYZABCDEFG"[k] + spelled(i), label)
+        for i in range(60)
+        for k, label in enumerate(labels, start=1)
+    ]
+    found = [stand_in(*each) for each in values]
+    assert len({each.casefold() for each in found}) == len(values)
+    assert not any("-" in each for each in found)  # every name is a name, no number a label
+
+
+def test_with_a_key_no_order_decides_whatever_the_value_is() -> None:
+    values = [("Suite", "SECONDARY_ADDRESS"), ("my cell", "PHONE"), ("12", "BUILDING_NUMBER"), ("Floor", "ZIP_CODE")]
+    first, second = StandIns(b"k"), StandIns(b"k")
+    assert [first(*each) for each in values] == [second(*each) for each in values[::-1]][::-1]
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_a_part_of_a_name_has_its_own_part(key: bytes | None) -> None:
     stand_in = StandIns(key)

@@ -48,6 +48,19 @@ def test_texts_of_a_table(data: bytes, expected: list[str], size: int, monkeypat
     assert texts(data) == expected
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n"])
+@pytest.mark.parametrize("size", [7, 1000, 4096])
+def test_a_block_is_bounded_however_lines_end(end: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
+    rows = [b"text", *(b"row %d" % i for i in range(500)), b'"a\rb\r\nc"']
+    data = end.join(rows) + end
+    blocks = [b"".join(block) for block in ByteStream(io.BytesIO(data), "it", "strict").blocks_of_rows()]
+    assert b"".join(blocks) == data
+    assert max(map(len, blocks)) <= size + 16
+    assert texts(data) == [*(row.decode() for row in rows[1:-1]), "a\rb\r\nc"]
+    assert [line for chunk in read(data) for line in chunk.lines] == [*range(2, 503)]
+
+
 def test_rows_keep_all_cells_and_know_their_lines() -> None:
     data = b'\xef\xbb\xbfid;text\n1;"a\nb"\n\n2;c\n'
     (chunk,) = read(data)
