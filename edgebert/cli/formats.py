@@ -183,13 +183,13 @@ def _tsv_line(cells: Sequence[Any]) -> str:
     return "\t".join(shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
-def csv_line(cells: Sequence[Any], delimiter: str = ",") -> str:
+def csv_line(cells: Sequence[Any], delimiter: str = ",", line_end: str = "\n") -> str:
     """Return cells as a line of csv, quoted where it takes that."""
     # The writer quotes a field for the characters that end its lines: with \r\n it quotes a lone \r too.
     line = io.StringIO()
     fields = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
     csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(fields)
-    return line.getvalue().removesuffix("\r\n") + "\n"
+    return line.getvalue().removesuffix("\r\n") + line_end
 
 
 def answer_document(form: RowFormat, row: Row) -> dict[str, Any]:

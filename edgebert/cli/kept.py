@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert.cli.formats import Row, RowFormat, answer_cells, answer_document, csv_line, sheet_of
 from edgebert.errors import InputError
+from edgebert.tables.delimited import DelimitedRows
 from edgebert.tables.jsonl import ObjectRows
 
 if TYPE_CHECKING:
@@ -184,11 +185,11 @@ def objects_of(row: Row) -> ObjectRows | None:
 
 
 class _SheetAnswers:
-    """Lines of csv or tsv below a header; with the delimiter and the byte order mark of an input of the same kind."""
+    """Lines of csv or tsv below a header; delimiter, line ends and byte order mark are those of an input of its kind."""
 
     def __init__(self, kept: Kept, output: OutputFile, name: str, *, same: bool) -> None:
         self._kept, self._output, self._same, self._count = kept, output, same, 0
-        self._delimiter = "\t" if name == "tsv" else ","
+        self._delimiter, self._line_end = "\t" if name == "tsv" else ",", "\n"
         self._columns: tuple[str, ...] | None = None
         self._known: set[str] = set()
 
@@ -199,7 +200,7 @@ class _SheetAnswers:
             lines.append(self._header(rows))
         for row in rows:
             cells = self._cells(row)
-            lines += [csv_line([*cells, *added], self._delimiter) for added in self._kept.lines(row)]
+            lines += [self._line([*cells, *added]) for added in self._kept.lines(row)]
         self._output.write("".join(lines).encode("utf-8", "replace"))
 
     def finish(self) -> int:
@@ -212,9 +213,13 @@ class _SheetAnswers:
         self._columns = columns_of(rows)
         self._known = {*self._columns}
         self._kept.check_apart(self._known & {*self._kept.names}, rows[0].file)
-        self._delimiter = getattr(table, "delimiter", self._delimiter) if self._same else self._delimiter
-        mark = "\ufeff" if self._same and getattr(table, "bom", False) else ""
-        return mark + csv_line([*self._columns, *self._kept.names], self._delimiter)
+        mark = ""
+        if self._same and isinstance(table, DelimitedRows):
+            self._delimiter, self._line_end, mark = table.delimiter, table.line_end, "\ufeff" * table.bom
+        return mark + self._line([*self._columns, *self._kept.names])
+
+    def _line(self, cells: Sequence[Any]) -> str:
+        return csv_line(cells, self._delimiter, self._line_end)
 
     def _cells(self, row: Row) -> list[Any]:
         record = self._kept.record(row)

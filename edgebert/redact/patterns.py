@@ -20,7 +20,12 @@ class Match(NamedTuple):
 
 # No expression may begin within what it could have begun before: then a long text takes time that grows with its
 # length, not with its square.
-_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+(?:['\u2019][\w.%+-]+){0,3}@(?:[\w-]{1,63}\.)+[^\W\d_][\w-]{1,62}")
+# Accents may stand behind their letters, as file names of macOS have them.
+_LETTERS = r"\w\u0300-\u036f"
+_EMAIL = re.compile(
+    rf"(?<![{_LETTERS}.%+-])[{_LETTERS}.%+-]+(?:['\u2019][{_LETTERS}.%+-]+){{0,3}}"
+    rf"@(?:[{_LETTERS}-]{{1,63}}\.)+[^\W\d_][{_LETTERS}-]{{1,62}}"
+)
 _URL = re.compile(r"(?:https?://|(?<![\w.])www\.)[^\s<>\"'()\[\]{}]+", re.IGNORECASE)
 _USER_IN_URL = re.compile(
     r"//[^/\s@]+@"  # https://alice:secret@host

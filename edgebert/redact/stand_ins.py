@@ -56,6 +56,7 @@ _SPELLED = len(_SYLLABLES) ** 2 * len(_ENDINGS)
 """How many names can be spelled: two million, so that of a hundred values hardly two have the same by chance."""
 _MOST_OFFERS = 100
 """Stand-ins to try until one is neither the value itself nor in the texts: more than a list has."""
+_NAMED_IBAN = re.compile(r"iban\W*", re.IGNORECASE)
 _LEAST_NOBODY = 9
 """Digits from which on a number begins with three zeros, as no social security number does."""
 
@@ -110,14 +111,17 @@ class StandIns:
 
     def __call__(self, word: str, label: str) -> str:
         """Return what stands for a value, in its case; what it looks like is decided by the label it has first."""
-        parts = re.split(r"([\s-]+)", word)
+        named = _NAMED_IBAN.match(word) if label == "IBAN" else None
+        if named:  # a model marks the word before the number, too
+            return named[0] + self._of(word[named.end() :], label)
+        parts = re.split(r"([\s-]+|(?<=\w)['\u2019][sS]\b)", word)
         if label not in PERSON_LABELS or len(parts) == 1:
             return self._of(word, label)
         # Every part of a name by itself, so that the last one alone has the same stand-in.
         labels = [label] * (len(parts) - 1) + [label if label in _GIVEN_LABELS else "SURNAME"]
         return "".join(
-            self._of(part, each) if any(map(str.isalnum, part)) else part
-            for part, each in zip(parts, labels, strict=True)
+            self._of(part, each) if i % 2 == 0 and any(map(str.isalnum, part)) else part
+            for i, (part, each) in enumerate(zip(parts, labels, strict=True))
         )
 
     def _of(self, word: str, label: str) -> str:

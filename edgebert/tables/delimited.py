@@ -32,13 +32,15 @@ class DelimitedRows:
     delimiter : str
     bom : bool
         Whether the file begins with a byte order mark, by which spreadsheets know UTF-8.
+    line_end : str
+        What ends its header: ``"\\n"``, or ``"\\r\\n"`` as spreadsheets write it.
     """
 
     def __init__(
-        self, columns: tuple[str, ...], chosen: tuple[str, ...], cells: list[list[str]], delimiter: str, bom: bool
+        self, columns: tuple[str, ...], chosen: tuple[str, ...], cells: list[list[str]], table: _Table, bom: bool
     ) -> None:
         self.columns, self.chosen, self._cells = columns, chosen, cells
-        self.delimiter, self.bom = delimiter, bom
+        self.delimiter, self.line_end, self.bom = table.delimiter, table.line_end, bom
 
     def record(self, index: int) -> dict[str, Any]:
         """Return a row: name of a column -> cell."""
@@ -104,7 +106,7 @@ def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pair
     numbers: list[int] = []
 
     def chunk() -> Chunk:
-        kept = DelimitedRows(columns, chosen, cells, table.delimiter, stream.bom)
+        kept = DelimitedRows(columns, chosen, cells, table, stream.bom)
         return Chunk([*map(cell, cells)], stream.name, numbers, rows=kept)
 
     for number, row in rows:
@@ -125,9 +127,12 @@ class _Table:
     Attributes
     ----------
     delimiter : str
+    line_end : str
+        What ends the header.
     """
 
     def __init__(self, stream: ByteStream, kind: str) -> None:
+        self.line_end = "\n"
         self._name = stream.name
         self._lines = _Lines(stream)
         self.delimiter = "\t" if kind == "tsv" else ""
@@ -143,6 +148,7 @@ class _Table:
         if first is None:
             return
         self.delimiter = self.delimiter or find_delimiter(first)
+        self.line_end = "\r\n" if first.endswith("\r\n") else "\n"
         before, width = self._lines.number - 1, 0
         csv.field_size_limit(_LONGEST_CELL)
         reader = csv.reader(itertools.chain([first], lines), delimiter=self.delimiter, strict=True)

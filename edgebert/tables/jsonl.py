@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from edgebert.tables.columns import cell_text, choose_columns
 from edgebert.tables.stream import ByteStream
 
 __all__ = ["ObjectRows", "read_jsonl"]
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class ObjectRows:
@@ -63,7 +66,10 @@ def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False
             number += 1
             line = stream.decode(data, number)
             if line.strip():
-                objects.append(_object(line, f"{stream.name}: line {number}"))
+                value = _object(line, f"{stream.name}: line {number}")
+                if _HALF_PAIR.search(line):  # JSON may spell half of a surrogate pair
+                    value = _encodable(value, stream, number)
+                objects.append(value)
                 numbers.append(number)
         if chosen is None and objects:
             # The first objects may lack a column that was named.
@@ -117,26 +123,27 @@ def _texts(
         ]
         for name in chosen
     ]
-    for column in columns:
-        try:
-            "".join(column).encode()
-        except UnicodeEncodeError:  # JSON may spell half a surrogate pair
-            column[:] = [_encodable(text, stream, line) for text, line in zip(column, lines, strict=True)]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
-def _encodable(text: str, stream: ByteStream, line: int) -> str:
-    """Return a text without halves of surrogate pairs, which UTF-8 has not, or raise InputError."""
+def _encodable(value: Any, stream: ByteStream, line: int) -> Any:
+    """Return a value without halves of surrogate pairs, which UTF-8 has not, or raise InputError."""
+    if isinstance(value, dict):
+        return {_encodable(key, stream, line): _encodable(each, stream, line) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_encodable(each, stream, line) for each in value]
+    if not isinstance(value, str):
+        return value
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError as error:
         if stream.errors == "strict":
             raise InputError(
-                f"{stream.name}: line {line} has {text[error.start]!r}, half of a surrogate pair, expected text: mend"
+                f"{stream.name}: line {line} has {value[error.start]!r}, half of a surrogate pair, expected text: mend"
                 " it, or pass --errors replace to go on"
             ) from error
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def _has(value: dict[str, Any], path: str) -> bool:

@@ -46,6 +46,15 @@ def test_a_csv_gets_columns_behind_its_own(model: FakeModel, tmp_path: Path) -> 
     assert model.calls == [["a good; long\r\nday", "bad"]] * 2
 
 
+def test_a_csv_keeps_the_ends_of_its_lines(model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'id,review\r\n1,"good\nday"\r\n2,bad\r\n')
+    told = invoke("classify", tmp_path / "in.csv").stdout_bytes
+    assert told.count(b"\r\n") == 3
+    assert told.replace(b"\r\n", b"").count(b"\n") == 1
+    (tmp_path / "in.csv").write_bytes(b'id,review\n1,"good\r\nday"\n')
+    assert invoke("classify", tmp_path / "in.csv").stdout_bytes.count(b"\r\n") == 1
+
+
 def test_every_kind_becomes_every_kind(model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(CSV)
     name = "in.csv"

@@ -14,6 +14,7 @@ FOUND = [
     ("write to o'neil@post.example, please", [("EMAIL", "o'neil@post.example")]),
     ("'bob.b+shop@mail.co.example'.", [("EMAIL", "bob.b+shop@mail.co.example")]),
     ("jürgen@straße.example", [("EMAIL", "jürgen@straße.example")]),
+    ("ju\u0308rgen@mu\u0308ller.example", [("EMAIL", "ju\u0308rgen@mu\u0308ller.example")]),
     ("https://www.linkedin.com/in/jo-doe,", [("URL", "https://www.linkedin.com/in/jo-doe")]),
     ("(www.github.com/jodoe)", [("URL", "www.github.com/jodoe")]),
     ("http://home.example/~jo!", [("URL", "http://home.example/~jo")]),

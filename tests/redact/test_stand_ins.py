@@ -25,6 +25,15 @@ def test_the_same_value_has_the_same_stand_in(key: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
+def test_what_stands_beside_a_value_is_no_part_of_it(key: bytes | None) -> None:
+    stand_in = StandIns(key)
+    surname, number = stand_in("M\xfcller", "SURNAME"), stand_in("DE89370400440532013000", "IBAN")
+    assert stand_in("M\xfcller's Haus", "SURNAME").startswith(f"{surname}'s ")
+    assert stand_in("IBAN: DE89 3704 0044 0532 0130 00", "IBAN") == f"IBAN: {number}"
+    assert (number[:2], iban_remainder(number)) == ("DE", 1)
+
+
+@pytest.mark.parametrize("key", KEYS)
 def test_different_values_have_different_ones(key: bytes | None) -> None:
     stand_in = StandIns(key)
     names = [f"Name{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(200)]

@@ -86,6 +86,7 @@ def test_chunks_are_bounded() -> None:
             (),
             r"^it: line 2 has '\\ud800', half of a surrogate pair, .*--errors",
         ),
+        (b'{"text": "x", "y": [{"z": "\\udc00"}]}\n', (), r"^it: line 1 has '\\udc00', half of a surrogate pair"),
         (b'{"text": "\xff"}\n', (), r"^it: line 1 is not UTF-8: 0xff is its byte 11"),
     ],
 )
@@ -95,6 +96,7 @@ def test_what_is_no_jsonl(data: bytes, wanted: tuple[str, ...], fault: str) -> N
 
 
 def test_halves_of_surrogate_pairs_are_replaced_if_asked_for() -> None:
-    data = b'{"text": "\\ud83d\\ude00"}\n{"text": "a\\ud800b"}\n'
-    (chunk,) = read_jsonl(ByteStream(io.BytesIO(data), "it", "replace"), ())
+    data = b'{"text": "\\ud83d\\ude00"}\n{"text": "a\\ud800b", "x\\ud800": ["\\ud800", 1]}\n'
+    (chunk,) = read_jsonl(ByteStream(io.BytesIO(data), "it", "replace"), ("text",))
+    assert chunk.rows.record(1) == {"text": "a\ufffdb", "x\ufffd": ["\ufffd", 1]}
     assert chunk.texts == ["\U0001f600", "a\ufffdb"]
