@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgebert.cli.formats import Row, RowFormat, answer_cells, answer_document, csv_line, sheet_of
 from edgebert.errors import InputError
 from edgebert.tables.delimited import DelimitedRows
-from edgebert.tables.jsonl import ObjectRows
+from edgebert.tables.jsonl import ObjectRows, half_pair
 
 if TYPE_CHECKING:
     from edgebert.cli.lines import Writer
@@ -185,7 +185,7 @@ def objects_of(row: Row) -> ObjectRows | None:
 
 
 class _SheetAnswers:
-    """Lines of csv or tsv below a header; delimiter, line ends and byte order mark are those of an input of its kind."""
+    """Lines of csv or tsv below a header; delimiter, line ends and byte order mark are those of such an input."""
 
     def __init__(self, kept: Kept, output: OutputFile, name: str, *, same: bool) -> None:
         self._kept, self._output, self._same, self._count = kept, output, same, 0
@@ -201,7 +201,10 @@ class _SheetAnswers:
         for row in rows:
             cells = self._cells(row)
             lines += [self._line([*cells, *added]) for added in self._kept.lines(row)]
-        self._output.write("".join(lines).encode("utf-8", "replace"))
+        try:
+            self._output.write("".join(lines).encode())
+        except UnicodeEncodeError as error:
+            raise half_pair(rows[0].file, error.object[error.start], ".csv") from error
 
     def finish(self) -> int:
         """Nothing is left to write."""

@@ -14,7 +14,7 @@ from edgebert.tables.chunks import Chunk
 from edgebert.tables.columns import cell_text, choose_columns
 from edgebert.tables.stream import ByteStream
 
-__all__ = ["ObjectRows", "read_jsonl"]
+__all__ = ["ObjectRows", "half_pair", "read_jsonl"]
 
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -67,7 +67,7 @@ def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False
             line = stream.decode(data, number)
             if line.strip():
                 value = _object(line, f"{stream.name}: line {number}")
-                if _HALF_PAIR.search(line):  # JSON may spell half of a surrogate pair
+                if stream.errors != "strict" and _HALF_PAIR.search(line):
                     value = _encodable(value, stream, number)
                 objects.append(value)
                 numbers.append(number)
@@ -123,7 +123,20 @@ def _texts(
         ]
         for name in chosen
     ]
+    for column in columns:
+        try:
+            "".join(column).encode()
+        except UnicodeEncodeError:  # JSON may spell half a surrogate pair
+            column[:] = [_encodable(text, stream, line) for text, line in zip(column, lines, strict=True)]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def half_pair(file: str, half: str, suffix: str) -> InputError:
+    """Return the error about half of a surrogate pair, which JSON may spell and no other kind of table holds."""
+    return InputError(
+        f"{file} has {half!r} in a column, half of a surrogate pair, which {suffix} cannot hold: pass --errors replace,"
+        " or let -o be a .jsonl"
+    )
 
 
 def _encodable(value: Any, stream: ByteStream, line: int) -> Any:

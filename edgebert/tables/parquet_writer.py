@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from edgebert.errors import InputError
+from edgebert.tables.jsonl import half_pair
 from edgebert.tables.parquet import pyarrow
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], pla
     for name, values in columns.items():
         try:
             arrays[name] = package.array(values, types.get(name))
+        except UnicodeEncodeError as error:
+            raise half_pair(place, error.object[error.start], ".parquet") from error
         except (package.ArrowException, OverflowError) as error:
             raise _mixed(name, place, error) from error
     return package.table(arrays)

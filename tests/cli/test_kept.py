@@ -26,6 +26,17 @@ def test_objects_keep_what_they_have(model: FakeModel) -> None:
     assert (rows[1]["x"], rows[1]["label"]) == ("\ud800", None)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_half_a_pair_is_for_json_alone(suffix: str, model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "good", "x": "\\ud800"}\n')
+    command = ["classify", tmp_path / "in.jsonl", "-o", tmp_path / f"out.{suffix}"]
+    result = invoke(*command)
+    assert result.exit_code == 1
+    assert f"half of a surrogate pair, which .{suffix} cannot hold: pass --errors replace" in result.stderr
+    assert not (tmp_path / f"out.{suffix}").exists()
+    assert invoke(*command, "--errors", "replace").exit_code == 0
+
+
 def test_numbers_that_json_has_not_are_null(model: FakeModel, tmp_path: Path) -> None:
     nan, infinite = float("nan"), float("inf")
     table = {
