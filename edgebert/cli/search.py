@@ -99,7 +99,8 @@ def _opened(options: LineOptions) -> Iterator[tuple[Index, Model, str]]:
         return
     check_apart(options.inputs.files, options.output)
     files = note_files(options)
-    total = sum(map(os.path.getsize, options.inputs.files)) if "-" not in options.inputs.files else None
+    named = options.inputs.files
+    total = sum(map(os.path.getsize, named)) if all(map(os.path.isfile, named)) else None
     model = model_option.open_model("search", options.model, **settings)
     with show_progress(total, visible=True, label="passages") as advance:
         index = in_memory(model, ((file.path, file.read()) for file in files), advance)

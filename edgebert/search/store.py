@@ -60,7 +60,9 @@ END;
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
-    """Tell whether there is a file of SQLite at a path."""
+    """Tell whether there is a file of SQLite at a path; a pipe is left alone, for what is read of it is gone."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,16 @@ def test_a_note_that_says_nothing_is_no_mistake(notes: Path, encoder: Path) -> N
     found = invoke("search", "notes", "-q", "film", "-m", encoder, "--format", "jsonl")
     assert (found.exit_code, len(found.stdout.splitlines())) == (0, 2)
     assert "no text in it" in invoke("search", "-", "-q", "film", "-m", encoder, stdin=b"\n").stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_is_read_once(notes: Path, encoder: Path) -> None:
+    os.mkfifo(notes / "pipe")
+    writer = threading.Thread(target=(notes / "pipe").write_text, args=("lost keys",), daemon=True)
+    writer.start()
+    found = run("search", "pipe", "-q", "keys", "-m", encoder)
+    assert found.stdout.endswith(b"\tpipe:1\tlost keys\n")
+    writer.join()
 
 
 def test_names_that_are_not_utf8(notes: Path, encoder: Path) -> None:

@@ -94,10 +94,10 @@ class OneTokenAWord:
         return len(content.ids) + 2
 
 
-@pytest.mark.parametrize("text", ["It was good. " * 60_000, "it was good " * 60_000], ids=["sentences", "words"])
-def test_long_texts_are_cut_in_proportional_time(text):
+def test_long_texts_are_cut_in_proportional_time():
     """It takes half a second; with all tokens looked at for each sentence, half a minute."""
+    text = "It was good. " * 120_000
     begin = time.process_time()
-    found = list(passages(text.strip(), OneTokenAWord()))
+    found = list(passages(text, OneTokenAWord()))
     assert time.process_time() - begin < 8
-    assert 180_000 / 254 < len(found) < 180_000 / 127
+    assert 360_000 / 254 < len(found) < 360_000 / 127
