@@ -85,7 +85,9 @@ def _milliseconds(seconds: Sequence[float]) -> str:
 def main() -> None:
     """Make an index, ask it in all ways, and print the table."""
     parser = argparse.ArgumentParser(description="How long a query takes over an index.")
-    parser.add_argument("--model", type=Path, default=default_model("search"), help="default the one of edgebert search")
+    parser.add_argument(
+        "--model", type=Path, default=default_model("search"), help="default the one of edgebert search"
+    )
     parser.add_argument("--passages", type=int, default=100_000, help="default 100,000")
     parser.add_argument("--rounds", type=int, default=10, help="default 10")
     parser.add_argument("--json", type=Path, help="write the figures there")

@@ -44,7 +44,7 @@ def index(options: LineOptions) -> None:
     """
     if options.texts:
         raise click.UsageError("An index is of files: give FILES, without --text.")
-    if not options.files or "-" in options.files:
+    if not options.files or any(map(_is_pipe, options.files)):
         raise click.UsageError("An index is of files, which it can compare the next time: name files or folders.")
     path = str(options.output)
     if path == "-":
@@ -69,6 +69,10 @@ def index(options: LineOptions) -> None:
 
     changes = update(path, model, files, options.files, named, show)
     click.echo(f"edgebert: {path}: {_told(changes)}", err=True)
+
+
+def _is_pipe(name: str) -> bool:
+    return name == "-" or (os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name)))
 
 
 def _told(changes: Changes) -> str:

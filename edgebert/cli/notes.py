@@ -70,6 +70,8 @@ def _fault(file: str) -> str | None:
 
     if os.path.splitext(file)[1].lower() in SUFFIXES:
         return None
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe, which would be waited for
+        return f"{shown_name(file)} is no file that stays"
     try:
         with open(file, "rb") as stream:
             refuse_binary(stream.read(4096), shown_name(file))

@@ -123,6 +123,12 @@ def test_a_named_pipe_is_read_once(notes: Path, encoder: Path) -> None:
     found = run("search", "pipe", "-q", "keys", "-m", encoder)
     assert found.stdout.endswith(b"\tpipe:1\tlost keys\n")
     writer.join()
+    result = invoke("index", "pipe", "-o", "n.db", "-m", encoder)
+    assert (result.exit_code, "name files or folders" in result.stderr) == (2, True)
+    os.mkfifo(notes / "notes" / "pipe")
+    (notes / "notes" / "picture.png").unlink()
+    told = "edgebert: passed over 1 file: notes/pipe is no file that stays\n"
+    assert index(encoder) == f"{told}edgebert: notes.db: 3 added; 2 passages\n"
 
 
 def test_names_that_are_not_utf8(notes: Path, encoder: Path) -> None:
