@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.search --model M.edgebert --passages 100000
+    python -m benchmarks.search --passages 100000
 
 Passages are of random words, as frequent as words are (Zipf's law), and have random vectors: to embed a hundred
 thousand would take long, and a search does the same with either. The bar is 100 ms for a query over 100,000 passages.
@@ -25,6 +25,7 @@ import edgebert
 from benchmarks.environment import print_environment
 from benchmarks.startup import start
 from benchmarks.tables import print_table, write_json
+from edgebert.bundled import default_model
 from edgebert.search import Index
 from edgebert.search.store import connect, make_tables
 from edgebert.search.writer import FileFacts, Writer
@@ -84,7 +85,9 @@ def _milliseconds(seconds: Sequence[float]) -> str:
 def main() -> None:
     """Make an index, ask it in all ways, and print the table."""
     parser = argparse.ArgumentParser(description="How long a query takes over an index.")
-    parser.add_argument("--model", type=Path, required=True, help="an .edgebert model for embeddings")
+    parser.add_argument(
+        "--model", type=Path, default=default_model("search"), help="default the one of edgebert search"
+    )
     parser.add_argument("--passages", type=int, default=100_000, help="default 100,000")
     parser.add_argument("--rounds", type=int, default=10, help="default 10")
     parser.add_argument("--json", type=Path, help="write the figures there")

@@ -16,10 +16,11 @@ from edgebert.arguments import (
     listed_texts,
 )
 from edgebert.choices import EMBED_WINDOWS
-from edgebert.coverage import OnCoverage, report
+from edgebert.coverage import Cut, OnCoverage, report
 from edgebert.errors import InputError, shown
 from edgebert.model_base import LoadedModel
 from edgebert.tasks import embed
+from edgebert.tasks.similarity import cosines
 
 if TYPE_CHECKING:
     from edgebert.search.passages import Passage
@@ -103,7 +104,7 @@ class VectorModel(LoadedModel):
             vectors, coverages = embed.embed(self._runner, listed, options, before)
             report(coverages, on_coverage, self.max_length)
         else:
-            found, sizes, coverages = embed.embed_windows(self._runner, listed, options, before, stride)
+            found, sizes, coverages = embed.embed_windows(self._runner, listed, options, before, Cut(stride=stride))
             report(coverages, on_coverage, self.max_length)
             normalized = embed.is_normalized(pipeline, options)
             vectors = [*found]
@@ -133,11 +134,9 @@ class VectorModel(LoadedModel):
         ------
         InputError
         """
-        from edgebert.exact import multiply
-
         of_a = self._units(listed_texts(a, "a"))
         of_b = of_a if b is None else self._units(listed_texts(b, "b"))
-        return multiply(of_a, of_b.T).clip(-1, 1)
+        return cosines(of_a, of_b)
 
     def passages(self, text: str) -> list[Passage]:
         """Cut a text into passages that each fit one window, as `search` does.

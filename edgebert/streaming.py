@@ -44,6 +44,8 @@ def stream(
     checked_flag(progress, "progress")
     on_coverage = checked_callable(options.pop("on_coverage", None), "on_coverage")
     ask = getattr(model, task)
+    # Each batch reads them anew, and so does the trial: what can be read once is kept.
+    options = {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     try:
         ask([], **options)  # now, not at the first text: a wrong option is the caller's line
     except TypeError as error:

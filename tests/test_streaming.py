@@ -74,6 +74,12 @@ def test_a_text_that_is_none_is_told_by_its_place_in_all(classifier):
         list(answers)
 
 
+def test_options_that_can_be_read_once(encoder):
+    labels = ["film", "water", "book"]
+    answers = encoder.stream("classify", iter(TEXTS), 2, labels=iter(labels))
+    assert list(answers) == encoder.classify(TEXTS, labels=labels)
+
+
 def test_coverage_is_told_by_its_place_in_all(classifier):
     seen = []
     told = {"on_coverage": lambda index, coverage: seen.append((index, coverage.truncated)), "truncate": True}

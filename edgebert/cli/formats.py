@@ -25,6 +25,7 @@ __all__ = [
     "layout_of",
     "sheet_of",
     "shown",
+    "tsv_line",
 ]
 
 FORMATS = ("table", "tsv", "csv", "jsonl", "parquet")
@@ -144,7 +145,7 @@ def layout_of(form: RowFormat, name: str, terminal: Terminal) -> Layout:
         )
     if name == "jsonl":
         return Layout("", lambda row: json.dumps(answer_document(form, row), ensure_ascii=False) + "\n")
-    return Layout("", lambda row: "".join(_tsv_line(cells) for cells in answer_cells(form, row, form.columns)))
+    return Layout("", lambda row: "".join(tsv_line(cells) for cells in answer_cells(form, row, form.columns)))
 
 
 def sheet_of(form: RowFormat) -> tuple[str, ...]:
@@ -179,7 +180,8 @@ def shown(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _tsv_line(cells: Sequence[Any]) -> str:
+def tsv_line(cells: Sequence[Any]) -> str:
+    r"""Return a line of tsv; tab, newline, return and backslash in a cell are ``\t``, ``\n``, ``\r`` and ``\\``."""
     return "\t".join(shown(cell).translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 

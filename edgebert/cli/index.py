@@ -10,11 +10,12 @@ import click
 from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.notes import note_files
-from edgebert.cli.options import LineOptions, check_apart, line_options
+from edgebert.cli.options import LineOptions, check_apart, line_options, output_option
 from edgebert.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from edgebert.search import Changes
+    from edgebert.search.update import Show
 
 __all__ = ["index"]
 
@@ -26,15 +27,16 @@ __all__ = ["index"]
         "edgebert index notes/ --glob '*.md' -o notes.db",
     ],
 )
-@click.option("-o", "--output", required=True, metavar="INDEX.db", help="The index: made, or brought up to date.")
+@output_option("The index: made, or brought up to date.", "INDEX.db", required=True)
 @line_options(windows=False, layouts=False, split="files", rows=False)
 def index(options: LineOptions) -> None:
     """Make an index of FILES, or bring one up to date, for edgebert search.
 
     FILES are files and folders. They are cut into passages, at paragraphs and sentences, so that each fits the
     model's window. Call it again when something was written: what is new is added, what was changed is read again,
-    what is gone of FILES is removed; what the index has from elsewhere stays. The index is one SQLite file, written
-    whole or not at all; it can be moved together with the notes, and searched while it is updated.
+    what is there no more of FILES is removed. What --glob leaves out this time stays, and so does what the index has
+    from elsewhere. The index is one SQLite file, written whole or not at all; it can be moved together with the notes,
+    and searched while it is updated.
 
     \b
     edgebert index notes/ -o notes.db
@@ -42,7 +44,7 @@ def index(options: LineOptions) -> None:
     """
     if options.texts:
         raise click.UsageError("An index is of files: give FILES, without --text.")
-    if not options.files or "-" in options.files:
+    if not options.files or any(map(_is_pipe, options.files)):
         raise click.UsageError("An index is of files, which it can compare the next time: name files or folders.")
     path = str(options.output)
     if path == "-":
@@ -61,10 +63,16 @@ def index(options: LineOptions) -> None:
     model = model_option.open_model("search", options.model, **settings)
     given = options.model or ""
     named = os.path.abspath(given) if given and os.path.exists(given) else given
-    total = sum(os.path.getsize(file.path) for file in files if os.path.exists(file.path))
-    with show_progress(total, visible=True) as advance:
-        changes = update(path, model, files, options.files, named, advance)
+
+    def show(total: int) -> Show:
+        return show_progress(total, visible=True, label="passages")
+
+    changes = update(path, model, files, options.files, named, show)
     click.echo(f"edgebert: {path}: {_told(changes)}", err=True)
+
+
+def _is_pipe(name: str) -> bool:
+    return name == "-" or (os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name)))
 
 
 def _told(changes: Changes) -> str:

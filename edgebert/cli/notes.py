@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebert.cli.texts import Inputs, open_texts
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
     from edgebert.cli.options import LineOptions
     from edgebert.search import NoteFile
 
-__all__ = ["note_files", "read_notes"]
+__all__ = ["note_files"]
 
 _MOST_NAMED = 3
 
@@ -22,21 +23,27 @@ _MOST_NAMED = 3
 def note_files(options: LineOptions, index: str | None = None) -> list[NoteFile]:
     """Return the files that a user named, those in folders among them; not the index that is made of them.
 
-    What has no text in a folder, pictures say, is passed over, and that is said; a file that was named is refused when
-    it is read.
+    Standard input and the texts of ``--text`` are a file each. One that was named twice, say itself and in its folder,
+    is there once. What has no text in a folder, pictures say, is passed over, and that is said; a file that was named
+    is refused when it is read.
+
+    Raises
+    ------
+    click.UsageError, InputError
+        As `find_inputs` does.
     """
     from edgebert.search import NoteFile
 
     inputs = options.inputs
     how = "|".join((inputs.reading.kind, *inputs.reading.columns, inputs.reading.errors))
-    named = {os.path.normpath(file) for file in options.files}
+    named = {os.path.abspath(file) for file in options.files}
     found, passed = [], []
-    for file in inputs.files:
+    for file in {os.path.abspath(file): file for file in inputs.files or ("--text",)}.values():
         if index is not None and os.path.exists(index) and os.path.samefile(file, index):
             continue
-        fault = None if os.path.normpath(file) in named else _fault(file)
+        fault = None if inputs.texts or os.path.abspath(file) in named else _fault(file)
         if fault is None:
-            found.append(NoteFile(file, how, lambda file=file: read_notes(options, file)))  # type: ignore[misc]
+            found.append(NoteFile(file, how, lambda file=file: _read(inputs, file)))  # type: ignore[misc]
         else:
             passed.append(fault)
     if passed:
@@ -46,36 +53,30 @@ def note_files(options: LineOptions, index: str | None = None) -> list[NoteFile]
     return found
 
 
-def read_notes(options: LineOptions, file: str) -> Iterator[tuple[str, int]]:
-    """Yield the texts of a file, each with the line in which it begins, from 1.
-
-    Raises
-    ------
-    InputError
-    """
-    from edgebert.tables.source import Source
-
-    if file != "-" and not os.path.getsize(file):  # an empty note says nothing, and is no mistake
+def _read(inputs: Inputs, file: str) -> Iterator[tuple[str, int]]:
+    """Yield the texts of a file, each with the line in which it begins, from 1; an empty or blank note has none."""
+    of_disk = not inputs.texts and file != "-" and os.path.isfile(file)
+    if of_disk and not os.path.getsize(file):  # not even a table's header
         return
-    source = Source((file,), options.inputs.reading)
-    try:
-        for chunk in source:
+    with open_texts(inputs._replace(files=(file,)), may_be_blank=file != "-") as texts:
+        for chunk in texts:
             yield from zip(chunk.texts, chunk.lines, strict=True)
-    finally:
-        source.close()
 
 
 def _fault(file: str) -> str | None:
     """Return why a file is no text, None where it is one as far as its beginning tells."""
     from edgebert.tables.kinds import SUFFIXES, refuse_binary
+    from edgebert.tables.stream import shown_name, unreadable
 
     if os.path.splitext(file)[1].lower() in SUFFIXES:
         return None
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe, which would be waited for
+        return f"{shown_name(file)} is no file that stays"
     try:
         with open(file, "rb") as stream:
-            refuse_binary(stream.read(4096), file)
+            refuse_binary(stream.read(4096), shown_name(file))
     except InputError as error:
         return str(error).partition(", edgebert reads")[0]
     except OSError as error:
-        return f"{file} could not be read: {error.strerror or error}"
+        return str(unreadable(file, error))
     return None

@@ -218,9 +218,9 @@ def _text(*, several: bool) -> Callable[[_Command], _Command]:
     return click.option("--text", "texts", multiple=True, metavar="TEXT", help=explained)
 
 
-def output_option(explained: str) -> Callable[[_Command], _Command]:
+def output_option(explained: str, metavar: str = "OUT", *, required: bool = False) -> Callable[[_Command], _Command]:
     """Return the option ``-o``."""
-    return click.option("-o", "--output", type=FileName(), metavar="OUT", help=explained)
+    return click.option("-o", "--output", type=FileName(), metavar=metavar, required=required, help=explained)
 
 
 def line_options(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebert.cli.formats import tsv_line
 from edgebert.cli.terminal import Terminal, escape
+from edgebert.tables.stream import shown_name
 
 if TYPE_CHECKING:
     from edgebert.search import Found
@@ -19,7 +21,6 @@ __all__ = ["FORMATS", "write_passages"]
 
 FORMATS = ("table", "tsv", "jsonl", "json")
 
-_TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _MOST_LINES = 4
 """Lines of a passage that people are shown: they look for the place, and read on there."""
 
@@ -31,7 +32,7 @@ def write_passages(found: Sequence[Found], folder: str, layout: str, terminal: T
     ----------
     found : sequence of Found
     folder : str
-        The folder that their files are seen from; empty where they have none.
+        The folder that their files are seen from.
     layout : str
         One of `FORMATS`.
     terminal : Terminal
@@ -43,32 +44,26 @@ def write_passages(found: Sequence[Found], folder: str, layout: str, terminal: T
     if layout == "jsonl":
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
     if layout == "tsv":
-        return "".join(map(_tsv_line, records)).encode()
+        rows = [(each["score"], f"{each['file']}:{each['line']}", each["text"]) for each in records]
+        return "".join(map(tsv_line, rows)).encode()
     return ("\n".join(_drawn(record, terminal) for record in records) or "nothing was found\n").encode()
 
 
 def _record(rank: int, passage: Found, folder: str) -> dict[str, Any]:
     record: dict[str, Any] = {"rank": rank, "score": passage.score, "cosine": passage.cosine}
-    record |= {"file": _shown_path(passage.file, folder) if folder else passage.file, "line": passage.line}
+    record |= {"file": _shown_path(passage.file, folder), "line": passage.line}
     record |= {"text_index": passage.text_index} if passage.text_index else {}
     return record | {"start": passage.start, "end": passage.end, "text": passage.text}
 
 
 def _shown_path(file: str, folder: str) -> str:
-    """Return a path as a user of the working folder would type it."""
-    if file == "-":
-        return file
+    """Return a path as a user of the working folder would type it; bytes that are not UTF-8 as U+FFFD."""
     path = os.path.normpath(os.path.join(folder, file))
     try:
         near = os.path.relpath(path)
     except ValueError:  # on another drive of Windows
-        return path
-    return path if near.startswith(os.pardir) else near
-
-
-def _tsv_line(record: dict[str, Any]) -> str:
-    cells = (f"{record['score']:.4f}", f"{record['file']}:{record['line']}", record["text"])
-    return "\t".join(cell.translate(_TSV_ESCAPES) for cell in cells) + "\n"
+        near = path
+    return shown_name(path if near.startswith(os.pardir) else near)
 
 
 def _drawn(record: dict[str, Any], terminal: Terminal) -> str:

@@ -11,11 +11,12 @@ import click
 
 from edgebert.cli import model_option
 from edgebert.cli.help import command
-from edgebert.cli.notes import note_files, read_notes
-from edgebert.cli.options import LineOptions, line_options, output_option
+from edgebert.cli.notes import note_files
+from edgebert.cli.options import LineOptions, check_apart, line_options, output_option
 from edgebert.cli.passages import FORMATS, write_passages
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
+from edgebert.cli.texts import given_text
 from edgebert.errors import InputError
 from edgebert.output import open_output
 
@@ -61,6 +62,7 @@ def search(options: LineOptions, query: str, top_k: int) -> None:
     json   the same in one array
     table  for people: where it stands, and the passage
     """
+    query = given_text(query, options.errors, "--query")
     if not query.strip():
         raise click.UsageError("--query is blank, expected words to look for.")
     model_option.check_model("search", options.model)
@@ -90,27 +92,26 @@ def _opened(options: LineOptions) -> Iterator[tuple[Index, Model, str]]:
     path = _index_of(options)
     settings: dict[str, Any] = {name: getattr(options, name) for name in ("threads", "max_memory", "device")}
     if path is not None:
+        check_apart([path], options.output)
         with Index.open(path) as index:
             model = model_option.open_model("search", _model_of(options, index, path), **settings)
             yield index, model, os.path.dirname(os.path.abspath(path))
         return
-    if options.texts:
-        notes, total = [("--text", [(text, number) for number, text in enumerate(options.texts, start=1)])], None
-        model = model_option.open_model("search", options.model, **settings)
-        with in_memory(model, notes) as index:
-            yield index, model, ""
-        return
-    names = ["-"] if options.inputs.files == ("-",) else [file.path for file in note_files(options)]
-    total = None if "-" in names else sum(os.path.getsize(name) for name in names)
+    check_apart(options.inputs.files, options.output)
+    files = note_files(options)
+    named = options.inputs.files
+    total = sum(map(os.path.getsize, named)) if all(map(os.path.isfile, named)) else None
     model = model_option.open_model("search", options.model, **settings)
-    with show_progress(total, visible=True) as advance:
-        index = in_memory(model, ((name, read_notes(options, name)) for name in names), advance)
+    with show_progress(total, visible=True, label="passages") as advance:
+        index = in_memory(model, ((file.path, file.read()) for file in files), advance)
     with index:
         yield index, model, os.getcwd()
 
 
 def _index_of(options: LineOptions) -> str | None:
-    """Return the index among the files that were named, None where they are notes."""
+    """Return the index among the files that were named, None where they are notes, or texts are given."""
+    if options.texts:
+        return None
     from edgebert.search.store import is_database
 
     indexes = [file for file in options.files if is_database(file) or os.path.splitext(file)[1].lower() in _DATABASES]
@@ -122,8 +123,6 @@ def _index_of(options: LineOptions) -> str | None:
     for option, value in given.items():
         if value:
             raise click.UsageError(f"{option} is about reading notes, and {indexes[0]} is an index: leave it out.")
-    if options.texts:
-        raise click.UsageError("Give either FILES or --text, not both.")
     return indexes[0]
 
 

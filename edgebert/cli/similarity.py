@@ -72,10 +72,12 @@ class SimilarityWriter:
         """Show the matrix."""
         import numpy as np
 
+        from edgebert.heads.pooling import unit
+        from edgebert.tasks.similarity import cosines
+
         if len(self._rows) < 2:
             raise click.UsageError("Vectors are not for reading: name a file with -o OUT.npy, or pipe them on.")
-        vectors = np.stack([row.answer for row in self._rows]).astype(np.float64)
-        units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        table = similarity_table([row.text for row in self._rows], units @ units.T, self._terminal)
+        units = np.stack([unit(row.answer) for row in self._rows])
+        table = similarity_table([row.text for row in self._rows], cosines(units, units), self._terminal)
         self._output.write(table.encode(self._encoding, "replace"))
         return len(self._rows)

@@ -17,7 +17,7 @@ from edgebert.tables.chunks import Chunk, Reading
 if TYPE_CHECKING:
     from edgebert.cli.options import LineOptions
 
-__all__ = ["INPUTS", "PLAIN", "Inputs", "Texts", "find_inputs", "open_texts", "read_texts"]
+__all__ = ["INPUTS", "PLAIN", "Inputs", "Texts", "find_inputs", "given_text", "open_texts", "read_texts"]
 
 INPUTS = ("lines", "text", "csv", "tsv", "jsonl", "parquet")
 """What ``--input`` takes: plain text, and tables."""
@@ -143,6 +143,22 @@ def _refuse_for(options: LineOptions, what: str, *names: str) -> None:
             raise click.UsageError(f"{_NAMES[name]} does not go with {what}.")
 
 
+def given_text(text: str, errors: str, name: str) -> str:
+    """Return a text that is the value of an option.
+
+    Raises
+    ------
+    InputError
+        When it is not UTF-8.
+    """
+    if text.isascii():
+        return text
+    from edgebert.tables.stream import decode
+
+    # Python keeps the bytes of an argument that it could not decode as lone surrogates.
+    return decode(text.encode("utf-8", "surrogateescape"), errors, name)
+
+
 class _GivenTexts:
     """The texts of ``--text``, as `Source` gives those of files."""
 
@@ -150,15 +166,7 @@ class _GivenTexts:
     done = 0
 
     def __init__(self, texts: Sequence[str], errors: str) -> None:
-        self._texts = texts
-        # Python keeps the bytes of an argument that it could not decode as lone surrogates.
-        if not all(text.isascii() for text in texts):
-            from edgebert.tables.stream import decode
-
-            self._texts = [
-                decode(text.encode("utf-8", "surrogateescape"), errors, f"--text number {i}")
-                for i, text in enumerate(texts, start=1)
-            ]
+        self._texts = [given_text(text, errors, f"--text number {i}") for i, text in enumerate(texts, start=1)]
 
     def __iter__(self) -> Iterator[Chunk]:
         for start in range(0, len(self._texts), chunks.CHUNK_LINES):
@@ -167,8 +175,8 @@ class _GivenTexts:
 
 
 @contextmanager
-def open_texts(inputs: Inputs) -> Iterator[Texts]:
-    """Open what a command was asked to read, for the length of a block.
+def open_texts(inputs: Inputs, *, may_be_blank: bool = False) -> Iterator[Texts]:
+    """Open what a command was asked to read, for the length of a block; it has to have a text unless it may be blank.
 
     Raises
     ------
@@ -180,7 +188,7 @@ def open_texts(inputs: Inputs) -> Iterator[Texts]:
         return
     from edgebert.tables.source import Source
 
-    source = Source(inputs.files, inputs.reading)
+    source = Source(inputs.files, inputs.reading, may_be_blank=may_be_blank)
     try:
         yield source
     finally:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgebert.arguments import checked_number, checked_text
-from edgebert.errors import ArtifactError, InputError
+from edgebert.errors import InputError
 from edgebert.search.identity import ModelIdentity
 from edgebert.search.ranks import expression, merged
-from edgebert.search.store import read_only, reported
-from edgebert.search.vectors import Block, cosines, nearest
-from edgebert.search.writer import prompted
+from edgebert.search.store import parsed, read_only, reported
+from edgebert.search.vectors import Block, nearest
+from edgebert.tasks.embed import QUERY_PROMPTS, prompted
+from edgebert.tasks.similarity import cosines
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,7 +28,6 @@ __all__ = ["Found", "Index"]
 
 _CANDIDATES = 200
 """Passages that each of both ranks has, at least."""
-_QUERY_PROMPTS = ("query",)
 
 
 class Found(NamedTuple):
@@ -59,7 +61,7 @@ class Found(NamedTuple):
 
 
 class Index:
-    """An index of ``edgebert index``, open to be searched: by any number of processes, and while it is replaced.
+    """An index of ``edgebert index``, open to be searched: by several processes and threads, and while it is replaced.
 
     >>> with edgebert.search.Index.open("notes.db") as index:
     ...     index.search(model, "lost keys")
@@ -77,14 +79,14 @@ class Index:
     """
 
     def __init__(self, connection: sqlite3.Connection, name: str = "the index") -> None:
-        self._connection, self._name = connection, name
+        self._connection, self._name, self._lock = connection, name, threading.Lock()
         with reported(name):
             facts = dict(connection.execute("SELECT name, value FROM fact"))
-            try:
+            with parsed():
+                if missing := [fact for fact in ("name", "fingerprint", "option", "dimensions") if fact not in facts]:
+                    raise ValueError(f"it does not say its {' and '.join(missing)}")
                 self.model = ModelIdentity(facts["name"], facts["fingerprint"], facts["option"])
                 self._dimensions = int(facts["dimensions"])
-            except KeyError as error:
-                raise ValueError(f"it does not say its {error}") from error
             self._common = {word for (word,) in connection.execute("SELECT word FROM common")}
 
     @classmethod
@@ -117,7 +119,8 @@ class Index:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def search(self, model: VectorModel, query: str, top_k: int = 5) -> list[Found]:
         """Find the passages that fit a query best, by their meaning and by their words.
@@ -146,8 +149,9 @@ class Index:
         if not checked_text(query, "query").strip():
             raise InputError("query is blank, expected words to look for")
         self.model.check(ModelIdentity.of(model), self._name)
-        wanted = model.embed([query], normalize=True, prompt_name=prompted(model, _QUERY_PROMPTS), windows="mean")[0]
-        with reported(self._name):
+        prompt = prompted(model.prompts, QUERY_PROMPTS)
+        wanted = model.embed([query], normalize=True, prompt_name=prompt, windows="mean")[0]
+        with self._lock, reported(self._name):
             return self._ranked(wanted, query, top_k)
 
     def _ranked(self, vector: np.ndarray, query: str, top_k: int) -> list[Found]:
@@ -155,7 +159,8 @@ class Index:
         by_words = self._by_words(query, count)
         # One by one, not kept: to lay out memory for all takes longer than to read them from the mapped file.
         blocks = map(Block._make, self._connection.execute("SELECT ids, scales, codes FROM block ORDER BY id"))
-        near = nearest(blocks, vector, count)
+        with parsed():
+            near = nearest(blocks, vector, count)
         found = self._cosines(sorted({*near, *by_words}), vector)
         by_meaning = sorted(near, key=lambda passage: (-found[passage], passage))
         best = list(merged([by_meaning, by_words]).items())[:top_k]
@@ -166,19 +171,16 @@ class Index:
         if not asked:
             return []
         select = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
-        return [passage for (passage,) in self._connection.execute(select, (asked, count))]
+        return [passage for (passage,) in self._connection.execute(select, (asked, min(count, sys.maxsize)))]
 
     def _cosines(self, passages: list[int], vector: np.ndarray) -> dict[int, float]:
-        rows = []
-        for passage in passages:
-            for (stored,) in self._connection.execute("SELECT vector FROM passage WHERE id = ?", (passage,)):
-                rows.append(np.frombuffer(stored, "<f4"))
-        if len(rows) != len(passages):
-            raise ValueError("it has passages without vectors")
-        if not rows:
+        if not passages:
             return {}
-        values = cosines(np.stack(rows).reshape(len(rows), self._dimensions), vector).tolist()
-        return dict(zip(passages, values, strict=True))
+        select = "SELECT vector FROM passage WHERE id = ?"
+        rows = [stored for passage in passages for (stored,) in self._connection.execute(select, (passage,))]
+        with parsed():
+            vectors = np.frombuffer(b"".join(rows), "<f4").reshape(len(passages), self._dimensions)
+        return dict(zip(passages, cosines(vectors, vector[None])[:, 0].tolist(), strict=True))
 
     def _found(self, passage: int, score: float, cosine: float) -> Found:
         row = self._connection.execute(
@@ -187,6 +189,7 @@ class Index:
             (passage,),
         ).fetchone()
         if row is None:
-            raise ArtifactError(f"{self._name} is damaged: a passage has no file; remove it and make it again")
+            with parsed():
+                raise ValueError("a passage has no file")
         file, text_index, start, end, line, text = row
-        return Found(file, text_index, start, end, line, score, cosine, text)
+        return Found(os.fsdecode(file), text_index, start, end, line, score, cosine, text)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from edgebert.tokens import Content, TextTokenizer
 
@@ -58,7 +57,8 @@ class _Cutter:
     """What is known of a text that is being cut, and the ways to cut it."""
 
     def __init__(self, text: str, content: Content, room: int) -> None:
-        self._text, self._starts, self._room = text, content.starts, room
+        # A list: NumPy looks up a single number ten times as slowly, and one of another type after it copied all.
+        self._text, self._starts, self._room = text, content.starts.tolist(), room
 
     def paragraphs(self) -> Iterator[_Span]:
         """Yield paragraphs, and parts of those that do not fit, each as long as the others."""
@@ -92,9 +92,9 @@ class _Cutter:
         """Yield pieces that are as long as the room, but end with a word where there is one in their second half."""
         begin, end = span
         while self._size((begin, end)) > self._room:
-            first = int(np.searchsorted(self._starts, begin))
-            cut = max(int(self._starts[first + self._room]), begin + 1)
-            half = max(int(self._starts[first + self._room // 2]), begin + 1)
+            first = bisect_left(self._starts, begin)
+            cut = max(self._starts[first + self._room], begin + 1)
+            half = max(self._starts[first + self._room // 2], begin + 1)
             spaces = [*_SPACE.finditer(self._text, half, cut)]
             if spaces:
                 yield begin, spaces[-1].start()
@@ -119,5 +119,4 @@ class _Cutter:
 
     def _size(self, span: _Span) -> int:
         """Return how many tokens begin in a span."""
-        first, last = np.searchsorted(self._starts, span)
-        return int(last - first)
+        return bisect_left(self._starts, span[1]) - bisect_left(self._starts, span[0])

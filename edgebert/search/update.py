@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgebert.errors import InputError, OutputError
+from edgebert.errors import OutputError
 from edgebert.output import open_output
 from edgebert.search.identity import ModelIdentity
 from edgebert.search.index import Index
 from edgebert.search.store import connect, make_tables, read_only, reported
 from edgebert.search.writer import FileFacts, Writer
+from edgebert.tables.stream import unreadable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Changes", "NoteFile", "in_memory", "location", "update"]
 
-_FULL = ("database or disk is full", "disk I/O error")
 _PIECE = 1 << 20
+
+Show = AbstractContextManager[Callable[[int, int], object]]
 
 
 class NoteFile(NamedTuple):
@@ -98,7 +100,7 @@ def update(
     files: Sequence[NoteFile],
     roots: Sequence[str],
     option: str = "",
-    advance: Callable[[int, int], object] | None = None,
+    show: Callable[[int], Show] | None = None,
 ) -> Changes:
     """Make an index of files, or bring one up to date; a run that does not end well leaves the one that was there.
 
@@ -109,12 +111,13 @@ def update(
     files : sequence of NoteFile
         All that there are.
     roots : sequence of str
-        Files and folders that these come from: what the index has of them and is not among `files` is removed, what it
-        has from elsewhere stays.
+        Files and folders that these come from: what the index has of them and is there no more is removed. What is
+        there but not among `files` stays as it was, and so does what the index has from elsewhere.
     option : str
         What ``-m`` was given, by which a search finds the model again.
-    advance : callable, optional
-        Is told how many bytes and how many passages were embedded.
+    show : callable, optional
+        Is called with the size of the files that are read [bytes]. It returns a context for the time that this takes,
+        whose value is told how many bytes and how many passages were embedded.
 
     Raises
     ------
@@ -138,7 +141,12 @@ def update(
             raise OutputError(f"{path} could not be written: it is no file, expected the name of one")
         if there:
             shutil.copyfile(path, output.path)
-        with closing(connect(output.path)) as connection, _written(path):
+        size = sum(facts.size for facts, _ in (*plan.added, *plan.updated))
+        with (
+            closing(connect(output.path)) as connection,
+            reported(path, writing=True),
+            show(size) if show else nullcontext() as advance,
+        ):
             if not there:
                 make_tables(connection)
             connection.execute("BEGIN")
@@ -156,7 +164,7 @@ def location(path: str, index: str) -> str:
 def _known(path: str) -> dict[str, FileFacts]:
     with closing(read_only(path)) as connection, reported(path):
         rows = connection.execute("SELECT path, size, modified, sha256, options FROM file")
-        return {row[0]: FileFacts(*row) for row in rows}
+        return {name: FileFacts(name, *facts) for path, *facts in rows for name in [os.fsdecode(path)]}
 
 
 def _planned(path: str, files: Sequence[NoteFile], roots: Sequence[str], known: dict[str, FileFacts]) -> _Plan:
@@ -176,7 +184,7 @@ def _planned(path: str, files: Sequence[NoteFile], roots: Sequence[str], known: 
                 continue
             facts = FileFacts(name, size, modified, _digest(file.path), file.options)
         except OSError as error:
-            raise InputError(f"{file.path} could not be read: {error.strerror or error}") from error
+            raise unreadable(file.path, error) from error
         if before is None:
             plan.added.append((facts, file))
         elif (before.sha256, before.options) == (facts.sha256, facts.options):
@@ -184,7 +192,8 @@ def _planned(path: str, files: Sequence[NoteFile], roots: Sequence[str], known: 
         else:
             plan.updated.append((facts, file))
     below = [os.path.abspath(root) for root in roots]
-    removed = [name for name in known if name not in wanted and _is_below(location(name, path), below)]
+    places = {name: location(name, path) for name in known if name not in wanted}
+    removed = [name for name, place in places.items() if _is_below(place, below) and not os.path.isfile(place)]
     return plan._replace(removed=removed, unchanged=unchanged)
 
 
@@ -194,7 +203,7 @@ def _carry_out(plan: _Plan, writer: Writer, connection: sqlite3.Connection, opti
     for facts, _ in plan.updated:
         writer.remove(facts.path)
     for facts in plan.touched:
-        connection.execute("UPDATE file SET modified = ? WHERE path = ?", (facts.modified, facts.path))
+        connection.execute("UPDATE file SET modified = ? WHERE path = ?", (facts.modified, os.fsencode(facts.path)))
     for facts, file in (*plan.updated, *plan.added):
         writer.add(facts, file.read())
     writer.finish(option)
@@ -224,17 +233,3 @@ def _digest(path: str) -> str:
         while piece := stream.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()
-
-
-@contextmanager
-def _written(path: str) -> Iterator[None]:
-    """Raise what SQLite says while it writes an index as an error that tells what to do."""
-    import sqlite3
-
-    try:
-        with reported(path):
-            yield
-    except Exception as error:
-        if isinstance(error.__cause__, sqlite3.OperationalError) and str(error.__cause__) in _FULL:
-            raise OutputError(f"{path} could not be written: {error.__cause__}") from error
-        raise

@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgebert.exact import multiply
-
-__all__ = ["BLOCK", "Block", "cosines", "nearest", "packed"]
+__all__ = ["BLOCK", "Block", "nearest", "packed"]
 
 BLOCK = 1024
 """Passages whose numbers lie together in one row of the index: those whose number divided by this is the same."""
@@ -84,8 +82,3 @@ def nearest(blocks: Iterable[Block], query: np.ndarray, count: int) -> list[int]
     else:
         best = np.arange(len(every))
     return sorted(every[best].tolist())
-
-
-def cosines(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Return the cosines of vectors of length one, float32 (n, dimensions), to a query's: float32 (n,)."""
-    return multiply(query[None], vectors.T)[0].clip(-1, 1)

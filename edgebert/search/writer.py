@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgebert.search.identity import ModelIdentity
+from edgebert.search.store import parsed
 from edgebert.search.vectors import BLOCK, packed
+from edgebert.tasks.embed import DOCUMENT_PROMPTS, prompted
 
 if TYPE_CHECKING:
     import sqlite3
 
     from edgebert.model_vectors import VectorModel
 
-__all__ = ["DOCUMENT_PROMPTS", "FileFacts", "Writer", "prompted"]
-
-DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""Names that models give to what they want before a text that is to be found, as sentence-transformers knows them."""
+__all__ = ["FileFacts", "Writer"]
 
 _AT_ONCE = 256
 """Passages that are embedded together."""
@@ -75,7 +75,7 @@ class Writer:
 
     def remove(self, path: str) -> None:
         """Remove a file and its passages."""
-        for (file,) in self._connection.execute("SELECT id FROM file WHERE path = ?", (path,)).fetchall():
+        for (file,) in self._connection.execute("SELECT id FROM file WHERE path = ?", (os.fsencode(path),)).fetchall():
             ids = self._connection.execute("SELECT id FROM passage WHERE file = ?", (file,)).fetchall()
             self._changed.update(passage // BLOCK for (passage,) in ids)
             self._connection.execute("DELETE FROM passage WHERE file = ?", (file,))
@@ -91,7 +91,8 @@ class Writer:
             Each of its texts, and in which line of the file that begins, from 1.
         """
         file = self._connection.execute(
-            "INSERT INTO file (path, size, modified, sha256, options) VALUES (?, ?, ?, ?, ?)", facts
+            "INSERT INTO file (path, size, modified, sha256, options) VALUES (?, ?, ?, ?, ?)",
+            (os.fsencode(facts.path), *facts[1:]),
         ).lastrowid
         assert file is not None
         for number, (text, first) in enumerate(texts):
@@ -113,7 +114,7 @@ class Writer:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        prompt = prompted(self._model, DOCUMENT_PROMPTS)
+        prompt = prompted(self._model.prompts, DOCUMENT_PROMPTS)
         # Cut by its tokens in its text, a passage may have one more where it stands alone: so it is read whole.
         vectors = self._model.embed([row[-1] for row in waiting], normalize=True, prompt_name=prompt, windows="mean")
         for row, vector in zip(waiting, vectors, strict=True):
@@ -134,7 +135,8 @@ class Writer:
             ).fetchall()
             self._connection.execute("DELETE FROM block WHERE id = ?", (number,))
             if rows:
-                vectors = np.frombuffer(b"".join(vector for _, vector in rows), "<f4").reshape(len(rows), -1)
+                with parsed():
+                    vectors = np.frombuffer(b"".join(vector for _, vector in rows), "<f4").reshape(len(rows), -1)
                 block = packed([passage for passage, _ in rows], vectors)
                 self._connection.execute("INSERT INTO block VALUES (?, ?, ?, ?)", (number, *block))
         self._changed.clear()
@@ -149,8 +151,3 @@ class Writer:
                 "INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (count // _COMMON,)
             )
             self._connection.execute("DROP TABLE temp.vocabulary")
-
-
-def prompted(model: VectorModel, names: Iterable[str]) -> str | None:
-    """Return the first of some names by which the model has a prompt, None where it has none of them."""
-    return next((name for name in names if name in model.prompts), None)

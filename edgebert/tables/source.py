@@ -36,6 +36,8 @@ class Source:
     files : sequence of str
         Paths; ``"-"`` for standard input.
     reading : Reading
+    may_be_blank : bool
+        Whether it is fine when there is no text in any of them.
 
     Attributes
     ----------
@@ -43,8 +45,8 @@ class Source:
         Size of all files [bytes], None when that is not known.
     """
 
-    def __init__(self, files: Sequence[str], reading: Reading) -> None:
-        self._files, self._reading = files, reading
+    def __init__(self, files: Sequence[str], reading: Reading, *, may_be_blank: bool = False) -> None:
+        self._files, self._reading, self._may_be_blank = files, reading, may_be_blank
         self._before = 0
         self._columns: tuple[str, ...] | None = None
         self._current = self._open(files[0])
@@ -62,7 +64,7 @@ class Source:
         Raises
         ------
         InputError
-            When something cannot be read, tables have different columns, or there is no text at all.
+            When something cannot be read, tables have different columns, or there is no text at all and has to be.
         """
         empty = True
         for index, file in enumerate(self._files):
@@ -78,6 +80,8 @@ class Source:
                         yield chunk
             finally:
                 self.close()
+        if self._may_be_blank:
+            return
         if empty and len(self._files) == 1:
             raise InputError(f"{self._current.name}: no text in it, expected {_EXPECTED[self._reading.kind]}")
         if empty:

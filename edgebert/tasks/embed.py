@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ from edgebert.tokens import Content
 from edgebert.windows import Window, owned
 
 __all__ = [
+    "DOCUMENT_PROMPTS",
+    "QUERY_PROMPTS",
     "VectorOptions",
     "WindowVectors",
     "check_embedding_options",
@@ -26,7 +28,15 @@ __all__ = [
     "is_normalized",
     "mean_of_windows",
     "prompt_of",
+    "prompted",
 ]
+
+QUERY_PROMPTS = ("query",)
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+"""Names that models give to what they want before a text that is to be found, as sentence-transformers knows them."""
+
+
+_WHOLE = Cut()
 
 
 class VectorOptions(NamedTuple):
@@ -104,6 +114,11 @@ def prompt_of(prompts: Mapping[str, str], default: str, prompt: str | None, prom
     return prompts[name] if name else ""
 
 
+def prompted(prompts: Collection[str], names: Iterable[str]) -> str | None:
+    """Return the first of some names by which a model has a prompt, None where its default prompt is to do."""
+    return next((name for name in names if name in prompts), None)
+
+
 def embed(
     runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = ""
 ) -> tuple[list[np.ndarray], list[Coverage]]:
@@ -115,14 +130,14 @@ def embed(
         if options.pooling == "none":
             vectors[each.text] = each.states.copy()
         else:
-            vectors[each.text] = _vector(runner, each, texts, options, lead)
+            vectors[each.text] = _vector(runner, each, texts[each.text], options, lead)
     return vectors, coverages
 
 
 def embed_windows(
-    runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = "", stride: int | None = None
+    runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = "", cut: Cut = _WHOLE
 ) -> tuple[list[WindowVectors], list[list[int]], list[Coverage]]:
-    """Compute the vectors of all windows of each text; every window begins with the prompt.
+    """Compute the vectors of all windows of each text, or of one with ``cut.truncate``; each begins with the prompt.
 
     Returns
     -------
@@ -133,17 +148,18 @@ def embed_windows(
     """
     lead = _prompt_tokens(runner, prompt)
     contents = runner.contents((prompt + text for text in texts), offsets=True)
-    windows = [_windows(runner, content, lead, stride) for content in contents]
+    windows = [_windows(runner, content, lead, cut) for content in contents]
     found: list[list[np.ndarray]] = [[np.empty(0, np.float32)] * len(own) for own in windows]
     for each in itertools.chain.from_iterable(runner.encode(windows)):
-        found[each.text][each.number] = _vector(runner, each, texts, options, lead)
+        found[each.text][each.number] = _vector(runner, each, texts[each.text], options, lead)
     vectors, sizes, coverages = [], [], []
     for text, content, own, rows in zip(texts, contents, windows, found, strict=True):
         places = [_place(content, window, lead, len(prompt), len(text)) for window in own]
         starts, ends = np.array(places, np.int32).T
         vectors.append(WindowVectors(np.stack(rows), starts, ends))
         sizes.append([max(last - max(first, lead), 1) for first, last in owned(own)])
-        coverages.append(Coverage(runner.tokenizer.count(content), len(own), False))
+        tokens = runner.tokenizer.count(content)
+        coverages.append(Coverage(tokens, len(own), cut.truncate and len(own[0].ids) < tokens))
     return vectors, sizes, coverages
 
 
@@ -168,13 +184,11 @@ def _prompt_tokens(runner: Runner, prompt: str) -> int:
     return len(runner.tokenizer.content(prompt).ids) if prompt else 0
 
 
-def _vector(runner: Runner, encoded: Encoded, texts: Sequence[str], options: VectorOptions, lead: int) -> np.ndarray:
-    """Return the vector of a window whose first `lead` tokens are a prompt's."""
-    text, _, window, states = encoded
-    if not len(states):
-        raise InputError(
-            f"texts[{text}] is {texts[text][:40]!r}, and the model's tokenizer makes no token of it; leave it out"
-        )
+def _vector(runner: Runner, encoded: Encoded, text: str, options: VectorOptions, lead: int) -> np.ndarray:
+    """Return the vector of a window of a text whose first `lead` tokens are a prompt's."""
+    window, states = encoded.window, encoded.states
+    if not len(states):  # not by its place: it may be one of a batch, a query, a label
+        raise InputError(f"the model's tokenizer makes no token of the text {text[:40]!r}; leave it out")
     # A window that does not begin with the text's first token has the prompt before it: so its tokens begin later.
     skipped = 0
     if lead and not runner.info.include_prompt:
@@ -182,11 +196,11 @@ def _vector(runner: Runner, encoded: Encoded, texts: Sequence[str], options: Vec
     return finite(runner.embedding(states, *options, skipped if skipped < len(states) else 0), "vectors")
 
 
-def _windows(runner: Runner, content: Content, lead: int, stride: int | None) -> list[Window]:
+def _windows(runner: Runner, content: Content, lead: int, cut: Cut) -> list[Window]:
     """Cut a text into windows; one that fits is the window that it is without being asked for several."""
-    if runner.tokenizer.count(content) <= runner.tokenizer.max_length:
-        return [runner.tokenizer.truncated(content, None, stride)]
-    return list(runner.tokenizer.windows(content, None, stride, lead))
+    if cut.truncate or runner.tokenizer.count(content) <= runner.tokenizer.max_length:
+        return [runner.tokenizer.truncated(content, None, cut.stride)]
+    return list(runner.tokenizer.windows(content, None, cut.stride, lead))
 
 
 def _place(content: Content, window: Window, lead: int, before: int, length: int) -> tuple[int, int]:

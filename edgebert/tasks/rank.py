@@ -10,12 +10,18 @@ from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.runner import Runner
 from edgebert.tasks.classify import pair_logits, pooled_scores, prompt_of_pairs
-from edgebert.tasks.similarity import cosines, unit_vectors
+from edgebert.tasks.embed import (
+    DOCUMENT_PROMPTS,
+    QUERY_PROMPTS,
+    VectorOptions,
+    embed,
+    embed_windows,
+    prompt_of,
+    prompted,
+)
+from edgebert.tasks.similarity import cosines
 
 __all__ = ["best", "check_label", "relevance", "scorer_of"]
-
-_DOCUMENT = ("document", "passage", "corpus")
-"""What sentence-transformers calls the prompt of a document."""
 
 
 def scorer_of(runner: Runner) -> Head | None:
@@ -78,10 +84,12 @@ def best(documents: Sequence[str], scores: Sequence[float | None], top_k: int | 
 
 def _closeness(runner: Runner, query: str, documents: Sequence[str], cut: Cut) -> tuple[list[float], list[Coverage]]:
     """Score documents by the cosines of their vectors to the query's, with the model's prompts for both."""
-    prompts = runner.info.prompts
-    default = prompts.get(runner.info.default_prompt, "")
-    before = next((prompts[name] for name in _DOCUMENT if name in prompts), default)
-    (asked,), (coverage,) = unit_vectors(runner, [query], Cut(truncate=True), prompts.get("query", default))
-    vectors, coverages = unit_vectors(runner, documents, cut, before)
-    scores = [float(cosines(own, asked).max()) for own in vectors]
+    info, unit = runner.info, VectorOptions(normalize=True)
+    before_query, before = (
+        prompt_of(info.prompts, info.default_prompt, None, prompted(info.prompts, names))
+        for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)
+    )
+    asked, (coverage,) = embed(runner, [query], unit, before_query)
+    found, _, coverages = embed_windows(runner, documents, unit, before, cut)
+    scores = [float(cosines(own.vectors, asked[0][None]).max()) for own in found]
     return scores, [each._replace(truncated=each.truncated or coverage.truncated) for each in coverages]

@@ -12,7 +12,8 @@ from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.classification import pool_windows, softmax
 from edgebert.runner import Runner
-from edgebert.tasks.similarity import cosines, unit_vectors
+from edgebert.tasks.embed import VectorOptions, embed, embed_windows
+from edgebert.tasks.similarity import cosines
 
 __all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
 
@@ -137,10 +138,11 @@ def _by_similarity(
     runner: Runner, texts: Sequence[str], descriptions: Sequence[str], multi_label: bool, cut: Cut
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Score descriptions by the cosines of their vectors to those of each text's windows: (windows, labels)."""
-    of_labels, _ = unit_vectors(runner, descriptions, Cut(truncate=True))
-    vectors, coverages = unit_vectors(runner, texts, cut)
-    units = np.concatenate(of_labels)
-    return [similarities(own, units, multi_label) for own in vectors], coverages
+    unit = VectorOptions(normalize=True)
+    of_labels, _ = embed(runner, descriptions, unit)
+    found, _, coverages = embed_windows(runner, texts, unit, cut=cut)
+    units = np.stack(of_labels)
+    return [similarities(own.vectors, units, multi_label) for own in found], coverages
 
 
 def similarities(vectors: np.ndarray, of_labels: np.ndarray, multi_label: bool) -> np.ndarray:
@@ -153,7 +155,7 @@ def similarities(vectors: np.ndarray, of_labels: np.ndarray, multi_label: bool) 
     multi_label : bool
         Whether labels are independent of each other: then scores are the cosines, from 0 on.
     """
-    found = cosines(vectors, of_labels)
+    found = cosines(vectors, of_labels).astype(np.float64)
     return np.maximum(found, 0) if multi_label else softmax(_SHARPNESS * found)
 
 

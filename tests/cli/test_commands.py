@@ -19,6 +19,7 @@ from edgebert import cli as cli_module
 from edgebert.choices import FUNCTIONS, POOLINGS, POOLS, STRATEGIES
 from edgebert.cli import cli
 from edgebert.cli.help import GROUPS, Command
+from edgebert.cli.parameters import FileName
 from edgebert.errors import InputError, TruncationWarning
 from edgebert.layout import EMBEDDINGS
 from tests.cli.command import invoke, run
@@ -287,3 +288,10 @@ def test_warnings_of_others_look_as_python_has_them() -> None:
     assert found == "file.py:3: DeprecationWarning: about x\n"
     own = cli_module._format_warning("about\x1b y", TruncationWarning, "file.py", 3)
     assert own == "edgebert: warning: about\\x1b y\n"
+
+
+def test_the_shell_completes_the_file_of_every_output():
+    commands = [cli.get_command(None, name) for name in cli.list_commands(None)]
+    outputs = [each for command in commands for each in command.params if each.name == "output"]
+    assert len(outputs) > 10
+    assert [each.type.__class__ for each in outputs] == [FileName] * len(outputs)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,86 @@ def test_text_and_standard_input(notes: Path, encoder: Path) -> None:
     assert found.stdout.endswith("\t-:3\tkeys\n")
 
 
+@pytest.mark.parametrize("name", ["notes/film.txt", "./notes//film.txt", "notes"])
+def test_a_note_named_twice_is_there_once(name: str, notes: Path, encoder: Path) -> None:
+    found = invoke("search", "notes", name, "-q", "film", "-m", encoder, "--format", "jsonl")
+    assert (found.exit_code, len(found.stdout.splitlines())) == (0, 2)
+    assert index(encoder, name) == PASSED + "edgebert: notes.db: 3 added; 2 passages\n"
+    assert index(encoder, name) == PASSED + "edgebert: notes.db: 3 unchanged; 2 passages\n"
+
+
+def test_a_note_that_says_nothing_is_no_mistake(notes: Path, encoder: Path) -> None:
+    (notes / "notes" / "blank.txt").write_text(" \n\n")
+    assert index(encoder) == PASSED + "edgebert: notes.db: 4 added; 2 passages\n"
+    assert index(encoder, "--split", "paragraphs") == PASSED + "edgebert: notes.db: 4 updated; 3 passages\n"
+    found = invoke("search", "notes", "-q", "film", "-m", encoder, "--format", "jsonl")
+    assert (found.exit_code, len(found.stdout.splitlines())) == (0, 2)
+    assert "no text in it" in invoke("search", "-", "-q", "film", "-m", encoder, stdin=b"\n").stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_is_read_once(notes: Path, encoder: Path) -> None:
+    os.mkfifo(notes / "pipe")
+    writer = threading.Thread(target=(notes / "pipe").write_text, args=("lost keys",), daemon=True)
+    writer.start()
+    found = run("search", "pipe", "-q", "keys", "-m", encoder)
+    assert found.stdout.endswith(b"\tpipe:1\tlost keys\n")
+    writer.join()
+    result = invoke("index", "pipe", "-o", "n.db", "-m", encoder)
+    assert (result.exit_code, "name files or folders" in result.stderr) == (2, True)
+    os.mkfifo(notes / "notes" / "pipe")
+    (notes / "notes" / "picture.png").unlink()
+    told = "edgebert: passed over 1 file: notes/pipe is no file that stays\n"
+    assert index(encoder) == f"{told}edgebert: notes.db: 3 added; 2 passages\n"
+
+
+def test_names_that_are_not_utf8(notes: Path, encoder: Path) -> None:
+    try:
+        (notes / "notes" / "z\udcff.txt").write_text("taxes are due in May")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    assert index(encoder) == PASSED + "edgebert: notes.db: 4 added; 3 passages\n"
+    assert index(encoder) == PASSED + "edgebert: notes.db: 4 unchanged; 3 passages\n"
+    for where in ("notes.db", "notes"):
+        for layout in ("json", "tsv", "table"):
+            arguments = ["-q", "taxes", "-m", encoder, "--top-k", "1", "--format", layout]
+            found = invoke("search", where, *arguments)
+            assert (found.exit_code, "notes/z\ufffd.txt" in found.stdout) == (0, True)
+    (notes / "notes" / "z\udcff.txt").unlink()
+    assert index(encoder) == PASSED + "edgebert: notes.db: 1 removed, 3 unchanged; 2 passages\n"
+
+
+def test_what_is_asked_has_to_be_utf8(notes: Path, encoder: Path) -> None:
+    for arguments, name in (
+        (["notes", "-q", "\udcff"], "--query"),
+        (["--text", "\udcff", "-q", "x"], "--text number 1"),
+    ):
+        result = invoke("search", *arguments, "-m", encoder)
+        assert result.exit_code == 1
+        assert (
+            f"{name} is not UTF-8: 0xff is its byte 1; convert it to UTF-8, or pass --errors replace" in result.stderr
+        )
+        assert invoke("search", *arguments, "-m", encoder, "--errors", "replace").exit_code == 0
+
+
+def test_what_is_searched_is_not_written_over(notes: Path, encoder: Path) -> None:
+    index(encoder)
+    before = (notes / "notes.db").read_bytes()
+    for arguments in (["notes.db", "-o", "notes.db"], ["notes", "-o", "notes/film.txt"]):
+        result = invoke("search", *arguments, "-q", "x", "-m", encoder, "--format", "tsv")
+        assert result.exit_code == 1
+        assert "is a file that the texts come from" in result.stderr
+    assert (notes / "notes.db").read_bytes() == before
+    assert (notes / "notes" / "film.txt").read_text() == "the film was good\n"
+
+
+def test_what_glob_leaves_out_stays(notes: Path, encoder: Path) -> None:
+    index(encoder)
+    assert index(encoder, "--glob", "*.md") == "edgebert: notes.db: 1 unchanged; 2 passages\n"
+    (notes / "notes" / "film.txt").unlink()
+    assert index(encoder, "--glob", "*.md") == "edgebert: notes.db: 1 removed, 1 unchanged; 1 passage\n"
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "keys \x1b[31m\n" + "the blue pot " * 100
@@ -111,7 +192,7 @@ def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines[-1].endswith(" \u2026")
     assert second == "0.50  c.md:1\n      x\n"
     assert "\x1b[1m" in write_passages(found, os.getcwd(), "table", Terminal(columns, colour=True)).decode()
-    assert write_passages([], "", "table", Terminal()) == b"nothing was found\n"
+    assert write_passages([], os.getcwd(), "table", Terminal()) == b"nothing was found\n"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +203,10 @@ def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
         (["search", "notes.db", "notes", "-q", "x"], "notes.db is searched alone"),
         (["search", "notes.db", "-q", "x", "--glob", "*.md"], "--glob is about reading notes"),
         (["search", "notes.db", "-q", "x", "--text", "y"], "Give either FILES or --text"),
+        (["search", "notes", "-q", "x", "--text", "y"], "Give either FILES or --text"),
+        (["search", "-q", "x", "--text", "y", "--column", "text"], "--column does not go with --text"),
+        (["search", "-q", "x", "--text", "y", "--glob", "*"], "--glob does not go with --text"),
+        (["search", "-q", "x", "--text", "y", "--input", "csv"], "--input does not go with --text"),
         (["search", "notes", "-q", "x", "-o", "out.csv"], "expected a name that ends in .json, .jsonl, .tsv or .txt"),
         (["index", "notes"], "Missing option '-o' / '--output'"),
         (["index", "-", "-o", "x.db"], "name files or folders"),

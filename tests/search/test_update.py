@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -98,6 +100,66 @@ def test_what_is_from_elsewhere_stays(notes, model, tmp_path):
     assert make(notes, model, path).removed == 1
 
 
+def test_what_was_not_asked_for_stays_while_it_is_there(notes, model, tmp_path):
+    path = tmp_path / "n.db"
+    make(notes, model, path)
+    some = [file for file in files_of(notes) if file.path.endswith("keys.txt")]
+    assert update(str(path), model, some, [str(notes)]) == Changes(0, 0, 0, 1, 3)
+    (notes / "film.txt").unlink()
+    assert update(str(path), model, some, [str(notes)]) == Changes(0, 0, 1, 1, 2)
+
+
+def test_progress_is_of_what_is_read(notes, model, tmp_path):
+    make(notes, model, tmp_path / "n.db")
+    (notes / "film.txt").write_text("good\nnews")
+    told = []
+
+    @contextmanager
+    def show(total):
+        told.append(total)
+        yield lambda done, passages: told.append((done, passages))
+        told.append("end")
+
+    make(notes, model, tmp_path / "n.db", show=show)
+    assert told == [9, (9, 1), "end"]
+
+
+def test_an_index_is_for_threads(notes, model, tmp_path):
+    make(notes, model, tmp_path / "n.db")
+    for index in (Index.open(tmp_path / "n.db"), in_memory(model, [(f.path, f.read()) for f in files_of(notes)])):
+        with index:
+            expected = index.search(model, "keys")
+            found = []
+            ask = lambda index=index, found=found: found.append(index.search(model, "keys"))  # noqa: E731
+            threads = [threading.Thread(target=ask) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert found == [expected] * 4
+
+
+def test_not_every_error_is_damage(notes, model, tmp_path):
+    make(notes, model, tmp_path / "n.db")
+    index = Index.open(tmp_path / "n.db")
+    assert len(index.search(model, "keys", top_k=2**70)) == 3
+    index.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        index.search(model, "keys")
+    for what in ("database is locked", "disk I/O error", "unable to open database file"):
+        with pytest.raises(InputError, match=f"n.db could not be read: {what}"), store.reported("n.db"):
+            raise sqlite3.OperationalError(what)
+    with (
+        pytest.raises(OutputError, match=r"n\.db could not be written: database or disk is full"),
+        store.reported("n.db", writing=True),
+    ):
+        raise sqlite3.OperationalError("database or disk is full")
+    with pytest.raises(ArtifactError, match=r"n\.db is damaged: no such table: block"), store.reported("n.db"):
+        raise sqlite3.OperationalError("no such table: block")
+    with pytest.raises(ValueError, match="ours"), store.reported("n.db"):
+        raise ValueError("ours")
+
+
 def test_moved_together_they_are_known_again(notes, model, tmp_path):
     make(notes, model, tmp_path / "n.db")
     moved = tmp_path / "moved"
@@ -168,7 +230,18 @@ def test_files_that_are_no_index(notes, model, tmp_path):
             assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["short", "noise", "vectors", "facts"])
+DAMAGE = {
+    "vectors": "UPDATE block SET codes = x'00'",
+    "facts": "DELETE FROM fact",
+    "vector": "UPDATE passage SET vector = x'0000'",
+    "number": "UPDATE passage SET vector = 3",
+    "dimensions": "UPDATE fact SET value = 'many' WHERE name = 'dimensions'",
+    "files": "DELETE FROM file",
+    "table": "DROP TABLE block",
+}
+
+
+@pytest.mark.parametrize("damage", ["short", "noise", *DAMAGE])
 def test_a_damaged_index_is_one_error(damage, notes, model, tmp_path):
     path = tmp_path / "n.db"
     make(notes, model, path)
@@ -180,7 +253,7 @@ def test_a_damaged_index_is_one_error(damage, notes, model, tmp_path):
         path.write_bytes(data)
     else:
         with sqlite3.connect(path) as connection:
-            connection.execute({"vectors": "UPDATE block SET codes = x'00'", "facts": "DELETE FROM fact"}[damage])
+            connection.execute(DAMAGE[damage])
         connection.close()
     with pytest.raises(ArtifactError, match=r"n\.db is damaged: .*remove it and make it again"):  # noqa: SIM117
         with Index.open(path) as index:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebert.search.vectors import BLOCK, Block, cosines, nearest, packed
+from edgebert.search.vectors import BLOCK, Block, nearest, packed
+from edgebert.tasks.similarity import cosines
 
 
 def unit_rows(count, dimensions, seed=0):
@@ -29,7 +30,7 @@ def test_the_nearest_are_among_those_found(dimensions):
     assert found == sorted(found)
     assert len(found) == 200
     assert set(np.argsort(-exact)[:50].tolist()) <= set(found)
-    np.testing.assert_allclose(cosines(vectors[found], query), exact[found], atol=1e-6)
+    np.testing.assert_allclose(cosines(vectors[found], query[None])[:, 0], exact[found], atol=1e-6)
 
 
 def test_of_equal_ones_the_first_are_found():
@@ -48,3 +49,12 @@ def test_a_block_that_is_cut_short_is_refused():
     (block,) = blocks_of(unit_rows(4, 8))
     with pytest.raises(ValueError, match="reshape"):
         nearest([Block(block.ids, block.scales, block.codes[:-1])], unit_rows(1, 8)[0], 2)
+
+
+def test_a_cosine_does_not_hang_on_its_neighbours():
+    vectors = unit_rows(50, 384)
+    among = cosines(vectors, vectors)
+    assert (among.dtype, among.max()) == (np.float32, 1)
+    assert (among == among.T).all()
+    for i in (0, 17, 49):
+        assert (cosines(vectors[i : i + 1], vectors[::-1])[0, ::-1] == among[i]).all()

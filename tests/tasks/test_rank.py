@@ -67,6 +67,25 @@ def test_the_prompts_for_queries_and_documents(name, encoder, monkeypatch):
     assert found["score"] == pytest.approx(float(query @ document), abs=1e-6)
 
 
+@pytest.mark.parametrize("include_prompt", [False, True])
+def test_every_window_has_the_prompt(include_prompt, encoder, monkeypatch):
+    """As in an index and in `embed`: the same text has the same vectors everywhere."""
+    runner = encoder._runner
+    told = {"prompts": {"document": "the book "}, "default_prompt": "", "include_prompt": include_prompt}
+    monkeypatch.setattr(runner, "info", dataclasses.replace(runner.info, **told))
+    text, coverages = DOCUMENTS[4], []
+    query = encoder.embed(["water"], normalize=True)[0]
+    for options in ({"windows": "each", "stride": 0}, {}):
+        told = {"prompt_name": "document", "on_coverage": lambda *_: None}
+        (vectors,) = encoder.embed([text], normalize=True, **told, **options)
+        cut = {"stride": 0} if options else {"truncate": True}
+        (found,) = encoder.rank("water", [text], **cut, on_coverage=lambda _, coverage: coverages.append(coverage))
+        best = max(float(query @ vector) for vector in (vectors.vectors if options else [vectors]))
+        assert found["score"] == pytest.approx(best, abs=1e-6)
+    assert [each.truncated for each in coverages] == [False, True]
+    assert coverages[0].windows > coverages[1].windows == 1
+
+
 def test_what_is_refused(encoder, model_of):
     with pytest.raises(InputError, match=r"label is 'x', but encoder\.edgebert has no labels: it ranks by"):
         encoder.rank("a", ["b"], label="x")
