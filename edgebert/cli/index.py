@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from edgebert.cli.help import command
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option
 from edgebert.cli.progress import show_progress
+from edgebert.cli.terminal import note
 
 if TYPE_CHECKING:
     from edgebert.search import Changes
@@ -50,9 +52,6 @@ def index(options: LineOptions) -> None:
     if path == "-":
         raise click.UsageError("An index is no text: name a file with -o INDEX.db.")
     model_option.check_model("search", options.model)
-    files = note_files(options, path)
-    check_apart([file.path for file in files], path)
-    settings = {"threads": options.threads, "max_memory": options.max_memory, "device": options.device}
 
     from edgebert.output import check_folder
     from edgebert.search import Index, update
@@ -60,7 +59,10 @@ def index(options: LineOptions) -> None:
     check_folder(path)
     if os.path.lexists(path):
         Index.open(path).close()  # before a model is loaded: whether it is one
-    model = model_option.open_model("search", options.model, **settings)
+    left = tuple(name for name in options.files if not _is_gone(name, path))
+    files = note_files(dataclasses.replace(options, files=left), path) if left else []
+    check_apart([file.path for file in files], path)
+    model = model_option.open_model("search", options.model, **options.settings)
     given = options.model or ""
     named = os.path.abspath(given) if given and os.path.exists(given) else given
 
@@ -68,7 +70,18 @@ def index(options: LineOptions) -> None:
         return show_progress(total, visible=True, label="passages")
 
     changes = update(path, model, files, options.files, named, show)
-    click.echo(f"edgebert: {path}: {_told(changes)}", err=True)
+    note(f"{path}: {_told(changes)}")
+
+
+def _is_gone(name: str, index: str) -> bool:
+    """Say whether an index has files of what was named, and there are none any more: these are to be removed."""
+    from edgebert.search import has_below
+
+    if os.path.isdir(name):
+        empty = not any(files for _, _, files in os.walk(name))
+    else:
+        empty = not os.path.lexists(name)
+    return empty and os.path.lexists(index) and has_below(index, name)
 
 
 def _is_pipe(name: str) -> bool:

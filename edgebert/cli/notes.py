@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from edgebert.cli.terminal import note
 from edgebert.cli.texts import Inputs, open_texts
 from edgebert.errors import InputError
 
@@ -49,7 +48,7 @@ def note_files(options: LineOptions, index: str | None = None) -> list[NoteFile]
     if passed:
         more = f"; and {len(passed) - _MOST_NAMED} more" if len(passed) > _MOST_NAMED else ""
         files = "1 file" if len(passed) == 1 else f"{len(passed)} files"
-        click.echo(f"edgebert: passed over {files}: {'; '.join(passed[:_MOST_NAMED])}{more}", err=True)
+        note(f"passed over {files}: {'; '.join(passed[:_MOST_NAMED])}{more}")
     return found
 
 
@@ -70,8 +69,6 @@ def _fault(file: str) -> str | None:
 
     if os.path.splitext(file)[1].lower() in SUFFIXES:
         return None
-    if os.path.exists(file) and not os.path.isfile(file):  # a pipe, which would be waited for
-        return f"{shown_name(file)} is no file that stays"
     try:
         with open(file, "rb") as stream:
             refuse_binary(stream.read(4096), shown_name(file))

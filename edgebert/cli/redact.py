@@ -13,7 +13,7 @@ from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.progress import show_progress
-from edgebert.cli.terminal import escape
+from edgebert.cli.terminal import note
 from edgebert.cli.texts import open_texts
 from edgebert.errors import InputError
 
@@ -196,10 +196,10 @@ def _say(results: Sequence[Redacted]) -> None:
         lines = [f"replaced {len(entities):,} in {texts}: {labels}", f"found {by}"]
     others = other_columns(result.chunk for result in results)
     if others:
-        lines.append(f"these columns are as they were: {listed_names([*map(escape, others)])}")
+        lines.append(f"these columns are as they were: {listed_names(others)}")
     lines.append("no tool finds everything: read the result before you pass it on")
     for line in lines:
-        click.echo(f"edgebert: {line}", err=True)
+        note(line)
 
 
 def _listed(*counts: tuple[int, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -90,18 +90,17 @@ def _opened(options: LineOptions) -> Iterator[tuple[Index, Model, str]]:
     from edgebert.search import Index, in_memory
 
     path = _index_of(options)
-    settings: dict[str, Any] = {name: getattr(options, name) for name in ("threads", "max_memory", "device")}
     if path is not None:
         check_apart([path], options.output)
         with Index.open(path) as index:
-            model = model_option.open_model("search", _model_of(options, index, path), **settings)
+            model = model_option.open_model("search", _model_of(options, index, path), **options.settings)
             yield index, model, os.path.dirname(os.path.abspath(path))
         return
     check_apart(options.inputs.files, options.output)
     files = note_files(options)
     named = options.inputs.files
     total = sum(map(os.path.getsize, named)) if all(map(os.path.isfile, named)) else None
-    model = model_option.open_model("search", options.model, **settings)
+    model = model_option.open_model("search", options.model, **options.settings)
     with show_progress(total, visible=True, label="passages") as advance:
         index = in_memory(model, ((file.path, file.read()) for file in files), advance)
     with index:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebert.search.index import Found, Index
-from edgebert.search.update import Changes, NoteFile, in_memory, update
+from edgebert.search.update import Changes, NoteFile, has_below, in_memory, update
 
 if TYPE_CHECKING:
     from edgebert.model_vectors import VectorModel
 
-__all__ = ["Changes", "Found", "Index", "NoteFile", "in_memory", "search_texts", "update"]
+__all__ = ["Changes", "Found", "Index", "NoteFile", "has_below", "in_memory", "search_texts", "update"]
 
 
 def search_texts(model: VectorModel, query: str, documents: Sequence[str], top_k: int) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edgebert.model_vectors import VectorModel
 
-__all__ = ["Changes", "NoteFile", "in_memory", "location", "update"]
+__all__ = ["Changes", "NoteFile", "has_below", "in_memory", "location", "update"]
 
 _PIECE = 1 << 20
 
@@ -128,7 +128,7 @@ def update(
     OutputError
         When it cannot be written.
     """
-    there = os.path.lexists(path)
+    there, before = os.path.lexists(path), _state(path)
     if there:
         with Index.open(path) as index:
             index.model.check(ModelIdentity.of(model), path)
@@ -153,7 +153,31 @@ def update(
             _carry_out(plan, Writer(connection, model, advance), connection, option)
             passages = _count(connection)
             connection.execute("COMMIT")
+        if _state(path) != before:
+            raise OutputError(
+                f"{path} was brought up to date by another run meanwhile, and is left as that made it; run it again"
+            )
     return Changes(len(plan.added), len(plan.updated), len(plan.removed), plan.unchanged + len(plan.touched), passages)
+
+
+def has_below(path: str, root: str) -> bool:
+    """Say whether an index has files of a file or folder that was named, be they there or not.
+
+    Raises
+    ------
+    ArtifactError
+        When the index is damaged.
+    """
+    return any(_is_below(location(name, path), [os.path.abspath(root)]) for name in _known(path))
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    """Return what tells that another index has a name now; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def location(path: str, index: str) -> str:

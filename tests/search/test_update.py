@@ -186,6 +186,23 @@ def test_a_run_that_fails_leaves_the_index_that_was(notes, model, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["n.db", "notes"]
 
 
+def test_of_two_runs_at_once_the_later_says_so_and_takes_nothing_back(notes, model, tmp_path):
+    path = tmp_path / "n.db"
+    make(notes, model, path)
+
+    def meanwhile():
+        (notes / "other.txt").write_text("of the other run")
+        make(notes, model, path)
+        yield "fine", 1
+
+    files = [*files_of(notes), NoteFile(str(notes / "keys.txt") + "2", "", meanwhile)]
+    shutil.copy(notes / "keys.txt", files[-1].path)
+    with pytest.raises(OutputError, match=r"n\.db was brought up to date by another run meanwhile"):
+        update(str(path), model, files, [str(notes)])
+    with Index.open(path) as index:
+        assert any(found.file.endswith("other.txt") for found in index.search(model, "other run", 9))
+
+
 def test_a_reader_sees_the_index_that_it_opened(notes, model, tmp_path):
     make(notes, model, tmp_path / "n.db")
     with Index.open(tmp_path / "n.db") as index:

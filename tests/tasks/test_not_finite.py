@@ -132,7 +132,7 @@ def adds_nothing(artifact_of, changed):
 @pytest.mark.parametrize("text", ["", " \t"])
 def test_a_text_without_any_token_is_refused_or_has_nothing(adds_nothing, text):
     classifier = adds_nothing("bert-classifier")
-    with pytest.raises(InputError, match="the model's tokenizer makes no token of the text '.*'; leave it out"):
+    with pytest.raises(InputError, match=r"the model's tokenizer makes no token of the text '.*'; leave it out"):
         classifier.embed([TEXTS[0], text])
     assert [len(rows) for rows in classifier.embed([TEXTS[0], text], "none")] == [4, 0]
     with pytest.raises(InputError, match="a text is blank, and the model's tokenizer makes no token of it"):
