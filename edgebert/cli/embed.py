@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
+_SUFFIXES = (".npy", ".jsonl", ".parquet")
 _HEADER_BYTES = 128
 
 
@@ -36,7 +37,7 @@ _HEADER_BYTES = 128
         'edgebert embed --text "A man eats." --text "Someone eats."',
     ],
 )
-@output_option("Write to OUT.npy or OUT.jsonl, whole or not at all.  [default: jsonl to a pipe]")
+@output_option("Write to OUT.npy, OUT.jsonl or OUT.parquet, whole or not at all.  [default: jsonl to a pipe]")
 @click.option(
     "--pooling",
     type=click.Choice([*POOLINGS, "none"]),
@@ -81,21 +82,22 @@ def embed(
                with --chunks an object for each window: line (of the text, from
                1), text (that of the window), start, end (its place in the whole
                text, in characters from 0), embedding
+    OUT.parquet  the same, a row each; embedding is a list of float32
 
     On a terminal, without -o, the cosines of 2 to 12 texts are shown instead.
     """
     to_stdout = options.output in (None, "-")
     terminal = Terminal.at_stdout() if to_stdout else None
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
-    if suffix not in (".npy", ".jsonl"):
-        raise click.UsageError(f"OUT is {options.output}, expected a name that ends in .npy or .jsonl.")
+    if suffix not in _SUFFIXES:
+        raise click.UsageError(f"OUT is {options.output}, expected a name that ends in {', '.join(_SUFFIXES)}.")
     if suffix == ".npy" and options.prefix:
         raise click.UsageError("--prefix does not go with OUT.npy, which has no columns.")
     of_tokens = pooling == "none"
     if (of_tokens or chunks) and terminal is not None:
         of = "tokens" if of_tokens else "windows"
         raise click.UsageError(f"Vectors of {of} are not for reading: name a file with -o OUT.jsonl, or pipe them on.")
-    if of_tokens and suffix == ".npy":
+    if of_tokens and suffix != ".jsonl":
         raise click.UsageError("Vectors of tokens are not as many for each text: name an OUT.jsonl.")
     if of_tokens and (dimensions is not None or normalize is not None):
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
@@ -104,7 +106,7 @@ def embed(
     if of_tokens and (whole or chunks):
         raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
     if chunks and suffix == ".npy":
-        raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl.")
+        raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl or OUT.parquet.")
     if options.stride is not None and not (whole or chunks):
         raise click.UsageError("--stride is about windows: give it with --whole or --chunks.")
     windows: dict[str, Any] = {}
@@ -122,12 +124,9 @@ def embed(
             return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
             return _NpyWriter(output)
-        if chunks:
-            form = _CHUNKS
-        else:
-            form = RowFormat(records=lambda _: [], document=lambda _: {}, columns=(), sheet=())
+        form = _CHUNKS if chunks else _VECTORS
         kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
-        return _JsonlWriter(output, kept, options.prefix)
+        return _ParquetWriter(output, kept) if suffix == ".parquet" else _JsonlWriter(output, kept, options.prefix)
 
     answer_lines(options, Task("embed", ask, "embedded"), writer)
 
@@ -179,6 +178,21 @@ class _JsonlWriter:
         return self._rows
 
 
+class _ParquetWriter:
+    """A row for each vector, which is a list of float32 in the column ``embedding``."""
+
+    def __init__(self, output: OutputFile, kept: Kept) -> None:
+        from edgebert.cli.kept_parquet import ParquetAnswers
+
+        self._answers = ParquetAnswers(kept, output)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._answers.write([each for row in rows for each in _windows_of(row)])
+
+    def finish(self) -> int:
+        return self._answers.finish()
+
+
 class _Window(NamedTuple):
     """A window's vector, and its place in the text [characters]."""
 
@@ -187,11 +201,17 @@ class _Window(NamedTuple):
     end: int
 
 
+_VECTORS = RowFormat(
+    records=lambda row: [{"embedding": row.answer}],
+    document=lambda _: {},
+    columns=(),
+    sheet=("text", "embedding"),
+)
 _CHUNKS = RowFormat(
-    records=lambda _: [],
+    records=lambda row: [{"start": row.answer.start, "end": row.answer.end, "embedding": row.answer.vector}],
     document=lambda row: {"start": row.answer.start, "end": row.answer.end},
     columns=(),
-    sheet=(),
+    sheet=("text", "start", "end", "embedding"),
     places=("line",),
     coverage=False,
     replacement=lambda row: row.text,

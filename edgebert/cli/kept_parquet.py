@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetAnswers"]
 
-_TYPES = {
+_TYPES: dict[str, str | None] = {
     **dict.fromkeys(("line", "rank", "start", "end", "mask", "token", "tokens", "windows"), "int64"),
     **dict.fromkeys(("score", "perplexity"), "float64"),
     "truncated": "bool",
+    "embedding": None,
 }
-"""Of the columns of answers; others are text. A first row group may have no value of some."""
+"""Of the columns of answers; others are text, None is found out. A first row group may have no value of some."""
 
 
 class ParquetAnswers:

@@ -21,7 +21,7 @@ _BYTES = 1 << 25
 """Of a row group, at most about so much: what is held in memory until it is written."""
 
 
-def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], place: str) -> pa.Table:
+def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str | None], place: str) -> pa.Table:
     """Return columns of values as a table.
 
     Parameters

@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import edgebert
 from edgebert.tables import chunks
@@ -116,7 +118,7 @@ def test_the_first_dimensions(model: FakeModel, tmp_path: Path) -> None:
 def test_unknown_suffix(model: FakeModel, tmp_path: Path) -> None:
     result = invoke("embed", "-o", tmp_path / "out.csv", stdin=LINES)
     assert result.exit_code == 2
-    assert "expected a name that ends in .npy or .jsonl" in result.stderr
+    assert "expected a name that ends in .npy, .jsonl, .parquet" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -178,6 +180,23 @@ def test_chunks_have_their_places(encoder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array([row["embedding"] for row in rows], np.float32), vectors)
 
 
+@pytest.mark.parametrize("chunks", [False, True])
+def test_parquet(chunks: bool, encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(f"id,text\n7,a film\n8,{LONG.strip()}\n")
+    options = ["--chunks"] if chunks else []
+    command = ["embed", "-m", encoder, tmp_path / "in.csv", *options, "-o"]
+    assert invoke(*command, tmp_path / "out.jsonl").exit_code == 0
+    assert invoke(*command, tmp_path / "out.parquet").exit_code == 0
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert table.schema.field("embedding").type == pa.list_(pa.float32())
+    wanted = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    found = table.to_pylist()
+    vectors = [(row.pop("embedding"), each.pop("embedding")) for row, each in zip(found, wanted, strict=True)]
+    assert found == wanted
+    for vector, other in vectors:
+        np.testing.assert_array_equal(np.array(vector, np.float32), np.array(other, np.float32))
+
+
 def test_chunks_of_a_table_keep_its_columns(encoder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(f"id,text\n7,a film\n8,{LONG.strip()}\n")
     told = invoke("embed", "-m", encoder, "--chunks", "--stride", "0", tmp_path / "in.csv", "--prefix", "my_")
@@ -200,7 +219,7 @@ def test_the_whole_of_long_texts(encoder: Path, tmp_path: Path) -> None:
     ("options", "fault"),
     [
         (["--chunks", "--whole"], "Give either --whole"),
-        (["--chunks", "-o", "out.npy"], "name an OUT.jsonl"),
+        (["--chunks", "-o", "out.npy"], "name an OUT.jsonl or OUT.parquet"),
         (["--whole", "--pooling", "none"], "leave --pooling none out"),
         (["--stride", "2"], "--stride is about windows"),
     ],
