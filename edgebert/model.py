@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edgebert import tasks
 from edgebert.arguments import Text, checked_choice, checked_flag, checked_text, listed_pairs, listed_texts
 from edgebert.choices import POOLS
 from edgebert.coverage import OnCoverage, checked_cut, report
 from edgebert.errors import InputError
 from edgebert.model_spans import SpanModel
-from edgebert.tasks import answer, classify, fill_mask, rank, zero_shot
 
 __all__ = ["Model"]
 
@@ -107,10 +107,10 @@ class Model(SpanModel):
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", POOLS)
         if labels is not None:
-            wanted = zero_shot.descriptions_of(labels, top_k, function_to_apply)
+            wanted = tasks.zero_shot.descriptions_of(labels, top_k, function_to_apply)
             return self._answered(
                 listed_texts(texts),  # type: ignore[arg-type] # it refuses pairs
-                lambda items: zero_shot.classify(
+                lambda items: tasks.zero_shot.classify(
                     self._runner, items, wanted, multi_label, hypothesis_template, pool, cut
                 ),
                 lambda text: {"sequence": text, "labels": [], "scores": []},
@@ -119,7 +119,7 @@ class Model(SpanModel):
         head = self._runner.require("classify")
         return self._answered(
             listed_pairs(texts),
-            lambda items: classify.classify(self._runner, head, items, top_k, function_to_apply, pool, cut),
+            lambda items: tasks.classify.classify(self._runner, head, items, top_k, function_to_apply, pool, cut),
             lambda _: dict(_NO_LABEL) if top_k == 1 else [],
             on_coverage,
         )
@@ -147,7 +147,7 @@ class Model(SpanModel):
         head, cut = self._runner.require("next_sentence"), checked_cut(True, None, on_coverage)
         return self._answered(
             listed_pairs(pairs, only=True),
-            lambda items: classify.next_sentence(self._runner, head, items, cut),
+            lambda items: tasks.classify.next_sentence(self._runner, head, items, cut),
             lambda _: dict(_NO_LABEL),
             on_coverage,
         )
@@ -186,18 +186,18 @@ class Model(SpanModel):
         ------
         InputError
         """
-        rank.scorer_of(self._runner)
+        tasks.rank.scorer_of(self._runner)
         cut, query = checked_cut(truncate, stride, on_coverage), checked_text(query, "query")
         listed = listed_texts(documents, "documents")
-        classify.check_top_k(top_k, "documents")
-        column = rank.check_label(self._runner, label)
+        tasks.classify.check_top_k(top_k, "documents")
+        column = tasks.rank.check_label(self._runner, label)
         values = self._answered(
             listed,
-            lambda items: rank.relevance(self._runner, query, items, column, cut),
+            lambda items: tasks.rank.relevance(self._runner, query, items, column, cut),
             lambda _: None,
             on_coverage,
         )
-        return rank.best(listed, values, top_k)
+        return tasks.rank.best(listed, values, top_k)
 
     def fill_mask(
         self,
@@ -235,7 +235,7 @@ class Model(SpanModel):
         head, cut = self._runner.require("fill_mask"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
-            lambda items: fill_mask.fill_mask(self._runner, head, items, top_k, targets, cut),
+            lambda items: tasks.fill_mask.fill_mask(self._runner, head, items, top_k, targets, cut),
             lambda _: [],
             on_coverage,
         )
@@ -269,7 +269,7 @@ class Model(SpanModel):
         head, cut = self._runner.require("score"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
-            lambda items: fill_mask.score(self._runner, head, items, cut),
+            lambda items: tasks.fill_mask.score(self._runner, head, items, cut),
             lambda _: {"score": None, "tokens": None, "perplexity": None},
             on_coverage,
         )
@@ -323,7 +323,9 @@ class Model(SpanModel):
         pairs = list(zip(questions, contexts, strict=True))
         impossible = checked_flag(handle_impossible_answer, "handle_impossible_answer")
         align = checked_flag(align_to_words, "align_to_words")
-        results, coverages = answer.answer(self._runner, head, pairs, top_k, max_answer_len, impossible, align, cut)
+        results, coverages = tasks.answer.answer(
+            self._runner, head, pairs, top_k, max_answer_len, impossible, align, cut
+        )
         report(coverages, on_coverage, self.max_length)
         empty = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
         found: list[Any] = [(each or [empty])[0] for each in results] if top_k == 1 else results

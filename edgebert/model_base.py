@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebert import tasks
 from edgebert.arguments import Text, checked_choice, listed_sequences
 from edgebert.batch import Ids
 from edgebert.coverage import Coverage, OnCoverage, answer_texts, report
@@ -16,7 +17,6 @@ from edgebert.heads import HEAD_OF_TASK, architecture_of
 from edgebert.model_info import ModelSource
 from edgebert.runner import Runner
 from edgebert.streaming import BATCH, stream
-from edgebert.tasks import rank
 
 __all__ = ["LoadedModel"]
 
@@ -92,7 +92,7 @@ class LoadedModel:
         """
         checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
         if task == "rank":
-            rank.scorer_of(self._runner)
+            tasks.rank.scorer_of(self._runner)
         elif task != "embed":
             self._runner.require(task)
 

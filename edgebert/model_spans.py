@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from edgebert import tasks
 from edgebert.arguments import listed_texts
 from edgebert.coverage import OnCoverage, checked_cut
 from edgebert.model_vectors import VectorModel
-from edgebert.tasks import tag
 
 __all__ = ["SpanModel"]
 
@@ -59,7 +59,7 @@ class SpanModel(VectorModel):
         head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
         return self._answered(
             listed_texts(texts),
-            lambda items: tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
+            lambda items: tasks.tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),
             lambda _: [],
             on_coverage,
         )

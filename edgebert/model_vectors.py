@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebert import tasks
 from edgebert.arguments import (
     checked_callable,
     checked_choice,
@@ -19,8 +20,6 @@ from edgebert.choices import EMBED_WINDOWS
 from edgebert.coverage import Cut, OnCoverage, report
 from edgebert.errors import InputError, shown
 from edgebert.model_base import LoadedModel
-from edgebert.tasks import embed
-from edgebert.tasks.similarity import cosines
 
 if TYPE_CHECKING:
     from edgebert.search.passages import Passage
@@ -91,25 +90,27 @@ class VectorModel(LoadedModel):
                 raise InputError(f"stride is {shown(stride)}, expected None with windows 'one', which overlap none")
             checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
         info, pipeline = self._runner.info, self._runner.info.pipeline
-        embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
+        tasks.embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
         if pooling == "none" and windows != "one":
             raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")
-        before = embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
-        options = embed.VectorOptions(pooling, normalize, dimensions)
+        before = tasks.embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
+        options = tasks.embed.VectorOptions(pooling, normalize, dimensions)
         vectors: list[Any]
         if checked_flag(progress, "progress") and len(listed) > 1:
             wanted = {**options._asdict(), "prompt": before, "windows": windows, "stride": stride}
             vectors = list(self.stream("embed", listed, progress=True, on_coverage=on_coverage, **wanted))
         elif windows == "one":
-            vectors, coverages = embed.embed(self._runner, listed, options, before)
+            vectors, coverages = tasks.embed.embed(self._runner, listed, options, before)
             report(coverages, on_coverage, self.max_length)
         else:
-            found, sizes, coverages = embed.embed_windows(self._runner, listed, options, before, Cut(stride=stride))
+            found, sizes, coverages = tasks.embed.embed_windows(
+                self._runner, listed, options, before, Cut(stride=stride)
+            )
             report(coverages, on_coverage, self.max_length)
-            normalized = embed.is_normalized(pipeline, options)
+            normalized = tasks.embed.is_normalized(pipeline, options)
             vectors = [*found]
             if windows == "mean":
-                vectors = [embed.mean_of_windows(*each, normalized) for each in zip(found, sizes, strict=True)]
+                vectors = [tasks.embed.mean_of_windows(*each, normalized) for each in zip(found, sizes, strict=True)]
         if pooling == "none" or windows == "each":
             return vectors
         width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
@@ -136,7 +137,7 @@ class VectorModel(LoadedModel):
         """
         of_a = self._units(listed_texts(a, "a"))
         of_b = of_a if b is None else self._units(listed_texts(b, "b"))
-        return cosines(of_a, of_b)
+        return tasks.similarity.cosines(of_a, of_b)
 
     def passages(self, text: str) -> list[Passage]:
         """Cut a text into passages that each fit one window, as `search` does.
