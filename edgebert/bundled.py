@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgebert.errors import InputError, shown
 
-__all__ = ["BUNDLED", "Bundled", "bundled_model", "default_model", "has_default"]
+__all__ = ["BUNDLED", "Bundled", "bundled_model", "default_for", "default_model"]
 
 _FOLDER = Path(__file__).parent / "models"
 
@@ -88,9 +88,9 @@ def default_model(task: str) -> Path:
     return _DEFAULTS[task].path
 
 
-def has_default(task: str) -> bool:
-    """Tell whether a model that comes with edgebert can do a task."""
-    return task in _DEFAULTS
+def default_for(task: str) -> Bundled | None:
+    """Return the model that comes with edgebert and answers a task where none is named; None where none can."""
+    return _DEFAULTS.get(task)
 
 
 def bundled_model(name: str) -> Bundled | None:

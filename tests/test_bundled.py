@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgebert
-from edgebert.bundled import BUNDLED, bundled_model, default_model, has_default
+from edgebert.bundled import BUNDLED, bundled_model, default_for, default_model
 from edgebert.errors import InputError
 from edgebert.model_file import ModelFile
 
@@ -72,7 +72,7 @@ def test_which_one_is_asked():
         "search": "minilm",
     }
     assert default_model("tag") == default_model("redact") == BUNDLED[2].path
-    assert not has_default("fill_mask")
+    assert default_for("fill_mask") is None
     with pytest.raises(InputError, match="task is 'answer', expected one of classify, "):
         default_model("answer")
     assert bundled_model("nationaldesignstudio/rampart") == BUNDLED[2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import edgebert
-from edgebert.bundled import BUNDLED, Bundled, default_model, has_default
+from edgebert.bundled import BUNDLED, default_for
 from edgebert.cli.progress import show_steps
 from edgebert.cli.terminal import note
 
@@ -63,7 +63,7 @@ def check_model(task: str, name: str | None) -> None:
             f"-m is {name!r}, expected an .edgebert file, a model folder, org/name of a model on the hub, or one of"
             f" {', '.join(model.name for model in BUNDLED)}."
         )
-    if name is None and not has_default(task):
+    if name is None and default_for(task) is None:
         first, second, command = _ADVICE[task]
         raise click.UsageError(
             f"{task.replace('_', '-')} needs a model of its kind, and none comes with edgebert: name one with -m, for"
@@ -91,11 +91,15 @@ def open_model(task: str, name: str | None, **options: Any) -> Model:
         As `edgebert.load`; InputError when the model cannot do it.
     """
     check_model(task, name)
-    model = edgebert.load(default_model(task) if name is None else find_model_shown(name), **options)
     if name is not None:
+        model = edgebert.load(find_model_shown(name), **options)
         _check_serves(model, task, name)
-    elif task != "classify":  # whose default is the one that everybody knows
-        note(f"with {_titled(default_model(task)).title}, which comes with edgebert")
+        return model
+    own = default_for(task)
+    assert own is not None  # or `check_model` has refused it
+    model = edgebert.load(own.path, **options)
+    if task != "classify":  # whose default is the one that everybody knows
+        note(f"with {own.title}, which comes with edgebert")
     return model
 
 
@@ -114,8 +118,9 @@ def _check_serves(model: Model, task: str, name: str) -> None:
 
         tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
         serves = ", ".join(each.replace("_", "-") for each in tasks or ("embed", "rank", "search"))
-        if has_default(task):
-            remedy = f"leave -m out for {_titled(default_model(task)).title}, which comes with edgebert"
+        own = default_for(task)
+        if own is not None:
+            remedy = f"leave -m out for {own.title}, which comes with edgebert"
         else:
             remedy = f"name another one, for example {_ADVICE[task][0]} or {_ADVICE[task][1]}"
         raise edgebert.InputError(
@@ -138,7 +143,3 @@ def find_model_shown(name: str) -> Path:
             show(done, total)
 
         return find_model(name, on_progress)
-
-
-def _titled(path: Path) -> Bundled:
-    return next(model for model in BUNDLED if model.path == path)

@@ -126,9 +126,7 @@ def redact(
     if report is not None:
         redacted.check_report(place, report)
     with open_texts(options.inputs) as source:
-        model = model_option.open_model(
-            "redact", options.model, threads=options.threads, max_memory=options.max_memory, device=options.device
-        )
+        model = model_option.open_model("redact", options.model, **options.settings)
         from edgebert.redact import Redactor, Settings
 
         settings = Settings((), None, threshold, patterns, stand_ins, key)
