@@ -106,7 +106,7 @@ def fewest_megabytes(model):
     done = run("embed", "--text", "a", "--model", model, "--threads", "2", "--max-memory", "40MB")
     assert done.returncode == 1
     said = done.stderr.decode()
-    assert "edgebert: error: max_memory is 40 MB, and this model needs at least " in said
+    assert "edgebert: error: --max-memory is 40 MB, and this model needs at least " in said
     assert "give it that, or fewer threads, or take a smaller model" in said
     return int(said.split("at least ")[1].split()[0])
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,16 @@ from tests.cli.command import COMMAND, told_written
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+END = b"\x04the process has ended\x04"
+
+
+def _read_until_end(controller: int) -> bytes:
+    shown = b""
+    while not shown.endswith(END):
+        shown += os.read(controller, 4096)
+    return shown.removesuffix(END)
 
 
 def at_terminal(
@@ -29,7 +40,6 @@ def at_terminal(
     import pty
 
     controller, terminal = pty.openpty()
-    os.set_blocking(controller, True)
     clean = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "LINES")}
     others = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr") if name not in streams}
     process = subprocess.Popen(
@@ -37,18 +47,15 @@ def at_terminal(
         env={**clean, "TERM": "xterm", "COLUMNS": str(columns), **environment},
         **{**dict.fromkeys(streams, terminal), **others},  # type: ignore[call-overload]
     )
+    with ThreadPoolExecutor(1) as reader:
+        shown = reader.submit(_read_until_end, controller)
+        code = process.wait()
+        # Linux loses what was shown last at times, if nobody has the terminal open any more: so it stays open.
+        os.write(terminal, END)
+        text = shown.result()
     os.close(terminal)
-    shown = b""
-    while True:
-        try:
-            data = os.read(controller, 4096)
-        except OSError:  # how Linux says that nobody has the terminal open any more
-            data = b""
-        if not data:
-            break
-        shown += data
     os.close(controller)
-    return process.wait(), shown.decode().replace("\r\n", "\n")
+    return code, text.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture
