@@ -13,7 +13,16 @@ from edgebert.config import BertConfig
 from edgebert.families import encoder_of
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
-from edgebert.kernels.plan import INT4_GROUP, INT16_STEPS, PANEL_COLUMNS, PANEL_K, group_of_count, padded, whole_vectors
+from edgebert.kernels.plan import (
+    INT4_GROUP,
+    INT16_STEPS,
+    PANEL_COLUMNS,
+    PANEL_K,
+    group_of_count,
+    head_width,
+    padded,
+    whole_vectors,
+)
 
 __all__ = [
     "EMBEDDINGS",
@@ -53,10 +62,11 @@ def expected_tensors(
 ) -> dict[str, tuple[Shape, Dtype]]:
     """Return the shape and dtype of every tensor, by name; several dtypes where it may have any of them.
 
-    E, H and I are padded to multiples of 64, heads to multiples of 16. A linear layer "x" has ``x.weight`` (panels of
+    E, H and I are padded to multiples of 64, heads to multiples of 16 (`head_width`). Of a gated intermediate layer, 16
+    outputs that are activated and the 16 that they are multiplied by stand in turn. A linear layer "x" has ``x.weight`` (panels of
     16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output), ``x.bias``
-    and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits); a LayerNorm has ``smoothing`` beside its
-    weight and bias; the intermediate activations are multiplied by a factor.
+    and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits); a LayerNorm that makes the stream has
+    ``smoothing`` beside its weight and bias; the intermediate activations are multiplied by a factor.
 
     Parameters
     ----------
@@ -89,7 +99,7 @@ def expected_tensors(
         elif rows != words:  # distances
             table[f"{rows.name}.weight"] = ((rows.rows, rows.width), np.float32)
     for norm in encoder.norms():
-        for vector in ("weight", "bias", "smoothing"):
+        for vector in ("weight", "bias", *["smoothing"] * (norm in encoder.stream_norms())):
             table[f"{norm.name}.{vector}"] = ((padded(norm.size),), np.float32)
     if encoder.embeddings.project:
         table[f"{encoder.embeddings.project.name}.smoothing"] = ((padded(encoder.hidden_size),), np.float32)
@@ -113,10 +123,15 @@ def padded_sizes(encoder: Encoder) -> dict[str, tuple[int, int]]:
     """Return name -> (N, K) of an encoder's linear layers as kernels compute them: each head is padded by itself."""
     sizes = {linear.name: (padded(linear.N), padded(linear.K)) for linear in encoder.linears()}
     for layer in encoder.layers:
-        attention = layer.attention
-        width = attention.heads * whole_vectors(attention.head_dim)
+        attention, feed_forward = layer.attention, layer.feed_forward
+        width = attention.heads * head_width(attention)
         sizes[attention.query_key_value.name] = (3 * width, padded(attention.query_key_value.K))
         sizes[attention.output.name] = (padded(attention.output.N), padded(width))
+        inner = padded(feed_forward.size)
+        sizes[feed_forward.intermediate.name] = (
+            (1 + feed_forward.gated) * inner,
+            padded(feed_forward.intermediate.K),
+        )
     return sizes
 
 

@@ -1,4 +1,7 @@
-"""Learned distances between tokens, which add to the scores of attention (MPNet, arXiv 2004.09297; T5's buckets)."""
+"""Where tokens stand, in attention: what their distance adds to a score, and by which angles they turn.
+
+Learned distances (MPNet, arXiv 2004.09297) have the buckets of T5; rotations are those of RoPE (arXiv 2104.09864).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebert.architecture import Attention
-from edgebert.exact import log
+from edgebert.exact import exp, log, sine_and_cosine
 
-__all__ = ["between", "bias_of_distances", "buckets_of_distances", "distances_of"]
+__all__ = ["angles_of", "between", "bias_of_distances", "buckets_of_distances", "distances_of", "is_beyond", "rotate"]
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
@@ -71,3 +74,52 @@ def between(bias: np.ndarray, length: int) -> np.ndarray:
     """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
     positions = np.arange(length)
     return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]
+
+
+def angles_of(attention: Attention, count: int) -> np.ndarray:
+    """Return by which angles the points of a head turn at each position (`edgebert.architecture.Rotary`).
+
+    Parameters
+    ----------
+    attention : Attention
+        With ``rotary``.
+    count : int
+        Positions.
+
+    Returns
+    -------
+    ndarray [shape=(count, 2, head_dim / 2), dtype=float32]
+        Cosines and sines of the angles.
+    """
+    assert attention.rotary
+    head_dim = attention.head_dim
+    exponents = np.arange(0, head_dim, 2) / head_dim
+    # In float32, as it was trained: far into a text, the last bit of a frequency turns a point.
+    frequencies = np.float32(1) / exp(exponents * log(np.array(attention.rotary.base))).astype(np.float32)
+    angles = np.arange(count, dtype=np.float32)[:, None] * frequencies
+    sine, cosine = sine_and_cosine(angles)
+    return np.stack([cosine, sine], axis=1).astype(np.float32)
+
+
+def rotate(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Turn the points of heads.
+
+    Parameters
+    ----------
+    x : ndarray [shape=(T, heads, head_dim), dtype=float32]
+    angles : ndarray [shape=(T, 2, head_dim / 2), dtype=float32]
+        Of each token, as `angles_of` has them.
+
+    Returns
+    -------
+    ndarray [shape=(T, heads, head_dim), dtype=float32]
+    """
+    first, second = np.split(x, 2, axis=2)
+    cosine, sine = angles[:, :1], angles[:, 1:]
+    return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=2)
+
+
+def is_beyond(window: int, length: int) -> np.ndarray:
+    """Say of each query and key of a sequence whether more than `window` tokens lie between them: bool (L, L)."""
+    positions = np.arange(length)
+    return np.abs(positions[None, :] - positions[:, None]) > window

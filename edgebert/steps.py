@@ -63,7 +63,8 @@ def steps(encoder: Encoder) -> tuple[Step, ...]:
 def _steps(encoder: Encoder) -> Iterator[Step]:
     embeddings, layers = encoder.embeddings, encoder.layers
     readers = [layer.attention.query_key_value for layer in layers]
-    stream: Norm | Linear = embeddings.norm
+    # What the stream is divided by, until it is undone.
+    stream: Norm | Linear | None = embeddings.norm
     if embeddings.project is None:
         yield Embed("embed", RESIDUAL, RESIDUAL, embeddings.norm, quantize_for=readers[0])
     else:
@@ -72,20 +73,46 @@ def _steps(encoder: Encoder) -> Iterator[Step]:
         yield Quantize("quantize_embeddings", RESIDUAL, RESIDUAL, quantize_for=readers[0])
         stream = embeddings.project
 
-    for layer, following in zip(layers, [*readers[1:], None], strict=True):
+    pre_norm = encoder.final_norm is not None
+    # Where layers are normalised before, what they read stands beside the stream: but for the first one.
+    source, beside = RESIDUAL, BRANCH if pre_norm else RESIDUAL
+    for layer, (norm, last), following in zip(layers, _norms(encoder), [*readers[1:], None], strict=True):
         attention, feed_forward = layer.attention, layer.feed_forward
 
-        yield ProjectHeads("query_key_value", RESIDUAL, HEADS, attention)
+        yield ProjectHeads("query_key_value", source, HEADS, attention)
         yield Attend("attend", HEADS, BRANCH, attention)
         yield Quantize("quantize_context", BRANCH, BRANCH, quantize_for=attention.output)
         yield Project("attention_output", BRANCH, BRANCH, attention.output)
-        norm, reader = layer.attention_norm, feed_forward.intermediate
-        yield AddAndNorm("add_and_norm", BRANCH, RESIDUAL, norm, undo=stream, quantize_for=reader)
+        reader = feed_forward.intermediate
+        yield AddAndNorm("add_and_norm", BRANCH, beside, norm, undo=stream, quantize_for=reader)
+        stream = None if pre_norm else norm
 
-        yield Expand("feed_forward", RESIDUAL, INTERMEDIATE, feed_forward)
+        yield Expand("feed_forward", beside, INTERMEDIATE, feed_forward)
         yield Project("output", INTERMEDIATE, BRANCH, feed_forward.output)
-        stream = layer.output_norm
-        yield AddAndNorm("add_and_norm", BRANCH, RESIDUAL, stream, undo=norm, quantize_for=following)
+        source = beside if following else RESIDUAL
+        yield AddAndNorm("add_and_norm", BRANCH, source, last, undo=stream, quantize_for=following)
+        stream = None if pre_norm else last
+
+
+def _norms(encoder: Encoder) -> Iterator[tuple[Norm, Norm]]:
+    """Yield, of every layer, the LayerNorms that follow its attention and its feed-forward part.
+
+    Raises
+    ------
+    ValueError
+        One is missing; or one stands before all layers, where the embeddings have theirs.
+    """
+    behind = [(layer.attention_norm, layer.feed_forward_norm) for layer in encoder.layers]
+    if encoder.final_norm is not None:  # then those stand before: the next one's follows
+        before = [norm for pair in behind for norm in pair]
+        if before[0] is not None:
+            raise ValueError(f"{before[0].name} stands before all layers, expected none there")
+        following = [*before[1:], encoder.final_norm]
+        behind = list(zip(following[::2], following[1::2], strict=True))
+    for i, (norm, last) in enumerate(behind):
+        if norm is None or last is None:
+            raise ValueError(f"layer {i} has no LayerNorm beside its attention, expected one")
+        yield norm, last
 
 
 @dataclass(frozen=True)
@@ -135,10 +162,14 @@ class Attend(Step):
 
 @dataclass(frozen=True)
 class AddAndNorm(Step):
-    """Add to the stream, and normalise; nothing reads the last one's result."""
+    """Add to the stream, and normalise: the stream itself, or beside it what is read of it.
+
+    ``undo`` is whose division of the stream is undone, None where it is not divided; ``quantize_for`` reads the result,
+    but for the last one.
+    """
 
     norm: Norm
-    undo: Norm | Linear
+    undo: Norm | Linear | None
     quantize_for: Linear | None
 
 
@@ -179,8 +210,11 @@ class Arithmetic(Protocol):
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Return the intermediate activations."""
 
-    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
-        """Return the sum of both, normalised."""
+    def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Return the sum of both."""
+
+    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+        """Return a sum, normalised."""
 
 
 def run(encoder: Encoder, arithmetic: Arithmetic) -> np.ndarray:
@@ -199,7 +233,8 @@ def run(encoder: Encoder, arithmetic: Arithmetic) -> np.ndarray:
             case Expand():
                 values[step.target] = arithmetic.expand(step, values[step.source])
             case AddAndNorm():
-                values[step.target] = arithmetic.add_and_norm(step, values[step.target], values[step.source])
+                values[RESIDUAL] = arithmetic.add(step, values[RESIDUAL], values[step.source])
+                values[step.target] = arithmetic.normalise(step, values[RESIDUAL])
             case Quantize():  # of which the rows of float32 stay as they are
                 pass
     return values[RESIDUAL]

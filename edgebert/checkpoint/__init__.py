@@ -147,7 +147,8 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         card=_model_card(folder / "README.md"),
         tokenizer=tokenizer_json,
     )
-    weights = Tensors(tensors, {f"{encoder_of(config).embeddings.positions.name}.weight": unused}, zeros)
+    positions = encoder_of(config).embeddings.positions
+    weights = Tensors(tensors, {f"{positions.name}.weight": unused} if positions else {}, zeros)
     return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from edgebert.architecture import Encoder, Linear, Table
+from edgebert.architecture import Encoder, Linear, Norm, Table
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
 from edgebert.config import BertConfig
@@ -73,6 +73,13 @@ def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) 
     for head in heads:
         shapes |= head_shapes(head, config, num_labels)
     return shapes
+
+
+def _absent(encoder: Encoder) -> list[str]:
+    """Return the names of the biases that an encoder has not, by those of a checkpoint: zeros stand in their place."""
+    parts = [part for part in encoder.parts() if not isinstance(part, Table) and not part.bias]
+    names = [[part.stored] if isinstance(part, Norm) else part.stored for part in parts]
+    return [f"{name}.bias" for each in names for name in each]
 
 
 def encoder_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
@@ -146,16 +153,21 @@ def match(
     """
     found = dict(found)
     heads = _heads_there(found, heads, config, family)
-    embeddings = encoder_of(config).embeddings
-    words, positions, token_types = (f"{table.name}.weight" for table in embeddings.tables)
+    encoder = encoder_of(config)
+    embeddings = encoder.embeddings
+    words = f"{embeddings.words.name}.weight"
     if tied and "masked_lm" in heads and _DECODER not in found and words in found:
         found[_DECODER] = found[words]
     if tied and words not in found and _DECODER in found:
         found[words] = found[_DECODER]
     num_labels = _num_labels(found, heads)
     shapes = expected_tensors(config, heads, num_labels)
-    zeros = {} if family.token_types else {token_types: shapes.pop(token_types)}
-    shapes[positions] = (embeddings.positions.rows + unused_positions, embeddings.positions.width)
+    absent = _absent(encoder)
+    if embeddings.token_types and not family.token_types:
+        absent.append(f"{embeddings.token_types.name}.weight")
+    zeros = {name: shapes.pop(name) for name in absent}
+    if positions := embeddings.positions:
+        shapes[f"{positions.name}.weight"] = (positions.rows + unused_positions, positions.width)
     faults = list(faults)
     faults += [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
     faults += [f"unknown {name!r}" for name in found if name not in shapes and not name.startswith(_OTHER_HEADS)]

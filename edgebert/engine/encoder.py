@@ -96,6 +96,7 @@ class CompiledEncoder:
             self._library.encode(self._plan_address, _NO_EPOCH, 0)
             team.unfinished = False
         plan["tokens"], plan["sequences"] = tokens, len(batch.cu_seqlens) - 1
+        plan["longest"] = np.diff(batch.cu_seqlens).max(initial=0)
         for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
             plan[name] = getattr(batch, name).ctypes.data
         plan["epoch"], plan["active"] = team.addresses

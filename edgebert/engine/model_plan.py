@@ -7,11 +7,22 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, Linear, Norm
+from edgebert.architecture import Attention, Encoder, Linear, Norm, Rotary, Table
 from edgebert.engine.linear import linear_record
-from edgebert.kernels.plan import ACTIVATION_CODES, LANES, NORM, PLAN, STEP, STEP_CODES, padded, whole_vectors
-from edgebert.positions import bias_of_distances
-from edgebert.steps import AddAndNorm, Embed, Expand, Quantize, linear_of, steps
+from edgebert.kernels.constants import LOWEST_SCORE
+from edgebert.kernels.plan import (
+    ACTIVATION_CODES,
+    BEYOND_WINDOW,
+    LANES,
+    NORM,
+    PLAN,
+    STEP,
+    STEP_CODES,
+    head_width,
+    padded,
+)
+from edgebert.positions import angles_of, bias_of_distances
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, ProjectHeads, Quantize, linear_of, steps
 
 __all__ = ["ModelPlan"]
 
@@ -39,6 +50,8 @@ class ModelPlan:
 
     def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], place: Callable[[np.ndarray], int]) -> None:
         self.encoder, self._place = encoder, place
+        self._known_angles: dict[Rotary, int] = {}
+        self._known_biases: dict[tuple[Table | None, int], tuple[int, int, int]] = {}
         self.record = np.zeros(1, PLAN)
         self.most_groups = 1
         self._describe(tensors)
@@ -46,14 +59,13 @@ class ModelPlan:
     def _describe(self, tensors: Mapping[str, np.ndarray]) -> None:
         encoder, plan = self.encoder, self.record[0]
         attention = encoder.layers[0].attention  # all have the same sizes
-        head_dim = whole_vectors(attention.head_dim)
+        head_dim = head_width(attention)
         plan["hidden_stride"] = padded(encoder.hidden_size)
-        plan["intermediate_stride"] = padded(encoder.layers[0].feed_forward.intermediate.N)
+        plan["intermediate_stride"] = padded(encoder.layers[0].feed_forward.size)
         plan["num_attention_heads"], plan["head_dim"] = attention.heads, head_dim
         plan["context_stride"] = padded(attention.heads * head_dim)
         plan["softmax_scale"] = math.log2(math.e) / math.sqrt(attention.head_dim)
         self._describe_embeddings(tensors)
-        self._describe_distances(tensors, attention)
         # A part that several steps share is there once.
         linears = {linear.name: self._linear(tensors, linear) for linear in encoder.linears()}
         norms = {norm.name: self._norm(tensors, norm) for norm in encoder.norms()}
@@ -70,7 +82,7 @@ class ModelPlan:
                 record["norm"] = norms[step.norm.name]
             if isinstance(step, Embed | Quantize | AddAndNorm) and step.quantize_for:
                 record["reader"] = linears[step.quantize_for.name]
-            if isinstance(step, AddAndNorm):
+            if isinstance(step, AddAndNorm) and step.undo:
                 name = f"{step.undo.name}.smoothing"
                 smoothings[name] = smoothings.get(name) or self._place(tensors[name])
                 record["undo"] = smoothings[name]
@@ -79,6 +91,15 @@ class ModelPlan:
                 record["activation"] = ACTIVATION_CODES[feed_forward.activation]
                 record["reader"] = linears[feed_forward.output.name]
                 record["factor"] = factors[feed_forward.factor]
+                record["gated"] = feed_forward.gated
+            if isinstance(step, ProjectHeads) and step.attention.rotary:
+                record["angles"] = self._angles(step.attention)
+            if isinstance(step, Attend):
+                record["window"] = step.attention.window
+                for name, value in zip(
+                    ("bias", "bias_row", "bias_centre"), self._bias(tensors, step.attention), strict=True
+                ):
+                    record[name] = value
         plan["steps"], plan["step_count"] = self._place(records), len(records)
         self.stage_names = [step.name for step in steps(encoder)]
 
@@ -91,17 +112,43 @@ class ModelPlan:
         plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
         fields = {"position_embeddings": embeddings.positions, "token_type_embeddings": embeddings.token_types}
         for field, table in fields.items():
-            plan[field] = self._place(tensors[f"{table.name}.weight"].astype(np.float32))
+            if table:
+                plan[field] = self._place(tensors[f"{table.name}.weight"].astype(np.float32))
 
-    def _describe_distances(self, tensors: Mapping[str, np.ndarray], attention: Attention) -> None:
-        """Lay out what the distance of two tokens adds to the binary logarithm of their weight, if anything."""
-        if attention.distances is None:
-            return
-        weight, longest = tensors[f"{attention.distances.name}.weight"], self.encoder.longest
-        bias = bias_of_distances(weight * np.float32(math.log2(math.e)), longest)
-        plan = self.record[0]
-        plan["position_bias"] = self._place(np.pad(bias, [(0, 0), (0, LANES)]))
-        plan["position_bias_row"], plan["position_bias_centre"] = bias.shape[1] + LANES, longest - 1
+    def _angles(self, attention: Attention) -> int:
+        """Place the angles by which heads turn, which are the same for all layers with the same base."""
+        assert attention.rotary
+        if attention.rotary not in self._known_angles:
+            half = head_width(attention) // 2
+            angles = angles_of(attention, self.encoder.longest)
+            angles = np.pad(angles, [(0, 0), (0, 0), (0, half - angles.shape[2])])
+            self._known_angles[attention.rotary] = self._place(angles)
+        return self._known_angles[attention.rotary]
+
+    def _bias(self, tensors: Mapping[str, np.ndarray], attention: Attention) -> tuple[int, int, int]:
+        """Place what the distance of two tokens adds to the binary logarithm of their weight, if anything.
+
+        Returns
+        -------
+        tuple of int
+            Its address, the size of a row, and where in a row distance 0 stands, as a STEP has them.
+        """
+        key = (attention.distances, attention.window)
+        if key in self._known_biases or key == (None, 0):
+            return self._known_biases.get(key, (0, 0, 0))
+        reach = self.encoder.longest - 1
+        if attention.window:
+            reach = min(reach, attention.window)
+        if attention.distances:
+            weight = tensors[f"{attention.distances.name}.weight"]
+            bias = bias_of_distances(weight * np.float32(math.log2(math.e)), reach + 1)
+        else:
+            bias = np.zeros((1, 2 * reach + 1), np.float32)
+        beyond = BEYOND_WINDOW if attention.window else 0
+        bias = np.pad(bias, [(0, 0), (beyond, beyond + LANES)], constant_values=LOWEST_SCORE)
+        row = bias.shape[1] if attention.distances else 0
+        self._known_biases[key] = (self._place(bias), row, beyond + reach)
+        return self._known_biases[key]
 
     def _norm(self, tensors: Mapping[str, np.ndarray], norm: Norm) -> int:
         record = np.zeros(1, NORM)

@@ -12,7 +12,7 @@ from edgebert.architecture import Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
 from edgebert.functions import activate, layer_norm
-from edgebert.positions import between, distances_of
+from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
@@ -47,31 +47,50 @@ class Float32Arithmetic:
         """Sum word, type and position, in this order, and normalise."""
         batch, tables = self._batch, self._embeddings
         x = self._weights[f"{tables.words.name}.weight"][batch.input_ids]
-        x = x + self._weights[f"{tables.token_types.name}.weight"][batch.token_type_ids]
-        return self._norm(step.norm, x + self._weights[f"{tables.positions.name}.weight"][batch.position_ids])
+        for table, rows in ((tables.token_types, batch.token_type_ids), (tables.positions, batch.position_ids)):
+            if table:
+                x = x + self._weights[f"{table.name}.weight"][rows]
+        return self._norm(step.norm, x)
 
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Multiply."""
         return self._linear(step.linear, x)
 
     def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
-        """Multiply by the three projections."""
-        return self._linear(step.attention.query_key_value, x)
+        """Multiply by the three projections, and turn queries and keys."""
+        attention = step.attention
+        product = self._linear(attention.query_key_value, x)
+        if attention.rotary is None:
+            return product
+        heads = product.reshape(len(x), -1, attention.head_dim)
+        turned = 2 * attention.heads
+        positions = self._batch.position_ids
+        heads[:, :turned] = rotate(heads[:, :turned], angles_of(attention, positions.max(initial=0) + 1)[positions])
+        return product
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence."""
         attention = step.attention
         query, key, value = np.split(query_key_value, 3, axis=1)
         bias = distances_of(attention, self._weights, self._longest)
-        return attend(query, key, value, self._batch.cu_seqlens, attention.heads, bias)
+        return attend(query, key, value, self._batch.cu_seqlens, attention.heads, bias, attention.window)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Multiply and activate."""
-        return activate(self._linear(step.feed_forward.intermediate, x), step.feed_forward.activation)
+        part = step.feed_forward
+        product = self._linear(part.intermediate, x)
+        if not part.gated:
+            return activate(product, part.activation)
+        inner, gate = np.split(product, 2, axis=1)
+        return activate(inner, part.activation) * gate
 
-    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
-        """Add and normalise."""
-        return self._norm(step.norm, residual + branch)
+    def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """Add."""
+        return residual + branch
+
+    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+        """Normalise."""
+        return self._norm(step.norm, x)
 
     def _linear(self, linear: Linear, x: np.ndarray) -> np.ndarray:
         """Multiply by each of the layers that the checkpoint has in the place of one."""
@@ -92,10 +111,12 @@ def attend(
     cu_seqlens: np.ndarray,
     heads: int,
     bias: np.ndarray | None = None,
+    window: int = 0,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same.
 
-    `bias` float32 (heads, 2 * P - 1) is what a distance adds to a scaled score (`edgebert.positions`).
+    `bias` float32 (heads, 2 * P - 1) is what a distance adds to a scaled score (`edgebert.positions`); with a `window`,
+    a token sees so many tokens to either side.
     """
     T, H = query.shape
     by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
@@ -107,6 +128,8 @@ def attend(
         scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
         if bias is not None:
             scores += between(bias, end - begin)
+        if window:
+            scores[:, is_beyond(window, end - begin)] = -np.inf
         numerators = exp(scores - scores.max(axis=2, keepdims=True))
         weights = (numerators / total(numerators)[..., None]).astype(np.float32)
         context[begin:end] = multiply(weights, v).transpose(1, 0, 2)

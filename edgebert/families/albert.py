@@ -51,10 +51,10 @@ def encoder(config: AlbertConfig) -> Encoder:
         for inner in range(config.inner_group_num)
     ]
     *layers, last = (bert.layer(name, config) for name in names)
-    norm = last.output_norm._replace(name="encoder.LayerNorm", source=last.output_norm.name)
+    norm = last.feed_forward_norm._replace(name="encoder.LayerNorm", source=last.feed_forward_norm.name)
     return Encoder(
         embeddings=bert.embeddings(config),
-        layers=(*layers, last._replace(output_norm=norm)),
+        layers=(*layers, last._replace(feed_forward_norm=norm)),
         hidden_size=config.hidden_size,
         longest=config.max_position_embeddings,
     )

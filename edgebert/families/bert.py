@@ -55,7 +55,7 @@ def layer(name: str, config: BertConfig) -> Layer:
             output=Linear(f"{name}.output.dense", H, I),
             factor=f"{name}.intermediate.factor",
         ),
-        output_norm=Norm(f"{name}.output.LayerNorm", H, config.layer_norm_eps),
+        feed_forward_norm=Norm(f"{name}.output.LayerNorm", H, config.layer_norm_eps),
     )
 
 

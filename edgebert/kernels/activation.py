@@ -92,9 +92,48 @@ def relu(x):
     return maximum(x, broadcast(f32(0.0)))
 
 
-gelu_erf, gelu_tanh = _row(_gelu(ERF)), _row(_gelu(TANH))
-silu_row, quick_row = _row(_of_sigmoid(SIGMOID_SLOPES["silu"])), _row(_of_sigmoid(SIGMOID_SLOPES["quick"]))
-relu_row = _row(relu)
+def _gated_row(function):
+    """Make the kernel that applies a function to 16 float32 in turn, and multiplies by the 16 behind and by `factor`.
+
+    What comes out of 2 * `size` values stands at their beginning.
+    """
+
+    @kernel
+    def row(x, factor, size):
+        low = broadcast(f32(0.0))
+        high = broadcast(f32(0.0))
+        for i in range(0, size, LANES):
+            gate = load(x + 8 * i + 4 * LANES)
+            value = function(load(x + 8 * i)) * gate * load(factor + 4 * i)
+            store(x + 4 * i, value)
+            low = minimum(low, value)
+            high = maximum(high, value)
+        return low, high
+
+    return row
+
+
+def _by_code(make):
+    """Make the kernel that chooses among what `make` makes of each activation, by its code."""
+    erf, tanh, relu_row = make(_gelu(ERF)), make(_gelu(TANH)), make(relu)
+    silu, quick = (make(_of_sigmoid(SIGMOID_SLOPES[form])) for form in ("silu", "quick"))
+
+    @kernel
+    def row(x, factor, size, code):
+        if code == CODE_ERF:
+            return erf(x, factor, size)
+        if code == CODE_TANH:
+            return tanh(x, factor, size)
+        if code == CODE_RELU:
+            return relu_row(x, factor, size)
+        if code == CODE_SILU:
+            return silu(x, factor, size)
+        return quick(x, factor, size)
+
+    return row
+
+
+row_by_code, gated_row_by_code = _by_code(_row), _by_code(_gated_row)
 
 
 @kernel
@@ -105,12 +144,13 @@ def activate(x, factor, size, code):
     where these are larger than 1 as much relative to them; of ReLU none. Returns two vectors, between whose lanes all
     values and 0 lie. Twin: `functions.activate`.
     """
-    if code == CODE_ERF:
-        return gelu_erf(x, factor, size)
-    if code == CODE_TANH:
-        return gelu_tanh(x, factor, size)
-    if code == CODE_RELU:
-        return relu_row(x, factor, size)
-    if code == CODE_SILU:
-        return silu_row(x, factor, size)
-    return quick_row(x, factor, size)
+    return row_by_code(x, factor, size, code)
+
+
+@kernel
+def activate_gated(x, factor, size, code):
+    """Apply the activation to 16 of 2 * `size` float32 in turn, and multiply by the 16 behind and by `factor`.
+
+    The results stand at the beginning. Otherwise as `activate`. Twin: `reference.activate_gated`.
+    """
+    return gated_row_by_code(x, factor, size, code)

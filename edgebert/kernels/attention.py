@@ -9,7 +9,7 @@ import numpy as np
 from edgebert.kernels.activation import exp2
 from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.plan import K_MULTIPLE
+from edgebert.kernels.plan import K_MULTIPLE, WINDOW_BLOCK
 from edgebert.kernels.polynomials import ROUND
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
 from edgebert.kernels.scratch import PANELS, ROWS, attention_places
@@ -80,15 +80,15 @@ def pack_values(value, row, length, head_dim, out, out_panel):
 
 
 @kernel
-def softmax_numerators(scores, length, padded_length, query_scale, bias, columns, upper, lower):
+def softmax_numerators(scores, length, padded_length, query_scale, bias, columns, columns_row, upper, lower):
     """Turn a row of scores into the numerators of its softmax, each times the scale of its value; return their sum.
 
     `scores` int32 [length], overwritten; `bias` float32 [length] is added to the scaled scores, 0 for none;
-    `columns` as `prepare_columns` leaves them; `upper` and `lower` uint8 [padded_length] get the two halves of the
-    numerators, zero from `length` on.
+    `columns` as `prepare_columns` leaves them, `columns_row` bytes from row to row; `upper` and `lower` uint8
+    [padded_length] get the two halves of the numerators, zero from `length` on.
     """
     size = (length + LANES - 1) // LANES * LANES
-    scale, offset, value_scale = columns, columns + 4 * size, columns + 8 * size
+    scale, offset, value_scale = columns, columns + columns_row, columns + 2 * columns_row
     highest = broadcast(LOWEST_SCORE)
     scales = broadcast(query_scale)
     if bias == 0:
@@ -145,8 +145,8 @@ def largest_of(values, length):
 
 
 @kernel
-def attend_head(plan, head, sequence, queries, scratch):
-    """Attend from a range of the queries of one head of one sequence, a pair, to all of its keys."""
+def attend_head(plan, step, head, sequence, queries, scratch):
+    """Attend from a range of the queries of one head of one sequence, a pair, to its keys: all, or those in a window."""
     begin = load_index(plan.cu_seqlens + 4 * sequence)
     length = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
     first, last = queries
@@ -156,45 +156,69 @@ def attend_head(plan, head, sequence, queries, scratch):
     query = plan.heads + begin * row + head * head_dim
     query_scale = plan.head_scale + 4 * (head * plan.rows + begin)
     value_scale = query_scale + 2 * scale_bytes
-    bias = plan.position_bias
+    bias = step.bias
     if bias != 0:
-        bias += 4 * (head * plan.position_bias_row + plan.position_bias_centre)
+        bias += 4 * (head * step.bias_row + step.bias_centre)
     context = plan.narrow + 4 * (begin * plan.context_stride + head * head_dim)
-    panels = (length + LANES - 1) // LANES
-    padded_length = (length + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
+    # The keys of the range, from a whole panel on: so a sum has the same order, however the queries are cut.
+    reach = step.window if step.window != 0 else length
+    low = max(first - reach, 0) // LANES * LANES
+    seen = min(last + reach, length) - low
+    padded_seen = (seen + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
-    places = attention_places(length, head_dim)
+    places = attention_places(seen, head_dim)
     keys, values, columns, scores = scratch, scratch + places[0], scratch + places[1], scratch + places[2]
     upper, lower = scratch + places[3], scratch + places[4]
     upper_sums, lower_sums, totals = scratch + places[5], scratch + places[6], scratch + places[7]
-    scores_row, sums_row = panels * PANEL_BYTES, 4 * head_dim
-    pack_keys(query + key_bytes, row, length, head_dim, keys)
-    pack_values(query + 2 * key_bytes, row, length, head_dim, values, padded_length * LANES)
+    columns_row = (seen + LANES - 1) // LANES * PANEL_BYTES
+    scores_row, sums_row, values_row = columns_row, 4 * head_dim, padded_seen * LANES
+    pack_keys(query + key_bytes + low * row, row, seen, head_dim, keys)
+    pack_values(query + 2 * key_bytes + low * row, row, seen, head_dim, values, values_row)
     largest_value = largest_of(value_scale, length)
     value_unit = largest_value / NUMERATOR_LEVELS
-    offset = plan.key_offset + 4 * (head * plan.rows + begin)
-    prepare_columns(query_scale + scale_bytes, offset, value_scale, NUMERATOR_LEVELS / largest_value, length, columns)
+    offset = plan.key_offset + 4 * (head * plan.rows + begin + low)
+    value_factor = NUMERATOR_LEVELS / largest_value
+    key_scale = query_scale + scale_bytes
+    prepare_columns(key_scale + 4 * low, offset, value_scale + 4 * low, value_factor, seen, columns)
     tiles = (last - first + ROWS - 1) // ROWS
     for i in range(tiles):
         at = first + share(last - first, i, tiles)
         rows = first + share(last - first, i + 1, tiles) - at
-        product(rows, head_dim // 4, query + at * row, row, keys, padded_dim * LANES, panels, scores, scores_row)
+        # Of these keys, those that a tile's queries attend to.
+        start = max(at - reach, 0) // LANES * LANES
+        count = min(at + rows + reach, length) - start
+        padded_count = (count + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
+        panels = (count + LANES - 1) // LANES
+        own = start - low
+        product(
+            rows,
+            head_dim // 4,
+            query + at * row,
+            row,
+            keys + own * padded_dim,
+            padded_dim * LANES,
+            panels,
+            scores,
+            scores_row,
+        )
         for r in range(rows):
             total = softmax_numerators(
                 scores + r * scores_row,
-                length,
-                padded_length,
+                count,
+                padded_count,
                 load_scalar(query_scale + 4 * (at + r)) * plan.softmax_scale,
-                bias - 4 * (at + r) if bias != 0 else bias,
-                columns,
-                upper + r * padded_length,
-                lower + r * padded_length,
+                bias + 4 * (start - at - r) if bias != 0 else bias,
+                columns + 4 * own,
+                columns_row,
+                upper + r * padded_count,
+                lower + r * padded_count,
             )
             store_scalar(totals + 4 * r, value_unit / total)
-        steps = (length + 3) // 4
-        count = head_dim // LANES
-        product(rows, steps, upper, padded_length, values, padded_length * LANES, count, upper_sums, sums_row)
-        product(rows, steps, lower, padded_length, values, padded_length * LANES, count, lower_sums, sums_row)
+        steps = (count + 3) // 4
+        value = values + own * LANES
+        columns_of_values = head_dim // LANES
+        product(rows, steps, upper, padded_count, value, values_row, columns_of_values, upper_sums, sums_row)
+        product(rows, steps, lower, padded_count, value, values_row, columns_of_values, lower_sums, sums_row)
         for r in range(rows):
             unit = broadcast(load_scalar(totals + 4 * r))
             out = context + 4 * (at + r) * plan.context_stride
@@ -206,18 +230,21 @@ def attend_head(plan, head, sequence, queries, scratch):
 
 
 @kernel
-def query_ranges(plan):
-    """Return into how many ranges of queries each head is cut, so that all threads have tasks."""
+def query_ranges(plan, step):
+    """Return into how many ranges of queries each head is cut, so that all threads have tasks, and windows are small."""
     tasks = plan.sequences * plan.num_attention_heads
-    if plan.threads == 1:
-        return np.int64(1)
-    return (TASKS_PER_THREAD * plan.threads + tasks - 1) // tasks
+    ranges = np.int64(1)
+    if plan.threads != 1:
+        ranges = (TASKS_PER_THREAD * plan.threads + tasks - 1) // tasks
+    if step.window != 0:
+        ranges = max(ranges, (plan.longest + WINDOW_BLOCK - 1) // WINDOW_BLOCK)
+    return ranges
 
 
 @kernel
 def attend_tasks(plan, step):
     """Return into how many tasks attention is cut."""
-    return plan.sequences * plan.num_attention_heads * query_ranges(plan)
+    return plan.sequences * plan.num_attention_heads * query_ranges(plan, step)
 
 
 @kernel
@@ -225,14 +252,15 @@ def attend(plan, step, scratch, task):
     """Compute the context of a range of the queries of one head of one sequence, where what they attend to ends.
 
     Reads `plan.heads`, `plan.head_scale` and `plan.key_offset` as `project_heads` leaves them, readable for 16 rows
-    more, and `plan.position_bias`, in whose rows the distance from query i to key k stands at position_bias_centre +
-    k - i, readable for 16 values more. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
+    more, and `step.bias`, in whose rows the distance from query i to key k stands at bias_centre + k - i, readable for
+    16 values more; where there is a window, it masks what lies beyond. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
     """
-    ranges = query_ranges(plan)
+    ranges = query_ranges(plan, step)
     part = task % ranges
     head = task // ranges % plan.num_attention_heads
     sequence = task // ranges // plan.num_attention_heads
     length = load_index(plan.cu_seqlens + 4 * sequence + 4) - load_index(plan.cu_seqlens + 4 * sequence)
     if length > 0:
         queries = (share(length, part, ranges), share(length, part + 1, ranges))
-        attend_head(plan, head, sequence, queries, scratch)
+        if queries[0] < queries[1]:
+            attend_head(plan, step, head, sequence, queries, scratch)

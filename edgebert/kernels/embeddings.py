@@ -1,4 +1,4 @@
-"""A token's embedding: word, position and token type."""
+"""A token's embedding: word, and position and token type where there are any."""
 
 import numpy as np
 
@@ -14,15 +14,20 @@ HALF = INT4_GROUP // 2
 
 @kernel
 def embed_token(word, word_scale, word_groups, position, token_type, out, size):
-    """Sum the three embeddings of one token (arXiv 1810.04805, figure 2).
+    """Sum the embeddings of one token (arXiv 1810.04805, figure 2).
 
     Addresses of: the word, int8 [size] and its float32 scale, or with `word_groups` above 0 `unpack_int4`'s; float32
-    [size] position and token type; float32 [size] out. Twin: `reference.embed`.
+    [size] position and token type, both or 0; float32 [size] out. Twin: `reference.embed`.
     """
     if word_groups != 0:
         unpack_int4(word, word_scale, word_groups, out)
+        if position != 0:
+            for i in range(0, size, LANES):
+                store(out + 4 * i, load(out + 4 * i) + (load(position + 4 * i) + load(token_type + 4 * i)))
+    elif position == 0:
+        scale = broadcast(load_scalar(word_scale))
         for i in range(0, size, LANES):
-            store(out + 4 * i, load(out + 4 * i) + (load(position + 4 * i) + load(token_type + 4 * i)))
+            store(out + 4 * i, to_float(load_i8(word + i)) * scale)
     else:
         scale = broadcast(load_scalar(word_scale))
         for i in range(0, size, LANES):

@@ -1,6 +1,6 @@
 """The intermediate layer in one go: matmul, activation, and the quantization that its reader asks for."""
 
-from edgebert.kernels.activation import activate
+from edgebert.kernels.activation import activate, activate_gated
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.matmul import linear_at, matmul_block
 from edgebert.kernels.quantize_rows import quantize_range
@@ -29,25 +29,30 @@ def expand_tasks(plan, step):
 
 @kernel
 def expand(plan, step, scratch, task):
-    """Multiply a block of rows, apply the activation and the factor, and quantize one group of outputs.
+    """Multiply a block of rows, apply the activation, the gate and the factor, and quantize one group of outputs.
 
-    So the float32 values never leave the cache. Twin: `reference.linear`, `functions.activate`,
+    So the float32 values never leave the cache. Twin: `reference.linear`, `reference.activate_gated`,
     `reference.quantize_rows`.
     """
-    linear, reader = linear_at(step.linear), linear_at(step.reader)
+    reader = linear_at(step.reader)
     group, groups = reader.group, reader.groups
     blocks = expand_blocks(plan, groups)
     block, g = task // groups, task % groups
     m = share(plan.tokens, block, blocks)
     rows = share(plan.tokens, block + 1, blocks) - m
     first = g * group
-    size = min(group, linear.N - first)
-    values = scratch + block_places(rows, 4 * size)[0]
-    panels = (first // LANES, (first + size) // LANES)
-    matmul_block(plan, step, (m, m + rows), panels, values, 4 * size, scratch)
+    size = min(group, reader.K - first)
+    pieces = 1 + step.gated
+    row_bytes = 4 * pieces * size
+    values = scratch + block_places(rows, row_bytes)[0]
+    panels = (pieces * first // LANES, pieces * (first + size) // LANES)
+    matmul_block(plan, step, (m, m + rows), panels, values, row_bytes, scratch)
     for r in range(rows):
-        row = values + 4 * r * size
-        low, high = activate(row, step.factor + 4 * first, size, step.activation)
+        row = values + r * row_bytes
+        if step.gated != 0:
+            low, high = activate_gated(row, step.factor + 4 * first, size, step.activation)
+        else:
+            low, high = activate(row, step.factor + 4 * first, size, step.activation)
         at = 4 * ((m + r) * groups + g)
-        q = plan.inner + (m + r) * linear.N + first
+        q = plan.inner + (m + r) * reader.K + first
         quantize_range(row, size, low, high, q, plan.inner_scale + at, plan.inner_zero + at)

@@ -22,9 +22,20 @@ STEP = 4 * LANES
 
 @kernel
 def add_row(x, smoothing, y, size):
-    """Undo the smoothing of float32 row `x` and add row `y` to it: x * smoothing + y."""
+    """Undo the smoothing of float32 row `x`, if there is any, and add row `y` to it: x * smoothing + y."""
+    if smoothing == 0:
+        for i in range(0, size, LANES):
+            store(x + 4 * i, load(x + 4 * i) + load(y + 4 * i))
+    else:
+        for i in range(0, size, LANES):
+            store(x + 4 * i, fma(load(x + 4 * i), load(smoothing + 4 * i), load(y + 4 * i)))
+
+
+@kernel
+def copy_row(x, y, size):
+    """Copy float32 row `x` to `y`."""
     for i in range(0, size, LANES):
-        store(x + 4 * i, fma(load(x + 4 * i), load(smoothing + 4 * i), load(y + 4 * i)))
+        store(y + 4 * i, load(x + 4 * i))
 
 
 @kernel

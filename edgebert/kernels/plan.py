@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebert.architecture import Attention
 from edgebert.kernels.simd.families import LANES
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 
 __all__ = [
     "ACTIVATION_CODES",
     "ADDRESS",
+    "BEYOND_WINDOW",
     "BLOCK_ROWS",
     "BRANCH",
     "CODE_ADD_AND_NORM",
@@ -48,10 +50,12 @@ __all__ = [
     "STEP",
     "STEP_CODES",
     "TIME_OFFSET",
+    "WINDOW_BLOCK",
     "addresses",
     "finer_groups",
     "group_of_count",
     "group_size",
+    "head_width",
     "padded",
     "whole_vectors",
 ]
@@ -82,6 +86,11 @@ GROUP_LARGEST = 384
 """Most inputs of a linear layer that share a scale."""
 INT4_GROUP = 64
 """Values of a word embedding in four bits that share a scale."""
+
+WINDOW_BLOCK = 256
+"""Most queries of a task where tokens attend to a window: the keys that a task lays out are not many more."""
+BEYOND_WINDOW = 64
+"""Distances beyond a window on either side that a tile of scores may have: its queries, and the rest of two panels."""
 
 BLOCK_ROWS = 64
 """Rows that one group of panels meets before the next: their activations stay in the second-level cache."""
@@ -141,9 +150,15 @@ STEP = np.dtype(
         ("activation", np.int64),  # of ACTIVATION_CODES; -1 where a step has none
         ("linear", ADDRESS),  # the LINEAR that it multiplies by; 0 where none
         ("norm", ADDRESS),  # the NORM that it normalises with; 0 where none
-        ("undo", ADDRESS),  # float32 [H padded]: the smoothing of the stream that it adds to; 0 where it adds to none
+        ("undo", ADDRESS),  # float32 [H padded]: what the stream that it adds to is divided by; 0 where it is not
         ("reader", ADDRESS),  # the LINEAR that its result is quantized for; 0 where nothing reads it
         ("factor", ADDRESS),  # float32 [I padded]: what activations are multiplied by; 0 where there are none
+        ("gated", np.int64),  # 1 where 16 activations and what they are multiplied by stand in turn
+        ("angles", ADDRESS),  # float32 [positions, 2, head_dim / 2]: cosines and sines that heads turn by; 0 for none
+        ("bias", ADDRESS),  # float32 [heads or 1, bias_row]: what a distance adds to log2 weights; 0 for none
+        ("bias_row", np.int64),  # 0 where it is the same for all heads
+        ("bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
+        ("window", np.int64),  # tokens to either side that a token attends to; 0 for all
     ]
 )
 """One step of the forward pass (`edgebert.steps`)."""
@@ -162,15 +177,13 @@ PLAN = np.dtype(
         ("word_weight", ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
         ("word_scale", ADDRESS),  # float32 [vocab_size, word_groups or 1]
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
-        ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]
-        ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]
-        ("position_bias", ADDRESS),  # float32 [heads, position_bias_row]: what a distance adds to log2 weights; or 0
-        ("position_bias_row", np.int64),
-        ("position_bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
+        ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]; 0 where there are none
+        ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]; 0 where there are none
         ("softmax_scale", np.float32),  # log2(e) / sqrt(head_dim)
         # the batch
         ("tokens", np.int64),  # T
         ("sequences", np.int64),  # B
+        ("longest", np.int64),  # tokens of the longest sequence
         ("input_ids", ADDRESS),  # int32 [T]
         ("token_type_ids", ADDRESS),  # int32 [T]
         ("position_ids", ADDRESS),  # int32 [T]
@@ -217,6 +230,13 @@ def padded(size: int) -> int:
 def whole_vectors(size: int) -> int:
     """Round the size of an attention head up to a whole number of vectors."""
     return -(-size // LANES) * LANES
+
+
+def head_width(attention: Attention) -> int:
+    """Return the size of a head as kernels compute it: whole vectors, or two halves of these where they are turned."""
+    if attention.rotary is None:
+        return whole_vectors(attention.head_dim)
+    return 2 * whole_vectors(attention.head_dim // 2)
 
 
 def group_size(K: int) -> int:

@@ -18,6 +18,7 @@ from edgebert.kernels.simd.ops import (
     fold_add,
     fold_maximum,
     load,
+    load_index,
     load_scalar,
     maximum,
     store,
@@ -79,6 +80,20 @@ def quantize_heads(x, x_row, rows, head_dim, slot, heads, out, out_row, scale, o
 
 
 @kernel
+def rotate(x, angles, head_dim):
+    """Turn the points of one head of a token: float32 [head_dim] in place; `angles` float32 [2, head_dim / 2].
+
+    Each operation is rounded by itself. Twin: `positions.rotate`.
+    """
+    half = head_dim // 2
+    for d in range(0, half, LANES):
+        first, second = load(x + 4 * d), load(x + 4 * (half + d))
+        cosine, sine = load(angles + 4 * d), load(angles + 4 * (half + d))
+        store(x + 4 * d, first * cosine - second * sine)
+        store(x + 4 * (half + d), second * cosine + first * sine)
+
+
+@kernel
 def slot_ranges(plan):
     """Return into how many ranges the heads of query, key and value are cut for each block of rows."""
     parts, slots = plan.threads, 3 * plan.num_attention_heads
@@ -97,7 +112,7 @@ def project_heads_tasks(plan, step):
 
 @kernel
 def project_heads(plan, step, scratch, task):
-    """Multiply a block of rows by the projections of a range of heads, and quantize every head of each token.
+    """Multiply a block of rows by the projections of a range of heads, turn them, and quantize every head of each token.
 
     Writes `plan.heads`, bytes [M, 3 * heads * head_dim], query uint8, key and value int8; `plan.head_scale` float32
     [3 * heads, rows] and `plan.key_offset` float32 [heads, rows].
@@ -117,6 +132,11 @@ def project_heads(plan, step, scratch, task):
     panels = (first * head_dim // LANES, last * head_dim // LANES)
     matmul_block(plan, step, (m, m + rows), panels, values, row_bytes, scratch)
     width = slots * head_dim
+    if step.angles != 0:
+        for r in range(rows):
+            angles = step.angles + 4 * load_index(plan.position_ids + 4 * (m + r)) * head_dim
+            for slot in range(first, min(last, 2 * heads)):
+                rotate(values + r * row_bytes + 4 * (slot - first) * head_dim, angles, head_dim)
     for slot in range(first, last):
         for r in range(0, rows, LANES):
             t = m + r

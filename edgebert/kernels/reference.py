@@ -13,15 +13,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgebert.architecture import Embeddings, Encoder, Norm
+from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, total
 from edgebert.functions import activate, layer_norm
 from edgebert.kernels.plan import group_of_count
-from edgebert.positions import between, distances_of
+from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = [
+    "activate_gated",
     "attend",
     "dense",
     "dequantize_rows",
@@ -33,6 +34,8 @@ __all__ = [
     "normalise",
     "quantize_heads",
     "quantize_rows",
+    "rotate_heads",
+    "undo_smoothing",
 ]
 
 _LEVELS = np.float32(255)
@@ -40,6 +43,7 @@ _SMALLEST = np.float32(1e-30)
 _HEAD_LEVELS = np.array([63, 127, 127], np.float32)
 _NUMERATOR_LEVELS = np.float32(16383)
 _INT4_GROUP = 64
+_PANEL = 16
 _BLOCK = 128
 
 
@@ -151,8 +155,37 @@ def quantize_heads(query_key_value: np.ndarray, heads: int) -> tuple[np.ndarray,
     return q.astype(np.int8), largest / levels
 
 
+def rotate_heads(query_key_value: np.ndarray, attention: Attention, positions: np.ndarray) -> np.ndarray:
+    """Turn queries and keys by the positions of their tokens (`edgebert.positions.rotate`).
+
+    Parameters
+    ----------
+    query_key_value : ndarray [shape=(T, 3 * heads * head_width), dtype=float32]
+        Each half of a head padded with zeros by itself.
+    attention : Attention
+    positions : ndarray [shape=(T,), dtype=int32]
+
+    Returns
+    -------
+    ndarray, the same shape
+    """
+    if attention.rotary is None:
+        return query_key_value
+    T, heads = len(query_key_value), attention.heads
+    slots = query_key_value.reshape(T, 3 * heads, -1)
+    angles = angles_of(attention, positions.max(initial=0) + 1)[positions]
+    angles = np.pad(angles, [(0, 0), (0, 0), (0, slots.shape[2] // 2 - angles.shape[2])])
+    turned = rotate(slots[:, : 2 * heads], angles)
+    return np.concatenate([turned, slots[:, 2 * heads :]], axis=1).reshape(T, -1)
+
+
 def attend(
-    query_key_value: np.ndarray, cu_seqlens: np.ndarray, heads: int, scale: float, bias: np.ndarray | None = None
+    query_key_value: np.ndarray,
+    cu_seqlens: np.ndarray,
+    heads: int,
+    scale: float,
+    bias: np.ndarray | None = None,
+    window: int = 0,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
@@ -165,6 +198,8 @@ def attend(
         Of the scores: 1 / sqrt(head_dim) of the unpadded head.
     bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
         What a distance adds to a scaled score (`edgebert.positions.bias_of_distances`).
+    window : int
+        Tokens to either side that a token sees; 0 for all.
 
     Returns
     -------
@@ -180,6 +215,8 @@ def attend(
             continue
         own = slice(begin, end)
         scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
+        if window:
+            scores[:, is_beyond(window, end - begin)] = -np.inf
         if bias is None:
             scores -= scores.max(axis=2, keepdims=True)
             exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
@@ -215,10 +252,11 @@ def embed_words(tensors: Mapping[str, np.ndarray], name: str, ids: np.ndarray) -
 
 
 def embed(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:
-    """Sum the three embeddings of every token: float32 (T, E padded)."""
+    """Sum the embeddings of every token: float32 (T, E padded)."""
     x = embed_words(tensors, embeddings.words.name, batch.input_ids)
-    x += tensors[f"{embeddings.positions.name}.weight"][batch.position_ids].astype(np.float32)
-    x += tensors[f"{embeddings.token_types.name}.weight"][batch.token_type_ids].astype(np.float32)
+    for table, rows in ((embeddings.positions, batch.position_ids), (embeddings.token_types, batch.token_type_ids)):
+        if table:
+            x += tensors[f"{table.name}.weight"][rows].astype(np.float32)
     return x
 
 
@@ -228,6 +266,22 @@ def normalise(norm: Norm, tensors: Mapping[str, np.ndarray], x: np.ndarray) -> n
     result = np.zeros_like(x)
     result[:, : norm.size] = layer_norm(x[:, : norm.size], weight, bias, norm.eps)
     return result
+
+
+def undo_smoothing(step: AddAndNorm, tensors: Mapping[str, np.ndarray], residual: np.ndarray) -> np.ndarray:
+    """Multiply the stream by what it was divided by, if it was."""
+    return residual * tensors[f"{step.undo.name}.smoothing"] if step.undo else residual
+
+
+def activate_gated(product: np.ndarray, part: FeedForward) -> np.ndarray:
+    """Activate what an intermediate layer makes: float32 (T, N) -> (T, I padded).
+
+    Where it is gated, 16 outputs that are activated and the 16 that they are multiplied by stand in turn.
+    """
+    if not part.gated:
+        return activate(product, part.activation)
+    inner, gate = product.reshape(len(product), -1, 2, _PANEL).transpose(2, 0, 1, 3).reshape(2, len(product), -1)
+    return activate(inner, part.activation) * gate
 
 
 def linear(tensors: Mapping[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
@@ -275,21 +329,27 @@ class IntegerArithmetic:
         return linear(self._tensors, x, step.linear.name)
 
     def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
-        """Quantize and multiply by the three projections."""
-        return linear(self._tensors, x, step.attention.query_key_value.name)
+        """Quantize and multiply by the three projections, and turn queries and keys."""
+        product = linear(self._tensors, x, step.attention.query_key_value.name)
+        return rotate_heads(product, step.attention, self._batch.position_ids)
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence."""
         attention = step.attention
         bias = distances_of(attention, self._tensors, self._encoder.longest)
-        return attend(query_key_value, self._batch.cu_seqlens, attention.heads, attention.scale, bias)
+        cu_seqlens = self._batch.cu_seqlens
+        return attend(query_key_value, cu_seqlens, attention.heads, attention.scale, bias, attention.window)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize, multiply, activate, and apply the factors."""
         feed_forward = step.feed_forward
         product = linear(self._tensors, x, feed_forward.intermediate.name)
-        return activate(product, feed_forward.activation) * self._tensors[feed_forward.factor]
+        return activate_gated(product, feed_forward) * self._tensors[feed_forward.factor]
 
-    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
-        """Undo the smoothing of the stream, add, and normalise."""
-        return normalise(step.norm, self._tensors, residual * self._tensors[f"{step.undo.name}.smoothing"] + branch)
+    def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Undo the smoothing of the stream, and add."""
+        return undo_smoothing(step, self._tensors, residual) + branch
+
+    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+        """Normalise."""
+        return normalise(step.norm, self._tensors, x)

@@ -1,8 +1,10 @@
 """The steps that go row by row: each token on its own, quantized for the linear layer that reads it."""
 
+import numpy as np
+
 from edgebert.kernels.embeddings import embed_token
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.layer_norm import add_row, layer_norm
+from edgebert.kernels.layer_norm import add_row, copy_row, layer_norm
 from edgebert.kernels.matmul import linear_at
 from edgebert.kernels.plan import NORM, RESIDUAL
 from edgebert.kernels.quantize_rows import quantize_row
@@ -35,15 +37,17 @@ def embed(plan, step, scratch, task):
     out = rows_at(plan, step.target)
     for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
         word = load_index(plan.input_ids + 4 * t)
-        position = load_index(plan.position_ids + 4 * t)
-        token_type = load_index(plan.token_type_ids + 4 * t)
         row = out + 4 * t * stride
+        position = token_type = np.int64(0)
+        if plan.position_embeddings != 0:
+            position = plan.position_embeddings + 4 * load_index(plan.position_ids + 4 * t) * stride
+            token_type = plan.token_type_embeddings + 4 * load_index(plan.token_type_ids + 4 * t) * stride
         embed_token(
             plan.word_weight + word * word_bytes,
             plan.word_scale + word * word_scales,
             plan.word_groups,
-            plan.position_embeddings + 4 * position * stride,
-            plan.token_type_embeddings + 4 * token_type * stride,
+            position,
+            token_type,
             row,
             stride,
         )
@@ -65,12 +69,18 @@ def quantize(plan, step, scratch, task):
 
 @kernel
 def add_and_norm(plan, step, scratch, task):
-    """Undo the smoothing of some rows of the stream, add the branch's, normalise and quantize."""
+    """Undo the smoothing of some rows of the stream, add the branch's, normalise and quantize.
+
+    Where the step's target is not the stream, this goes on as a sum, and what is normalised takes the branch's place.
+    """
     tasks = row_tasks(plan, step)
     stride = plan.hidden_stride
     for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
-        row = plan.hidden + 4 * t * stride
-        add_row(row, step.undo, plan.narrow + 4 * t * stride, stride)
+        row, branch = plan.hidden + 4 * t * stride, plan.narrow + 4 * t * stride
+        add_row(row, step.undo, branch, stride)
+        if step.target != RESIDUAL:
+            copy_row(row, branch, stride)
+            row = branch
         layer_norm(row, stride, norm_at(step.norm))
         quantize_for_reader(plan, step, row, stride, stride, t)
 

@@ -31,7 +31,8 @@ def attention_places(length, head_dim):
     padded_length = (length + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     values = keys * padded_dim
-    columns = values + padded_length * head_dim
+    # A row of numerators may begin at any panel, and is read in whole steps.
+    columns = values + padded_length * head_dim + K_MULTIPLE * LANES
     scores = columns + 3 * 4 * keys
     upper = scores + ROWS * 4 * keys
     lower = upper + ROWS * padded_length
@@ -58,6 +59,6 @@ def block_places(rows, row_bytes):
 def scratch_bytes(head_dim, longest):
     """Return how much memory a thread needs, for heads of padded `head_dim` and texts of up to `longest` tokens."""
     attention = attention_places(longest, head_dim)[-1]
-    # A block has whole groups, or whole heads.
-    block = block_places(BLOCK_ROWS, 4 * (GROUP_LARGEST + head_dim))[-1]
+    # A block has whole groups, gated ones with their gates, or whole heads.
+    block = block_places(BLOCK_ROWS, 4 * (2 * GROUP_LARGEST + head_dim))[-1]
     return (max(attention, block) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.architecture import Encoder, FeedForward, Linear, Norm
+from edgebert.architecture import Attention, Encoder, FeedForward, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.engine.backend import open_linear
 from edgebert.evaluate.arithmetic import Float32Arithmetic
 from edgebert.exact import matmul, multiply
 from edgebert.functions import activate
 from edgebert.kernels import reference
-from edgebert.kernels.plan import padded, whole_vectors
+from edgebert.kernels.plan import PANEL_COLUMNS, head_width, padded
 from edgebert.layout import padded_sizes
 from edgebert.positions import distances_of
 from edgebert.quantize.law import quantize_embeddings, quantize_embeddings_int4
@@ -132,14 +132,14 @@ class QuantizingArithmetic:
         self._on_progress(self._layers, len(self._encoder.layers))
         self._layers += 1
         attention, linear, maker = step.attention, step.attention.query_key_value, self._maker[step.source]
+        positions = self._batch.position_ids
         if linear.name in self._divisors:
-            return self._smoothed(linear, maker, x)
-        heads, head_dim = attention.heads, attention.head_dim
-        weights = [_pad_heads(self._weights[f"{part}.weight"], heads, head_dim) for part in linear.parts]
-        biases = [_pad_heads(self._weights[f"{part}.bias"], heads, head_dim) for part in linear.parts]
+            return reference.rotate_heads(self._smoothed(linear, maker, x), attention, positions)
+        weights = [_pad_heads(part, attention) for part in np.split(self._stored(linear, "weight"), 3)]
+        biases = [_pad_heads(part, attention) for part in np.split(self._stored(linear, "bias"), 3)]
         # The context arrives head by head, each padded: so are the inputs of the layer that reads it.
         output = attention.output.name
-        out = _pad_heads(self._weights[f"{output}.weight"].T, heads, head_dim).T
+        out = _pad_heads(self._weights[f"{output}.weight"].T, attention).T
         # Smoothing the values goes into their projection.
         inputs = self._inputs.get(linear.name, x)[:, : linear.K]
         divisor = smoothing(matmul(inputs, weights[2].T) + biases[2], out, WHEN_NEEDED)
@@ -149,51 +149,69 @@ class QuantizingArithmetic:
             out * divisor,
         )
         if output in self._inputs:
-            self._inputs[output] = _pad_heads(self._inputs[output].T, heads, head_dim).T / divisor
-        return self._smoothed(linear, maker, x, np.concatenate(weights), np.concatenate(biases))
+            self._inputs[output] = _pad_heads(self._inputs[output].T, attention).T / divisor
+        product = self._smoothed(linear, maker, x, np.concatenate(weights), np.concatenate(biases))
+        return reference.rotate_heads(product, attention, positions)
+
+    def _stored(self, linear: Linear, part: str) -> np.ndarray:
+        """Return the weight or the bias of a linear layer, of all layers that a checkpoint has in its place."""
+        arrays = [self._weights[f"{name}.{part}"] for name in linear.stored]
+        return np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence, in integers."""
         attention = step.attention
         bias = distances_of(attention, self.result, self._encoder.longest)
-        return reference.attend(query_key_value, self._batch.cu_seqlens, attention.heads, attention.scale, bias)
+        cu_seqlens = self._batch.cu_seqlens
+        return reference.attend(query_key_value, cu_seqlens, attention.heads, attention.scale, bias, attention.window)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize the intermediate layer, the largest activations first: so they share a group with their like."""
         part, linear, maker = step.feed_forward, step.feed_forward.intermediate, self._maker[step.source]
         if linear.name in self._divisors:
-            inner = self._smoothed(linear, maker, x)
+            product = self._smoothed(linear, maker, x)
         else:
-            weight, bias = self._weights[f"{linear.name}.weight"], self._weights[f"{linear.name}.bias"]
-            product = multiply(self._inputs.get(linear.name, x)[:, : linear.K], weight.T)
-            values = activate(product + bias, part.activation)
+            # An array of two rows of columns where it is gated: those that are activated, and their gates.
+            weight, bias = (_halves(self._stored(linear, name), part) for name in ("weight", "bias"))
+            inputs = self._inputs.get(linear.name, x)[:, : linear.K]
+            known = np.stack([multiply(inputs, each.T) for each in weight])
+            values = activate(known[0] + bias[0], part.activation)
+            if part.gated:
+                values = values * (known[1] + bias[1])
             order = np.argsort(-np.abs(values).max(axis=0, initial=0), kind="stable")
-            wide = extended(product[:, order], (len(product), self._sizes[linear.name][0]))
-            inner = self._smoothed(linear, maker, x, weight[order], bias[order], wide)
+            width = self._sizes[part.output.name][1]
+            weight, bias = (_in_turn(each[:, order], width) for each in (weight, bias))
+            wide = _in_turn(known.transpose(0, 2, 1)[:, order], width).T
+            product = self._smoothed(linear, maker, x, weight, bias, wide)
             self._smooth_activations(part, values[:, order], order)
-        return activate(inner, part.activation) * self.result[part.factor]
+        return reference.activate_gated(product, part) * self.result[part.factor]
 
     def _smooth_activations(self, part: FeedForward, values: np.ndarray, order: np.ndarray) -> None:
         """Smooth the activations, which arrive in an order, for the layer that reads them."""
         output = part.output.name
         weight = self._weights[f"{output}.weight"][:, order]
         divisor = smoothing(values, weight, WHEN_NEEDED)
-        self.result[part.factor] = extended(1 / divisor, (self._sizes[part.intermediate.name][0],))
+        self.result[part.factor] = extended(1 / divisor, (self._sizes[output][1],))
         self._prepared[output] = weight * divisor
         if output in self._inputs:
             self._inputs[output] = self._inputs[output][:, order] / divisor
 
-    def add_and_norm(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
-        """Undo the smoothing of the stream, add, and normalise."""
-        return self._normed(step, residual * self.result[f"{step.undo.name}.smoothing"] + branch)
+    def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
+        """Undo the smoothing of the stream, and add."""
+        return reference.undo_smoothing(step, self.result, residual) + branch
+
+    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+        """Normalise."""
+        return self._normed(step, x)
 
     def _normed(self, step: Embed | AddAndNorm, x: np.ndarray) -> np.ndarray:
         """Apply a LayerNorm; one that is new is not smoothed yet."""
         norm = step.norm
-        if f"{norm.name}.smoothing" not in self.result:
+        if f"{norm.name}.weight" not in self.result:
             for part in ("weight", "bias"):
                 self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.stored}.{part}"], (x.shape[1],))
-            self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
+            if norm in self._encoder.stream_norms():
+                self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
         self._maker[step.target] = norm
         return reference.normalise(norm, self.result, x)
 
@@ -216,12 +234,13 @@ class QuantizingArithmetic:
             divisor = np.ones(x.shape[1], np.float32)
             divisor[:K] = smoothing(inputs[:, :K], weight)
         if known is None:
-            assert maker != self._encoder.layers[-1].output_norm  # the result would stay divided
+            assert maker != self._encoder.last_norm  # the result would stay divided
             # Of a LayerNorm its weight, of a linear layer its scales.
             factor = "weight" if isinstance(maker, Norm) else "scale"
             for part in (factor, "bias"):
                 self.result[f"{maker.name}.{part}"] = self.result[f"{maker.name}.{part}"] / divisor
-            self.result[f"{maker.name}.smoothing"] = divisor
+            if f"{maker.name}.smoothing" in self.result:
+                self.result[f"{maker.name}.smoothing"] = divisor
             x /= divisor
         self._divided[maker.name] = self._divisors[linear.name] = divisor
         if linear.name in self._inputs:
@@ -272,8 +291,22 @@ def inputs_of_shared(encoder: Encoder, weights: Mapping[str, np.ndarray], batch:
     return {name: np.concatenate(parts) for name, parts in inputs.items()}
 
 
-def _pad_heads(array: np.ndarray, heads: int, head_dim: int) -> np.ndarray:
-    """Extend each head's rows with zeros to a whole number of vectors."""
-    split = array.reshape(heads, head_dim, *array.shape[1:])
-    split = np.pad(split, [(0, 0), (0, whole_vectors(head_dim) - head_dim), *[(0, 0)] * (array.ndim - 1)])
-    return split.reshape(heads * whole_vectors(head_dim), *array.shape[1:])
+def _pad_heads(array: np.ndarray, attention: Attention) -> np.ndarray:
+    """Extend each head's rows with zeros to the size that kernels compute, or each half's (`layout.head_width`)."""
+    pieces = attention.heads * (2 if attention.rotary else 1)
+    split = array.reshape(pieces, -1, *array.shape[1:])
+    width = attention.heads * head_width(attention) // pieces
+    split = np.pad(split, [(0, 0), (0, width - split.shape[1]), *[(0, 0)] * (array.ndim - 1)])
+    return split.reshape(pieces * width, *array.shape[1:])
+
+
+def _halves(array: np.ndarray, part: FeedForward) -> np.ndarray:
+    """Return rows as an array of one piece, or of two where a feed-forward part is gated."""
+    return array.reshape(1 + part.gated, part.size, *array.shape[1:])
+
+
+def _in_turn(pieces: np.ndarray, width: int) -> np.ndarray:
+    """Extend the rows of pieces with zeros to a width, and let panels of each stand in turn."""
+    pieces = np.pad(pieces, [(0, 0), (0, width - pieces.shape[1]), *[(0, 0)] * (pieces.ndim - 2)])
+    panels = pieces.reshape(len(pieces), -1, PANEL_COLUMNS, *pieces.shape[2:])
+    return np.ascontiguousarray(panels.swapaxes(0, 1)).reshape(-1, *pieces.shape[2:])
