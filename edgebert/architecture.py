@@ -19,7 +19,7 @@ class Linear(NamedTuple):
     """A linear layer: float32 (tokens, K) to (tokens, N).
 
     ``parts`` names the layers that a checkpoint has in its place, their outputs one after the other; most have one.
-    Without ``bias`` a checkpoint has none, and zeros stand in its place.
+    ``sizes`` are their outputs where these are not equal. Without ``bias`` a checkpoint has none: it counts as zeros.
     """
 
     name: str
@@ -27,19 +27,21 @@ class Linear(NamedTuple):
     K: int
     parts: tuple[str, ...] = ()
     bias: bool = True
+    sizes: tuple[int, ...] = ()
 
     @property
     def stored(self) -> dict[str, int]:
         """The layers that a checkpoint has in its place, by name, with their outputs."""
         names = self.parts or (self.name,)
-        return dict.fromkeys(names, self.N // len(names))
+        sizes = self.sizes or (self.N // len(names),) * len(names)
+        return dict(zip(names, sizes, strict=True))
 
 
 class Norm(NamedTuple):
-    """A LayerNorm (arXiv 1607.06450) over `size` values.
+    """A LayerNorm (arXiv 1607.06450) over `size` values, or an RMSNorm (arXiv 1910.07467), which takes no mean off.
 
     ``source`` is its name in a checkpoint, where that is another: one LayerNorm there may be two here. Without ``bias``
-    a checkpoint has none, and zeros stand in its place.
+    a checkpoint has none: it counts as zeros. ``offset`` is what a checkpoint's weight lacks (Gemma's lacks 1).
     """
 
     name: str
@@ -47,6 +49,8 @@ class Norm(NamedTuple):
     eps: float
     source: str = ""
     bias: bool = True
+    rms: bool = False
+    offset: float = 0.0
 
     @property
     def stored(self) -> str:
@@ -65,15 +69,16 @@ class Table(NamedTuple):
 class Embeddings(NamedTuple):
     """What tokens are before the first layer: the sum of rows, normalised (arXiv 1810.04805, section 3).
 
-    ``positions`` and ``token_types`` are None where a family has none of these. ``project`` leads to the hidden size
-    where the rows have another width (ELECTRA, ALBERT).
+    ``positions``, ``token_types`` and ``norm`` are None where a family has none of these. ``project`` leads to the
+    hidden size where the rows have another width (ELECTRA, ALBERT). The words' rows are multiplied by ``scale``.
     """
 
     words: Table
     positions: Table | None
     token_types: Table | None
-    norm: Norm
+    norm: Norm | None
     project: Linear | None = None
+    scale: float = 1.0
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -95,7 +100,10 @@ class Attention(NamedTuple):
     """Multi-head self-attention (arXiv 1706.03762, section 3.2).
 
     ``distances`` (buckets, heads) holds what the distance of two tokens adds to their score (MPNet; T5's buckets).
-    ``window`` is how many tokens to either side a token attends to (arXiv 2004.05150, section 3.1); 0 for all.
+    ``window`` is how many tokens to either side a token attends to (arXiv 2004.05150, section 3.1); 0 for all. Where it
+    is ``causal``, a token attends to none behind itself. Several heads may share a key and a value: there are
+    ``key_value_heads`` of these (arXiv 2305.13245), 0 for as many as heads. ``query_norm`` and ``key_norm`` normalise
+    each head, before it is turned. Scores are multiplied by ``scale``, 0 for 1 / sqrt(head_dim).
     """
 
     heads: int
@@ -105,18 +113,34 @@ class Attention(NamedTuple):
     distances: Table | None = None
     rotary: Rotary | None = None
     window: int = 0
+    causal: bool = False
+    key_value_heads: int = 0
+    query_norm: Norm | None = None
+    key_norm: Norm | None = None
+    scale: float = 0.0
 
     @property
-    def scale(self) -> float:
+    def slots(self) -> tuple[int, int, int]:
+        """Heads of queries, of keys and of values."""
+        return self.heads, self.key_value_heads or self.heads, self.key_value_heads or self.heads
+
+    @property
+    def head_norms(self) -> tuple[Norm, ...]:
+        """Those of the heads of queries and of keys, if there are any."""
+        return tuple(norm for norm in (self.query_norm, self.key_norm) if norm)
+
+    @property
+    def score_scale(self) -> float:
         """What scores are multiplied by."""
-        return 1 / math.sqrt(self.head_dim)
+        return self.scale or 1 / math.sqrt(self.head_dim)
 
 
 class FeedForward(NamedTuple):
     """Two linear layers with an activation between them, one of `edgebert.config.ACTIVATIONS`' forms.
 
-    ``factor`` names what a quantized model multiplies the activations by, channel by channel. Where it is ``gated``, the
-    intermediate layer has twice the outputs: the activated first half is multiplied by the second (arXiv 2002.05202).
+    ``factor`` names what a quantized model multiplies the activations by, channel by channel. Where it is ``gated``,
+    the intermediate layer has twice the outputs: the activated first half is multiplied by the second (arXiv
+    2002.05202).
     """
 
     intermediate: Linear
@@ -136,13 +160,16 @@ class Layer(NamedTuple):
 
     Behind, the stream itself is normalised (post-norm, as in BERT). Before, the stream goes on as it is, and only what
     is read of it is normalised (pre-norm, arXiv 2002.04745): so it is in an encoder with a ``final_norm``. There, the
-    first layer has none before its attention, for the embeddings are normalised.
+    first layer has none before its attention where the embeddings are normalised already. What is added may be
+    normalised too (Gemma): that are the branch's norms.
     """
 
     attention: Attention
     attention_norm: Norm | None
     feed_forward: FeedForward
     feed_forward_norm: Norm
+    attention_branch_norm: Norm | None = None
+    feed_forward_branch_norm: Norm | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +195,9 @@ class Encoder:
     def __post_init__(self) -> None:
         sizes = {
             (
-                layer.attention.heads,
+                layer.attention.slots,
                 layer.attention.head_dim,
+                layer.attention.score_scale,
                 layer.attention.distances,
                 layer.feed_forward.size,
             )
@@ -187,21 +215,21 @@ class Encoder:
     def _parts(self) -> Iterator[Table | Linear | Norm]:
         embeddings = self.embeddings
         yield from embeddings.tables
-        yield embeddings.norm
+        if embeddings.norm:
+            yield embeddings.norm
         if embeddings.project:
             yield embeddings.project
         yield from (layer.attention.distances for layer in self.layers if layer.attention.distances)
         for layer in self.layers:
             attention, feed_forward = layer.attention, layer.feed_forward
-            for norm, *linears in (
-                (layer.attention_norm, attention.query_key_value, attention.output),
-                (layer.feed_forward_norm, feed_forward.intermediate, feed_forward.output),
+            first = (layer.attention_norm, attention.query_key_value, attention.query_norm, attention.key_norm)
+            second = (layer.feed_forward_norm, feed_forward.intermediate)
+            for (norm, *inner), output, branch_norm in (
+                (first, attention.output, layer.attention_branch_norm),
+                (second, feed_forward.output, layer.feed_forward_branch_norm),
             ):
-                if norm and self.final_norm:
-                    yield norm
-                yield from linears
-                if norm and not self.final_norm:
-                    yield norm
+                parts = [*inner, output, branch_norm]
+                yield from filter(None, [norm, *parts] if self.final_norm else [*parts, norm])
         if self.final_norm:
             yield self.final_norm
 
@@ -219,7 +247,10 @@ class Encoder:
 
     def stream_norms(self) -> list[Norm]:
         """Return the LayerNorms that make the stream, which a quantized model divides: so each has a smoothing."""
-        return self.norms() if self.final_norm is None else [self.embeddings.norm]
+        if self.final_norm is None:
+            return self.norms()
+        first = self.embeddings.norm
+        return [first] if first and not self.layers[0].attention_norm else []
 
     @property
     def last_norm(self) -> Norm:

@@ -147,7 +147,7 @@ class BertConfig:
             faults.append(f"position_embedding_type is {positions!r}, expected 'absolute'")
         if values.get("is_decoder") or values.get("add_cross_attention"):
             faults.append("is_decoder or add_cross_attention is set, expected a bidirectional encoder")
-        if not faults and merged["hidden_size"] % merged["num_attention_heads"]:
+        if not (faults or merged.get("head_size")) and merged["hidden_size"] % merged["num_attention_heads"]:
             faults.append(
                 f"hidden_size {merged['hidden_size']} does not divide into"
                 f" {merged['num_attention_heads']} attention heads"

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from edgebert.exact import erf, mean, tanh
+from edgebert.exact import erf, mean, tanh, total
 
-__all__ = ["activate", "layer_norm"]
+__all__ = ["activate", "layer_norm", "rms_norm"]
 
 _SIGMOID_SLOPES = {"silu": 1.0, "quick": 1.702}
 _PIECE = 1 << 14
@@ -50,3 +50,13 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float) 
     centred = exact - mean(exact, axis=1)[:, None]
     variance = mean(centred * centred, axis=1)[:, None]
     return (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
+
+
+def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, size: int = 0) -> np.ndarray:
+    """Divide rows by the root of the mean of their squares (arXiv 1910.07467): float32 (..., H) -> the same.
+
+    `size` is how many values a row has, where it is padded with zeros.
+    """
+    exact = x.astype(np.float64)
+    square = total(exact * exact)[..., None] / (size or x.shape[-1])
+    return (exact / np.sqrt(square + eps) * weight).astype(np.float32)

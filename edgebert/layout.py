@@ -99,9 +99,10 @@ def expected_tensors(
             table[f"{rows.name}.weight"] = ((rows.rows, E), np.float16)
         elif rows != words:  # distances
             table[f"{rows.name}.weight"] = ((rows.rows, rows.width), np.float32)
+    widths = {norm: head_width(layer.attention) for layer in encoder.layers for norm in layer.attention.head_norms}
     for norm in encoder.norms():
         for vector in ("weight", "bias", *["smoothing"] * (norm in encoder.stream_norms())):
-            table[f"{norm.name}.{vector}"] = ((padded(norm.size),), np.float32)
+            table[f"{norm.name}.{vector}"] = ((widths.get(norm) or padded(norm.size),), np.float32)
     if encoder.embeddings.project:
         table[f"{encoder.embeddings.project.name}.smoothing"] = ((padded(encoder.hidden_size),), np.float32)
     for name, size in encoder.factors().items():
@@ -125,9 +126,12 @@ def padded_sizes(encoder: Encoder) -> dict[str, tuple[int, int]]:
     sizes = {linear.name: (padded(linear.N), padded(linear.K)) for linear in encoder.linears()}
     for layer in encoder.layers:
         attention, feed_forward = layer.attention, layer.feed_forward
-        width = attention.heads * head_width(attention)
-        sizes[attention.query_key_value.name] = (3 * width, padded(attention.query_key_value.K))
-        sizes[attention.output.name] = (padded(attention.output.N), padded(width))
+        width = head_width(attention)
+        sizes[attention.query_key_value.name] = (
+            sum(attention.slots) * width,
+            padded(attention.query_key_value.K),
+        )
+        sizes[attention.output.name] = (padded(attention.output.N), padded(attention.heads * width))
         inner = padded(feed_forward.size)
         sizes[feed_forward.intermediate.name] = (
             (1 + feed_forward.gated) * inner,

@@ -12,7 +12,16 @@ import numpy as np
 from edgebert.architecture import Attention
 from edgebert.exact import exp, log, sine_and_cosine
 
-__all__ = ["angles_of", "between", "bias_of_distances", "buckets_of_distances", "distances_of", "is_beyond", "rotate"]
+__all__ = [
+    "angles_of",
+    "between",
+    "bias_of_distances",
+    "buckets_of_distances",
+    "distances_of",
+    "rotate",
+    "split_heads",
+    "unseen",
+]
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
@@ -119,7 +128,31 @@ def rotate(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
     return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=2)
 
 
-def is_beyond(window: int, length: int) -> np.ndarray:
-    """Say of each query and key of a sequence whether more than `window` tokens lie between them: bool (L, L)."""
+def unseen(attention: Attention, length: int) -> np.ndarray | None:
+    """Say of each query and key of a sequence whether it is not seen: bool (L, L); None where all are."""
+    if not attention.window and not attention.causal:
+        return None
     positions = np.arange(length)
-    return np.abs(positions[None, :] - positions[:, None]) > window
+    distances = positions[None, :] - positions[:, None]
+    hidden = np.abs(distances) > (attention.window or length)
+    return hidden | (distances > 0) if attention.causal else hidden
+
+
+def split_heads(query_key_value: np.ndarray, attention: Attention) -> list[np.ndarray]:
+    """Return query, key and value by heads, the keys and values of several heads repeated for each.
+
+    Parameters
+    ----------
+    query_key_value : ndarray [shape=(T, slots * head_dim), dtype=float32]
+    attention : Attention
+
+    Returns
+    -------
+    list of ndarray [shape=(T, heads, head_dim)]
+    """
+    T, columns = query_key_value.shape
+    slots = query_key_value.reshape(T, sum(attention.slots), columns // sum(attention.slots))
+    parts = np.split(slots, np.cumsum(attention.slots)[:2], axis=1)
+    return [
+        np.repeat(part, attention.heads // count, axis=1) for part, count in zip(parts, attention.slots, strict=True)
+    ]

@@ -27,6 +27,7 @@ __all__ = [
     "Attend",
     "Embed",
     "Expand",
+    "Normalise",
     "Place",
     "Project",
     "ProjectHeads",
@@ -63,19 +64,24 @@ def steps(encoder: Encoder) -> tuple[Step, ...]:
 def _steps(encoder: Encoder) -> Iterator[Step]:
     embeddings, layers = encoder.embeddings, encoder.layers
     readers = [layer.attention.query_key_value for layer in layers]
-    # What the stream is divided by, until it is undone.
+    pre_norm = encoder.final_norm is not None
+    # What the stream is divided by, until it is undone; and where what the first layer reads stands.
     stream: Norm | Linear | None = embeddings.norm
-    if embeddings.project is None:
-        yield Embed("embed", RESIDUAL, RESIDUAL, embeddings.norm, quantize_for=readers[0])
-    else:
+    source = RESIDUAL
+    if embeddings.project is not None:
         yield Embed("embed", BRANCH, BRANCH, embeddings.norm, quantize_for=embeddings.project)
         yield Project("project_embeddings", BRANCH, RESIDUAL, embeddings.project)
         yield Quantize("quantize_embeddings", RESIDUAL, RESIDUAL, quantize_for=readers[0])
         stream = embeddings.project
+    elif pre_norm and (norm := layers[0].attention_norm):
+        yield Embed("embed", RESIDUAL, RESIDUAL, embeddings.norm, quantize_for=None)
+        yield Normalise("normalise", RESIDUAL, BRANCH, norm, quantize_for=readers[0])
+        stream, source = None, BRANCH
+    else:
+        yield Embed("embed", RESIDUAL, RESIDUAL, embeddings.norm, quantize_for=readers[0])
 
-    pre_norm = encoder.final_norm is not None
-    # Where layers are normalised before, what they read stands beside the stream: but for the first one.
-    source, beside = RESIDUAL, BRANCH if pre_norm else RESIDUAL
+    # Where layers are normalised before, what they read stands beside the stream.
+    beside = BRANCH if pre_norm else RESIDUAL
     for layer, (norm, last), following in zip(layers, _norms(encoder), [*readers[1:], None], strict=True):
         attention, feed_forward = layer.attention, layer.feed_forward
 
@@ -83,14 +89,14 @@ def _steps(encoder: Encoder) -> Iterator[Step]:
         yield Attend("attend", HEADS, BRANCH, attention)
         yield Quantize("quantize_context", BRANCH, BRANCH, quantize_for=attention.output)
         yield Project("attention_output", BRANCH, BRANCH, attention.output)
-        reader = feed_forward.intermediate
-        yield AddAndNorm("add_and_norm", BRANCH, beside, norm, undo=stream, quantize_for=reader)
+        branch_norm, reader = layer.attention_branch_norm, feed_forward.intermediate
+        yield AddAndNorm("add_and_norm", BRANCH, beside, norm, stream, reader, branch_norm)
         stream = None if pre_norm else norm
 
         yield Expand("feed_forward", beside, INTERMEDIATE, feed_forward)
         yield Project("output", INTERMEDIATE, BRANCH, feed_forward.output)
         source = beside if following else RESIDUAL
-        yield AddAndNorm("add_and_norm", BRANCH, source, last, undo=stream, quantize_for=following)
+        yield AddAndNorm("add_and_norm", BRANCH, source, last, stream, following, layer.feed_forward_branch_norm)
         stream = None if pre_norm else last
 
 
@@ -100,14 +106,12 @@ def _norms(encoder: Encoder) -> Iterator[tuple[Norm, Norm]]:
     Raises
     ------
     ValueError
-        One is missing; or one stands before all layers, where the embeddings have theirs.
+        One is missing.
     """
     behind: list[tuple[Norm | None, Norm | None]]
     behind = [(layer.attention_norm, layer.feed_forward_norm) for layer in encoder.layers]
     if encoder.final_norm is not None:  # then those stand before: the next one's follows
         before = [norm for pair in behind for norm in pair]
-        if before[0] is not None:
-            raise ValueError(f"{before[0].name} stands before all layers, expected none there")
         following = [*before[1:], encoder.final_norm]
         behind = list(zip(following[::2], following[1::2], strict=True))
     for i, (norm, last) in enumerate(behind):
@@ -127,7 +131,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Embed(Step):
-    """Look up and sum the embeddings of every token, and normalise."""
+    """Look up and sum the embeddings of every token, and normalise, where there is a norm."""
+
+    norm: Norm | None
+    quantize_for: Linear | None
+
+
+@dataclass(frozen=True)
+class Normalise(Step):
+    """Normalise the stream beside it, as it is."""
 
     norm: Norm
     quantize_for: Linear
@@ -149,7 +161,7 @@ class Project(Step):
 
 @dataclass(frozen=True)
 class ProjectHeads(Step):
-    """Multiply by the projections of query, key and value, and quantize every head."""
+    """Multiply by the projections of query, key and value; normalise, turn and quantize every head."""
 
     attention: Attention
 
@@ -166,12 +178,13 @@ class AddAndNorm(Step):
     """Add to the stream, and normalise: the stream itself, or beside it what is read of it.
 
     ``undo`` is whose division of the stream is undone, None where it is not divided; ``quantize_for`` reads the result,
-    but for the last one.
+    but for the last one. What is added is normalised by ``branch_norm`` first, where there is one.
     """
 
     norm: Norm
     undo: Norm | Linear | None
     quantize_for: Linear | None
+    branch_norm: Norm | None = None
 
 
 @dataclass(frozen=True)
@@ -196,14 +209,14 @@ def linear_of(step: Step) -> Linear | None:
 class Arithmetic(Protocol):
     """A way to compute the steps on arrays of float32, a row for each token."""
 
-    def embed(self, step: Embed) -> np.ndarray:
-        """Return the normalised embeddings of the batch."""
+    def embed(self) -> np.ndarray:
+        """Return the embeddings of the batch."""
 
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Return x through a linear layer."""
 
     def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
-        """Return query, key and value of x, side by side."""
+        """Return query, key and value of x, side by side, normalised and turned."""
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Return the context of every token."""
@@ -214,8 +227,8 @@ class Arithmetic(Protocol):
     def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:
         """Return the sum of both."""
 
-    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
-        """Return a sum, normalised."""
+    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:
+        """Return x, normalised, to stand in a place."""
 
 
 def run(encoder: Encoder, arithmetic: Arithmetic) -> np.ndarray:
@@ -223,8 +236,11 @@ def run(encoder: Encoder, arithmetic: Arithmetic) -> np.ndarray:
     values: dict[Place, np.ndarray] = {}
     for step in steps(encoder):
         match step:
-            case Embed():
-                values[step.target] = arithmetic.embed(step)
+            case Embed(norm=norm):
+                x = arithmetic.embed()
+                values[step.target] = arithmetic.normalise(norm, x, step.target) if norm else x
+            case Normalise(norm=norm):
+                values[step.target] = arithmetic.normalise(norm, values[step.source], step.target)
             case Project():
                 values[step.target] = arithmetic.project(step, values[step.source])
             case ProjectHeads():
@@ -233,9 +249,11 @@ def run(encoder: Encoder, arithmetic: Arithmetic) -> np.ndarray:
                 values[step.target] = arithmetic.attend(step, values[step.source])
             case Expand():
                 values[step.target] = arithmetic.expand(step, values[step.source])
-            case AddAndNorm():
-                values[RESIDUAL] = arithmetic.add(step, values[RESIDUAL], values[step.source])
-                values[step.target] = arithmetic.normalise(step, values[RESIDUAL])
+            case AddAndNorm(norm=norm, branch_norm=branch_norm):
+                branch = values[step.source]
+                branch = arithmetic.normalise(branch_norm, branch, step.source) if branch_norm else branch
+                values[RESIDUAL] = arithmetic.add(step, values[RESIDUAL], branch)
+                values[step.target] = arithmetic.normalise(norm, values[RESIDUAL], step.target)
             case Quantize():  # of which the rows of float32 stay as they are
                 pass
     return values[RESIDUAL]

@@ -11,7 +11,18 @@ import pytest
 from edgebert.architecture import Encoder, Linear
 from edgebert.config import BertConfig
 from edgebert.families import FAMILIES, encoder_of
-from edgebert.steps import AddAndNorm, Embed, Expand, Place, Project, ProjectHeads, Quantize, linear_of, steps
+from edgebert.steps import (
+    AddAndNorm,
+    Embed,
+    Expand,
+    Normalise,
+    Place,
+    Project,
+    ProjectHeads,
+    Quantize,
+    linear_of,
+    steps,
+)
 
 ROOT = Path(__file__).parents[1]
 LAYER = [
@@ -89,6 +100,52 @@ def test_the_smoothing_of_the_stream_is_undone_by_what_made_it(width):
     assert ready[False] is None  # nothing reads the result
 
 
+def test_layers_that_are_normalised_before():
+    """ModernBERT: the stream is divided by the embeddings' norm alone, and what is read stands beside it."""
+    config = FAMILIES["modernbert"].read_config({"num_hidden_layers": 2})
+    found = steps(encoder_of(config))
+    assert [step.name for step in found] == ["embed", *LAYER, *LAYER]
+    norms = [step for step in found if isinstance(step, AddAndNorm)]
+    assert [step.norm.name.removeprefix("encoder.") for step in norms] == [
+        "layer.0.intermediate.LayerNorm",
+        "layer.1.attention.LayerNorm",
+        "layer.1.intermediate.LayerNorm",
+        "final_norm",
+    ]
+    assert [step.target for step in norms] == [Place.BRANCH] * 3 + [Place.RESIDUAL]
+    assert [step.undo.name if step.undo else None for step in norms] == ["embeddings.LayerNorm", None, None, None]
+    readers = [step.source for step in found if isinstance(step, ProjectHeads)]
+    assert readers == [Place.RESIDUAL, Place.BRANCH]
+    assert [norm.name for norm in encoder_of(config).stream_norms()] == ["embeddings.LayerNorm"]
+
+
+def test_embeddings_without_a_norm():
+    """Gemma: the first layer's stands beside the stream, and what layers add is normalised, too."""
+    config = FAMILIES["gemma3_text"].read_config({"num_hidden_layers": 1})
+    found = steps(encoder_of(config))
+    assert [step.name for step in found] == ["embed", "normalise", *LAYER]
+    embed, normalise = found[:2]
+    assert isinstance(embed, Embed)
+    assert (embed.norm, embed.quantize_for, embed.target) == (None, None, Place.RESIDUAL)
+    assert isinstance(normalise, Normalise)
+    assert (normalise.source, normalise.target) == (Place.RESIDUAL, Place.BRANCH)
+    assert normalise.quantize_for == encoder_of(config).layers[0].attention.query_key_value
+    norms = [step for step in found if isinstance(step, AddAndNorm)]
+    assert [step.undo for step in norms] == [None, None]
+    assert [step.branch_norm.name for step in norms if step.branch_norm] == [
+        "encoder.layer.0.attention.output.norm",
+        "encoder.layer.0.output.norm",
+    ]
+    assert encoder_of(config).stream_norms() == []
+
+
+def test_a_norm_that_is_missing():
+    one = encoder()
+    bare = one.layers[0]._replace(attention_norm=None)
+    with pytest.raises(ValueError, match="layer 1 has no LayerNorm beside its attention"):
+        steps(Encoder(one.embeddings, (one.layers[0], bare), one.hidden_size, one.longest))
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_parts_of_an_encoder_are_those_of_its_steps(name):
     config = FAMILIES[name].read_config({"model_type": name, "num_hidden_layers": 3})
@@ -101,7 +158,7 @@ def test_the_parts_of_an_encoder_are_those_of_its_steps(name):
     heads = [step.attention for step in steps(found) if isinstance(step, ProjectHeads)]
     assert len(heads) == len(found.layers)
     for attention in heads:
-        assert attention.heads * attention.head_dim * 3 == attention.query_key_value.N
+        assert sum(attention.slots) * attention.head_dim == attention.query_key_value.N
 
 
 def test_a_layer_that_stands_twice_is_there_once():

@@ -39,15 +39,16 @@ def keeper(keep: list[object]) -> Callable[[np.ndarray], int]:
 def row_bytes(model: ModelPlan) -> dict[str, int]:
     """Return what the workspace takes for each token: name of a PLAN's field -> bytes."""
     plan = model.record[0]
-    heads, width = int(plan["num_attention_heads"]), int(plan["num_attention_heads"] * plan["head_dim"])
+    key_heads = int(plan["num_key_value_heads"])
+    slots = int(plan["num_attention_heads"]) + 2 * key_heads
     inputs = int(max(plan["context_stride"], plan["hidden_stride"], plan["embedding_stride"]))
     factors = 4 * model.most_groups
     return {
         "hidden": 4 * int(plan["hidden_stride"]),
         "narrow": 4 * inputs,
-        "heads": 3 * width,
-        "head_scale": 4 * 3 * heads,
-        "key_offset": 4 * heads,
+        "heads": slots * int(plan["head_dim"]),
+        "head_scale": 4 * slots,
+        "key_offset": 4 * key_heads,
         "quantized": inputs,
         "row_scale": factors,
         "row_zero": factors,

@@ -22,9 +22,9 @@ from edgebert.kernels.plan import (
     padded,
 )
 from edgebert.positions import angles_of, bias_of_distances
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, ProjectHeads, Quantize, linear_of, steps
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Normalise, ProjectHeads, Quantize, linear_of, steps
 
-__all__ = ["ModelPlan", "rows_of_bias"]
+__all__ = ["ModelPlan", "reach", "rows_of_bias"]
 
 
 class ModelPlan:
@@ -51,7 +51,7 @@ class ModelPlan:
     def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], place: Callable[[np.ndarray], int]) -> None:
         self.encoder, self._place = encoder, place
         self._known_angles: dict[Rotary, int] = {}
-        self._known_biases: dict[tuple[Table | None, int], tuple[int, int, int]] = {}
+        self._known_biases: dict[tuple[Table | None, int, bool], tuple[int, int, int]] = {}
         self.record = np.zeros(1, PLAN)
         self.most_groups = 1
         self._describe(tensors)
@@ -62,9 +62,10 @@ class ModelPlan:
         head_dim = head_width(attention)
         plan["hidden_stride"] = padded(encoder.hidden_size)
         plan["intermediate_stride"] = padded(encoder.layers[0].feed_forward.size)
-        plan["num_attention_heads"], plan["head_dim"] = attention.heads, head_dim
+        plan["num_attention_heads"], plan["num_key_value_heads"], _ = attention.slots
+        plan["head_dim"] = head_dim
         plan["context_stride"] = padded(attention.heads * head_dim)
-        plan["softmax_scale"] = math.log2(math.e) / math.sqrt(attention.head_dim)
+        plan["softmax_scale"] = math.log2(math.e) * attention.score_scale
         self._describe_embeddings(tensors)
         # A part that several steps share is there once.
         linears = {linear.name: self._linear(tensors, linear) for linear in encoder.linears()}
@@ -78,10 +79,12 @@ class ModelPlan:
             linear = linear_of(step)
             if linear:
                 record["linear"] = linears[linear.name]
-            if isinstance(step, Embed | AddAndNorm):
+            if isinstance(step, Embed | Normalise | AddAndNorm) and step.norm:
                 record["norm"] = norms[step.norm.name]
-            if isinstance(step, Embed | Quantize | AddAndNorm) and step.quantize_for:
+            if isinstance(step, Embed | Normalise | Quantize | AddAndNorm) and step.quantize_for:
                 record["reader"] = linears[step.quantize_for.name]
+            if isinstance(step, AddAndNorm) and step.branch_norm:
+                record["branch_norm"] = norms[step.branch_norm.name]
             if isinstance(step, AddAndNorm) and step.undo:
                 name = f"{step.undo.name}.smoothing"
                 smoothings[name] = smoothings.get(name) or self._place(tensors[name])
@@ -92,10 +95,14 @@ class ModelPlan:
                 record["reader"] = linears[feed_forward.output.name]
                 record["factor"] = factors[feed_forward.factor]
                 record["gated"] = feed_forward.gated
-            if isinstance(step, ProjectHeads) and step.attention.rotary:
-                record["angles"] = self._angles(step.attention)
+            if isinstance(step, ProjectHeads):
+                for name in ("query_norm", "key_norm"):
+                    if norm := getattr(step.attention, name):
+                        record[name] = norms[norm.name]
+                if step.attention.rotary:
+                    record["angles"] = self._angles(step.attention)
             if isinstance(step, Attend):
-                record["window"] = step.attention.window
+                record["before"], record["behind"] = reach(step.attention, encoder.longest)
                 record["bias"], record["bias_row"], record["bias_centre"] = self._bias(tensors, step.attention)
         plan["steps"], plan["step_count"] = self._place(records), len(records)
         self.stage_names = [step.name for step in steps(encoder)]
@@ -130,20 +137,20 @@ class ModelPlan:
         tuple of int
             Its address, the size of a row, and where in a row distance 0 stands, as a STEP has them.
         """
-        key = (attention.distances, attention.window)
-        if key in self._known_biases or key == (None, 0):
+        key = (attention.distances, attention.window, attention.causal)
+        if key in self._known_biases or key == (None, 0, False):
             return self._known_biases.get(key, (0, 0, 0))
         bias = None
         if attention.distances:
             weight = tensors[f"{attention.distances.name}.weight"]
             bias = bias_of_distances(weight * np.float32(math.log2(math.e)), self.encoder.longest)
-        rows, centre = rows_of_bias(bias, attention.window, self.encoder.longest)
+        rows, centre = rows_of_bias(bias, attention, self.encoder.longest)
         self._known_biases[key] = (self._place(rows), rows.shape[1] if attention.distances else 0, centre)
         return self._known_biases[key]
 
     def _norm(self, tensors: Mapping[str, np.ndarray], norm: Norm) -> int:
         record = np.zeros(1, NORM)
-        record["size"], record["eps"] = norm.size, norm.eps
+        record["size"], record["eps"], record["rms"] = norm.size, norm.eps, norm.rms
         record["weight"], record["bias"] = (self._place(tensors[f"{norm.name}.{part}"]) for part in ("weight", "bias"))
         return self._place(record)
 
@@ -153,29 +160,34 @@ class ModelPlan:
         return self._place(record)
 
 
-def rows_of_bias(bias: np.ndarray | None, window: int, longest: int) -> tuple[np.ndarray, int]:
+def reach(attention: Attention, longest: int) -> tuple[int, int]:
+    """Return how many tokens before itself and behind itself a token attends to."""
+    either = min(attention.window or longest, longest)
+    return either, 0 if attention.causal else either
+
+
+def rows_of_bias(bias: np.ndarray | None, attention: Attention, longest: int) -> tuple[np.ndarray, int]:
     """Return what kernels add to the binary logarithm of a weight for the distance of a key from its query.
 
     Parameters
     ----------
     bias : ndarray [shape=(heads, 2 * longest - 1), dtype=float32] or None
         As `edgebert.positions.bias_of_distances`.
-    window : int
-        Tokens to either side that are seen; 0 for all.
+    attention : Attention
     longest : int
         Tokens of the longest sequence.
 
     Returns
     -------
     rows : ndarray [shape=(heads or 1, R), dtype=float32]
-        Beyond the window nothing is seen; behind the last distance as much can be read as a kernel reads.
+        Beyond what a token attends to nothing is seen; as much can be read as a kernel reads.
     centre : int
         Where in a row distance 0 stands.
     """
-    reach = min(window or longest, longest - 1)
+    before, behind = (min(count, longest - 1) for count in reach(attention, longest))
     if bias is None:
         bias = np.zeros((1, 2 * longest - 1), np.float32)
-    own = bias[:, longest - 1 - reach : longest + reach]
-    beyond = BEYOND_WINDOW if window else 0
+    own = bias[:, longest - 1 - before : longest + behind]
+    beyond = BEYOND_WINDOW if attention.window or attention.causal else 0
     rows = np.pad(own, [(0, 0), (beyond, beyond + LANES)], constant_values=LOWEST_SCORE)
-    return np.ascontiguousarray(rows), beyond + reach
+    return np.ascontiguousarray(rows), beyond + before

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgebert.architecture import Encoder, Linear, Norm
+from edgebert.architecture import Attention, Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
-from edgebert.functions import activate, layer_norm
-from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
+from edgebert.functions import activate, layer_norm, rms_norm
+from edgebert.positions import angles_of, between, distances_of, rotate, split_heads, unseen
+from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
 
@@ -43,37 +43,43 @@ class Float32Arithmetic:
         self._embeddings, self._longest = encoder.embeddings, encoder.longest
         self._weights, self._batch = weights, batch
 
-    def embed(self, step: Embed) -> np.ndarray:
-        """Sum word, type and position, in this order, and normalise."""
+    def embed(self) -> np.ndarray:
+        """Sum word, type and position, in this order."""
         batch, tables = self._batch, self._embeddings
-        x = self._weights[f"{tables.words.name}.weight"][batch.input_ids]
+        x = self._weights[f"{tables.words.name}.weight"][batch.input_ids] * np.float32(tables.scale)
         for table, rows in ((tables.token_types, batch.token_type_ids), (tables.positions, batch.position_ids)):
             if table:
                 x = x + self._weights[f"{table.name}.weight"][rows]
-        return self._norm(step.norm, x)
+        return x
 
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Multiply."""
         return self._linear(step.linear, x)
 
     def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
-        """Multiply by the three projections, and turn queries and keys."""
+        """Multiply by the three projections; normalise and turn queries and keys."""
         attention = step.attention
         product = self._linear(attention.query_key_value, x)
-        if attention.rotary is None:
-            return product
-        heads = product.reshape(len(x), -1, attention.head_dim)
-        turned = 2 * attention.heads
-        positions = self._batch.position_ids
-        heads[:, :turned] = rotate(heads[:, :turned], angles_of(attention, positions.max(initial=0) + 1)[positions])
+        slots = product.reshape(len(x), sum(attention.slots), attention.head_dim)
+        queries, keys, _ = attention.slots
+        for own, norm in (
+            (slice(queries), attention.query_norm),
+            (slice(queries, queries + keys), attention.key_norm),
+        ):
+            if norm:
+                slots[:, own] = rms_norm(slots[:, own], self._weight_of(norm), norm.eps)
+        if attention.rotary:
+            positions, turned = self._batch.position_ids, slice(queries + keys)
+            angles = angles_of(attention, positions.max(initial=0) + 1)[positions]
+            slots[:, turned] = rotate(slots[:, turned], angles)
         return product
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence."""
         attention = step.attention
-        query, key, value = np.split(query_key_value, 3, axis=1)
+        query, key, value = split_heads(query_key_value, attention)
         bias = distances_of(attention, self._weights, self._longest)
-        return attend(query, key, value, self._batch.cu_seqlens, attention.heads, bias, attention.window)
+        return attend(query, key, value, self._batch.cu_seqlens, attention, bias)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Multiply and activate."""
@@ -88,9 +94,10 @@ class Float32Arithmetic:
         """Add."""
         return residual + branch
 
-    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:  # noqa: ARG002
         """Normalise."""
-        return self._norm(step.norm, x)
+        weight = self._weight_of(norm)
+        return rms_norm(x, weight, norm.eps) if norm.rms else layer_norm(x, weight, self._bias_of(norm), norm.eps)
 
     def _linear(self, linear: Linear, x: np.ndarray) -> np.ndarray:
         """Multiply by each of the layers that the checkpoint has in the place of one."""
@@ -99,9 +106,12 @@ class Float32Arithmetic:
         ]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
 
-    def _norm(self, norm: Norm, x: np.ndarray) -> np.ndarray:
-        weight, bias = (self._weights[f"{norm.stored}.{part}"] for part in ("weight", "bias"))
-        return layer_norm(x, weight, bias, norm.eps)
+    def _weight_of(self, norm: Norm) -> np.ndarray:
+        weight = self._weights[f"{norm.stored}.weight"]
+        return weight + np.float32(norm.offset) if norm.offset else weight
+
+    def _bias_of(self, norm: Norm) -> np.ndarray:
+        return self._weights[f"{norm.stored}.bias"]
 
 
 def attend(
@@ -109,28 +119,41 @@ def attend(
     key: np.ndarray,
     value: np.ndarray,
     cu_seqlens: np.ndarray,
-    heads: int,
+    attention: Attention,
     bias: np.ndarray | None = None,
-    window: int = 0,
 ) -> np.ndarray:
-    """Attend within each sequence (arXiv 1706.03762, section 3.2): float32 (T, H) each, to the same.
+    """Attend within each sequence (arXiv 1706.03762, section 3.2).
 
-    `bias` float32 (heads, 2 * P - 1) is what a distance adds to a scaled score (`edgebert.positions`); with a `window`,
-    a token sees so many tokens to either side.
+    Parameters
+    ----------
+    query, key, value : ndarray [shape=(T, heads, head_dim), dtype=float32]
+    cu_seqlens : ndarray [shape=(B + 1,), dtype=int32]
+    attention : Attention
+    bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
+        What a distance adds to a scaled score (`edgebert.positions`).
+
+    Returns
+    -------
+    ndarray [shape=(T, heads * head_dim), dtype=float32]
     """
-    T, H = query.shape
-    by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
-    context = np.empty((T, heads, H // heads), np.float32)
+    by_head = [array.transpose(1, 0, 2) for array in (query, key, value)]
+    context = np.empty(query.shape, np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
         if begin == end:
             continue
         q, k, v = (array[:, begin:end] for array in by_head)
-        scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
+        scores = multiply(q, k.transpose(0, 2, 1))
+        # Divided by a root, as most models do; or multiplied.
+        scores = scores * np.float32(attention.scale) if attention.scale else scores / _root(attention)
         if bias is not None:
             scores += between(bias, end - begin)
-        if window:
-            scores[:, is_beyond(window, end - begin)] = -np.inf
+        if (hidden := unseen(attention, end - begin)) is not None:
+            scores[:, hidden] = -np.inf
         numerators = exp(scores - scores.max(axis=2, keepdims=True))
         weights = (numerators / total(numerators)[..., None]).astype(np.float32)
         context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
-    return context.reshape(T, H)
+    return context.reshape(len(context), context.shape[1] * context.shape[2])
+
+
+def _root(attention: Attention) -> np.float32:
+    return np.float32(math.sqrt(attention.head_dim))

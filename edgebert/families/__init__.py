@@ -20,6 +20,10 @@ from edgebert.families.family import Family
 __all__ = ["FAMILIES", "Family", "config_of", "encoder_of", "family_of"]
 
 
+_MODEL_TYPES = {"gemma3_text": "gemma3_text"}
+"""Module -> its ``model_type``, where that has an underscore as well."""
+
+
 class _Families(Mapping[str, Family]):
     """``model_type`` of a config.json -> its family, whose module is imported when it is asked for."""
 
@@ -40,7 +44,7 @@ class _Families(Mapping[str, Family]):
 def _modules() -> dict[str, str]:
     """Return ``model_type`` -> the module of its family: all in this folder but what every family is made with."""
     names = {module.name for module in pkgutil.iter_modules(__path__)} - {"family", "rules"}
-    return {name.replace("_", "-"): name for name in sorted(names)}
+    return {_MODEL_TYPES.get(name, name.replace("_", "-")): name for name in sorted(names)}
 
 
 FAMILIES = _Families()

@@ -150,20 +150,23 @@ def attend_head(plan, step, head, sequence, queries, scratch):
     begin = load_index(plan.cu_seqlens + 4 * sequence)
     length = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
     first, last = queries
-    heads, head_dim = plan.num_attention_heads, plan.head_dim
+    heads, key_heads, head_dim = plan.num_attention_heads, plan.num_key_value_heads, plan.head_dim
     # Keys lie behind the queries of all heads, and values behind the keys; so do their scales.
-    key_bytes, row, scale_bytes = heads * head_dim, 3 * heads * head_dim, 4 * heads * plan.rows
-    query = plan.heads + begin * row + head * head_dim
+    shared_head = head * key_heads // heads
+    key_slot, value_slot = heads + shared_head, heads + key_heads + shared_head
+    row = (heads + 2 * key_heads) * head_dim
+    rows_begin = plan.heads + begin * row
+    query = rows_begin + head * head_dim
     query_scale = plan.head_scale + 4 * (head * plan.rows + begin)
-    value_scale = query_scale + 2 * scale_bytes
+    key_scale = plan.head_scale + 4 * (key_slot * plan.rows + begin)
+    value_scale = plan.head_scale + 4 * (value_slot * plan.rows + begin)
     bias = step.bias
     if bias != 0:
         bias += 4 * (head * step.bias_row + step.bias_centre)
     context = plan.narrow + 4 * (begin * plan.context_stride + head * head_dim)
     # The keys of the range, from a whole panel on: so a sum has the same order, however the queries are cut.
-    reach = step.window if step.window != 0 else length
-    low = max(first - reach, 0) // LANES * LANES
-    seen = min(last + reach, length) - low
+    low = max(first - step.before, 0) // LANES * LANES
+    seen = min(last + step.behind, length) - low
     padded_seen = (seen + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     places = attention_places(seen, head_dim)
@@ -172,21 +175,20 @@ def attend_head(plan, step, head, sequence, queries, scratch):
     upper_sums, lower_sums, totals = scratch + places[5], scratch + places[6], scratch + places[7]
     columns_row = (seen + LANES - 1) // LANES * PANEL_BYTES
     scores_row, sums_row, values_row = columns_row, 4 * head_dim, padded_seen * LANES
-    pack_keys(query + key_bytes + low * row, row, seen, head_dim, keys)
-    pack_values(query + 2 * key_bytes + low * row, row, seen, head_dim, values, values_row)
+    pack_keys(rows_begin + key_slot * head_dim + low * row, row, seen, head_dim, keys)
+    pack_values(rows_begin + value_slot * head_dim + low * row, row, seen, head_dim, values, values_row)
     largest_value = largest_of(value_scale, length)
     value_unit = largest_value / NUMERATOR_LEVELS
-    offset = plan.key_offset + 4 * (head * plan.rows + begin + low)
+    offset = plan.key_offset + 4 * (shared_head * plan.rows + begin + low)
     value_factor = NUMERATOR_LEVELS / largest_value
-    key_scale = query_scale + scale_bytes
     prepare_columns(key_scale + 4 * low, offset, value_scale + 4 * low, value_factor, seen, columns)
     tiles = (last - first + ROWS - 1) // ROWS
     for i in range(tiles):
         at = first + share(last - first, i, tiles)
         rows = first + share(last - first, i + 1, tiles) - at
         # Of these keys, those that a tile's queries attend to.
-        start = max(at - reach, 0) // LANES * LANES
-        count = min(at + rows + reach, length) - start
+        start = max(at - step.before, 0) // LANES * LANES
+        count = min(at + rows + step.behind, length) - start
         padded_count = (count + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
         panels = (count + LANES - 1) // LANES
         own = start - low
@@ -236,7 +238,7 @@ def query_ranges(plan, step):
     ranges = np.int64(1)
     if plan.threads != 1:
         ranges = (TASKS_PER_THREAD * plan.threads + tasks - 1) // tasks
-    if step.window != 0:
+    if step.before + step.behind < plan.longest:
         ranges = max(ranges, (plan.longest + WINDOW_BLOCK - 1) // WINDOW_BLOCK)
     return ranges
 
@@ -253,7 +255,7 @@ def attend(plan, step, scratch, task):
 
     Reads `plan.heads`, `plan.head_scale` and `plan.key_offset` as `project_heads` leaves them, readable for 16 rows
     more, and `step.bias`, in whose rows the distance from query i to key k stands at bias_centre + k - i, readable for
-    16 values more; where there is a window, it masks what lies beyond. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
+    16 values more; where not all is seen, it masks the rest. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
     """
     ranges = query_ranges(plan, step)
     part = task % ranges

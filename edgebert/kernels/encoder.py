@@ -11,13 +11,14 @@ from edgebert.kernels.plan import (
     CODE_ATTEND,
     CODE_EMBED,
     CODE_EXPAND,
+    CODE_NORMALISE,
     CODE_PROJECT,
     CODE_PROJECT_HEADS,
     PLAN,
     STEP,
 )
 from edgebert.kernels.project_heads import project_heads, project_heads_tasks
-from edgebert.kernels.rows import add_and_norm, embed, quantize, row_tasks
+from edgebert.kernels.rows import add_and_norm, embed, normalise, quantize, row_tasks
 from edgebert.kernels.schedule import complete, draw, finish_and_draw, linger, wait_for
 from edgebert.kernels.simd.ops import atomic_add, atomic_load, configure_tiles, record, release_tiles
 
@@ -77,6 +78,7 @@ run_project = shared(project_tasks, project)
 run_project_heads = shared(project_heads_tasks, project_heads)
 run_attend = shared(attend_tasks, attend)
 run_add_and_norm = shared(row_tasks, add_and_norm)
+run_normalise = shared(row_tasks, normalise)
 run_expand = shared(expand_tasks, expand)
 
 
@@ -96,5 +98,7 @@ def take(plan, step, number, thread, scratch):
         run_attend(plan, step, number, thread, scratch)
     elif code == CODE_EMBED:
         run_embed(plan, step, number, thread, scratch)
+    elif code == CODE_NORMALISE:
+        run_normalise(plan, step, number, thread, scratch)
     else:
         run_quantize(plan, step, number, thread, scratch)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.plan import NORM
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     broadcast,
     fma,
     load,
+    record,
     reduce_add,
     square_root,
     store,
@@ -15,6 +17,7 @@ from edgebert.kernels.simd.ops import (
 )
 
 f32 = np.float32
+norm_at = record(NORM)
 
 STEP = 4 * LANES
 """Four sums run side by side: one would wait for its own last addition."""
@@ -62,11 +65,13 @@ def square(x, mean, left, sum_so_far):
 def layer_norm(x, stride, norm):
     """Normalise one float32 row in place by a NORM: (x - mean) / sqrt(variance + norm.eps) * weight + bias.
 
-    arXiv 1607.06450, equation 4. The mean comes first and the squares of the differences after it. Beyond `norm.size`
+    arXiv 1607.06450, equation 4; with `norm.rms` the mean counts as 0 (arXiv 1910.07467, equation 4). The mean comes first and the squares of the differences after it. Beyond `norm.size`
     the row, the weight and the bias are zero up to `stride`, a multiple of 64, and the row stays so. Twin:
     `functions.layer_norm`.
     """
-    mean = broadcast(sum_of(x, stride) / f32(norm.size))
+    mean = broadcast(f32(0.0))
+    if norm.rms == 0:
+        mean = broadcast(sum_of(x, stride) / f32(norm.size))
     a = b = c = d = broadcast(f32(0.0))
     for i in range(0, stride, STEP):
         left = norm.size - i
@@ -79,3 +84,18 @@ def layer_norm(x, stride, norm):
     for i in range(0, stride, LANES):
         normal = (load(x + 4 * i) - mean) * inverse
         store(x + 4 * i, fma(normal, load(norm.weight + 4 * i), load(norm.bias + 4 * i)))
+
+
+@kernel
+def rms_norm_head(x, head_dim, norm):
+    """Normalise one float32 head in place by a NORM without a mean; padding may stand behind each of its halves.
+
+    Twin: `reference.normalise_heads`.
+    """
+    squares = broadcast(f32(0.0))
+    for d in range(0, head_dim, LANES):
+        value = load(x + 4 * d)
+        squares = fma(value, value, squares)
+    inverse = broadcast(f32(1.0) / square_root(reduce_add(squares) / f32(norm.size) + norm.eps))
+    for d in range(0, head_dim, LANES):
+        store(x + 4 * d, load(x + 4 * d) * inverse * load(norm.weight + 4 * d))

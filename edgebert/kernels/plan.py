@@ -3,7 +3,8 @@
 Sizes marked "padded" are rounded up: heads to 16, the lanes of a vector, inputs and outputs of linear layers to 64,
 `K_MULTIPLE`. What lies beyond the true size is zero, in weights and in buffers. T is the number of
 tokens of a batch, H the hidden size, I the intermediate size, W = heads * head_dim, both padded; G is the number of
-groups that the inputs of a linear layer are cut into (`group_size`).
+groups that the inputs of a linear layer are cut into (`group_size`). A slot is a head of a query, of a key or of a value,
+in this order; keys and values have as many heads as queries, or fewer, which several queries share.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from edgebert.architecture import Attention
 from edgebert.kernels.simd.families import LANES
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
+from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Normalise, Place, Project, ProjectHeads, Quantize
 
 __all__ = [
     "ACTIVATION_CODES",
@@ -25,6 +26,7 @@ __all__ = [
     "CODE_EMBED",
     "CODE_ERF",
     "CODE_EXPAND",
+    "CODE_NORMALISE",
     "CODE_PROJECT",
     "CODE_PROJECT_HEADS",
     "CODE_QUANTIZE",
@@ -69,7 +71,8 @@ CODE_ERF, CODE_TANH, CODE_RELU, CODE_SILU, CODE_QUICK = range(5)
     CODE_ATTEND,
     CODE_ADD_AND_NORM,
     CODE_EXPAND,
-) = range(7)
+    CODE_NORMALISE,
+) = range(8)
 RESIDUAL, BRANCH, HEADS, INTERMEDIATE = map(int, Place)
 PANEL_COLUMNS, PANEL_K = LANES, 4
 """A panel of a weight: so many outputs, of which so many inputs at a time lie side by side."""
@@ -123,6 +126,7 @@ LINEAR = np.dtype(
 NORM = np.dtype(
     [
         ("size", np.int64),  # values that are normalised; beyond them, up to the stride, all is zero
+        ("rms", np.int64),  # 1 where no mean is taken off: an RMSNorm
         ("weight", ADDRESS),  # float32 [size padded], divided by the smoothing of its output; so is the bias
         ("bias", ADDRESS),  # float32 [size padded]
         ("eps", np.float32),
@@ -139,6 +143,7 @@ STEP_CODES = {
     Attend: CODE_ATTEND,
     AddAndNorm: CODE_ADD_AND_NORM,
     Expand: CODE_EXPAND,
+    Normalise: CODE_NORMALISE,
 }
 """Kind of a step (`edgebert.steps`) -> what ``STEP["code"]`` holds."""
 
@@ -158,7 +163,11 @@ STEP = np.dtype(
         ("bias", ADDRESS),  # float32 [heads or 1, bias_row]: what a distance adds to log2 weights; 0 for none
         ("bias_row", np.int64),  # 0 where it is the same for all heads
         ("bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
-        ("window", np.int64),  # tokens to either side that a token attends to; 0 for all
+        ("before", np.int64),  # tokens before itself that a token attends to
+        ("behind", np.int64),  # and behind itself
+        ("branch_norm", ADDRESS),  # the NORM of what is added to the stream; 0 for none
+        ("query_norm", ADDRESS),  # the NORM of each head of a query; 0 for none
+        ("key_norm", ADDRESS),  # and of a key
     ]
 )
 """One step of the forward pass (`edgebert.steps`)."""
@@ -169,6 +178,7 @@ PLAN = np.dtype(
         ("hidden_stride", np.int64),  # H padded, elements
         ("intermediate_stride", np.int64),  # I padded
         ("num_attention_heads", np.int64),
+        ("num_key_value_heads", np.int64),
         ("head_dim", np.int64),  # padded
         ("context_stride", np.int64),  # W padded to 64
         ("step_count", np.int64),
@@ -179,7 +189,7 @@ PLAN = np.dtype(
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
         ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]; 0 where there are none
         ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]; 0 where there are none
-        ("softmax_scale", np.float32),  # log2(e) / sqrt(head_dim)
+        ("softmax_scale", np.float32),  # log2(e) times the scale of the scores
         # the batch
         ("tokens", np.int64),  # T
         ("sequences", np.int64),  # B
@@ -191,9 +201,9 @@ PLAN = np.dtype(
         # the workspace
         ("hidden", ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
         ("narrow", ADDRESS),  # float32 [T, max(W, H, E) padded]: context; then each output projection
-        ("heads", ADDRESS),  # bytes [T, 3 W]: query uint8, key and value int8
-        ("head_scale", ADDRESS),  # float32 [3 heads, rows]: a scale for each token of each head
-        ("key_offset", ADDRESS),  # float32 [heads, rows]: what the query's zero point adds to a score
+        ("heads", ADDRESS),  # bytes [T, slots * head_dim]: query uint8, key and value int8
+        ("head_scale", ADDRESS),  # float32 [slots, rows]: a scale for each token of each head
+        ("key_offset", ADDRESS),  # float32 [key heads, rows]: what the query's zero point adds to a score
         ("rows", np.int64),  # tokens that the workspace has room for
         ("quantized", ADDRESS),  # uint8 [T, max(W, H, E) padded]
         ("row_scale", ADDRESS),  # float32 [T, G]

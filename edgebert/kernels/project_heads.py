@@ -4,6 +4,7 @@ import numpy as np
 
 from edgebert.kernels.constants import HEAD_LEVELS, QUERY_LEVELS, QUERY_ZERO, SMALLEST
 from edgebert.kernels.jit import kernel
+from edgebert.kernels.layer_norm import norm_at, rms_norm_head
 from edgebert.kernels.matmul import matmul_block
 from edgebert.kernels.plan import GROUP_LARGEST
 from edgebert.kernels.polynomials import ROUND, ROUND_BITS
@@ -44,14 +45,12 @@ def store_first(address, value, count, scratch):
 
 
 @kernel
-def quantize_heads(x, x_row, rows, head_dim, slot, heads, out, out_row, scale, offset, scratch):
+def quantize_heads(x, x_row, rows, head_dim, is_query, is_key, out, out_row, scale, offset, scratch):
     """Quantize one head of the query, key or value of up to 16 tokens: symmetric, a scale for each token.
 
-    Addresses of float32 `x` and of bytes `out`, with bytes from row to row; `slot` counts the heads of the queries,
-    then of the keys, then of the values. `scale` float32 [16]; for keys, `offset` float32 [16] gets what the query's
+    Addresses of float32 `x` and of bytes `out`, with bytes from row to row. `scale` float32 [16]; for keys, `offset` float32 [16] gets what the query's
     zero point adds to each score. `scratch` FOLD_BYTES. Twin: `reference.quantize_heads`.
     """
-    is_query, is_key = slot < heads, heads <= slot < 2 * heads
     for r in range(rows):
         largest = absolute(load(x + r * x_row))
         for d in range(LANES, head_dim, LANES):
@@ -94,9 +93,15 @@ def rotate(x, angles, head_dim):
 
 
 @kernel
+def slot_count(plan):
+    """Return the heads of queries, keys and values together."""
+    return plan.num_attention_heads + 2 * plan.num_key_value_heads
+
+
+@kernel
 def slot_ranges(plan):
     """Return into how many ranges the heads of query, key and value are cut for each block of rows."""
-    parts, slots = plan.threads, 3 * plan.num_attention_heads
+    parts, slots = plan.threads, slot_count(plan)
     blocks = row_blocks(plan.tokens, parts)
     ranges = (slots * plan.head_dim + GROUP_LARGEST - 1) // GROUP_LARGEST
     if parts > 1:
@@ -112,13 +117,13 @@ def project_heads_tasks(plan, step):
 
 @kernel
 def project_heads(plan, step, scratch, task):
-    """Multiply a block of rows by the projections of a range of heads; turn and quantize every head of each token.
+    """Multiply a block of rows by the projections of a range of heads; normalise, turn and quantize each head.
 
-    Writes `plan.heads`, bytes [M, 3 * heads * head_dim], query uint8, key and value int8; `plan.head_scale` float32
-    [3 * heads, rows] and `plan.key_offset` float32 [heads, rows].
+    Writes `plan.heads`, bytes [M, slots * head_dim], query uint8, key and value int8; `plan.head_scale` float32 [slots,
+    rows] and `plan.key_offset` float32 [key heads, rows].
     """
     heads, head_dim, M, parts = plan.num_attention_heads, plan.head_dim, plan.tokens, plan.threads
-    slots = 3 * heads
+    slots, values_begin = slot_count(plan), plan.num_attention_heads + plan.num_key_value_heads
     ranges = slot_ranges(plan)
     blocks = row_blocks(M, parts)
     block, part = task // ranges, task % ranges
@@ -132,10 +137,15 @@ def project_heads(plan, step, scratch, task):
     panels = (first * head_dim // LANES, last * head_dim // LANES)
     matmul_block(plan, step, (m, m + rows), panels, values, row_bytes, scratch)
     width = slots * head_dim
+    for slot in range(first, min(last, values_begin)):
+        norm = step.query_norm if slot < heads else step.key_norm
+        if norm != 0:
+            for r in range(rows):
+                rms_norm_head(values + r * row_bytes + 4 * (slot - first) * head_dim, head_dim, norm_at(norm))
     if step.angles != 0:
         for r in range(rows):
             angles = step.angles + 4 * load_index(plan.position_ids + 4 * (m + r)) * head_dim
-            for slot in range(first, min(last, 2 * heads)):
+            for slot in range(first, min(last, values_begin)):
                 rotate(values + r * row_bytes + 4 * (slot - first) * head_dim, angles, head_dim)
     for slot in range(first, last):
         for r in range(0, rows, LANES):
@@ -145,8 +155,8 @@ def project_heads(plan, step, scratch, task):
                 row_bytes,
                 min(LANES, rows - r),
                 head_dim,
-                slot,
-                heads,
+                slot < heads,
+                heads <= slot < values_begin,
                 plan.heads + t * width + slot * head_dim,
                 width,
                 plan.head_scale + 4 * (slot * plan.rows + t),

@@ -9,6 +9,7 @@ both, it shares no arithmetic and no constant with the kernels.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,10 +17,10 @@ import numpy as np
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, total
-from edgebert.functions import activate, layer_norm
+from edgebert.functions import activate, layer_norm, rms_norm
 from edgebert.kernels.plan import group_of_count
-from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
+from edgebert.positions import angles_of, between, distances_of, rotate, split_heads, unseen
+from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = [
     "activate_gated",
@@ -32,6 +33,7 @@ __all__ = [
     "linear",
     "matmul",
     "normalise",
+    "normalise_heads",
     "quantize_heads",
     "quantize_rows",
     "rotate_heads",
@@ -155,12 +157,26 @@ def quantize_heads(query_key_value: np.ndarray, heads: int) -> tuple[np.ndarray,
     return q.astype(np.int8), largest / levels
 
 
+def normalise_heads(query_key_value: np.ndarray, attention: Attention, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Normalise queries and keys, head by head, where their attention does: the same shape.
+
+    The weights are as wide as a head is computed; what lies beyond its size is zero.
+    """
+    T, columns = query_key_value.shape
+    slots = query_key_value.reshape(T, sum(attention.slots), columns // sum(attention.slots)).copy()
+    queries, keys, _ = attention.slots
+    for own, norm in ((slice(queries), attention.query_norm), (slice(queries, queries + keys), attention.key_norm)):
+        if norm:
+            slots[:, own] = rms_norm(slots[:, own], tensors[f"{norm.name}.weight"], norm.eps, norm.size)
+    return slots.reshape(query_key_value.shape)
+
+
 def rotate_heads(query_key_value: np.ndarray, attention: Attention, positions: np.ndarray) -> np.ndarray:
     """Turn queries and keys by the positions of their tokens (`edgebert.positions.rotate`).
 
     Parameters
     ----------
-    query_key_value : ndarray [shape=(T, 3 * heads * head_width), dtype=float32]
+    query_key_value : ndarray [shape=(T, slots * head_width), dtype=float32]
         Each half of a head padded with zeros by itself.
     attention : Attention
     positions : ndarray [shape=(T,), dtype=int32]
@@ -171,42 +187,34 @@ def rotate_heads(query_key_value: np.ndarray, attention: Attention, positions: n
     """
     if attention.rotary is None:
         return query_key_value
-    T, heads = len(query_key_value), attention.heads
-    slots = query_key_value.reshape(T, 3 * heads, -1)
+    (T, columns), turned = query_key_value.shape, sum(attention.slots[:2])
+    slots = query_key_value.reshape(T, sum(attention.slots), columns // sum(attention.slots))
     angles = angles_of(attention, positions.max(initial=0) + 1)[positions]
     angles = np.pad(angles, [(0, 0), (0, 0), (0, slots.shape[2] // 2 - angles.shape[2])])
-    turned = rotate(slots[:, : 2 * heads], angles)
-    return np.concatenate([turned, slots[:, 2 * heads :]], axis=1).reshape(T, -1)
+    return np.concatenate([rotate(slots[:, :turned], angles), slots[:, turned:]], axis=1).reshape(T, columns)
 
 
 def attend(
-    query_key_value: np.ndarray,
-    cu_seqlens: np.ndarray,
-    heads: int,
-    scale: float,
-    bias: np.ndarray | None = None,
-    window: int = 0,
+    query_key_value: np.ndarray, cu_seqlens: np.ndarray, attention: Attention, bias: np.ndarray | None = None
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
     Parameters
     ----------
-    query_key_value : ndarray [shape=(T, 3 * heads * head_dim), dtype=float32]
+    query_key_value : ndarray [shape=(T, slots * head_dim), dtype=float32]
+        The heads may be padded.
     cu_seqlens : ndarray [shape=(B + 1,), dtype=int32]
-    heads : int
-    scale : float
-        Of the scores: 1 / sqrt(head_dim) of the unpadded head.
+    attention : Attention
     bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
         What a distance adds to a scaled score (`edgebert.positions.bias_of_distances`).
-    window : int
-        Tokens to either side that a token sees; 0 for all.
 
     Returns
     -------
     ndarray [shape=(T, heads * head_dim), dtype=float32]
     """
-    T = len(query_key_value)
-    q, q_scale = quantize_heads(query_key_value, heads)
+    T, heads, scale = len(query_key_value), attention.heads, attention.score_scale
+    both = np.stack(split_heads(query_key_value, attention), axis=1)
+    q, q_scale = quantize_heads(both.reshape(T, math.prod(both.shape[1:])), heads)
     query, key, value = q.astype(np.float32)
     query_scale, key_scale, value_scale = q_scale
     context = np.zeros(query.shape, np.float32)
@@ -215,8 +223,8 @@ def attend(
             continue
         own = slice(begin, end)
         scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
-        if window:
-            scores[:, is_beyond(window, end - begin)] = -np.inf
+        if (hidden := unseen(attention, end - begin)) is not None:
+            scores[:, hidden] = -np.inf
         if bias is None:
             scores -= scores.max(axis=2, keepdims=True)
             exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
@@ -230,7 +238,7 @@ def attend(
         sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
         unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
         context[:, own] = sums.astype(np.float32) * unit
-    return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
+    return context.transpose(1, 0, 2).reshape(T, both.shape[2] * both.shape[3])
 
 
 def unpack_int4(q: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -261,10 +269,11 @@ def embed(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], batch: Pack
 
 
 def normalise(norm: Norm, tensors: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Apply a LayerNorm of the model: float32 (T, padded) to the same; what lies beyond its size stays zero."""
+    """Apply a LayerNorm or RMSNorm: float32 (T, padded) to the same; what lies beyond its size stays zero."""
     weight, bias = (tensors[f"{norm.name}.{part}"][: norm.size] for part in ("weight", "bias"))
-    result = np.zeros_like(x)
-    result[:, : norm.size] = layer_norm(x[:, : norm.size], weight, bias, norm.eps)
+    result, own = np.zeros_like(x), x[:, : norm.size]
+    normal = rms_norm(own, weight, norm.eps) if norm.rms else layer_norm(own, weight, bias, norm.eps)
+    result[:, : norm.size] = normal
     return result
 
 
@@ -320,25 +329,25 @@ class IntegerArithmetic:
     def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> None:
         self._encoder, self._tensors, self._batch = encoder, tensors, batch
 
-    def embed(self, step: Embed) -> np.ndarray:
-        """Sum the embeddings and normalise."""
-        return normalise(step.norm, self._tensors, embed(self._encoder.embeddings, self._tensors, self._batch))
+    def embed(self) -> np.ndarray:
+        """Sum the embeddings."""
+        return embed(self._encoder.embeddings, self._tensors, self._batch)
 
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Quantize and multiply."""
         return linear(self._tensors, x, step.linear.name)
 
     def project_heads(self, step: ProjectHeads, x: np.ndarray) -> np.ndarray:
-        """Quantize and multiply by the three projections, and turn queries and keys."""
+        """Quantize and multiply by the three projections; normalise and turn queries and keys."""
         product = linear(self._tensors, x, step.attention.query_key_value.name)
+        product = normalise_heads(product, step.attention, self._tensors)
         return rotate_heads(product, step.attention, self._batch.position_ids)
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence."""
         attention = step.attention
         bias = distances_of(attention, self._tensors, self._encoder.longest)
-        cu_seqlens = self._batch.cu_seqlens
-        return attend(query_key_value, cu_seqlens, attention.heads, attention.scale, bias, attention.window)
+        return attend(query_key_value, self._batch.cu_seqlens, attention, bias)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize, multiply, activate, and apply the factors."""
@@ -350,6 +359,6 @@ class IntegerArithmetic:
         """Undo the smoothing of the stream, and add."""
         return undo_smoothing(step, self._tensors, residual) + branch
 
-    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
+    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:  # noqa: ARG002
         """Normalise."""
-        return normalise(step.norm, self._tensors, x)
+        return normalise(norm, self._tensors, x)

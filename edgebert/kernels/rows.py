@@ -4,14 +4,12 @@ import numpy as np
 
 from edgebert.kernels.embeddings import embed_token
 from edgebert.kernels.jit import kernel
-from edgebert.kernels.layer_norm import add_row, copy_row, layer_norm
+from edgebert.kernels.layer_norm import add_row, copy_row, layer_norm, norm_at
 from edgebert.kernels.matmul import linear_at
-from edgebert.kernels.plan import NORM, RESIDUAL
+from edgebert.kernels.plan import RESIDUAL
 from edgebert.kernels.quantize_rows import quantize_row
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
-from edgebert.kernels.simd.ops import load_index, record
-
-norm_at = record(NORM)
+from edgebert.kernels.simd.ops import load_index
 
 
 @kernel
@@ -28,7 +26,7 @@ def rows_at(plan, place):
 
 @kernel
 def embed(plan, step, scratch, task):
-    """Embed, normalise and quantize some of the tokens."""
+    """Embed some of the tokens; normalise and quantize them, where that is asked for."""
     tasks = row_tasks(plan, step)
     stride = plan.embedding_stride
     word_bytes, word_scales = stride, 4
@@ -51,6 +49,19 @@ def embed(plan, step, scratch, task):
             row,
             stride,
         )
+        if step.norm != 0:
+            layer_norm(row, stride, norm_at(step.norm))
+        quantize_for_reader(plan, step, row, stride, stride, t)
+
+
+@kernel
+def normalise(plan, step, scratch, task):
+    """Normalise some rows of the stream, beside it, and quantize them."""
+    tasks = row_tasks(plan, step)
+    stride = plan.hidden_stride
+    for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
+        row = plan.narrow + 4 * t * stride
+        copy_row(plan.hidden + 4 * t * stride, row, stride)
         layer_norm(row, stride, norm_at(step.norm))
         quantize_for_reader(plan, step, row, stride, stride, t)
 
@@ -77,6 +88,8 @@ def add_and_norm(plan, step, scratch, task):
     stride = plan.hidden_stride
     for t in range(share(plan.tokens, task, tasks), share(plan.tokens, task + 1, tasks)):
         row, branch = plan.hidden + 4 * t * stride, plan.narrow + 4 * t * stride
+        if step.branch_norm != 0:
+            layer_norm(branch, stride, norm_at(step.branch_norm))
         add_row(row, step.undo, branch, stride)
         if step.target != RESIDUAL:
             copy_row(row, branch, stride)

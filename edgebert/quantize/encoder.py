@@ -20,7 +20,7 @@ from edgebert.positions import distances_of
 from edgebert.quantize.law import quantize_embeddings, quantize_embeddings_int4
 from edgebert.quantize.linear import Report, extended, half, quantize_linear
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, linear_of, run, steps
+from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, linear_of, run, steps
 
 __all__ = ["OnProgress", "quantize_encoder"]
 
@@ -96,12 +96,12 @@ class QuantizingArithmetic:
         self.result: dict[str, np.ndarray] = {}
         self.report = Report()
 
-    def embed(self, step: Embed) -> np.ndarray:
+    def embed(self) -> np.ndarray:
         """Quantize the embeddings, and the distances, which are no step's own."""
         tables = self._encoder.embeddings
         words, stride = tables.words.name, padded(tables.words.width)
         quantize = quantize_embeddings if self._kind == "int8" else quantize_embeddings_int4
-        rows = self._weights[f"{words}.weight"]
+        rows = self._weights[f"{words}.weight"] * np.float32(tables.scale)
         weight, scale = quantize(extended(rows, (len(rows), stride)))
         self.result |= {f"{words}.weight": weight, f"{words}.scale": scale}
         for table in self._encoder.tables():
@@ -110,7 +110,7 @@ class QuantizingArithmetic:
                 self.result[name] = half(name, extended(self._weights[name], (table.rows, stride)))
             elif table != tables.words:
                 self.result[name] = self._weights[name]
-        return self._normed(step, reference.embed(tables, self.result, self._batch))
+        return reference.embed(tables, self.result, self._batch)
 
     def project(self, step: Project, x: np.ndarray) -> np.ndarray:
         """Quantize a linear layer and multiply by it."""
@@ -132,26 +132,43 @@ class QuantizingArithmetic:
         self._on_progress(self._layers, len(self._encoder.layers))
         self._layers += 1
         attention, linear, maker = step.attention, step.attention.query_key_value, self._maker[step.source]
-        positions = self._batch.position_ids
         if linear.name in self._divisors:
-            return reference.rotate_heads(self._smoothed(linear, maker, x), attention, positions)
-        weights = [_pad_heads(part, attention) for part in np.split(self._stored(linear, "weight"), 3)]
-        biases = [_pad_heads(part, attention) for part in np.split(self._stored(linear, "bias"), 3)]
+            return self._turned(attention, self._smoothed(linear, maker, x))
+        weights = [_pad_heads(part, attention) for part in self._by_slots(attention, "weight")]
+        biases = [_pad_heads(part, attention) for part in self._by_slots(attention, "bias")]
         # The context arrives head by head, each padded: so are the inputs of the layer that reads it.
         output = attention.output.name
         out = _pad_heads(self._weights[f"{output}.weight"].T, attention).T
-        # Smoothing the values goes into their projection.
+        # Smoothing the values goes into their projection: what all heads of a value read is divided alike.
         inputs = self._inputs.get(linear.name, x)[:, : linear.K]
-        divisor = smoothing(matmul(inputs, weights[2].T) + biases[2], out, WHEN_NEEDED)
-        weights[2], biases[2], self._prepared[output] = (
-            weights[2] / divisor[:, None],
-            biases[2] / divisor,
-            out * divisor,
-        )
+        readers = _shared_inputs(out, attention)
+        divisor = smoothing(matmul(inputs, weights[2].T) + biases[2], readers, WHEN_NEEDED)
+        weights[2], biases[2] = weights[2] / divisor[:, None], biases[2] / divisor
+        of_heads = divisor.reshape(attention.slots[2], -1).repeat(attention.heads // attention.slots[2], axis=0)
+        self._prepared[output] = out * of_heads.reshape(-1)
         if output in self._inputs:
-            self._inputs[output] = _pad_heads(self._inputs[output].T, attention).T / divisor
-        product = self._smoothed(linear, maker, x, np.concatenate(weights), np.concatenate(biases))
-        return reference.rotate_heads(product, attention, positions)
+            self._inputs[output] = _pad_heads(self._inputs[output].T, attention).T / of_heads.reshape(-1)
+        for norm in attention.head_norms:
+            weight = self._weight_of(norm)
+            self.result[f"{norm.name}.weight"] = _pad_heads(weight, attention)
+            self.result[f"{norm.name}.bias"] = np.zeros(head_width(attention), np.float32)
+        return self._turned(
+            attention, self._smoothed(linear, maker, x, np.concatenate(weights), np.concatenate(biases))
+        )
+
+    def _turned(self, attention: Attention, product: np.ndarray) -> np.ndarray:
+        """Normalise and turn queries and keys."""
+        product = reference.normalise_heads(product, attention, self.result)
+        return reference.rotate_heads(product, attention, self._batch.position_ids)
+
+    def _by_slots(self, attention: Attention, part: str) -> list[np.ndarray]:
+        """Return the weights or the biases of the projections of query, key and value."""
+        ends = np.cumsum(attention.slots) * attention.head_dim
+        return np.split(self._stored(attention.query_key_value, part), ends[:2])
+
+    def _weight_of(self, norm: Norm) -> np.ndarray:
+        weight = self._weights[f"{norm.stored}.weight"]
+        return weight + np.float32(norm.offset) if norm.offset else weight
 
     def _stored(self, linear: Linear, part: str) -> np.ndarray:
         """Return the weight or the bias of a linear layer, of all layers that a checkpoint has in its place."""
@@ -162,8 +179,7 @@ class QuantizingArithmetic:
         """Attend within each sequence, in integers."""
         attention = step.attention
         bias = distances_of(attention, self.result, self._encoder.longest)
-        cu_seqlens = self._batch.cu_seqlens
-        return reference.attend(query_key_value, cu_seqlens, attention.heads, attention.scale, bias, attention.window)
+        return reference.attend(query_key_value, self._batch.cu_seqlens, attention, bias)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize the intermediate layer, the largest activations first: so they share a group with their like."""
@@ -200,19 +216,15 @@ class QuantizingArithmetic:
         """Undo the smoothing of the stream, and add."""
         return reference.undo_smoothing(step, self.result, residual) + branch
 
-    def normalise(self, step: AddAndNorm, x: np.ndarray) -> np.ndarray:
-        """Normalise."""
-        return self._normed(step, x)
-
-    def _normed(self, step: Embed | AddAndNorm, x: np.ndarray) -> np.ndarray:
-        """Apply a LayerNorm; one that is new is not smoothed yet."""
-        norm = step.norm
+    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:
+        """Normalise; a norm that is new is not smoothed yet."""
         if f"{norm.name}.weight" not in self.result:
-            for part in ("weight", "bias"):
-                self.result[f"{norm.name}.{part}"] = extended(self._weights[f"{norm.stored}.{part}"], (x.shape[1],))
+            bias = np.zeros(norm.size, np.float32) if norm.rms else self._weights[f"{norm.stored}.bias"]
+            for part, array in (("weight", self._weight_of(norm)), ("bias", bias)):
+                self.result[f"{norm.name}.{part}"] = extended(array, (x.shape[1],))
             if norm in self._encoder.stream_norms():
                 self.result[f"{norm.name}.smoothing"] = np.ones(x.shape[1], np.float32)
-        self._maker[step.target] = norm
+        self._maker[target] = norm
         return reference.normalise(norm, self.result, x)
 
     def _smoothed(
@@ -291,11 +303,22 @@ def inputs_of_shared(encoder: Encoder, weights: Mapping[str, np.ndarray], batch:
     return {name: np.concatenate(parts) for name, parts in inputs.items()}
 
 
+def _shared_inputs(out: np.ndarray, attention: Attention) -> np.ndarray:
+    """Return the weight behind attention, (N, heads * width), as one on the values: a row for each head that reads one.
+
+    Several heads may share a value: (N * heads / values, values * width).
+    """
+    N, values = len(out), attention.slots[2]
+    split = out.reshape(N, values, attention.heads // values, -1)
+    return split.transpose(0, 2, 1, 3).reshape(-1, out.shape[1] * values // attention.heads)
+
+
 def _pad_heads(array: np.ndarray, attention: Attention) -> np.ndarray:
-    """Extend each head's rows with zeros to the size that kernels compute, or each half's (`layout.head_width`)."""
-    pieces = attention.heads * (2 if attention.rotary else 1)
+    """Extend each head's rows with zeros to the size that kernels compute, or each half's (`plan.head_width`)."""
+    halves = 2 if attention.rotary else 1
+    pieces = len(array) * halves // attention.head_dim
     split = array.reshape(pieces, -1, *array.shape[1:])
-    width = attention.heads * head_width(attention) // pieces
+    width = head_width(attention) // halves
     split = np.pad(split, [(0, 0), (0, width - split.shape[1]), *[(0, 0)] * (array.ndim - 1)])
     return split.reshape(pieces * width, *array.shape[1:])
 

@@ -6,14 +6,15 @@ What a kernel writes lies between guards, so that a write outside of its output 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from edgebert.architecture import Attention
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.model_plan import rows_of_bias
+from edgebert.engine.model_plan import reach, rows_of_bias
 from edgebert.kernels import reference
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
@@ -35,6 +36,7 @@ from edgebert.kernels.plan import (
     padded,
 )
 from edgebert.kernels.simd.families import FAMILIES
+from edgebert.positions import split_heads
 
 __all__ = [
     "activate",
@@ -262,29 +264,40 @@ def project_heads(
     library: KernelLibrary,
     *operands: np.ndarray,
     heads: int,
+    key_heads: int = 0,
     group: int | None = None,
     int16_steps: int = 1,
     threads: int = 1,
+    norms: Sequence[tuple[np.ndarray, float]] = (),
     positions: np.ndarray | None = None,
     angles: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M).
+    """Compute query, key and value: uint8 (M, N), float32 (slots, M), float32 (key heads, M).
 
-    Queries and keys are turned by the `angles` of their `positions`, int32 (M,), where these are given.
+    Queries and keys are normalised by their `norms`, weight float32 (head_dim,) and eps, and turned by the `angles` of
+    their `positions`, int32 (M,), where these are given.
     """
     linear = Linear(library, *operands, group, int16_steps)
-    head_dim = linear.N // 3 // heads
+    key_heads = key_heads or heads
+    slots = heads + 2 * key_heads
+    head_dim = linear.N // slots
+    records = np.zeros(len(norms), NORM)
+    for record, (weight, eps) in zip(records, norms, strict=True):
+        record["size"], record["eps"], record["weight"] = head_dim, eps, weight.ctypes.data
     with (
         guarded((linear.M, linear.N), np.uint8) as q,
-        guarded((3 * heads, linear.M), np.float32, np.nan) as scale,
-        guarded((heads, linear.M), np.float32, np.nan) as offset,
+        guarded((slots, linear.M), np.float32, np.nan) as scale,
+        guarded((key_heads, linear.M), np.float32, np.nan) as offset,
         guarded((library.scratch_bytes(head_dim, 16),), np.uint8) as scratch,
     ):
         arrays = {"heads": q, "head_scale": scale, "key_offset": offset, "scratch": scratch}
         places = {name: array.ctypes.data for name, array in arrays.items()}
         if positions is not None and angles is not None:
             places |= {"position_ids": positions.ctypes.data, "angles": angles.ctypes.data}
-        sizes = {"num_attention_heads": heads, "head_dim": head_dim, "rows": linear.M}
+        for i, field in enumerate(("query_norm", "key_norm")[: len(norms)]):
+            places[field] = records[i : i + 1].ctypes.data
+        sizes = {"num_attention_heads": heads, "num_key_value_heads": key_heads, "head_dim": head_dim}
+        sizes["rows"] = linear.M
         take(library, CODE_PROJECT_HEADS, threads=threads, **linear.fields, **places, **sizes)
     return q, scale, offset
 
@@ -324,8 +337,15 @@ def add_layer_norm(
     bias: np.ndarray,
     eps: float,
     target: int = RESIDUAL,
+    code: int = CODE_ADD_AND_NORM,
+    *,
+    rms: bool = False,
+    branch_norm: tuple[np.ndarray, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normalise x * smoothing + y, or x + y: return float32 (M, H padded) what becomes of x, and of y."""
+    """Normalise x * smoothing + y, or x + y: return float32 (M, H padded) what becomes of x, and of y.
+
+    With a `branch_norm`, the weight and the eps of an RMSNorm, y is normalised before.
+    """
     M, H = x.shape
     stride = padded(H)
 
@@ -336,11 +356,18 @@ def add_layer_norm(
     undo = None if smoothing is None else wide(smoothing)
     norm = np.zeros(1, NORM)
     norm["size"], norm["eps"], norm["weight"], norm["bias"] = H, eps, weight.ctypes.data, bias.ctypes.data
+    norm["rms"] = rms
+    before = None
+    if branch_norm:
+        before, before_weight = norm.copy(), wide(branch_norm[0])
+        zeros = np.zeros_like(before_weight)
+        before["weight"], before["bias"] = before_weight.ctypes.data, zeros.ctypes.data
+        before["eps"], before["rms"] = branch_norm[1], True
     with guarded((M, stride), np.float32) as stream, guarded((M, stride), np.float32) as branch:
         stream[...], branch[...] = wide(x), wide(y)
-        arrays = {"hidden": stream, "narrow": branch, "undo": undo, "norm": norm}
+        arrays = {"hidden": stream, "narrow": branch, "undo": undo, "norm": norm, "branch_norm": before}
         places = {name: array.ctypes.data for name, array in arrays.items() if array is not None}
-        take(library, CODE_ADD_AND_NORM, tokens=M, hidden_stride=stride, target=target, **places)
+        take(library, code, tokens=M, hidden_stride=stride, target=target, **places)
     return stream, branch
 
 
@@ -348,33 +375,38 @@ def attend(
     library: KernelLibrary,
     query_key_value: np.ndarray,
     cu_seqlens: np.ndarray,
-    heads: int,
-    scale: float,
+    attention: Attention,
     threads: int = 1,
     bias: np.ndarray | None = None,
-    window: int = 0,
 ) -> np.ndarray:
-    """Quantize and attend, cut as for so many threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim).
+    """Quantize and attend, cut as for so many threads: float32 (T, slots * head_dim) -> (T, heads * head_dim).
 
-    `bias` float32 (heads, 2 * P - 1) and `window`, as `reference.attend` takes them.
+    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
     """
     T, columns = query_key_value.shape
-    head_dim = columns // 3 // heads
-    q, scales = reference.quantize_heads(query_key_value, heads)
-    offset = -64 * q[1].sum(axis=2, dtype=np.float32) * scales[1]
+    heads, key_heads, _ = attention.slots
+    head_dim = columns // (heads + 2 * key_heads)
+    split = np.stack(split_heads(query_key_value, attention), axis=1)
+    q, scales = reference.quantize_heads(split.reshape(T, 3 * heads * head_dim), heads)
+    # Of the heads that share a key and a value, as `quantize_heads` has them, the first one's.
+    first = np.arange(key_heads) * (heads // key_heads)
+    offset = -64 * q[1].sum(axis=2, dtype=np.float32)[first] * scales[1][first]
     q[0] += 64
+    joined = np.concatenate([q[0], q[1][first], q[2][first]])
     # Keys are read in blocks of 16 rows: beyond the last token lies what must not show.
-    rows = slack(q.view(np.uint8).transpose(2, 0, 1, 3).reshape(T, columns))
+    rows = slack(np.ascontiguousarray(joined.view(np.uint8).transpose(1, 0, 2)).reshape(T, columns))
     beyond = [(0, 0), (0, 16)]
     scales, offset = (
         np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
-        for array in (scales.reshape(3 * heads, T), offset)
+        for array in (np.concatenate([scales[0], scales[1][first], scales[2][first]]), offset)
     )
     longest = int(np.diff(cu_seqlens).max(initial=1))
-    distances = {"window": window, "longest": longest}
-    if bias is not None or window:
+    most = longest if bias is None else bias.shape[1] // 2 + 1
+    before, behind = reach(attention, most)
+    distances = {"before": before, "behind": behind, "longest": longest}
+    if bias is not None or attention.window or attention.causal:
         binary = None if bias is None else bias * np.float32(math.log2(math.e))
-        padded_bias, centre = rows_of_bias(binary, window, longest if bias is None else bias.shape[1] // 2 + 1)
+        padded_bias, centre = rows_of_bias(binary, attention, most)
         padded_bias[:, -LANES:] = np.nan
         row = 0 if bias is None else padded_bias.shape[1]
         distances |= {"bias": padded_bias.ctypes.data, "bias_row": row, "bias_centre": centre}
@@ -382,8 +414,9 @@ def attend(
     with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
         arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}
         places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
-        sizes = {"rows": T + 16, "sequences": len(cu_seqlens) - 1, "num_attention_heads": heads, "head_dim": head_dim}
-        more = {"softmax_scale": scale * math.log2(math.e), "context_stride": heads * head_dim}
+        sizes = {"rows": T + 16, "sequences": len(cu_seqlens) - 1, "head_dim": head_dim}
+        sizes |= {"num_attention_heads": heads, "num_key_value_heads": key_heads}
+        more = {"softmax_scale": attention.score_scale * math.log2(math.e), "context_stride": heads * head_dim}
         take(library, CODE_ATTEND, threads=threads, **places, **sizes, **more, **distances)
     return out
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from edgebert.architecture import Attention, Linear
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
 from tests.kernels.calls import assert_equal, attend, take
@@ -23,6 +24,12 @@ def draw(lengths, heads, head_dim, seed=0):
     return rng.normal(size=(cu_seqlens[-1], 3 * heads * head_dim)).astype(np.float32), cu_seqlens
 
 
+def heads_of(heads, scale, **more):
+    """Describe an attention; its heads' size follows from the rows."""
+    nothing = Linear("", 0, 0)
+    return Attention(heads, 0, nothing, nothing, scale=scale, **more)
+
+
 def alone(length):
     """Return the boundaries of a single sequence."""
     return np.array([0, length], np.int32)
@@ -33,14 +40,20 @@ def alone(length):
 def test_one_sequence(library, length, head_dim):
     rows, cu_seqlens = draw([length], 2, head_dim)
     scale = 1 / math.sqrt(head_dim)
-    got, expected = attend(library, rows, cu_seqlens, 2, scale), reference.attend(rows, cu_seqlens, 2, scale)
+    got, expected = (
+        attend(library, rows, cu_seqlens, heads_of(2, scale)),
+        reference.attend(rows, cu_seqlens, heads_of(2, scale)),
+    )
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_a_sequence_that_needs_more_scratch_than_any_linear_layer(library):
     """Beyond some thousand tokens attention decides how much memory a thread has for itself."""
     rows, cu_seqlens = draw([1500], 1, 16)
-    got, expected = attend(library, rows, cu_seqlens, 1, 0.25), reference.attend(rows, cu_seqlens, 1, 0.25)
+    got, expected = (
+        attend(library, rows, cu_seqlens, heads_of(1, 0.25)),
+        reference.attend(rows, cu_seqlens, heads_of(1, 0.25)),
+    )
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
@@ -49,7 +62,10 @@ def test_many_sequences(library, head_dim):
     """Empty ones too; heads of a number that no tile divides."""
     rows, cu_seqlens = draw([5, 0, 33, 1, 16, 40, 2, 0], 3, head_dim)
     scale = 1 / math.sqrt(head_dim)
-    got, expected = attend(library, rows, cu_seqlens, 3, scale), reference.attend(rows, cu_seqlens, 3, scale)
+    got, expected = (
+        attend(library, rows, cu_seqlens, heads_of(3, scale)),
+        reference.attend(rows, cu_seqlens, heads_of(3, scale)),
+    )
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
@@ -58,10 +74,10 @@ def test_many_sequences(library, head_dim):
 def test_bits_depend_on_neither_neighbours_nor_threads(library, lengths, parts):
     """Few sequences are cut into ranges of queries, so that all threads have some."""
     rows, cu_seqlens = draw(lengths, 3, 48)
-    together = attend(library, rows, cu_seqlens, 3, 0.1, parts)
+    together = attend(library, rows, cu_seqlens, heads_of(3, 0.1), parts)
     for begin, length in zip(cu_seqlens, lengths, strict=False):
         own = slice(begin, begin + length)
-        assert_equal(together[own], attend(library, rows[own], alone(length), 3, 0.1))
+        assert_equal(together[own], attend(library, rows[own], alone(length), heads_of(3, 0.1)))
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -70,11 +86,13 @@ def test_distances_add_to_the_scores(library, lengths, parts):
     rows, cu_seqlens = draw(lengths, 3, 32)
     bias = np.random.default_rng(1).normal(size=(3, 2 * 128 - 1)).astype(np.float32) * 3
     scale = 1 / math.sqrt(32)
-    got = attend(library, rows, cu_seqlens, 3, scale, parts, bias)
-    np.testing.assert_allclose(got, reference.attend(rows, cu_seqlens, 3, scale, bias), rtol=0, atol=TOLERANCE)
+    got = attend(library, rows, cu_seqlens, heads_of(3, scale), parts, bias)
+    np.testing.assert_allclose(
+        got, reference.attend(rows, cu_seqlens, heads_of(3, scale), bias), rtol=0, atol=TOLERANCE
+    )
     for begin, length in zip(cu_seqlens, lengths, strict=False):
         own = slice(begin, begin + length)
-        assert_equal(got[own], attend(library, rows[own], alone(length), 3, scale, 1, bias))
+        assert_equal(got[own], attend(library, rows[own], alone(length), heads_of(3, scale), 1, bias))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])
@@ -83,12 +101,12 @@ def test_a_window(library, window, parts):
     """Short texts, and one that is cut into several blocks of queries; the last sees all."""
     lengths = (1, 9, 40, 700, 20)
     rows, cu_seqlens = draw(lengths, 2, 32)
-    got = attend(library, rows, cu_seqlens, 2, 0.2, parts, window=window)
-    expected = reference.attend(rows, cu_seqlens, 2, 0.2, window=window)
+    got = attend(library, rows, cu_seqlens, heads_of(2, 0.2, window=window), parts)
+    expected = reference.attend(rows, cu_seqlens, heads_of(2, 0.2, window=window))
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
     for begin, length in zip(cu_seqlens, lengths, strict=False):
         own = slice(begin, begin + length)
-        assert_equal(got[own], attend(library, rows[own], alone(length), 2, 0.2, window=window))
+        assert_equal(got[own], attend(library, rows[own], alone(length), heads_of(2, 0.2, window=window)))
 
 
 def test_beyond_a_window_nothing_is_seen(library):
@@ -96,23 +114,51 @@ def test_beyond_a_window_nothing_is_seen(library):
     window, at = 20, 300
     rows, cu_seqlens = draw([600], 1, 32)
     rows[0, 64:] = 50  # the largest value, seen by the first tokens alone
-    expected = attend(library, rows, cu_seqlens, 1, 0.2, window=window)[at]
+    expected = attend(library, rows, cu_seqlens, heads_of(1, 0.2, window=window))[at]
     for side in (slice(1, at - window), slice(at + window + 1, None)):
         changed = rows.copy()
         changed[side, 32:64] *= 1000
         changed[side, 64:] += 7
-        assert_equal(attend(library, changed, cu_seqlens, 1, 0.2, window=window)[at], expected)
+        assert_equal(attend(library, changed, cu_seqlens, heads_of(1, 0.2, window=window))[at], expected)
     for seen in (at - window, at + window):
         changed = rows.copy()
         changed[seen, 64:] += 7
-        assert not np.array_equal(attend(library, changed, cu_seqlens, 1, 0.2, window=window)[at], expected)
+        assert not np.array_equal(attend(library, changed, cu_seqlens, heads_of(1, 0.2, window=window))[at], expected)
 
 
 def test_a_window_and_distances(library):
     rows, cu_seqlens = draw([60, 3], 3, 16)
     bias = np.random.default_rng(1).normal(size=(3, 2 * 128 - 1)).astype(np.float32) * 3
-    got = attend(library, rows, cu_seqlens, 3, 0.25, 2, bias, window=5)
-    np.testing.assert_allclose(got, reference.attend(rows, cu_seqlens, 3, 0.25, bias, window=5), rtol=0, atol=TOLERANCE)
+    got = attend(library, rows, cu_seqlens, heads_of(3, 0.25, window=5), 2, bias)
+    np.testing.assert_allclose(
+        got, reference.attend(rows, cu_seqlens, heads_of(3, 0.25, window=5), bias), rtol=0, atol=TOLERANCE
+    )
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize("window", [0, 7, 40])
+@pytest.mark.parametrize(("heads", "key_heads"), [(2, 2), (6, 2), (4, 1)])
+def test_heads_that_share_a_key_and_do_not_look_ahead(library, heads, key_heads, window, parts):
+    lengths = (1, 17, 40, 600)
+    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    rows = np.random.default_rng(heads).normal(size=(sum(lengths), (heads + 2 * key_heads) * 32)).astype(np.float32)
+    attention = heads_of(heads, 0.2, window=window, causal=True, key_value_heads=key_heads)
+    got = attend(library, rows, cu_seqlens, attention, parts)
+    np.testing.assert_allclose(got, reference.attend(rows, cu_seqlens, attention), rtol=0, atol=TOLERANCE)
+    for begin, length in zip(cu_seqlens, lengths, strict=False):
+        own = slice(begin, begin + length)
+        assert_equal(got[own], attend(library, rows[own], alone(length), attention))
+
+
+def test_nothing_behind_a_token_is_seen(library):
+    """The last tokens are others, of the same size: the first ones' bits are as they were."""
+    rows, cu_seqlens = draw([90], 2, 32)
+    attention = heads_of(2, 0.2, causal=True)
+    changed = rows.copy()
+    changed[50:] = -changed[50:]
+    before, behind = (attend(library, each, cu_seqlens, attention) for each in (rows, changed))
+    assert_equal(before[:50], behind[:50])
+    assert not np.array_equal(before[50:], behind[50:])
 
 
 def test_a_distance_that_is_forbidden(library):
@@ -121,7 +167,7 @@ def test_a_distance_that_is_forbidden(library):
     rows[:, :16] = 0
     bias = np.full((1, 2 * 32 - 1), -200, np.float32)
     bias[0, 31 - 1] = 0
-    got, values = attend(library, rows, cu_seqlens, 1, 1.0, 1, bias), rows[:, 32:]
+    got, values = attend(library, rows, cu_seqlens, heads_of(1, 1.0), 1, bias), rows[:, 32:]
     np.testing.assert_allclose(got[1:], values[:-1], rtol=0, atol=0.03)
     np.testing.assert_allclose(got[0], values.mean(axis=0), rtol=0, atol=0.03)
 
@@ -130,11 +176,11 @@ def test_a_distance_that_is_forbidden(library):
 def test_what_lies_around_a_sequence_does_not_leak(library, length):
     """Its neighbours are huge; behind the last row lie bytes and scales that are no numbers."""
     rows, _ = draw([length], 2, 32)
-    expected = attend(library, rows, alone(length), 2, 0.2)
+    expected = attend(library, rows, alone(length), heads_of(2, 0.2))
     for garbage in (1e30, -1e30, 0):
         around = np.full((20, rows.shape[1]), garbage, np.float32)
         cu_seqlens = np.array([0, 20, 20 + length, 40 + length], np.int32)
-        got = attend(library, np.concatenate([around, rows, around]), cu_seqlens, 2, 0.2)
+        got = attend(library, np.concatenate([around, rows, around]), cu_seqlens, heads_of(2, 0.2))
         assert_equal(got[20 : 20 + length], expected)
 
 
@@ -142,7 +188,7 @@ def test_equal_scores_give_the_mean_of_the_values(library):
     """Of the values as they are quantized, to a 254th of the largest of a token and head."""
     rows, cu_seqlens = draw([33], 2, 16)
     rows[:, :32] = 0
-    got = attend(library, rows, cu_seqlens, 2, 0.25)
+    got = attend(library, rows, cu_seqlens, heads_of(2, 0.25))
     np.testing.assert_allclose(got, np.tile(rows[:, 64:].mean(axis=0), (33, 1)), rtol=0, atol=3e-3)
 
 
@@ -154,7 +200,7 @@ def test_many_small_weights_beside_a_large_one(library):
     rows[0, 16] = np.log(511)
     rows[:, 32:] = 1
     rows[0, 32:] = -1
-    np.testing.assert_allclose(attend(library, rows, cu_seqlens, 1, 1.0), 0, atol=0.01)
+    np.testing.assert_allclose(attend(library, rows, cu_seqlens, heads_of(1, 1.0)), 0, atol=0.01)
 
 
 @pytest.mark.parametrize("factor", [1e2, 1e4, 1e10])
@@ -162,7 +208,7 @@ def test_large_scores_pick_one_value(library, factor):
     """Scores of up to 1e20: the highest is taken off before the exponential, so nothing overflows."""
     rows, cu_seqlens = draw([40], 2, 32)
     rows[:, :128] *= np.float32(factor)
-    got = attend(library, rows, cu_seqlens, 2, 1.0)
+    got = attend(library, rows, cu_seqlens, heads_of(2, 1.0))
     query, key, value = reference.quantize_heads(rows, 2)[0].astype(np.float64)
     scales = reference.quantize_heads(rows, 2)[1]
     best = ((query @ key.transpose(0, 2, 1)) * scales[1][:, None]).argmax(axis=2)
@@ -175,12 +221,14 @@ def test_scale_is_that_of_the_scores(library):
     rows, cu_seqlens = draw([20], 1, 16)
     scaled = rows.copy()
     scaled[:, :16] *= np.float32(0.25)
-    assert_equal(attend(library, rows, cu_seqlens, 1, 0.25), attend(library, scaled, cu_seqlens, 1, 1.0))
+    assert_equal(
+        attend(library, rows, cu_seqlens, heads_of(1, 0.25)), attend(library, scaled, cu_seqlens, heads_of(1, 1.0))
+    )
 
 
 def test_no_sequences(library):
     rows, cu_seqlens = draw([], 2, 16)
-    assert attend(library, rows, cu_seqlens, 2, 0.25).shape == (0, 32)
+    assert attend(library, rows, cu_seqlens, heads_of(2, 0.25)).shape == (0, 32)
 
 
 @pytest.mark.parametrize("family", of_families(AVAILABLE))
@@ -196,6 +244,7 @@ def test_the_longest_text_is_the_longest_whose_sums_int32_holds(library_of, fami
     arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": alone(length)}
     places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
     sizes = {"rows": row, "sequences": 1, "num_attention_heads": 1, "head_dim": head_dim, "context_stride": head_dim}
+    sizes |= {"num_key_value_heads": 1, "before": length, "behind": length, "longest": length}
     # A few queries are enough: the first thread's of very many, each with four tasks.
     threads = length // 64
     take(library, CODE_ATTEND, threads=threads, only=(0, 4 * threads), softmax_scale=1.0, **places, **sizes)

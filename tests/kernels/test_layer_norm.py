@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgebert import functions
-from edgebert.kernels.plan import BRANCH
+from edgebert.kernels.plan import BRANCH, CODE_NORMALISE
 from tests.kernels import calls
 from tests.kernels.calls import assert_equal
 
@@ -95,3 +95,35 @@ def test_a_stream_that_goes_on_as_a_sum(library, divided, H):
     assert not stream[:, H:].any()
     if not divided:
         assert_equal(stream[:, :H], x + y)
+
+
+@pytest.mark.parametrize("H", SIZES)
+def test_an_rms_norm_takes_no_mean_off(library, H):
+    x, _, y, weight, bias = draw(np.random.default_rng(H), 5, H)
+    got, _ = calls.add_layer_norm(library, x, None, y, weight, np.zeros_like(bias), 1e-3, rms=True)
+    expected = functions.rms_norm(x + y, weight, 1e-3)
+    np.testing.assert_allclose(got[:, :H], expected, rtol=0, atol=1e-5)
+    definition = (x + y) / np.sqrt(((x + y).astype(np.float64) ** 2).mean(axis=1, keepdims=True) + 1e-3) * weight
+    np.testing.assert_allclose(expected, definition, rtol=1e-6, atol=1e-6)
+    assert not got[:, H:].any()
+
+
+@pytest.mark.parametrize("H", SIZES)
+def test_what_is_added_may_be_normalised_first(library, H):
+    x, _, y, weight, bias = draw(np.random.default_rng(H), 3, H)
+    before = np.random.default_rng(9).uniform(0.5, 2, H).astype(np.float32)
+    stream, branch = calls.add_layer_norm(
+        library, x, None, y, weight, bias, 1e-3, BRANCH, rms=True, branch_norm=(before, 0.1)
+    )
+    total = x + functions.rms_norm(y, before, 0.1)
+    np.testing.assert_allclose(stream[:, :H], total, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(branch[:, :H], functions.rms_norm(total, weight, 1e-3) + bias, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("H", SIZES)
+def test_a_stream_that_is_normalised_beside(library, H):
+    """As it is: what stood in the branch's place goes, the stream stays."""
+    x, _, y, weight, bias = draw(np.random.default_rng(H), 5, H)
+    stream, branch = calls.add_layer_norm(library, x, None, y, weight, bias, 1e-3, BRANCH, CODE_NORMALISE)
+    assert_equal(stream[:, :H], x)
+    assert_equal(branch, add_layer_norm(library, x, None, np.zeros_like(y), weight, bias, 1e-3))

@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from edgebert.architecture import Attention, Linear, Rotary
+from edgebert.architecture import Attention, Linear, Norm, Rotary
 from edgebert.kernels import reference
 from edgebert.kernels.plan import INT16_STEPS
-from edgebert.positions import angles_of
+from edgebert.positions import angles_of, split_heads
 from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
 from tests.kernels.calls import (
     activate,
@@ -221,6 +221,46 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts, int16_ste
         assert_equal(offset, offsets)
 
 
+def oracle_of_heads(values, attention):
+    """Quantize heads, which may share keys and values: uint8 (M, N), scales (slots, M), offsets (key heads, M)."""
+    M, (heads, key_heads, _) = len(values), attention.slots
+    split = np.stack(split_heads(values, attention), axis=1)
+    q, scale = reference.quantize_heads(split.reshape(M, -1), heads)
+    first = np.arange(key_heads) * (heads // key_heads)
+    offsets = (-64 * q[1].sum(axis=2, dtype=np.float32) * scale[1])[first]
+    q[0] += 64
+    joined = np.concatenate([q[0], q[1][first], q[2][first]]).view(np.uint8).transpose(1, 0, 2).reshape(M, -1)
+    return np.ascontiguousarray(joined), np.concatenate([scale[0], scale[1][first], scale[2][first]]), offsets
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize(("heads", "key_heads", "head_dim"), [(2, 1, 32), (6, 2, 48)])
+def test_heads_that_are_normalised(library, heads, key_heads, head_dim, parts):
+    """Within what sums in another order make of the values; those of the heads that are not keep their bits."""
+    M = 70
+    operands = real(np.random.default_rng(9), M, (heads + 2 * key_heads) * head_dim, 64)
+    names = Norm("query", head_dim, 1e-3, rms=True), Norm("key", head_dim, 1e-2, rms=True)
+    nothing = Linear("", 0, 0)
+    attention = Attention(heads, head_dim, nothing, nothing, key_value_heads=key_heads)
+    normalised = attention._replace(query_norm=names[0], key_norm=names[1])
+    rng = np.random.default_rng(4)
+    tensors = {f"{norm.name}.weight": rng.uniform(0.5, 2, head_dim).astype(np.float32) for norm in names}
+    norms = [(tensors[f"{norm.name}.weight"], norm.eps) for norm in names]
+    how = {"heads": heads, "key_heads": key_heads, "threads": parts}
+    q, scale, offset = project_heads(library, *operands, **how, norms=norms)
+    plain = matmul(library, *operands)
+    expected = oracle_of_heads(reference.normalise_heads(plain, normalised, tensors), attention)
+    np.testing.assert_allclose(q.view(np.int8).astype(int), expected[0].view(np.int8), rtol=0, atol=1)
+    assert (q != expected[0]).mean() < 0.002
+    np.testing.assert_allclose(scale, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(offset, expected[2], rtol=1e-3, atol=0.05 * expected[1].max() * 64)
+    untouched = project_heads(library, *operands, **how)
+    for got, wanted in zip(untouched, oracle_of_heads(plain, attention), strict=True):
+        assert_equal(got, wanted)
+    values = slice((heads + key_heads) * head_dim, None)
+    assert_equal(q[:, values], untouched[0][:, values])
+
+
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 32), (3, 64), (1, 96)])
 def test_queries_and_keys_are_turned_by_their_positions(library, heads, head_dim, parts):
@@ -234,12 +274,8 @@ def test_queries_and_keys_are_turned_by_their_positions(library, heads, head_dim
     plain = matmul(library, *operands)
     turned = reference.rotate_heads(plain, attention, positions)
     assert_equal(turned[:, -heads * head_dim :], plain[:, -heads * head_dim :])
-    expected, expected_scale = reference.quantize_heads(turned, heads)
-    offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
-    expected[0] += 64
-    assert_equal(np.ascontiguousarray(q.reshape(M, 3, heads, head_dim).transpose(1, 2, 0, 3)), expected.view(np.uint8))
-    assert_equal(scale.reshape(3, heads, M), expected_scale)
-    assert_equal(offset, offsets)
+    for got, wanted in zip((q, scale, offset), oracle_of_heads(turned, attention), strict=True):
+        assert_equal(got, wanted)
 
 
 @pytest.mark.parametrize("least", [0, 1e-38, 1e-30])
