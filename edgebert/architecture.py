@@ -90,16 +90,18 @@ class Rotary(NamedTuple):
     """Positions as rotations of queries and keys (RoPE, arXiv 2104.09864).
 
     The first half of a head and the second are the two coordinates of ``head_dim / 2`` points. The i-th is turned by
-    position times ``base`` ** (-2 i / head_dim).
+    position times ``base`` ** (-2 i / head_dim), divided by ``stretch``, for texts longer than those it was trained on.
     """
 
     base: float
+    stretch: float = 1.0
 
 
 class Attention(NamedTuple):
     """Multi-head self-attention (arXiv 1706.03762, section 3.2).
 
-    ``distances`` (buckets, heads) holds what the distance of two tokens adds to their score (MPNet; T5's buckets).
+    ``distances`` (buckets, heads) holds what the distance of two tokens adds to their score (MPNet; T5's buckets);
+    or each token between them takes off what ``slopes`` says, a number for each head (ALiBi, arXiv 2108.12409).
     ``window`` is how many tokens to either side a token attends to (arXiv 2004.05150, section 3.1); 0 for all. Where it
     is ``causal``, a token attends to none behind itself. Several heads may share a key and a value: there are
     ``key_value_heads`` of these (arXiv 2305.13245), 0 for as many as heads. ``query_norm`` and ``key_norm`` normalise
@@ -118,6 +120,7 @@ class Attention(NamedTuple):
     query_norm: Norm | None = None
     key_norm: Norm | None = None
     scale: float = 0.0
+    slopes: tuple[float, ...] = ()
 
     @property
     def slots(self) -> tuple[int, int, int]:
@@ -140,7 +143,7 @@ class FeedForward(NamedTuple):
 
     ``factor`` names what a quantized model multiplies the activations by, channel by channel. Where it is ``gated``,
     the intermediate layer has twice the outputs: the activated first half is multiplied by the second (arXiv
-    2002.05202).
+    2002.05202), or with ``gate_first`` the activated second half by the first.
     """
 
     intermediate: Linear
@@ -148,6 +151,7 @@ class FeedForward(NamedTuple):
     output: Linear
     factor: str
     gated: bool = False
+    gate_first: bool = False
 
     @property
     def size(self) -> int:
@@ -199,6 +203,7 @@ class Encoder:
                 layer.attention.head_dim,
                 layer.attention.score_scale,
                 layer.attention.distances,
+                layer.attention.slopes,
                 layer.feed_forward.size,
             )
             for layer in self.layers

@@ -74,6 +74,9 @@ def bias_of_distances(weight: np.ndarray, longest: int) -> np.ndarray:
 
 def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longest: int) -> np.ndarray | None:
     """Return what each distance adds to the scores of an attention, as `bias_of_distances`; None where nothing."""
+    if attention.slopes:
+        distances = np.abs(np.arange(1 - longest, longest)).astype(np.float32)
+        return -np.array(attention.slopes, np.float32)[:, None] * distances
     if attention.distances is None:
         return None
     return bias_of_distances(tensors[f"{attention.distances.name}.weight"], longest)
@@ -105,6 +108,7 @@ def angles_of(attention: Attention, count: int) -> np.ndarray:
     exponents = np.arange(0, head_dim, 2) / head_dim
     # In float32, as it was trained: far into a text, the last bit of a frequency turns a point.
     frequencies = np.float32(1) / exp(exponents * log(np.array(attention.rotary.base))).astype(np.float32)
+    frequencies = frequencies / np.float32(attention.rotary.stretch)
     angles = np.arange(count, dtype=np.float32)[:, None] * frequencies
     sine, cosine = sine_and_cosine(angles)
     return np.stack([cosine, sine], axis=1).astype(np.float32)

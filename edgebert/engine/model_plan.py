@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, Linear, Norm, Rotary, Table
+from edgebert.architecture import Attention, Encoder, Linear, Norm, Rotary
 from edgebert.engine.linear import linear_record
 from edgebert.kernels.constants import LOWEST_SCORE
 from edgebert.kernels.plan import (
@@ -21,7 +21,7 @@ from edgebert.kernels.plan import (
     head_width,
     padded,
 )
-from edgebert.positions import angles_of, bias_of_distances
+from edgebert.positions import angles_of, distances_of
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Normalise, ProjectHeads, Quantize, linear_of, steps
 
 __all__ = ["ModelPlan", "reach", "rows_of_bias"]
@@ -51,7 +51,7 @@ class ModelPlan:
     def __init__(self, encoder: Encoder, tensors: Mapping[str, np.ndarray], place: Callable[[np.ndarray], int]) -> None:
         self.encoder, self._place = encoder, place
         self._known_angles: dict[Rotary, int] = {}
-        self._known_biases: dict[tuple[Table | None, int, bool], tuple[int, int, int]] = {}
+        self._known_biases: dict[tuple[int, bool], tuple[int, int, int]] = {}
         self.record = np.zeros(1, PLAN)
         self.most_groups = 1
         self._describe(tensors)
@@ -137,15 +137,15 @@ class ModelPlan:
         tuple of int
             Its address, the size of a row, and where in a row distance 0 stands, as a STEP has them.
         """
-        key = (attention.distances, attention.window, attention.causal)
-        if key in self._known_biases or key == (None, 0, False):
-            return self._known_biases.get(key, (0, 0, 0))
-        bias = None
-        if attention.distances:
-            weight = tensors[f"{attention.distances.name}.weight"]
-            bias = bias_of_distances(weight * np.float32(math.log2(math.e)), self.encoder.longest)
+        key = (attention.window, attention.causal)  # layers have the same distances
+        if key in self._known_biases:
+            return self._known_biases[key]
+        bias = distances_of(attention, tensors, self.encoder.longest)
+        if bias is None and key == (0, False):
+            return 0, 0, 0
+        bias = None if bias is None else bias * np.float32(math.log2(math.e))
         rows, centre = rows_of_bias(bias, attention, self.encoder.longest)
-        self._known_biases[key] = (self._place(rows), rows.shape[1] if attention.distances else 0, centre)
+        self._known_biases[key] = (self._place(rows), 0 if bias is None else rows.shape[1], centre)
         return self._known_biases[key]
 
     def _norm(self, tensors: Mapping[str, np.ndarray], norm: Norm) -> int:

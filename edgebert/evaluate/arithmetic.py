@@ -87,7 +87,7 @@ class Float32Arithmetic:
         product = self._linear(part.intermediate, x)
         if not part.gated:
             return activate(product, part.activation)
-        inner, gate = np.split(product, 2, axis=1)
+        inner, gate = np.split(product, 2, axis=1)[:: -1 if part.gate_first else 1]
         return activate(inner, part.activation) * gate
 
     def add(self, step: AddAndNorm, residual: np.ndarray, branch: np.ndarray) -> np.ndarray:  # noqa: ARG002

@@ -17,17 +17,23 @@ def embed_token(word, word_scale, word_groups, position, token_type, out, size):
     """Sum the embeddings of one token (arXiv 1810.04805, figure 2).
 
     Addresses of: the word, int8 [size] and its float32 scale, or with `word_groups` above 0 `unpack_int4`'s; float32
-    [size] position and token type, both or 0; float32 [size] out. Twin: `reference.embed`.
+    [size] position and token type, either may be 0; float32 [size] out. Twin: `reference.embed`.
     """
     if word_groups != 0:
         unpack_int4(word, word_scale, word_groups, out)
-        if position != 0:
+        if position != 0 and token_type != 0:
             for i in range(0, size, LANES):
                 store(out + 4 * i, load(out + 4 * i) + (load(position + 4 * i) + load(token_type + 4 * i)))
-    elif position == 0:
+        elif position + token_type != 0:
+            for i in range(0, size, LANES):
+                store(out + 4 * i, load(out + 4 * i) + load(position + token_type + 4 * i))
+    elif position == 0 or token_type == 0:
         scale = broadcast(load_scalar(word_scale))
         for i in range(0, size, LANES):
-            store(out + 4 * i, to_float(load_i8(word + i)) * scale)
+            value = to_float(load_i8(word + i)) * scale
+            if position + token_type != 0:
+                value = value + load(position + token_type + 4 * i)
+            store(out + 4 * i, value)
     else:
         scale = broadcast(load_scalar(word_scale))
         for i in range(0, size, LANES):

@@ -39,6 +39,7 @@ def embed(plan, step, scratch, task):
         position = token_type = np.int64(0)
         if plan.position_embeddings != 0:
             position = plan.position_embeddings + 4 * load_index(plan.position_ids + 4 * t) * stride
+        if plan.token_type_embeddings != 0:
             token_type = plan.token_type_embeddings + 4 * load_index(plan.token_type_ids + 4 * t) * stride
         embed_token(
             plan.word_weight + word * word_bytes,

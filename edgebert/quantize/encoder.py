@@ -324,8 +324,9 @@ def _pad_heads(array: np.ndarray, attention: Attention) -> np.ndarray:
 
 
 def _halves(array: np.ndarray, part: FeedForward) -> np.ndarray:
-    """Return rows as an array of one piece, or of two where a feed-forward part is gated."""
-    return array.reshape(1 + part.gated, part.size, *array.shape[1:])
+    """Return rows as an array of one piece, or of two where a feed-forward part is gated, the activated one first."""
+    pieces = array.reshape(1 + part.gated, part.size, *array.shape[1:])
+    return pieces[::-1] if part.gate_first else pieces
 
 
 def _in_turn(pieces: np.ndarray, width: int) -> np.ndarray:
