@@ -181,8 +181,8 @@ class Encoder:
     """An encoder: embeddings, then layers; a layer that stands there twice is computed twice (ALBERT).
 
     The last LayerNorm makes the result, of which no smoothing is undone: it has a name of its own, even where its layer
-    stands there more than once. It is ``final_norm`` where LayerNorms stand before attention and feed-forward (`Layer`),
-    else that of the last layer. ``longest`` is the most tokens of a text.
+    stands there more than once. It is ``final_norm`` where LayerNorms stand before attention and feed-forward
+    (`Layer`), else that of the last layer. ``longest`` is the most tokens of a text.
 
     Raises
     ------

@@ -133,7 +133,8 @@ FAMILY = Family(
     rules={
         **honoured(
             "the encoder's",
-            "num_key_value_heads head_dim rms_norm_eps rope_theta rope_local_base_freq attention_bias hidden_activation",
+            "num_key_value_heads head_dim rms_norm_eps rope_theta rope_local_base_freq attention_bias",
+            "hidden_activation",
             "query_pre_attn_scalar sliding_window layer_types sliding_window_pattern _sliding_window_pattern",
             "use_bidirectional_attention",
         ),

@@ -146,7 +146,7 @@ def largest_of(values, length):
 
 @kernel
 def attend_head(plan, step, head, sequence, queries, scratch):
-    """Attend from a range of the queries of one head of one sequence, a pair, to its keys: all, or those in a window."""
+    """Attend from a range of the queries of one head of one sequence, a pair, to the keys that they see."""
     begin = load_index(plan.cu_seqlens + 4 * sequence)
     length = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
     first, last = queries
@@ -233,7 +233,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
 
 @kernel
 def query_ranges(plan, step):
-    """Return into how many ranges of queries each head is cut, so that all threads have tasks, and windows are small."""
+    """Return into how many ranges of queries each head is cut: all threads have tasks, and what they see is small."""
     tasks = plan.sequences * plan.num_attention_heads
     ranges = np.int64(1)
     if plan.threads != 1:
@@ -255,7 +255,8 @@ def attend(plan, step, scratch, task):
 
     Reads `plan.heads`, `plan.head_scale` and `plan.key_offset` as `project_heads` leaves them, readable for 16 rows
     more, and `step.bias`, in whose rows the distance from query i to key k stands at bias_centre + k - i, readable for
-    16 values more; where not all is seen, it masks the rest. Writes `plan.narrow`, float32 [T, context_stride]. Twin: `reference.attend`.
+    16 values more; where not all is seen, it masks the rest. Writes `plan.narrow`, float32 [T, context_stride]. Twin:
+    `reference.attend`.
     """
     ranges = query_ranges(plan, step)
     part = task % ranges

@@ -65,9 +65,9 @@ def square(x, mean, left, sum_so_far):
 def layer_norm(x, stride, norm):
     """Normalise one float32 row in place by a NORM: (x - mean) / sqrt(variance + norm.eps) * weight + bias.
 
-    arXiv 1607.06450, equation 4; with `norm.rms` the mean counts as 0 (arXiv 1910.07467, equation 4). The mean comes first and the squares of the differences after it. Beyond `norm.size`
-    the row, the weight and the bias are zero up to `stride`, a multiple of 64, and the row stays so. Twin:
-    `functions.layer_norm`.
+    arXiv 1607.06450, equation 4; with `norm.rms` the mean counts as 0 (arXiv 1910.07467, equation 4). The mean comes
+    first and the squares of the differences after it. Beyond `norm.size` the row, the weight and the bias are zero up
+    to `stride`, a multiple of 64, and the row stays so. Twin: `functions.layer_norm`, `functions.rms_norm`.
     """
     mean = broadcast(f32(0.0))
     if norm.rms == 0:

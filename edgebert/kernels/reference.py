@@ -359,6 +359,6 @@ class IntegerArithmetic:
         """Undo the smoothing of the stream, and add."""
         return undo_smoothing(step, self._tensors, residual) + branch
 
-    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:  # noqa: ARG002
+    def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:
         """Normalise."""
         return normalise(norm, self._tensors, x)
