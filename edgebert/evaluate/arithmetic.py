@@ -137,7 +137,8 @@ def attend(
     ndarray [shape=(T, heads * head_dim), dtype=float32]
     """
     by_head = [array.transpose(1, 0, 2) for array in (query, key, value)]
-    context = np.empty(query.shape, np.float32)
+    T, heads, head_dim = query.shape
+    context = np.empty((T, heads, head_dim), np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
         if begin == end:
             continue
@@ -152,7 +153,7 @@ def attend(
         numerators = exp(scores - scores.max(axis=2, keepdims=True))
         weights = (numerators / total(numerators)[..., None]).astype(np.float32)
         context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
-    return context.reshape(len(context), context.shape[1] * context.shape[2])
+    return context.reshape(T, heads * head_dim)
 
 
 def _root(attention: Attention) -> np.float32:

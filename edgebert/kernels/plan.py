@@ -3,8 +3,8 @@
 Sizes marked "padded" are rounded up: heads to 16, the lanes of a vector, inputs and outputs of linear layers to 64,
 `K_MULTIPLE`. What lies beyond the true size is zero, in weights and in buffers. T is the number of
 tokens of a batch, H the hidden size, I the intermediate size, W = heads * head_dim, both padded; G is the number of
-groups that the inputs of a linear layer are cut into (`group_size`). A slot is a head of a query, of a key or of a value,
-in this order; keys and values have as many heads as queries, or fewer, which several queries share.
+groups that the inputs of a linear layer are cut into (`group_size`). A slot is a head of a query, of a key or of a
+value, in this order; keys and values have as many heads as queries, or fewer, which several queries share.
 """
 
 from __future__ import annotations

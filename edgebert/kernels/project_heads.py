@@ -48,8 +48,9 @@ def store_first(address, value, count, scratch):
 def quantize_heads(x, x_row, rows, head_dim, is_query, is_key, out, out_row, scale, offset, scratch):
     """Quantize one head of the query, key or value of up to 16 tokens: symmetric, a scale for each token.
 
-    Addresses of float32 `x` and of bytes `out`, with bytes from row to row. `scale` float32 [16]; for keys, `offset` float32 [16] gets what the query's
-    zero point adds to each score. `scratch` FOLD_BYTES. Twin: `reference.quantize_heads`.
+    Addresses of float32 `x` and of bytes `out`, with bytes from row to row. `scale` float32 [16]; for keys, `offset`
+    float32 [16] gets what the query's zero point adds to each score. `scratch` FOLD_BYTES. Twin:
+    `reference.quantize_heads`.
     """
     for r in range(rows):
         largest = absolute(load(x + r * x_row))
