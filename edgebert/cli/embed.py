@@ -15,6 +15,7 @@ from edgebert.cli.help import command
 from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
+from edgebert.cli.parameters import Text
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ _HEADER_BYTES = 128
 @click.option(
     "--dimensions", type=click.IntRange(min=1), metavar="N", help="Keep only the first N values, before normalising."
 )
-@click.option("--prompt", metavar="TEXT", help="What to put before every text.")
-@click.option("--prompt-name", metavar="NAME", help="The model's prompt of this name (edgebert info lists them).")
+@click.option("--prompt", type=Text(), metavar="TEXT", help="What to put before every text.")
+@click.option(
+    "--prompt-name", type=Text(), metavar="NAME", help="The model's prompt of this name (edgebert info lists them)."
+)
 @click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
 @click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
 @stride_option

@@ -11,6 +11,7 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options
+from edgebert.cli.parameters import Text
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
@@ -27,9 +28,14 @@ _AT_ONCE = 64
         'edgebert rank notes.txt --query "lost keys" --top-k 5',
     ],
 )
-@click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
+@click.option("--query", type=Text(), required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
-@click.option("--label", metavar="LABEL", help="Of a classifier with several labels, the one whose score counts.")
+@click.option(
+    "--label",
+    type=Text(),
+    metavar="LABEL",
+    help="Of a classifier with several labels, the one whose score counts.",
+)
 @line_options(windows=True)
 def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.

@@ -12,6 +12,7 @@ import click
 from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
+from edgebert.cli.parameters import FileName, Text
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import note
 from edgebert.cli.texts import open_texts
@@ -46,11 +47,20 @@ _KEY = "EDGEBERT_REDACT_KEY"
 )
 @click.option(
     "--report",
+    type=FileName(),
     metavar="REPORT",
     help="Write what was found, and where, to REPORT.jsonl or REPORT.csv. It has the personal data in it.",
 )
-@click.option("--keep", callback=split_list, metavar="LABEL,...", help="Labels to leave as they are: CITY,STATE.")
-@click.option("--only", callback=split_list, metavar="LABEL,...", help="Labels to replace.  [default: all]")
+@click.option(
+    "--keep",
+    type=Text(),
+    callback=split_list,
+    metavar="LABEL,...",
+    help="Labels to leave as they are: CITY,STATE.",
+)
+@click.option(
+    "--only", type=Text(), callback=split_list, metavar="LABEL,...", help="Labels to replace.  [default: all]"
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -72,6 +82,7 @@ _KEY = "EDGEBERT_REDACT_KEY"
 )
 @click.option(
     "--key",
+    type=Text(),
     envvar=_KEY,
     metavar="SECRET",
     help="Makes stand-ins the same in every run with this secret; two values, such as house numbers, may then have one."

@@ -13,10 +13,10 @@ from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option
+from edgebert.cli.parameters import Text
 from edgebert.cli.passages import FORMATS, write_passages
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal
-from edgebert.cli.texts import given_text
 from edgebert.errors import InputError
 from edgebert.output import open_output
 
@@ -36,7 +36,9 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
         'edgebert search notes.db -q "where are the keys" --format json',
     ],
 )
-@click.option("-q", "--query", required=True, metavar="QUERY", help="What is looked for: a question, or words.")
+@click.option(
+    "-q", "--query", type=Text(), required=True, metavar="QUERY", help="What is looked for: a question, or words."
+)
 @click.option(
     "--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many passages."
 )
@@ -62,7 +64,6 @@ def search(options: LineOptions, query: str, top_k: int) -> None:
     json   the same in one array
     table  for people: where it stands, and the passage
     """
-    query = given_text(query, options.errors, "--query")
     if not query.strip():
         raise click.UsageError("--query is blank, expected words to look for.")
     model_option.check_model("search", options.model)

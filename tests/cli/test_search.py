@@ -163,7 +163,7 @@ def test_names_that_are_not_utf8(notes: Path, encoder: Path) -> None:
 def test_what_is_asked_has_to_be_utf8(notes: Path, encoder: Path) -> None:
     for arguments, name in (
         (["notes", "-q", "\udcff"], "--query"),
-        (["--text", "\udcff", "-q", "x"], "--text number 1"),
+        (["--text", "\udcff", "-q", "x"], "--text '\ufffd'"),
     ):
         result = invoke("search", *arguments, "-m", encoder)
         assert result.exit_code == 1
