@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
     from edgebert.model import Model
     from edgebert.output import OutputFile
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["embed"]
 
@@ -120,13 +121,13 @@ def embed(
         prompts: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
         return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
-    def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
+    def writer(model: Model, output: OutputFile) -> Writer:
         if terminal is not None:
             from edgebert.cli.similarity import SimilarityWriter
 
             return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
-            return _NpyWriter(output)
+            return _NpyWriter(output, dimensions=ask(model, [], lambda *_: None).shape[1])
         form = _CHUNKS if chunks else _VECTORS
         kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
         return _ParquetWriter(output, kept) if suffix == ".parquet" else _JsonlWriter(output, kept, options.prefix)
@@ -137,17 +138,15 @@ def embed(
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, output: OutputFile) -> None:
-        self._output = output
-        self._rows = self._dimensions = 0
+    def __init__(self, output: OutputFile, dimensions: int) -> None:
+        self._output, self._dimensions, self._rows = output, dimensions, 0
         output.write(self._header())
 
     def write(self, rows: Sequence[Row]) -> None:
         self._output.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
-        self._dimensions = len(rows[0].answer) if rows else self._dimensions
         self._rows += len(rows)
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         self._output.write_at_start(self._header())
         return self._rows
 
@@ -176,7 +175,7 @@ class _JsonlWriter:
         self._kept.check_apart({name} & facts.keys(), row.file)
         return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(vector)}}}\n"
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         """Nothing is left to write."""
         return self._rows
 
@@ -192,8 +191,8 @@ class _ParquetWriter:
     def write(self, rows: Sequence[Row]) -> None:
         self._answers.write([each for row in rows for each in _windows_of(row)])
 
-    def finish(self) -> int:
-        return self._answers.finish()
+    def finish(self, last: Chunk) -> int:
+        return self._answers.finish(last)
 
 
 class _Window(NamedTuple):

@@ -147,8 +147,10 @@ def _read_labelled(path: str, columns: tuple[str, str], errors: str) -> tuple[li
     kind = common_kind([path]) or "csv"
     reading = Reading(kind, columns, pairs=True, errors=errors)
     with open_texts(Inputs((path,), (), reading, False)) as source:
-        texts, labels = zip(*(pair for chunk in source for pair in chunk.texts), strict=True)
-    return [*texts], [*labels]
+        pairs = [pair for chunk in source for pair in chunk.texts]
+    if not pairs:
+        raise InputError(f"{path}: no text in it, expected a row for each text")
+    return [text for text, _ in pairs], [label for _, label in pairs]
 
 
 def _check_matplotlib() -> None:

@@ -15,7 +15,7 @@ from edgebert.cli.options import LineOptions, check_apart
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import Terminal, note
 from edgebert.cli.texts import Inputs, open_texts
-from edgebert.cli.written import tell_written
+from edgebert.cli.written import tell_no_rows, tell_written
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
@@ -61,8 +61,11 @@ class Writer(Protocol):
     def write(self, rows: Sequence[Row]) -> None:
         """Take the next texts with their answers."""
 
-    def finish(self) -> int:
-        """Write what is left, when all texts were answered; return how many rows were written."""
+    def finish(self, last: Chunk, /) -> int:
+        """Write what is left, when all texts were answered; return how many rows were written.
+
+        `last` is what was read last: it has the columns of a table of which no row was written.
+        """
 
 
 MakeWriter = Callable[["Model", OutputFile], Writer]
@@ -101,8 +104,10 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
                     count += len(rows)
                     advance(before + (source.done - before) * stop // len(chunk.texts), count)
                 before = source.done
-        written = writer.finish()
+        written = writer.finish(chunk)
     tell_written(options.output, written)
+    if not count:
+        tell_no_rows(options.inputs.files, task.done)
     _report_truncated(unseen, task.done)
 
 
@@ -207,7 +212,7 @@ class _RowWriter:
         self._header = ""
         self._count += len(rows)
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         if self._header:
             self.write([])
         return self._count

@@ -16,6 +16,7 @@ from edgebert.cli.parameters import Text
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
     from edgebert.model import Model
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["rank"]
 
@@ -88,10 +89,10 @@ class _BestFirst:
         if self._count is not None:  # no more than these are kept
             self._best = self._sorted()[: self._count]
 
-    def finish(self) -> int:
+    def finish(self, last: Chunk) -> int:
         ranked = enumerate(self._sorted(), start=1)
         self._writer.write([row._replace(answer={"rank": i, "score": row.answer}) for i, row in ranked])
-        return self._writer.finish()
+        return self._writer.finish(last)
 
     def _sorted(self) -> list[Row]:
         return sorted(self._best, key=lambda row: -row.answer)

@@ -16,6 +16,7 @@ from edgebert.cli.parameters import FileName, Text
 from edgebert.cli.progress import show_progress
 from edgebert.cli.terminal import note
 from edgebert.cli.texts import open_texts
+from edgebert.cli.written import tell_no_rows
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
@@ -154,10 +155,13 @@ def redact(
                 before, count = source.done, count + len(chunk.texts)
                 advance(before, count)
     results = redacted.rows_of((chunk, _covered(redactor, chunk, spans)) for chunk, spans in found)
-    redacted.write(place, results)
+    redacted.write(place, results, found[-1][0])
     if report is not None:
         redacted.write_report(report, results)
-    _say(results)
+    if results:
+        _say(results)
+    else:
+        tell_no_rows(options.inputs.files, "replaced")
 
 
 def _checked(model: Model, settings: Settings, keep: tuple[str, ...] | None, only: tuple[str, ...] | None) -> Settings:

@@ -192,15 +192,15 @@ def rows_of(covered: Iterable[tuple[Chunk, Sequence[dict[str, Any]]]]) -> list[R
     ]
 
 
-def write(place: Place, results: Sequence[Redacted]) -> None:
-    """Write redacted texts.
+def write(place: Place, results: Sequence[Redacted], last: Chunk) -> None:
+    """Write redacted texts; `last` is what was read last: it has the columns of a table without rows.
 
     Raises
     ------
     OutputError
     """
     if place.format != "text":
-        _write_rows(place, results)
+        _write_rows(place, results, last)
     elif place.is_terminal:
         terminal = Terminal.at_stdout() or Terminal()
         print_text("".join(_shown(each, terminal) for each in results))
@@ -246,7 +246,7 @@ def _safe(text: str) -> str:
     return "\n".join("\t".join(map(escape, line.split("\t"))) for line in lines)
 
 
-def _write_rows(place: Place, results: Sequence[Redacted]) -> None:
+def _write_rows(place: Place, results: Sequence[Redacted], last: Chunk) -> None:
     from edgebert.coverage import Coverage
 
     form = RowFormat(
@@ -269,7 +269,7 @@ def _write_rows(place: Place, results: Sequence[Redacted]) -> None:
             for i, each in enumerate(results, start=1)
         ]
         writer.write(rows)
-        writer.finish()
+        writer.finish(last)
 
 
 def write_report(path: str, results: Sequence[Redacted]) -> None:
