@@ -1,4 +1,4 @@
-"""Answers behind the columns of the table that the texts come from; and answers as Parquet."""
+"""Answers behind the columns of the table that the texts come from."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output:
     ----------
     form : RowFormat
     name : str
-        ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``; plain text becomes Parquet alone.
+        ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.
     inputs : Inputs
     prefix : str
         What the names of added columns begin with.
     output : OutputFile
     """
-    kept = Kept(form, prefix, is_table=inputs.is_table)
+    kept = Kept(form, prefix, is_table=True)
     if name == "parquet":
         from edgebert.cli.kept_parquet import ParquetAnswers
 

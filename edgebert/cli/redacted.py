@@ -97,7 +97,7 @@ def output_of(options: LineOptions) -> Place:
     if inputs.is_table:
         if options.format == "text":
             raise click.UsageError("--format text is for plain text, and this is a table: csv, tsv, jsonl or parquet.")
-        return Place(options, options.format or output_format(options), path, False, terminal)
+        return Place(options, options.format or output_format(options, inputs.reading.kind), path, False, terminal)
     suffix = PurePath(path or "").suffix.lower().removeprefix(".")
     wanted = options.format or (suffix if suffix in _TABLES else "text")
     if wanted not in ("text", "jsonl"):
