@@ -39,7 +39,8 @@ _KEY = "EDGEBERT_REDACT_KEY"
     ],
 )
 @output_option(
-    "Write to this file, whole or not at all; of several plain texts to this folder.  [default: standard output]"
+    "Write to this file, whole or not at all; of several plain texts to this folder, as they lie in theirs."
+    "  [default: standard output]"
 )
 @click.option(
     "--format",
