@@ -12,13 +12,14 @@ import click
 from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import between, show_progress
 from edgebert.cli.terminal import Terminal, note
 from edgebert.cli.texts import Inputs, open_texts
 from edgebert.cli.written import tell_no_rows, tell_written
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
+from edgebert.watch import watched
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage, OnCoverage, Unseen
@@ -109,11 +110,14 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
             for chunk in source:
                 for start in range(0, len(chunk.texts), task.at_once):
                     stop = min(start + task.at_once, len(chunk.texts))
-                    rows = _answered(model, task, chunk, range(start, stop), count)
+                    asked = (stop - start) * max(len(task.questions), 1)
+                    here, there = (before + (source.done - before) * i // len(chunk.texts) for i in (start, stop))
+                    with watched(between(advance, (here, count), (there, count + asked))):
+                        rows = _answered(model, task, chunk, range(start, stop), count)
                     writer.write(rows)
                     unseen.add(row.coverage for row in rows)
                     count += len(rows)
-                    advance(before + (source.done - before) * stop // len(chunk.texts), count)
+                    advance(there, count)
                 before = source.done
         written = writer.finish(chunk)
     tell_written(options.output, written)

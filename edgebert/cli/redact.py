@@ -13,11 +13,12 @@ from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
 from edgebert.cli.parameters import FileName, Text
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import between, show_progress
 from edgebert.cli.terminal import note
 from edgebert.cli.texts import open_texts
 from edgebert.cli.written import tell_no_rows
 from edgebert.errors import InputError
+from edgebert.watch import watched
 
 if TYPE_CHECKING:
     from edgebert.cli.redacted import Redacted
@@ -146,15 +147,12 @@ def redact(
         redactor = Redactor(model, _checked(model, settings, keep, only))
         found = []
         with show_progress(source.total, visible=not place.is_terminal) as advance:
-            count = before = 0
+            there = 0, 0
             for chunk in source:
-
-                def show(done: int, of: int, before: int = before, count: int = count) -> None:
-                    advance(before + (source.done - before) * done // max(of, 1), count)
-
-                found.append((chunk, redactor.find(chunk.texts, on_progress=show)))
-                before, count = source.done, count + len(chunk.texts)
-                advance(before, count)
+                here, there = there, (source.done, there[1] + len(chunk.texts))
+                with watched(between(advance, here, there)):
+                    found.append((chunk, redactor.find(chunk.texts)))
+                advance(*there)
     results = redacted.rows_of((chunk, _covered(redactor, chunk, spans)) for chunk, spans in found)
     redacted.write(place, results, found[-1][0])
     if report is not None:

@@ -12,6 +12,7 @@ from edgebert.redact.patterns import PATTERN_LABELS, find_patterns
 from edgebert.redact.repeats import PERSON_LABELS, Repeats
 from edgebert.redact.stand_ins import StandIns, label_in_brackets
 from edgebert.schemes import kinds_of
+from edgebert.watch import in_turn
 
 if TYPE_CHECKING:
     from edgebert.model_spans import SpanModel
@@ -129,7 +130,6 @@ class Redactor:
         texts: Sequence[str],
         *,
         stride: int | None = None,
-        on_progress: Callable[[int, int], object] | None = None,
     ) -> list[list[Found]]:
         """Find the personal data of texts, kept labels too, and remember it for all texts.
 
@@ -138,15 +138,13 @@ class Redactor:
         texts : sequence of str
         stride : int, optional
             As `Model.tag` has it.
-        on_progress : callable, optional
-            Told now and then how many of how many paragraphs were read.
 
         Returns
         -------
         list of list of Found
             For each text, in no order.
         """
-        found = self._by_model(texts, stride, on_progress or (lambda *_: None))
+        found = self._by_model(texts, stride)
         for text, spans in zip(texts, found, strict=True):
             if self._settings.patterns:
                 spans += [Found(*match, None, "rule") for match in find_patterns(text)]
@@ -157,13 +155,12 @@ class Redactor:
                     self._repeats.add(text[span.start : span.end], span.label)
         return found
 
-    def _by_model(
-        self, texts: Sequence[str], stride: int | None, on_progress: Callable[[int, int], object]
-    ) -> list[list[Found]]:
+    def _by_model(self, texts: Sequence[str], stride: int | None) -> list[list[Found]]:
         """Ask the model about every paragraph by itself: of forty letters it so misses half as much."""
         places = [(i, start, end) for i, text in enumerate(texts) for start, end in _paragraphs(text)]
         found: list[list[Found]] = [[] for _ in texts]
-        for at in range(0, max(len(places), 1), _AT_ONCE):  # no paragraph at all is asked, too: settings are checked
+        # No paragraph at all is asked, too: settings are checked.
+        for at in in_turn(range(0, max(len(places), 1), _AT_ONCE)):
             some = places[at : at + _AT_ONCE]
             parts = [texts[i][start:end] for i, start, end in some]
             tagged = self._model.tag(parts, "max", threshold=self._settings.threshold, stride=stride)
@@ -172,7 +169,6 @@ class Redactor:
                     label = each["entity_group"]
                     start, end = _whole(part, each["start"], each["end"], label)
                     found[i].append(Found(first + start, first + end, label, each["score"], "model"))
-            on_progress(at + len(some), len(places))
         return found
 
     def cover(self, text: str, found: Sequence[Found]) -> dict[str, Any]:
