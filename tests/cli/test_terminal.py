@@ -209,13 +209,13 @@ def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Pa
 )
 def test_a_bar_moves_within_one_long_text(command: str, tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
-    path.write_bytes(b"some words of a long book, " * 3000)
+    path.write_bytes(b"some words of a long book, " * 1000)
     options = ("-o", tmp_path / ("out.npy" if command.startswith("embed") else "out.txt"))
     code, shown = at_terminal(*command.split(), path, *options, streams=("stderr",), columns=80, command=IMPATIENT)
     assert code == 0
     percents = [int(number) for number in re.findall(r"(\d+)%", shown)]
     assert percents == sorted(percents)
-    assert len(set(percents)) > 10
+    assert len(set(percents)) > 4
     assert re.search(r"0\.[1-9] texts  [\d.]+ s each  0:\d\d left", shown)
 
 
