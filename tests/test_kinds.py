@@ -11,7 +11,7 @@ import edgebert
 from edgebert.artifact import read_artifact, write_artifact
 from edgebert.errors import ArtifactError
 from edgebert.evaluate.compare import evaluate
-from tests.golden import GOLDEN, KINDS, hidden_of, kind_outputs
+from tests.golden import GOLDEN, KINDS, hidden_of, kind_outputs, read_by
 from tests.kernels.calls import assert_equal
 
 PADDED = [name for name in KINDS if name.endswith("padding")]
@@ -58,16 +58,17 @@ def test_hidden_states(converted, monkeypatch, name, family):
         np.testing.assert_allclose(alone, rows, rtol=0, atol=0 if not family else 1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if kind_outputs(name).logits])
-def test_logits(converted, name):
+@pytest.mark.parametrize("kind", [name for name in KINDS if kind_outputs(name).logits])
+def test_logits(converted, kind):
     """Of every head, from the hidden states that int8 gives."""
-    outputs = kind_outputs(name)
-    model = edgebert.load(converted(name), threads=1)
+    outputs = kind_outputs(kind)
+    model = edgebert.load(converted(kind), threads=1)
     hidden = hidden_of(model, outputs.input_ids, outputs.token_type_ids)
     assert set(outputs.logits) == set(model.info["heads"])
-    for head, expected in outputs.logits.items():
-        rows = [states[: len(each)] for states, each in zip(hidden, expected, strict=True)]
-        got, exact = model._runner.heads[head].logits(np.concatenate(rows)), np.concatenate(expected)
+    for name, expected in outputs.logits.items():
+        head = model._runner.heads[name]
+        rows = [read_by(head, states, each) for states, each in zip(hidden, expected, strict=True)]
+        got, exact = head.logits(np.concatenate(rows)), np.concatenate(expected)
         assert np.abs(got - exact).max() < LOGITS * np.abs(exact).max()
 
 
