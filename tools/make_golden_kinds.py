@@ -120,7 +120,7 @@ KINDS = {
     "modernbert-odd": Kind(
         "ModernBertForSequenceClassification",
         "modernbert-classifier",
-        {"hidden_size": 60, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 56}
+        {"hidden_size": 36, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 28}
         | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]}
         | {"local_attention": 14, "hidden_activation": "relu", "classifier_activation": "silu", "norm_eps": 0.2}
         | {"rope_parameters": TURNED, "classifier_pooling": "mean", "pad_token_id": 7, "max_position_embeddings": 170}
@@ -131,8 +131,8 @@ KINDS = {
     "modernbert-untied": Kind(
         "ModernBertForMaskedLM",
         "modernbert-masked",
-        {"hidden_size": 44, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 40}
-        | {"global_attn_every_n_layers": 2, "local_attention": 10, "hidden_activation": "silu", "norm_eps": 0.1}
+        {"hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 30}
+        | {"global_attn_every_n_layers": 2, "local_attention": 22, "hidden_activation": "silu", "norm_eps": 0.1}
         | {"classifier_activation": "relu", "decoder_bias": False, "tie_word_embeddings": False}
         | {"rope_parameters": TURNED, "pad_token_id": 3, "max_position_embeddings": 160},
         LONG,
