@@ -18,7 +18,7 @@ PADDED = [name for name in KINDS if name.endswith("padding")]
 COSINE = 0.995
 """Of a token's hidden states to transformers': a row of another position, or another activation, is below 0.98."""
 GATED = 0.99
-"""The same where activations are gated: one token's are much more unlike than others', and its largest sets its scale."""
+"""The same where activations are gated: products of two lie further apart, and the largest sets a token's scale."""
 LENGTH = 0.015
 """How far the length of a token's hidden states may be off: measured 0.0054; another epsilon changes it more."""
 LOGITS = 0.1

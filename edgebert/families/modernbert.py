@@ -128,7 +128,9 @@ def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
     given = values.get("rope_parameters") or {}
     objects = isinstance(given, dict) and all(isinstance(each, dict) for each in given.values())
     if not objects or given.keys() - _BASES:
-        raise CheckpointError(f"config.json has rope_parameters {given!r}, expected an object for {' and '.join(_BASES)}")
+        raise CheckpointError(
+            f"config.json has rope_parameters {given!r}, expected an object for {' and '.join(_BASES)}"
+        )
     result = dict(values)
     for kind, own in given.items():
         others = {name: value for name, value in own.items() if name != "rope_theta"}
