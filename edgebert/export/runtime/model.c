@@ -131,6 +131,7 @@ static edgebert_status next_batch(edgebert_model *model, struct texts *texts) {
             *begins = positions + model->budget;
     size_t tokens = 0;
     begins[0] = 0;
+    plan->longest = 0;
     texts->first = texts->last;
     for (; texts->last < texts->count; texts->last++) {
         size_t length = __atomic_load_n(&texts->lengths[texts->last], __ATOMIC_RELAXED);
@@ -153,6 +154,7 @@ static edgebert_status next_batch(edgebert_model *model, struct texts *texts) {
         for (size_t end = tokens + length; tokens < end; tokens++)
             positions[tokens] = ids[tokens] == header->padding ? 0 : position++;
         begins[texts->last - texts->first + 1] = (int32_t)tokens;
+        plan->longest = (int64_t)length > plan->longest ? (int64_t)length : plan->longest;
     }
     plan->tokens = (int64_t)tokens;
     plan->sequences = (int64_t)(texts->last - texts->first);
