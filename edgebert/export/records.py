@@ -84,6 +84,10 @@ LIMITS = {
 }
 """Whole number in the header -> its lowest and highest value. Those that a PLAN has too mean the same there."""
 
+_MOST_OUTPUTS = max(2 * LIMITS["intermediate_stride"][1], 3 * LIMITS["num_attention_heads"][1] * 2 * LANES)
+"""Of a layer, and most inputs: of a gated intermediate layer; of query, key and value, each head in two halves. No
+product of sizes leaves an int64."""
+
 HEADER = np.dtype(
     [
         ("magic", np.int64),
@@ -145,6 +149,7 @@ def _shared() -> str:
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
+        "MOST_OUTPUTS": _MOST_OUTPUTS,
         "LAST_ACTIVATION": max(ACTIVATIONS.values()),
         "LAST_INTERMEDIATE_ACTIVATION": max(ACTIVATION_CODES.values()),
         **{f"STEP_{_words(step.__name__)}": code for step, code in STEP_CODES.items()},

@@ -12,6 +12,7 @@ from edgebert.engine.processor import available_families
 from edgebert.export import _library
 from edgebert.export.image import write_image
 from edgebert.model_file import ModelFile
+from tests.export.c_model import CModel
 from tests.export.modernbert import MODERNBERT, write_modernbert
 from tests.golden import GOLDEN, KINDS
 
@@ -54,3 +55,15 @@ def exported(golden_files, tmp_path_factory):
         return model, image
 
     return make
+
+
+@pytest.fixture
+def opened(native_library, tmp_path):
+    """Return a function that opens an image of some bytes."""
+
+    def open_bytes(data):
+        path = tmp_path / "model.image"
+        path.write_bytes(data)
+        return CModel(native_library, path)
+
+    return open_bytes

@@ -1,4 +1,4 @@
-"""A tiny ModernBERT with random weights: texts may be longer than its windows, and than what attention does at a time."""
+"""A tiny ModernBERT with random weights, for texts longer than its windows, and than what attention does at a time."""
 
 from __future__ import annotations
 

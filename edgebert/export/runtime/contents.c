@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OUTPUTS (1 << 23) /* of a layer, and most inputs: no product of sizes leaves an int64 */
-
 struct reader {
     const struct image *image;
     size_t at;
@@ -73,9 +71,9 @@ static void take_linear(struct reader *reader, struct linear *linear) {
     int64_t shape[4];
     memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
     int64_t N = shape[0], K = shape[1], groups = shape[2], depth = shape[3];
-    bool sound = N >= EDGEBERT_LANES && N <= MOST_OUTPUTS && N % EDGEBERT_LANES == 0 && K >= EDGEBERT_K_MULTIPLE &&
-                 K <= MOST_OUTPUTS && K % EDGEBERT_K_MULTIPLE == 0 && groups >= 1 &&
-                 groups <= K / EDGEBERT_K_MULTIPLE && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
+    bool sound = N >= EDGEBERT_LANES && N <= EDGEBERT_MOST_OUTPUTS && N % EDGEBERT_LANES == 0 &&
+                 K >= EDGEBERT_K_MULTIPLE && K <= EDGEBERT_MOST_OUTPUTS && K % EDGEBERT_K_MULTIPLE == 0 &&
+                 groups >= 1 && groups <= K / EDGEBERT_K_MULTIPLE && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
     int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_K_MULTIPLE) : EDGEBERT_K_MULTIPLE;
     reader->fits &= sound && group <= EDGEBERT_GROUP_LARGEST && (K + group - 1) / group == groups;
     if (!reader->fits)
@@ -93,7 +91,7 @@ static void take_norm(struct reader *reader, struct norm *norm) {
     const int64_t *size = take(reader, 1, sizeof *size);
     const float *eps = take(reader, 1, sizeof *eps);
     *norm = (struct norm){.size = *size, .eps = *eps};
-    reader->fits &= norm->size >= 1 && norm->size <= MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
+    reader->fits &= norm->size >= 1 && norm->size <= EDGEBERT_MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
     if (!reader->fits)
         return;
     norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
@@ -196,7 +194,7 @@ static void take_head(struct reader *reader, struct contents *contents) {
         layer->K = K;
         layer->outputs = K = shape[0];
         layer->activation = shape[1];
-        reader->fits &= K >= 1 && K <= MOST_OUTPUTS && layer->activation >= 0 &&
+        reader->fits &= K >= 1 && K <= EDGEBERT_MOST_OUTPUTS && layer->activation >= 0 &&
                         layer->activation <= EDGEBERT_LAST_ACTIVATION;
         if (!reader->fits)
             return;
