@@ -123,14 +123,13 @@ import re
 def used():
     return int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
-for i in range(15):
+for i in range(30):
     model = CModel(library, image, 2)
     model.encode(ids)
-    during = used()
     model.close()
-    if i < 3:  # until then Python has what it needs, and glibc keeps a stack
+    if i == 3:  # until then Python takes what it needs, and glibc keeps a stack
         before = used()
-    assert used() < before + 2e6 < during, (i, before, during, used())  # Python may take a megabyte
+    assert i < 3 or used() < before + 2.5e6, (i, before, used())  # Python may take a megabyte more
 """
 
 
