@@ -42,6 +42,10 @@ print(len(program))
 MINILM = "Shape(384, 384, 32, False, False, 512, 'erf', (384,), (384,))"
 ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
 """Projected embeddings in four bits, heads of an odd size, distances, the other GELU, groups of other sizes."""
+MODERN = (
+    "Shape(768, 768, 64, False, False, 8192, 'erf', (384,), (768,),"
+    " windows=(0, 64), summed=False, rotary=True, gated=True, pre_norm=True)"
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,8 @@ ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
         ((8, 0), "m16n8k32", MINILM),
         ((9, 0), "m16n8k32", MINILM),
         ((9, 0), "m16n8k32", ALL),
+        ((7, 5), "m8n8k16", MODERN),
+        ((9, 0), "m16n8k32", MODERN),
     ],
 )
 def test_compiles(run_python, capability, product, shape):
