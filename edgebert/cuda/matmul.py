@@ -24,6 +24,7 @@ from edgebert.cuda.ops import (
     load2,
     load4,
     mma_u8,
+    multiply,
     round_to_int,
     shuffle_xor,
     unrolled,
@@ -232,8 +233,8 @@ def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool):
                 for k in range(2):
                     one, two = first + 4 * j + k, first + 4 * (j + half) + k
                     a, b = y[one], y[two]
-                    y[one] = a * cosine[k] - b * sine[k]
-                    y[two] = b * cosine[k] + a * sine[k]
+                    y[one] = multiply(a, cosine[k]) - multiply(b, sine[k])
+                    y[two] = multiply(b, cosine[k]) + multiply(a, sine[k])
 
     @unrolled(2 * row_blocks * (octets // head_octets))
     def quantize_head(i, y, row, column, heads, pairs, transposed, head_scale, capacity):

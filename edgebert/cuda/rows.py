@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.cuda.layout import HEADER, POSITIONS, TOKEN_TYPES, TOKENS
-from edgebert.cuda.ops import cuda, device, fma, load2, round_to_int, shuffle_xor, square_root
+from edgebert.cuda.ops import cuda, device, fma, load2, multiply, round_to_int, shuffle_xor, square_root
 from edgebert.cuda.shape import ROW_WARPS as WARPS
 from edgebert.kernels.constants import ACTIVATION_LEVELS, SMALLEST
 from edgebert.kernels.plan import INT4_GROUP
@@ -163,8 +163,8 @@ def embed_kernel(stride, *, int4, summed):
                     unit = word_scale[word * steps + j]
                     byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
                     upper = 2 * lane < HALF
-                    values[2 * j] = word_value(words[byte], upper) * unit + rest0
-                    values[2 * j + 1] = word_value(words[byte + 1], upper) * unit + rest1
+                    values[2 * j] = multiply(word_value(words[byte], upper), unit) + rest0
+                    values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit) + rest1
                 else:
                     unit = word_scale[word]
                     values[2 * j] = fma(f32(words[word * stride + at]), unit, rest0)

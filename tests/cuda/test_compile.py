@@ -31,6 +31,8 @@ for name, text in texts.items():
     assert f".entry edgebert_{name}(" in text, name
     # What should be in registers is not in memory.
     assert ".local" not in text, name
+    # Only kernels take a multiplication and an addition together, never the compiler.
+    assert "fma." not in re.sub("// begin inline asm.*?// end inline asm", "", text, flags=re.DOTALL), name
     assert ("cp.async.cg" in text) == (name.startswith(("project", "expand")) and int(major) >= 8), name
 program = assemble(list(texts.values()), target)
 assert program[:4] == b"\\x7fELF"

@@ -51,6 +51,7 @@ def test_ptx_of_a_kernel(run_case, name):
 @pytest.mark.parametrize("ptx", ["7.5", "7.5 dp4a"])
 def test_ptx_of_other_products(run_case, ptx):
     run_case("test_project", ptx=ptx)
+    run_case("test_project_with_one_stage", ptx=ptx)
     run_case("test_attend", ptx=ptx)
 
 
