@@ -62,11 +62,12 @@ def expected_tensors(
 ) -> dict[str, tuple[Shape, Dtype]]:
     """Return the shape and dtype of every tensor, by name; several dtypes where it may have any of them.
 
-    E, H and I are padded to multiples of 64, heads to multiples of 16 (`head_width`). Of a gated intermediate layer, 16
-    outputs that are activated and the 16 that they are multiplied by stand in turn. A linear layer "x" has ``x.weight`` (panels of
-    16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of inputs and each output), ``x.bias``
-    and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits); a LayerNorm that makes the stream has
-    ``smoothing`` beside its weight and bias; the intermediate activations are multiplied by a factor.
+    E, H and I are padded to multiples of 64, heads to multiples of 16 (`edgebert.kernels.plan.head_width`). A linear
+    layer "x" has ``x.weight`` (panels of 16 outputs by 4 inputs), ``x.scale`` and ``x.column_sums`` (for each group of
+    inputs and each output), ``x.bias`` and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits). Of a
+    gated intermediate layer, 16 outputs that are activated and the 16 that they are multiplied by stand in turn. A
+    LayerNorm that makes the stream has ``smoothing`` beside its weight and bias; the intermediate activations are
+    multiplied by a factor.
 
     Parameters
     ----------

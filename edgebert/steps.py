@@ -102,6 +102,7 @@ def _norms(encoder: Encoder) -> Iterator[tuple[Norm, Norm]]:
     ValueError
         One is missing; or one stands before all layers, where the embeddings have theirs.
     """
+    behind: list[tuple[Norm | None, Norm | None]]
     behind = [(layer.attention_norm, layer.feed_forward_norm) for layer in encoder.layers]
     if encoder.final_norm is not None:  # then those stand before: the next one's follows
         before = [norm for pair in behind for norm in pair]

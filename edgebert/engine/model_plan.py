@@ -24,7 +24,7 @@ from edgebert.kernels.plan import (
 from edgebert.positions import angles_of, bias_of_distances
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, ProjectHeads, Quantize, linear_of, steps
 
-__all__ = ["ModelPlan"]
+__all__ = ["ModelPlan", "rows_of_bias"]
 
 
 class ModelPlan:
@@ -96,10 +96,7 @@ class ModelPlan:
                 record["angles"] = self._angles(step.attention)
             if isinstance(step, Attend):
                 record["window"] = step.attention.window
-                for name, value in zip(
-                    ("bias", "bias_row", "bias_centre"), self._bias(tensors, step.attention), strict=True
-                ):
-                    record[name] = value
+                record["bias"], record["bias_row"], record["bias_centre"] = self._bias(tensors, step.attention)
         plan["steps"], plan["step_count"] = self._place(records), len(records)
         self.stage_names = [step.name for step in steps(encoder)]
 
@@ -136,18 +133,12 @@ class ModelPlan:
         key = (attention.distances, attention.window)
         if key in self._known_biases or key == (None, 0):
             return self._known_biases.get(key, (0, 0, 0))
-        reach = self.encoder.longest - 1
-        if attention.window:
-            reach = min(reach, attention.window)
+        bias = None
         if attention.distances:
             weight = tensors[f"{attention.distances.name}.weight"]
-            bias = bias_of_distances(weight * np.float32(math.log2(math.e)), reach + 1)
-        else:
-            bias = np.zeros((1, 2 * reach + 1), np.float32)
-        beyond = BEYOND_WINDOW if attention.window else 0
-        bias = np.pad(bias, [(0, 0), (beyond, beyond + LANES)], constant_values=LOWEST_SCORE)
-        row = bias.shape[1] if attention.distances else 0
-        self._known_biases[key] = (self._place(bias), row, beyond + reach)
+            bias = bias_of_distances(weight * np.float32(math.log2(math.e)), self.encoder.longest)
+        rows, centre = rows_of_bias(bias, attention.window, self.encoder.longest)
+        self._known_biases[key] = (self._place(rows), rows.shape[1] if attention.distances else 0, centre)
         return self._known_biases[key]
 
     def _norm(self, tensors: Mapping[str, np.ndarray], norm: Norm) -> int:
@@ -160,3 +151,31 @@ class ModelPlan:
         record = linear_record(tensors, linear.name, self._place)
         self.most_groups = max(self.most_groups, int(record["groups"][0]))
         return self._place(record)
+
+
+def rows_of_bias(bias: np.ndarray | None, window: int, longest: int) -> tuple[np.ndarray, int]:
+    """Return what kernels add to the binary logarithm of a weight for the distance of a key from its query.
+
+    Parameters
+    ----------
+    bias : ndarray [shape=(heads, 2 * longest - 1), dtype=float32] or None
+        As `edgebert.positions.bias_of_distances`.
+    window : int
+        Tokens to either side that are seen; 0 for all.
+    longest : int
+        Tokens of the longest sequence.
+
+    Returns
+    -------
+    rows : ndarray [shape=(heads or 1, R), dtype=float32]
+        Beyond the window nothing is seen; behind the last distance as much can be read as a kernel reads.
+    centre : int
+        Where in a row distance 0 stands.
+    """
+    reach = min(window or longest, longest - 1)
+    if bias is None:
+        bias = np.zeros((1, 2 * longest - 1), np.float32)
+    own = bias[:, longest - 1 - reach : longest + reach]
+    beyond = BEYOND_WINDOW if window else 0
+    rows = np.pad(own, [(0, 0), (beyond, beyond + LANES)], constant_values=LOWEST_SCORE)
+    return np.ascontiguousarray(rows), beyond + reach

@@ -112,7 +112,7 @@ def project_heads_tasks(plan, step):
 
 @kernel
 def project_heads(plan, step, scratch, task):
-    """Multiply a block of rows by the projections of a range of heads, turn them, and quantize every head of each token.
+    """Multiply a block of rows by the projections of a range of heads; turn and quantize every head of each token.
 
     Writes `plan.heads`, bytes [M, 3 * heads * head_dim], query uint8, key and value int8; `plan.head_scale` float32
     [3 * heads, rows] and `plan.key_offset` float32 [heads, rows].

@@ -51,7 +51,7 @@ def test_a_config_is_read_back():
 
 def test_the_result_is_not_smoothed():
     """The norm of the last pass stands in others too, where the next layer undoes what it divides."""
-    last = encoder_of(config(num_hidden_layers=3)).layers[-1].output_norm
+    last = encoder_of(config(num_hidden_layers=3)).layers[-1].feed_forward_norm
     assert last.stored == "encoder.layer.0.0.output.LayerNorm" != last.name
 
 

@@ -150,8 +150,8 @@ def test_which_layers_of_albert_follow_each_other(passes, groups, inner, layers)
 def test_the_last_layernorm_of_albert_is_its_own_in_the_file_alone():
     """What the others make is divided by the smoothing of the next layer, which nothing undoes behind the last."""
     *others, last = encoder_of(albert(num_hidden_layers=3)).layers
-    assert last.output_norm not in [layer.output_norm for layer in others]
-    assert {layer.output_norm.stored for layer in (*others, last)} == {"encoder.layer.0.0.output.LayerNorm"}
+    assert last.feed_forward_norm not in [layer.feed_forward_norm for layer in others]
+    assert {layer.feed_forward_norm.stored for layer in (*others, last)} == {"encoder.layer.0.0.output.LayerNorm"}
 
 
 @pytest.mark.parametrize(

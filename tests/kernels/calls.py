@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.engine.library import KernelLibrary
+from edgebert.engine.model_plan import rows_of_bias
 from edgebert.kernels import reference
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
@@ -28,6 +29,7 @@ from edgebert.kernels.plan import (
     LINEAR,
     NORM,
     PLAN,
+    RESIDUAL,
     STAGE_BYTES,
     STEP,
     padded,
@@ -234,15 +236,17 @@ def expand(
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
     """Compute what `take` takes of an intermediate layer; return it, and the number of all tasks.
 
-    It is uint8 (M, N), float32 (M, G) twice, zero where nothing was written; activations and zero points are as the
-    family stores them.
+    It is uint8 (M, I), float32 (M, G) twice, zero where nothing was written; activations and zero points are as the
+    family stores them. I is N, or half of it where the layer is `gated`.
     """
     linear = Linear(library, *operands, group, int16_steps)
-    groups = -(-linear.N // out_group)
+    size = len(factor)
+    groups = -(-size // out_group)
     reader = np.zeros(1, LINEAR)
-    reader["K"], reader["group"], reader["groups"] = linear.N, out_group, groups
+    reader["K"], reader["group"], reader["groups"] = size, out_group, groups
+    part["gated"] = size != linear.N
     with (
-        guarded((linear.M, linear.N), np.uint8) as q,
+        guarded((linear.M, size), np.uint8) as q,
         guarded((linear.M, groups), np.float32) as scale,
         guarded((linear.M, groups), np.float32) as zero,
         guarded((library.scratch_bytes(16, 16),), np.uint8) as scratch,
@@ -261,8 +265,13 @@ def project_heads(
     group: int | None = None,
     int16_steps: int = 1,
     threads: int = 1,
+    positions: np.ndarray | None = None,
+    angles: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M)."""
+    """Compute query, key and value: uint8 (M, N), float32 (3 heads, M), float32 (heads, M).
+
+    Queries and keys are turned by the `angles` of their `positions`, int32 (M,), where these are given.
+    """
     linear = Linear(library, *operands, group, int16_steps)
     head_dim = linear.N // 3 // heads
     with (
@@ -273,6 +282,8 @@ def project_heads(
     ):
         arrays = {"heads": q, "head_scale": scale, "key_offset": offset, "scratch": scratch}
         places = {name: array.ctypes.data for name, array in arrays.items()}
+        if positions is not None and angles is not None:
+            places |= {"position_ids": positions.ctypes.data, "angles": angles.ctypes.data}
         sizes = {"num_attention_heads": heads, "head_dim": head_dim, "rows": linear.M}
         take(library, CODE_PROJECT_HEADS, threads=threads, **linear.fields, **places, **sizes)
     return q, scale, offset
@@ -307,28 +318,30 @@ def activate(library: KernelLibrary, x: np.ndarray, form: str, factor: np.ndarra
 def add_layer_norm(
     library: KernelLibrary,
     x: np.ndarray,
-    smoothing: np.ndarray,
+    smoothing: np.ndarray | None,
     y: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray,
     eps: float,
-) -> np.ndarray:
-    """Normalise x * smoothing + y: float32 (M, H) -> (M, H padded)."""
+    target: int = RESIDUAL,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalise x * smoothing + y, or x + y: return float32 (M, H padded) what becomes of x, and of y."""
     M, H = x.shape
     stride = padded(H)
 
     def wide(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.pad(array, [*[(0, 0)] * (array.ndim - 1), (0, stride - H)]))
 
-    smoothing, y, weight, bias = (wide(array) for array in (smoothing, y, weight, bias))
+    weight, bias = wide(weight), wide(bias)
+    undo = None if smoothing is None else wide(smoothing)
     norm = np.zeros(1, NORM)
     norm["size"], norm["eps"], norm["weight"], norm["bias"] = H, eps, weight.ctypes.data, bias.ctypes.data
-    with guarded((M, stride), np.float32) as out:
-        out[...] = wide(x)
-        arrays = {"hidden": out, "narrow": y, "undo": smoothing, "norm": norm}
-        places = {name: array.ctypes.data for name, array in arrays.items()}
-        take(library, CODE_ADD_AND_NORM, tokens=M, hidden_stride=stride, **places)
-    return out
+    with guarded((M, stride), np.float32) as stream, guarded((M, stride), np.float32) as branch:
+        stream[...], branch[...] = wide(x), wide(y)
+        arrays = {"hidden": stream, "narrow": branch, "undo": undo, "norm": norm}
+        places = {name: array.ctypes.data for name, array in arrays.items() if array is not None}
+        take(library, CODE_ADD_AND_NORM, tokens=M, hidden_stride=stride, target=target, **places)
+    return stream, branch
 
 
 def attend(
@@ -339,10 +352,11 @@ def attend(
     scale: float,
     threads: int = 1,
     bias: np.ndarray | None = None,
+    window: int = 0,
 ) -> np.ndarray:
     """Quantize and attend, cut as for so many threads: float32 (T, 3 * heads * head_dim) -> (T, heads * head_dim).
 
-    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
+    `bias` float32 (heads, 2 * P - 1) and `window`, as `reference.attend` takes them.
     """
     T, columns = query_key_value.shape
     head_dim = columns // 3 // heads
@@ -356,12 +370,15 @@ def attend(
         np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
         for array in (scales.reshape(3 * heads, T), offset)
     )
-    distances: dict[str, int] = {}
-    if bias is not None:
-        padded_bias = np.pad(bias * np.float32(math.log2(math.e)), beyond, constant_values=np.nan)
-        distances = {"position_bias": padded_bias.ctypes.data, "position_bias_row": padded_bias.shape[1]}
-        distances["position_bias_centre"] = bias.shape[1] // 2
-    size = library.scratch_bytes(head_dim, int(np.diff(cu_seqlens).max(initial=1)))
+    longest = int(np.diff(cu_seqlens).max(initial=1))
+    distances = {"window": window, "longest": longest}
+    if bias is not None or window:
+        binary = None if bias is None else bias * np.float32(math.log2(math.e))
+        padded_bias, centre = rows_of_bias(binary, window, longest if bias is None else bias.shape[1] // 2 + 1)
+        padded_bias[:, -LANES:] = np.nan
+        row = 0 if bias is None else padded_bias.shape[1]
+        distances |= {"bias": padded_bias.ctypes.data, "bias_row": row, "bias_centre": centre}
+    size = library.scratch_bytes(head_dim, longest)
     with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
         arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}
         places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}

@@ -77,6 +77,44 @@ def test_distances_add_to_the_scores(library, lengths, parts):
         assert_equal(got[own], attend(library, rows[own], alone(length), 3, scale, 1, bias))
 
 
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize("window", [1, 7, 16, 64, 300])
+def test_a_window(library, window, parts):
+    """Short texts, and one that is cut into several blocks of queries; the last sees all."""
+    lengths = (1, 9, 40, 700, 20)
+    rows, cu_seqlens = draw(lengths, 2, 32)
+    got = attend(library, rows, cu_seqlens, 2, 0.2, parts, window=window)
+    expected = reference.attend(rows, cu_seqlens, 2, 0.2, window=window)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+    for begin, length in zip(cu_seqlens, lengths, strict=False):
+        own = slice(begin, begin + length)
+        assert_equal(got[own], attend(library, rows[own], alone(length), 2, 0.2, window=window))
+
+
+def test_beyond_a_window_nothing_is_seen(library):
+    """Keys and values beyond are huge, and change no bit but by the largest value, which all sums are scaled by."""
+    window, at = 20, 300
+    rows, cu_seqlens = draw([600], 1, 32)
+    rows[0, 64:] = 50  # the largest value, seen by the first tokens alone
+    expected = attend(library, rows, cu_seqlens, 1, 0.2, window=window)[at]
+    for side in (slice(1, at - window), slice(at + window + 1, None)):
+        changed = rows.copy()
+        changed[side, 32:64] *= 1000
+        changed[side, 64:] += 7
+        assert_equal(attend(library, changed, cu_seqlens, 1, 0.2, window=window)[at], expected)
+    for seen in (at - window, at + window):
+        changed = rows.copy()
+        changed[seen, 64:] += 7
+        assert not np.array_equal(attend(library, changed, cu_seqlens, 1, 0.2, window=window)[at], expected)
+
+
+def test_a_window_and_distances(library):
+    rows, cu_seqlens = draw([60, 3], 3, 16)
+    bias = np.random.default_rng(1).normal(size=(3, 2 * 128 - 1)).astype(np.float32) * 3
+    got = attend(library, rows, cu_seqlens, 3, 0.25, 2, bias, window=5)
+    np.testing.assert_allclose(got, reference.attend(rows, cu_seqlens, 3, 0.25, bias, window=5), rtol=0, atol=TOLERANCE)
+
+
 def test_a_distance_that_is_forbidden(library):
     """Each token looks at the one before alone; the first, which has none, at all alike."""
     rows, cu_seqlens = draw([20], 1, 16)

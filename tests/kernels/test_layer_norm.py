@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from edgebert import functions
-from tests.kernels.calls import add_layer_norm, assert_equal
+from edgebert.kernels.plan import BRANCH
+from tests.kernels import calls
+from tests.kernels.calls import assert_equal
 
 SIZES = (1, 16, 36, 48, 384, 1000)
 ROWS = (0, 1, 3, 5)
 EPS = 1e-12
+
+
+def add_layer_norm(library, *arguments):
+    """Return what becomes of the stream."""
+    return calls.add_layer_norm(library, *arguments)[0]
 
 
 def draw(rng, M, H):
@@ -72,3 +79,19 @@ def test_a_row_does_not_depend_on_its_neighbours(library):
     for m in range(5):
         own = slice(m, m + 1)
         assert_equal(add_layer_norm(library, x[own], smoothing, y[own], weight, bias, EPS), together[own])
+
+
+@pytest.mark.parametrize("H", SIZES)
+@pytest.mark.parametrize("divided", [True, False])
+def test_a_stream_that_goes_on_as_a_sum(library, divided, H):
+    """What is normalised stands beside it, in the branch's place."""
+    x, smoothing, y, weight, bias = draw(np.random.default_rng(H), 5, H)
+    ones = np.ones_like(smoothing)
+    arguments = (x, smoothing if divided else None, y, weight, bias)
+    stream, branch = calls.add_layer_norm(library, *arguments, 1e-5, BRANCH)
+    known = (x, smoothing if divided else ones, y, weight, bias)
+    assert_equal(branch, add_layer_norm(library, *known, 1e-5))
+    np.testing.assert_allclose(stream[:, :H], x.astype(np.float64) * known[1] + y, rtol=1e-6, atol=1e-6)
+    assert not stream[:, H:].any()
+    if not divided:
+        assert_equal(stream[:, :H], x + y)

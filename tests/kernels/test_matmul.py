@@ -6,8 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from edgebert.architecture import Attention, Linear, Rotary
 from edgebert.kernels import reference
 from edgebert.kernels.plan import INT16_STEPS
+from edgebert.positions import angles_of
 from edgebert.quantize.law import exceeds_limit, meeting, pack_panels, unpack_panels
 from tests.kernels.calls import (
     activate,
@@ -165,6 +167,29 @@ def test_intermediate_layer_is_its_parts(library, form, M, N, group, parts, int1
         assert_equal(got, wanted)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 7])
+@pytest.mark.parametrize("form", ["erf", "silu"])
+@pytest.mark.parametrize(("M", "size", "group"), [(9, 64, 64), (70, 320, 192), (130, 384, 384)])
+def test_a_gated_intermediate_layer_is_its_parts(library, form, M, size, group, parts):
+    """Of 32 outputs 16 are activated, and the 16 behind multiply them; then the factors do."""
+    operands = real(np.random.default_rng(12), M, 2 * size, 64)
+    factor = np.random.default_rng(1).uniform(0.5, 2, size).astype(np.float32)
+    both = matmul(library, *operands).reshape(M, -1, 2, 16)
+    inner, gate = (np.ascontiguousarray(both[:, :, part]).reshape(M, size) for part in (0, 1))
+    values = activate(library, inner, form) * gate * factor
+    expected = quantize_rows(library, values, group)
+    joined = [np.zeros_like(array) for array in expected]
+    options = {"factor": factor, "form": form, "out_group": group, "threads": parts}
+    _, tasks = expand(library, *operands, **options)
+    for part in range(parts):
+        own_arrays, _ = expand(library, *operands, **options, only=(part, tasks))
+        for whole, own in zip(joined, own_arrays, strict=True):
+            whole += own
+    q, scale, zero = joined
+    for got, wanted in zip((unsigned(library, q), scale, unsigned(library, zero)), expected, strict=True):
+        assert_equal(got, wanted)
+
+
 @pytest.mark.parametrize(("bias", "factor"), [(5, 1), (5, -1)])
 def test_an_intermediate_layer_of_values_of_one_sign(library, bias, factor):
     """The range that they are quantized in begins or ends at zero all the same."""
@@ -194,6 +219,27 @@ def test_query_key_value_is_its_parts(library, heads, head_dim, parts, int16_ste
         assert_equal(np.ascontiguousarray(got), expected.view(np.uint8))
         assert_equal(scale.reshape(3, heads, M), expected_scale)
         assert_equal(offset, offsets)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize(("heads", "head_dim"), [(2, 32), (3, 64), (1, 96)])
+def test_queries_and_keys_are_turned_by_their_positions(library, heads, head_dim, parts):
+    """The oracle's integers and scales; values are as they were."""
+    M = 70
+    operands = real(np.random.default_rng(9), M, 3 * heads * head_dim, 64)
+    attention = Attention(heads, head_dim, Linear("", 0, 0), Linear("", 0, 0), rotary=Rotary(1000.0))
+    positions = np.random.default_rng(3).integers(0, 90, M).astype(np.int32)
+    how = {"positions": positions, "angles": angles_of(attention, 90)}
+    q, scale, offset = project_heads(library, *operands, heads=heads, threads=parts, **how)
+    plain = matmul(library, *operands)
+    turned = reference.rotate_heads(plain, attention, positions)
+    assert_equal(turned[:, -heads * head_dim :], plain[:, -heads * head_dim :])
+    expected, expected_scale = reference.quantize_heads(turned, heads)
+    offsets = -64 * expected[1].sum(axis=2, dtype=np.float32) * expected_scale[1]
+    expected[0] += 64
+    assert_equal(np.ascontiguousarray(q.reshape(M, 3, heads, head_dim).transpose(1, 2, 0, 3)), expected.view(np.uint8))
+    assert_equal(scale.reshape(3, heads, M), expected_scale)
+    assert_equal(offset, offsets)
 
 
 @pytest.mark.parametrize("least", [0, 1e-38, 1e-30])
