@@ -5,8 +5,8 @@ registers (FlashAttention, arXiv 2205.14135). They are computed twice, once for 
 are the whole numbers of the numeric law (`edgebert.kernels.reference.attend`) and not those of a maximum so far. They
 take 14 bits: eight and six, two products of bytes.
 
-Where a token attends to a window, the blocks of keys are those that the 16 windows reach. Only the largest scale of the
-values is the whole sequence's, as that law has it.
+Where a token attends to a window, the blocks of keys are those that the 16 windows reach. Only the largest scale of
+the values is the whole sequence's, as that law has it.
 
 Which key a lane has is chosen so that it holds the scores of eight neighbours: of those the numerators are packed into
 the words that the second product wants of this lane. A key's weight and the sum of the weights depend on no order:
@@ -176,9 +176,9 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
 
         `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [2 heads, capacity, head_dim], queries and
         keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity],
-        `capacity` a multiple of 128;
-        `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32 [heads, bias_row], in which the distance from
-        query i to key k stands at bias_centre + k - i; `context` float32 [rows, context_row]. Twin: `reference.attend`.
+        of a multiple of 128 tokens; `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32
+        [heads, bias_row], in which the distance from query i to key k stands at bias_centre + k - i; `context` float32
+        [rows, context_row]. Twin: `reference.attend`.
         """
         query = cuda.local.array(query_words, np.int32)
         rows = cuda.local.array(key_words, np.int32)

@@ -39,7 +39,7 @@ __all__ = ["CudaEncoder", "shape_of"]
 
 _LOG2_E = math.log2(math.e)
 _ROWS = 128
-"""Rows of the largest tile of a product."""
+"""Rows of the largest tile of a product, and scales of values that attention reads at a time."""
 _SLACK = 32
 """Keys are read 32 at a time: the last of them may lie beyond the last token."""
 _BIAS_SLACK = 16
