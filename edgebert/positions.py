@@ -5,7 +5,8 @@ Learned distances (MPNet, arXiv 2004.09297) have the buckets of T5; rotations ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from edgebert.architecture import Attention
 from edgebert.exact import exp, log, sine_and_cosine
 
 __all__ = [
+    "Block",
     "angles_of",
     "between",
     "bias_of_distances",
+    "blocks",
     "buckets_of_distances",
     "distances_of",
     "rotate",
@@ -25,6 +28,8 @@ __all__ = [
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
+_QUERIES = 256
+"""Queries of a `Block`."""
 
 
 def buckets_of_distances(distances: np.ndarray, count: int) -> np.ndarray:
@@ -82,10 +87,37 @@ def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longes
     return bias_of_distances(tensors[f"{attention.distances.name}.weight"], longest)
 
 
-def between(bias: np.ndarray, length: int) -> np.ndarray:
-    """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
+def between(bias: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Look biases of distances up, float32 (heads, 2 * P - 1), for distances as in `Block`: (heads, queries, keys)."""
+    return bias[:, bias.shape[1] // 2 + distances]
+
+
+class Block(NamedTuple):
+    """Queries of a sequence, and the keys that any of them sees.
+
+    ``distances`` int (queries, keys) are those of a key from its query, positive behind it.
+    """
+
+    queries: slice
+    keys: slice
+    distances: np.ndarray
+
+
+def blocks(length: int, window: int) -> Iterator[Block]:
+    """Go through the queries of a sequence, some at a time, so that what they see of a long one fits into memory.
+
+    Parameters
+    ----------
+    length : int
+        Tokens.
+    window : int
+        Tokens to either side that a token sees; 0 for all.
+    """
     positions = np.arange(length)
-    return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]
+    for begin in range(0, length, _QUERIES):
+        queries = slice(begin, min(begin + _QUERIES, length))
+        keys = slice(max(0, begin - window), min(queries.stop + window, length)) if window else slice(0, length)
+        yield Block(queries, keys, positions[keys] - positions[queries, None])
 
 
 def angles_of(attention: Attention, count: int) -> np.ndarray:
@@ -132,13 +164,9 @@ def rotate(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
     return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=2)
 
 
-def unseen(attention: Attention, length: int) -> np.ndarray | None:
-    """Say of each query and key of a sequence whether it is not seen: bool (L, L); None where all are."""
-    if not attention.window and not attention.causal:
-        return None
-    positions = np.arange(length)
-    distances = positions[None, :] - positions[:, None]
-    hidden = np.abs(distances) > (attention.window or length)
+def unseen(attention: Attention, distances: np.ndarray) -> np.ndarray:
+    """Say of distances of keys from queries whether what stands so far is not seen: bool, the same shape."""
+    hidden = np.abs(distances) > (attention.window or np.inf)
     return hidden | (distances > 0) if attention.causal else hidden
 
 

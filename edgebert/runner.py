@@ -19,6 +19,7 @@ from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
 from edgebert.model_info import ModelSource
 from edgebert.tokens import Content, TextTokenizer
+from edgebert.watch import tell
 from edgebert.windows import Window, fitting_ids
 
 __all__ = ["Encoded", "Runner", "finite", "token_budget"]
@@ -164,7 +165,9 @@ class Runner:
     def _encode(
         self, ids: list[np.ndarray], types: list[np.ndarray] | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        for indices in batches([len(sequence) for sequence in ids], self._budget):
+        lengths = [len(sequence) for sequence in ids]
+        done, total = 0, sum(lengths)
+        for indices in batches(lengths, self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
             self.source.check_unchanged()
@@ -174,20 +177,22 @@ class Runner:
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
             if self._memory:
                 self._memory.check()
+            done += ends[-1]
+            tell(done, total)
 
     @staticmethod
     def logits(head: Head, hidden: np.ndarray) -> np.ndarray:
-        """Return what a head says of tokens, by their hidden states (T, H): float32 (T, outputs)."""
+        """Return what a head says of tokens' hidden states or texts' vectors, (T, H): float32 (T, outputs)."""
         return finite(head.logits(hidden), "logits")
 
-    def first_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
-        """Return what a head says of the first token of each window: for each text float32 (windows, outputs)."""
+    def text_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
+        """Return what a head of whole texts says of each window: for each text float32 (windows, outputs)."""
         rows = [[np.empty(0, np.float32)] * len(own) for own in windows]
         for batch in self.encode(windows):
             if not all(len(each.states) for each in batch):
                 raise InputError("a text is blank, and the model's tokenizer makes no token of it; leave it out")
-            firsts = np.stack([each.states[0] for each in batch])
-            for each, row in zip(batch, self.logits(head, firsts), strict=True):
+            vectors = np.stack([head.of_text(each.states) for each in batch])
+            for each, row in zip(batch, self.logits(head, vectors), strict=True):
                 rows[each.text][each.number] = row
         return [np.stack(own) for own in rows]
 

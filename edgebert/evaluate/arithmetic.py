@@ -12,7 +12,7 @@ from edgebert.architecture import Attention, Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
 from edgebert.functions import activate, layer_norm, rms_norm
-from edgebert.positions import angles_of, between, distances_of, rotate, split_heads, unseen
+from edgebert.positions import angles_of, between, blocks, distances_of, rotate, split_heads, unseen
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
@@ -140,19 +140,17 @@ def attend(
     T, heads, head_dim = query.shape
     context = np.empty((T, heads, head_dim), np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
-        if begin == end:
-            continue
         q, k, v = (array[:, begin:end] for array in by_head)
-        scores = multiply(q, k.transpose(0, 2, 1))
-        # Divided by a root, as most models do; or multiplied.
-        scores = scores * np.float32(attention.scale) if attention.scale else scores / _root(attention)
-        if bias is not None:
-            scores += between(bias, end - begin)
-        if (hidden := unseen(attention, end - begin)) is not None:
-            scores[:, hidden] = -np.inf
-        numerators = exp(scores - scores.max(axis=2, keepdims=True))
-        weights = (numerators / total(numerators)[..., None]).astype(np.float32)
-        context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
+        for queries, keys, distances in blocks(end - begin, attention.window):
+            scores = multiply(q[:, queries], k[:, keys].transpose(0, 2, 1))
+            # Divided by a root, as most models do; or multiplied.
+            scores = scores * np.float32(attention.scale) if attention.scale else scores / _root(attention)
+            if bias is not None:
+                scores += between(bias, distances)
+            scores[:, unseen(attention, distances)] = -np.inf
+            numerators = exp(scores - scores.max(axis=2, keepdims=True))
+            weights = (numerators / total(numerators)[..., None]).astype(np.float32)
+            context[begin:end][queries] = multiply(weights, v[:, keys]).transpose(1, 0, 2)
     return context.reshape(T, heads * head_dim)
 
 

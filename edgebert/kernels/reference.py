@@ -19,7 +19,7 @@ from edgebert.batch import PackedBatch
 from edgebert.exact import exp, total
 from edgebert.functions import activate, layer_norm, rms_norm
 from edgebert.kernels.plan import group_of_count
-from edgebert.positions import angles_of, between, distances_of, rotate, split_heads, unseen
+from edgebert.positions import angles_of, between, blocks, distances_of, rotate, split_heads, unseen
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = [
@@ -219,25 +219,23 @@ def attend(
     query_scale, key_scale, value_scale = q_scale
     context = np.zeros(query.shape, np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
-        if begin == end:
-            continue
-        own = slice(begin, end)
-        scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
-        if (hidden := unseen(attention, end - begin)) is not None:
-            scores[:, hidden] = -np.inf
-        if bias is None:
-            scores -= scores.max(axis=2, keepdims=True)
-            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
-        else:
-            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
-            exponents += between(bias, end - begin)
-            exponents -= exponents.max(axis=2, keepdims=True)
-        numerators = exp(exponents).astype(np.float32)
-        largest = value_scale[:, None, own].max(axis=2, keepdims=True)
-        weights = np.rint(numerators * (value_scale[:, None, own] * (_NUMERATOR_LEVELS / largest)))
-        sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
-        unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
-        context[:, own] = sums.astype(np.float32) * unit
+        for queries, keys, distances in blocks(end - begin, attention.window):
+            own, seen = (slice(begin + each.start, begin + each.stop) for each in (queries, keys))
+            scores = query[:, own] @ key[:, seen].transpose(0, 2, 1) * key_scale[:, None, seen]
+            scores[:, unseen(attention, distances)] = -np.inf
+            if bias is None:
+                scores -= scores.max(axis=2, keepdims=True)
+                exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+            else:
+                exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+                exponents += between(bias, distances)
+                exponents -= exponents.max(axis=2, keepdims=True)
+            numerators = exp(exponents).astype(np.float32)
+            largest = value_scale[:, None, begin:end].max(axis=2, keepdims=True)
+            weights = np.rint(numerators * (value_scale[:, None, seen] * (_NUMERATOR_LEVELS / largest)))
+            sums = weights.astype(np.float64) @ value[:, seen].astype(np.float64)
+            unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
+            context[:, own] = sums.astype(np.float32) * unit
     return context.transpose(1, 0, 2).reshape(T, both.shape[2] * both.shape[3])
 
 
