@@ -191,7 +191,7 @@ def test_folders_for_vectors(copied, pooling, kinds):
     change_json(folder / "sentence_bert_config.json", max_seq_length=8192, do_lower_case=False)
     model = load_float32(folder)
     assert (model.max_length, model._runner.info.pipeline.pooling) == (96, pooling)
-    (vector,) = model.embed(["a good film"], prompt="search_query" if prompts else None)
+    (vector,) = model.embed(["a good film"], prompt_name="search_query" if prompts else None)
     ids = model._runner.tokenizer.single(("query: " if prompts else "") + "a good film").ids
     (states,) = model.hidden_states([ids.tolist()])
     expected = states.mean(axis=0) / np.linalg.norm(states.mean(axis=0)) if pooling == "mean" else states[0]
