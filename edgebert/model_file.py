@@ -83,6 +83,8 @@ class ModelFile:
             "format_version": int(metadata["format_version"]),
             "source": info.source,
             "source_sha256": info.source_sha256,
+            "license": info.licence,
+            "language": list(info.languages),
             "checksum": self._artifact.checksum,
             "architecture": architecture_of(info.heads),
             "heads": list(info.heads),

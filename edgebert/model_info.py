@@ -55,6 +55,10 @@ class ModelInfo:
         bytes, one file after the other, in hexadecimal.
     card : str
         What the model's makers say of it; empty where they say nothing.
+    licence : str
+        Its name on Hugging Face's hub, ``"apache-2.0"``; empty where it is not told.
+    languages : tuple of str
+        Of the texts it is for: codes, ``"en"``; empty where they are not told.
     tokenizer : str
         A ``tokenizer.json`` without truncation and padding.
     """
@@ -73,6 +77,8 @@ class ModelInfo:
     source: str
     source_sha256: str
     card: str
+    licence: str
+    languages: tuple[str, ...]
     tokenizer: str
 
     def to_json(self) -> dict[str, Any]:
@@ -96,6 +102,8 @@ class ModelInfo:
             "source": self.source,
             "source_sha256": self.source_sha256,
             "model_card": self.card,
+            **({"license": self.licence} if self.licence else {}),
+            **({"language": list(self.languages)} if self.languages else {}),
         }
 
     @classmethod
@@ -127,6 +135,8 @@ class ModelInfo:
             source=text("source", ""),
             source_sha256=text("source_sha256", ""),
             card=text("model_card", ""),
+            licence=text("license", ""),
+            languages=tuple(_json(artifact, "language", list, str)) if "language" in artifact.metadata else (),
             tokenizer="",
         )
 

@@ -96,7 +96,7 @@ class VectorModel(LoadedModel):
         before = tasks.embed.prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
         options = tasks.embed.VectorOptions(pooling, normalize, dimensions)
         vectors: list[Any]
-        if checked_flag(progress, "progress") and len(listed) > 1:
+        if checked_flag(progress, "progress") and listed:
             wanted = {**options._asdict(), "prompt": before, "windows": windows, "stride": stride}
             vectors = list(self.stream("embed", listed, progress=True, on_coverage=on_coverage, **wanted))
         elif windows == "one":

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from edgebert.errors import OutputError
 
-__all__ = ["OutputFile", "abandon_stdout", "check_folder", "open_output", "print_text"]
+__all__ = ["OutputFile", "abandon_stdout", "check_folder", "make_folder_of", "open_output", "print_text"]
 
 
 _PART, _PART_SUFFIX = ".edgebert-", ".part"
@@ -183,6 +183,17 @@ def check_folder(path: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise OutputError(f"{path} could not be written: there is no folder {folder}; make it first")
+
+
+def make_folder_of(path: str) -> None:
+    """Make the folder that a file is to lie in, and those above it, if they are not there.
+
+    Raises
+    ------
+    OutputError
+    """
+    with _reported(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
 
 
 def print_text(text: str) -> None:

@@ -19,6 +19,7 @@ from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
 from edgebert.model_info import ModelSource
 from edgebert.tokens import Content, TextTokenizer
+from edgebert.watch import tell
 from edgebert.windows import Window, fitting_ids
 
 __all__ = ["Encoded", "Runner", "finite", "token_budget"]
@@ -164,7 +165,9 @@ class Runner:
     def _encode(
         self, ids: list[np.ndarray], types: list[np.ndarray] | None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        for indices in batches([len(sequence) for sequence in ids], self._budget):
+        lengths = [len(sequence) for sequence in ids]
+        done, total = 0, sum(lengths)
+        for indices in batches(lengths, self._budget):
             own_types = None if types is None else [types[i] for i in indices]
             batch = pack([ids[i] for i in indices], own_types, self.config.padding)
             self.source.check_unchanged()
@@ -174,6 +177,8 @@ class Runner:
             yield indices, [hidden[begin:end] for begin, end in itertools.pairwise(ends)]
             if self._memory:
                 self._memory.check()
+            done += ends[-1]
+            tell(done, total)
 
     @staticmethod
     def logits(head: Head, hidden: np.ndarray) -> np.ndarray:

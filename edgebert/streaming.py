@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from edgebert.arguments import (
@@ -18,8 +19,10 @@ from edgebert.arguments import (
 )
 from edgebert.coverage import Coverage, OnCoverage, Unseen
 from edgebert.errors import InputError
+from edgebert.watch import watched
 
 if TYPE_CHECKING:
+    from edgebert.cli.progress import Advance
     from edgebert.model_base import LoadedModel
 
 __all__ = ["BATCH", "stream"]
@@ -54,8 +57,13 @@ def stream(
     total = len(texts) if isinstance(texts, Sized) else None
     values = checked_iterator(texts, f"{thing}s", thing)
     items = (_CHECKS[task](value, f"{thing}s", index) for index, value in enumerate(values))
-    answers = _answers(lambda some, told: ask(some, **options, on_coverage=told), items, batch, on_coverage, model)
-    return _shown(answers, total) if progress else answers
+
+    def answers(advance: Advance | None) -> Iterator[Any]:
+        return _answers(
+            lambda some, told: ask(some, **options, on_coverage=told), items, batch, on_coverage, model, advance
+        )
+
+    return _shown(answers, total) if progress else answers(None)
 
 
 def _answers(
@@ -64,27 +72,39 @@ def _answers(
     batch: int,
     on_coverage: OnCoverage | None,
     model: LoadedModel,
+    advance: Advance | None,
 ) -> Iterator[Any]:
     unseen = Unseen(model.max_length)
     count = 0
     while some := list(itertools.islice(items, batch)):
         coverages: list[Coverage] = []
-        answers = ask(some, lambda _, coverage: coverages.append(coverage))  # noqa: B023 (called at once)
+        with _watched(advance, count, len(some)):
+            answers = ask(some, lambda _, coverage: coverages.append(coverage))  # noqa: B023 (called at once)
         if on_coverage is None:
             unseen.add(coverages)
         else:
             for index, coverage in enumerate(coverages, start=count):
                 on_coverage(index, coverage)
-        yield from answers
-        count += len(some)
+        for answer in answers:
+            yield answer
+            count += 1
+            if advance is not None:
+                advance(count, count)
     unseen.warn()
 
 
-def _shown(answers: Iterator[Any], total: int | None) -> Iterator[Any]:
+def _watched(advance: Advance | None, count: int, size: int) -> AbstractContextManager[None]:
+    """Watch a question about so many texts, before which there were `count`, if there is a bar."""
+    if advance is None:
+        return nullcontext()
+    from edgebert.cli.progress import between
+
+    return watched(between(advance, (count, count), (count + size, count + size)))
+
+
+def _shown(answers: Callable[[Advance], Iterator[Any]], total: int | None) -> Iterator[Any]:
     """Show a bar while answers are fetched."""
     from edgebert.cli.progress import show_progress
 
     with show_progress(total, visible=True) as advance:
-        for count, answer in enumerate(answers, start=1):
-            yield answer
-            advance(count, count)
+        yield from answers(advance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import struct
@@ -16,6 +17,7 @@ import edgebert
 from edgebert.artifact import FORMAT_VERSION, _checksum, _head_checksum, read_artifact, write_artifact
 from edgebert.errors import ArtifactError, OutputError
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
+from edgebert.model_file import ModelFile
 
 TENSORS = {
     "odd": np.arange(5, dtype=np.float32),
@@ -288,6 +290,8 @@ def test_a_linear_layer_that_does_not_fit_together_is_refused(golden_files, tmp_
         ("truncate_dim", "true", "its truncate_dim is True, expected a int"),
         ("dense", '[[3, 48, "tanh"]]', "sentence_dense.0.weight is missing"),
         ("embeddings", "int2", "embeddings is 'int2'"),
+        ("language", '"en"', "its language is 'en', expected a list"),
+        ("language", "[1]", r"its language is \[1\], expected a list"),
     ],
 )
 def test_metadata_that_makes_no_sense_is_refused(golden_files, tmp_path, key, value, complaint):
@@ -295,6 +299,18 @@ def test_metadata_that_makes_no_sense_is_refused(golden_files, tmp_path, key, va
     write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | {key: value})
     with pytest.raises(ArtifactError, match=complaint):
         _ = edgebert.load(tmp_path / "m.edgebert").info
+
+
+def test_licence_and_languages_are_kept(golden_files, tmp_path):
+    before = read_artifact(golden_files["encoder"])
+    assert not {"license", "language"} & before.metadata.keys()  # the folder has no card: its file is as it was
+    file = ModelFile(golden_files["encoder"])
+    assert (file.facts["license"], file.facts["language"]) == ("", [])
+    info = dataclasses.replace(file.info, licence="apache-2.0", languages=("en", "de"))
+    write_artifact(tmp_path / "m.edgebert", before.tensors, before.metadata | info.to_json())
+    file = ModelFile(tmp_path / "m.edgebert")
+    assert (file.facts["license"], file.facts["language"]) == ("apache-2.0", ["en", "de"])
+    assert file.info == info
 
 
 def test_a_model_survives_its_file_being_replaced(golden_files, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 
 import numpy as np
@@ -122,6 +123,15 @@ def test_a_bar_where_it_is_asked_for(wanted, encoder, monkeypatch):
     windows = encoder.embed(TEXTS, windows="each", progress=wanted)
     assert [len(each.vectors) for each in windows] == [1] * len(TEXTS)
     assert bool(screen.shown) == wanted
+
+
+def test_a_bar_moves_within_one_text(encoder, monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "_PAUSE", 0)
+    encoder.embed(["the film was good " * 5000], windows="mean", progress=True)
+    assert len({*re.findall(r"\d+%", screen.shown)}) > 5
 
 
 def test_similarity(encoder):

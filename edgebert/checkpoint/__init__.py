@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
+from edgebert.checkpoint.card import read_card
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
@@ -125,6 +126,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
+    card = read_card(folder / "README.md")
     info = ModelInfo(
         config=config,
         heads=matched.heads,
@@ -139,7 +141,9 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         truncation_side=truncation_side,
         source=place.name,
         source_sha256=sha256_of(files),
-        card=_model_card(folder / "README.md"),
+        card=card.text,
+        licence=card.licence,
+        languages=card.languages,
         tokenizer=tokenizer_json,
     )
     positions = encoder_of(config).embeddings.positions
@@ -204,15 +208,3 @@ def _max_length(of_sentences: int | None, settings: Mapping[str, Any], config: B
     if type(length) is not int or length < 1:
         return config.max_position_embeddings
     return min(length, config.max_position_embeddings)
-
-
-def _model_card(path: Path) -> str:
-    """Return a README without its YAML front matter, which lies between two lines ``---``."""
-    if not path.is_file():
-        return ""
-    # A card is prose for people: a stray byte in it is no reason to refuse the model.
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if text.startswith("---\n"):
-        _, end, rest = text.partition("\n---\n")
-        text = rest if end else text
-    return text.strip()

@@ -13,6 +13,7 @@ from edgebert.cli.help import command
 from edgebert.cli.highlight import excerpt
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options
+from edgebert.cli.parameters import Text
 from edgebert.cli.terminal import Terminal, escape
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _AT_ONCE = 16
     "-q",
     "--question",
     "questions",
+    type=Text(),
     required=True,
     multiple=True,
     metavar="QUESTION",

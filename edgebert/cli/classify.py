@@ -11,6 +11,7 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options, split_list
+from edgebert.cli.parameters import Text
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
@@ -47,6 +48,7 @@ _AT_ONCE = 32
 @click.option("--pairs", is_flag=True, help="Every text is two: a line with a tab between them, or two columns.")
 @click.option(
     "--labels",
+    type=Text(),
     callback=split_list,
     metavar="A,B,...",
     help="Choose from these instead of the model's own; each may be LABEL=DESCRIPTION. The model is one for vectors, or"
@@ -55,6 +57,7 @@ _AT_ONCE = 32
 @click.option("--multi-label", is_flag=True, help="With --labels: several may hold, each has a score of its own.")
 @click.option(
     "--hypothesis",
+    type=Text(),
     metavar="TEMPLATE",
     help="With --labels and a model of natural language inference: what follows from a text if a label holds, which"
     " stands for {}.  [default: This example is {}.]",

@@ -10,6 +10,7 @@ import click
 import edgebert
 from edgebert.cli.drawing import listed
 from edgebert.cli.help import command
+from edgebert.cli.options import errors_option
 from edgebert.cli.parameters import FileName
 from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import receipt_rows, short_rows
@@ -37,6 +38,7 @@ __all__ = ["convert"]
     help="A file of texts like those that the model will meet, one a line, to quantize it for.",
 )
 @click.option("--evaluate", type=FileName(), metavar="TEXTS", help="A file of other texts to measure the result on.")
+@errors_option
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
@@ -57,6 +59,7 @@ def convert(
     output: str,
     calibrate: str | None,
     evaluate: str | None,
+    errors: str,
     min_agreement: float | None,
     embeddings: str,
     force: bool,
@@ -77,8 +80,8 @@ def convert(
         path = edgebert.convert(
             source,
             output,
-            calibrate=None if calibrate is None else read_texts(calibrate),
-            evaluate=None if evaluate is None else read_texts(evaluate),
+            calibrate=None if calibrate is None else read_texts(calibrate, errors),
+            evaluate=None if evaluate is None else read_texts(evaluate, errors),
             min_agreement=min_agreement,
             force=force,
             embeddings=embeddings,

@@ -15,6 +15,7 @@ from edgebert.cli.help import command
 from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
+from edgebert.cli.parameters import Text
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
     from edgebert.model import Model
     from edgebert.output import OutputFile
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["embed"]
 
@@ -51,8 +53,10 @@ _HEADER_BYTES = 128
 @click.option(
     "--dimensions", type=click.IntRange(min=1), metavar="N", help="Keep only the first N values, before normalising."
 )
-@click.option("--prompt", metavar="TEXT", help="What to put before every text.")
-@click.option("--prompt-name", metavar="NAME", help="The model's prompt of this name (edgebert info lists them).")
+@click.option("--prompt", type=Text(), metavar="TEXT", help="What to put before every text.")
+@click.option(
+    "--prompt-name", type=Text(), metavar="NAME", help="The model's prompt of this name (edgebert info lists them)."
+)
 @click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
 @click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
 @stride_option
@@ -117,13 +121,13 @@ def embed(
         prompts: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
         return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
-    def writer(model: Model, output: OutputFile) -> Writer:  # noqa: ARG001 (as every writer)
+    def writer(model: Model, output: OutputFile) -> Writer:
         if terminal is not None:
             from edgebert.cli.similarity import SimilarityWriter
 
             return SimilarityWriter(output, terminal, sys.stdout.encoding)
         if suffix == ".npy":
-            return _NpyWriter(output)
+            return _NpyWriter(output, dimensions=ask(model, [], lambda *_: None).shape[1])
         form = _CHUNKS if chunks else _VECTORS
         kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
         return _ParquetWriter(output, kept) if suffix == ".parquet" else _JsonlWriter(output, kept, options.prefix)
@@ -134,17 +138,15 @@ def embed(
 class _NpyWriter:
     """An array of unknown length: its header is written for no rows, and again when all are counted."""
 
-    def __init__(self, output: OutputFile) -> None:
-        self._output = output
-        self._rows = self._dimensions = 0
+    def __init__(self, output: OutputFile, dimensions: int) -> None:
+        self._output, self._dimensions, self._rows = output, dimensions, 0
         output.write(self._header())
 
     def write(self, rows: Sequence[Row]) -> None:
         self._output.write(b"".join(row.answer.astype("<f4", copy=False).tobytes() for row in rows))
-        self._dimensions = len(rows[0].answer) if rows else self._dimensions
         self._rows += len(rows)
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         self._output.write_at_start(self._header())
         return self._rows
 
@@ -173,7 +175,7 @@ class _JsonlWriter:
         self._kept.check_apart({name} & facts.keys(), row.file)
         return f"{as_json(facts).removesuffix('}')}, {as_json(name)}: {_numbers(vector)}}}\n"
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         """Nothing is left to write."""
         return self._rows
 
@@ -189,8 +191,8 @@ class _ParquetWriter:
     def write(self, rows: Sequence[Row]) -> None:
         self._answers.write([each for row in rows for each in _windows_of(row)])
 
-    def finish(self) -> int:
-        return self._answers.finish()
+    def finish(self, last: Chunk) -> int:
+        return self._answers.finish(last)
 
 
 class _Window(NamedTuple):

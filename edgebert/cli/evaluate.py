@@ -9,8 +9,8 @@ import click
 
 from edgebert.cli.drawing import listed
 from edgebert.cli.help import command
-from edgebert.cli.options import device_option, threads_option
-from edgebert.cli.parameters import FileName, ModelName
+from edgebert.cli.options import device_option, errors_option, threads_option
+from edgebert.cli.parameters import FileName, ModelName, Text
 from edgebert.cli.progress import show_steps
 from edgebert.cli.receipt import figure_rows
 from edgebert.cli.terminal import Terminal
@@ -47,10 +47,16 @@ _MOST_SHOWN = 10
     metavar="FILE",
     help="Texts, one a line; with --labels a table: csv, or what its name says (.tsv .jsonl .parquet).",
 )
-@click.option("--labels", metavar="COLUMN", help="The column of FILE that has the right labels.")
+@click.option("--labels", type=Text(), metavar="COLUMN", help="The column of FILE that has the right labels.")
 @click.option(
-    "--text-column", default="text", show_default=True, metavar="COLUMN", help="The column of FILE that has the texts."
+    "--text-column",
+    type=Text(),
+    default="text",
+    show_default=True,
+    metavar="COLUMN",
+    help="The column of FILE that has the texts.",
 )
+@errors_option
 @click.option("--plot", type=FileName(), metavar="OUT.png", help="Draw the comparison (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @threads_option
@@ -61,6 +67,7 @@ def evaluate(
     texts: str,
     labels: str | None,
     text_column: str,
+    errors: str,
     plot: str | None,
     as_json: bool,
     threads: int | None,
@@ -81,7 +88,7 @@ def evaluate(
     path = find_model_shown(model)
     if labels is not None and "sequence_classification" not in ModelFile(path).info.heads:
         raise InputError("the model has no classifier of texts: leave --labels out")
-    given, right = _read_labelled(texts, text_column, labels) if labels else (read_texts(texts), None)
+    given, right = _read_labelled(texts, (text_column, labels), errors) if labels else (read_texts(texts, errors), None)
     with show_steps("texts") as on_progress:
         comparison = compare_files(path, against, given, threads=threads, device=device, on_progress=on_progress)
     facts: dict[str, Any] = comparison.figures
@@ -132,16 +139,18 @@ def _quality(comparison: Comparison, right: list[str]) -> dict[str, float]:
     return facts
 
 
-def _read_labelled(path: str, text_column: str, label_column: str) -> tuple[list[str], list[str]]:
+def _read_labelled(path: str, columns: tuple[str, str], errors: str) -> tuple[list[str], list[str]]:
     """Read texts and labels from two columns of a table: of csv unless its name says another kind."""
     from edgebert.tables.chunks import Reading
     from edgebert.tables.kinds import common_kind
 
     kind = common_kind([path]) or "csv"
-    reading = Reading(kind, (text_column, label_column), pairs=True)
+    reading = Reading(kind, columns, pairs=True, errors=errors)
     with open_texts(Inputs((path,), (), reading, False)) as source:
-        texts, labels = zip(*(pair for chunk in source for pair in chunk.texts), strict=True)
-    return [*texts], [*labels]
+        pairs = [pair for chunk in source for pair in chunk.texts]
+    if not pairs:
+        raise InputError(f"{path}: no text in it, expected a row for each text")
+    return [text for text, _ in pairs], [label for _, label in pairs]
 
 
 def _check_matplotlib() -> None:

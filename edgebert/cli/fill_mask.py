@@ -11,6 +11,7 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, row_writer
 from edgebert.cli.options import LineOptions, line_options, split_list
+from edgebert.cli.parameters import Text
 from edgebert.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ _USUAL_MASK = "[MASK]"
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many words.")
 @click.option(
-    "--targets", callback=split_list, metavar="A,B,...", help="Choose from these words, each one token of the model."
+    "--targets",
+    type=Text(),
+    callback=split_list,
+    metavar="A,B,...",
+    help="Choose from these words, each one token of the model.",
 )
 @line_options(windows=True)
 def fill_mask(options: LineOptions, top_k: int, targets: tuple[str, ...] | None) -> None:

@@ -51,18 +51,17 @@ def info(model: str | None, everything: bool, as_json: bool) -> None:
 
 def _summary(facts: dict[str, Any], card: str, named: str, terminal: Terminal | None) -> str:
     """Return what people ask about a model first."""
-    from edgebert.cli.purpose import example, from_card, how_good, length, purpose, summary_of
+    from edgebert.cli.purpose import example, how_good, length, makers, purpose, summary_of
     from edgebert.cli.receipt import short_rows
     from edgebert.cli.written import size_of
 
-    told = from_card(card)
     size = f"{size_of(facts['size_bytes'])}, {facts['parameters'] / 1e6:.1f} million parameters"
     rows = [
         ("try", example(facts, named)),
         ("length", length(facts)),
         ("size", size),
         ("made from", facts["source"]),
-        *((name, told[name]) for name in ("languages", "licence") if name in told),
+        *makers(facts, card),
         *([("prompts", ", ".join(facts["prompts"]))] if facts["prompts"] else []),
     ]
     parts = [

@@ -1,4 +1,4 @@
-"""Answers behind the columns of the table that the texts come from; and answers as Parquet."""
+"""Answers behind the columns of the table that the texts come from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgebert.cli.lines import Writer
     from edgebert.cli.texts import Inputs
     from edgebert.output import OutputFile
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["HEADER_ROWS", "Kept", "as_json", "columns_of", "kept_writer", "objects_of"]
 
@@ -30,13 +31,13 @@ def kept_writer(form: RowFormat, name: str, inputs: Inputs, prefix: str, output:
     ----------
     form : RowFormat
     name : str
-        ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``; plain text becomes Parquet alone.
+        ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.
     inputs : Inputs
     prefix : str
         What the names of added columns begin with.
     output : OutputFile
     """
-    kept = Kept(form, prefix, is_table=inputs.is_table)
+    kept = Kept(form, prefix, is_table=True)
     if name == "parquet":
         from edgebert.cli.kept_parquet import ParquetAnswers
 
@@ -145,10 +146,10 @@ class _FirstTogether:
         if rows[HEADER_ROWS:]:
             self._writer.write(rows[HEADER_ROWS:])
 
-    def finish(self) -> int:
+    def finish(self, last: Chunk) -> int:
         if self._first:
             self._start()
-        return self._writer.finish()
+        return self._writer.finish(last)
 
 
 class _JsonlAnswers:
@@ -163,7 +164,7 @@ class _JsonlAnswers:
         # Half a surrogate pair, which JSON may spell and UTF-8 may not, is spelled again.
         self._output.write(text.encode("utf-8", "backslashreplace"))
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         """Nothing is left to write."""
         return self._count
 
@@ -197,7 +198,7 @@ class _SheetAnswers:
         lines = []
         self._count += len(rows)
         if self._columns is None and rows:
-            lines.append(self._header(rows))
+            lines.append(self._header(columns_of(rows), rows[0].chunk))
         for row in rows:
             cells = self._cells(row)
             lines += [self._line([*cells, *added]) for added in self._kept.lines(row)]
@@ -206,17 +207,18 @@ class _SheetAnswers:
         except UnicodeEncodeError as error:
             raise half_pair(rows[0].file, error.object[error.start], ".csv") from error
 
-    def finish(self) -> int:
-        """Nothing is left to write."""
+    def finish(self, last: Chunk) -> int:
+        """Write the header, if there was no row."""
+        if self._columns is None and last.rows is not None:
+            self._output.write(self._header(last.rows.columns, last).encode())
         return self._count
 
-    def _header(self, rows: Sequence[Row]) -> str:
-        table = rows[0].chunk.rows if rows[0].chunk else None
-        assert table is not None
-        self._columns = columns_of(rows)
+    def _header(self, columns: tuple[str, ...], chunk: Chunk | None) -> str:
+        assert chunk is not None
+        self._columns = columns
         self._known = {*self._columns}
-        self._kept.check_apart(self._known & {*self._kept.names}, rows[0].file)
-        mark = ""
+        self._kept.check_apart(self._known & {*self._kept.names}, chunk.file)
+        mark, table = "", chunk.rows
         if self._same and isinstance(table, DelimitedRows):
             self._delimiter, self._line_end, mark = table.delimiter, table.line_end, "\ufeff" * table.bom
         return mark + self._line([*self._columns, *self._kept.names])

@@ -12,20 +12,32 @@ import click
 from edgebert.cli import model_option
 from edgebert.cli.formats import Row, RowFormat, layout_of
 from edgebert.cli.options import LineOptions, check_apart
-from edgebert.cli.progress import show_progress
+from edgebert.cli.progress import between, show_progress
 from edgebert.cli.terminal import Terminal, note
 from edgebert.cli.texts import Inputs, open_texts
-from edgebert.cli.written import tell_written
+from edgebert.cli.written import tell_no_rows, tell_written
 from edgebert.errors import InputError
 from edgebert.output import OutputFile, open_output
 from edgebert.tables import chunks
+from edgebert.watch import watched
 
 if TYPE_CHECKING:
     from edgebert.coverage import Coverage, OnCoverage, Unseen
     from edgebert.model import Model
     from edgebert.tables.chunks import Chunk
 
-__all__ = ["MakeWriter", "Task", "Writer", "answer_lines", "output_format", "pair_of", "placed", "row_writer"]
+__all__ = [
+    "MakeWriter",
+    "Task",
+    "Writer",
+    "answer_lines",
+    "chosen_format",
+    "form_writer",
+    "output_format",
+    "pair_of",
+    "placed",
+    "row_writer",
+]
 
 
 class Task(NamedTuple):
@@ -61,8 +73,11 @@ class Writer(Protocol):
     def write(self, rows: Sequence[Row]) -> None:
         """Take the next texts with their answers."""
 
-    def finish(self) -> int:
-        """Write what is left, when all texts were answered; return how many rows were written."""
+    def finish(self, last: Chunk, /) -> int:
+        """Write what is left, when all texts were answered; return how many rows were written.
+
+        `last` is what was read last: it has the columns of a table of which no row was written.
+        """
 
 
 MakeWriter = Callable[["Model", OutputFile], Writer]
@@ -95,14 +110,19 @@ def answer_lines(options: LineOptions, task: Task, make_writer: MakeWriter) -> N
             for chunk in source:
                 for start in range(0, len(chunk.texts), task.at_once):
                     stop = min(start + task.at_once, len(chunk.texts))
-                    rows = _answered(model, task, chunk, range(start, stop), count)
+                    asked = (stop - start) * max(len(task.questions), 1)
+                    here, there = (before + (source.done - before) * i // len(chunk.texts) for i in (start, stop))
+                    with watched(between(advance, (here, count), (there, count + asked))):
+                        rows = _answered(model, task, chunk, range(start, stop), count)
                     writer.write(rows)
                     unseen.add(row.coverage for row in rows)
                     count += len(rows)
-                    advance(before + (source.done - before) * stop // len(chunk.texts), count)
+                    advance(there, count)
                 before = source.done
-        written = writer.finish()
+        written = writer.finish(chunk)
     tell_written(options.output, written)
+    if not count:
+        tell_no_rows(options.inputs.files, task.done)
     _report_truncated(unseen, task.done)
 
 
@@ -147,22 +167,43 @@ def row_writer(options: LineOptions, form: RowFormat | Callable[[Model], RowForm
         When the name of the output does not say what it is to be, or Parquet would go to a terminal.
     """
     inputs = options.inputs
-    terminal = Terminal.at_stdout() if options.output in (None, "-") else None
-    name = options.format or ("table" if terminal else output_format(options))
-    if name == "parquet" and terminal:
-        raise click.UsageError("Parquet is not for reading: name a file with -o OUT.parquet.")
-    encoding = sys.stdout.encoding if terminal else "utf-8"
+    name, terminal = chosen_format(options, inputs.reading.kind if inputs.is_table else "tsv")
 
     def make(model: Model, output: OutputFile) -> Writer:
         whole = placed(form if isinstance(form, RowFormat) else form(model), inputs)
-        if name == "parquet" or (inputs.is_table and name != "table"):
+        if inputs.is_table and name != "table":
             from edgebert.cli.kept import kept_writer
 
             return kept_writer(whole, name, inputs, options.prefix, output)
-        layout = layout_of(whole, name, terminal or Terminal())
-        return _RowWriter(output, layout.header, layout.render, encoding)
+        return form_writer(whole, name, terminal, output)
 
     return make
+
+
+def chosen_format(options: LineOptions, kind: str, others: Sequence[str] = ()) -> tuple[str, Terminal | None]:
+    """Return the format that the user wants, and the terminal that it goes to if it goes to one.
+
+    Raises
+    ------
+    click.UsageError
+        As `row_writer` says.
+    """
+    terminal = Terminal.at_stdout() if options.output in (None, "-") else None
+    name = options.format or ("table" if terminal else output_format(options, kind, others))
+    if name == "parquet" and terminal:
+        raise click.UsageError("Parquet is not for reading: name a file with -o OUT.parquet.")
+    return name, terminal
+
+
+def form_writer(form: RowFormat, name: str, terminal: Terminal | None, output: OutputFile) -> Writer:
+    """Return what writes rows that are not those of a table, in one of `FORMATS`."""
+    if name == "parquet":
+        from edgebert.cli.kept import Kept
+        from edgebert.cli.kept_parquet import ParquetAnswers
+
+        return ParquetAnswers(Kept(form, "", is_table=False), output)
+    layout = layout_of(form, name, terminal or Terminal())
+    return _RowWriter(output, layout.header, layout.render, sys.stdout.encoding if terminal else "utf-8")
 
 
 def placed(form: RowFormat, inputs: Inputs) -> RowFormat:
@@ -173,15 +214,22 @@ def placed(form: RowFormat, inputs: Inputs) -> RowFormat:
     return form._replace(places=places, columns=tuple(dict.fromkeys((*places, *form.columns))))
 
 
-def output_format(options: LineOptions) -> str:
-    """Return the format that the name of the output says, else that of the input; tsv of plain text.
+def output_format(options: LineOptions, kind: str, others: Sequence[str] = ()) -> str:
+    """Return the format that the name of the output says.
+
+    Parameters
+    ----------
+    options : LineOptions
+    kind : str
+        What it is where the name says nothing: the kind of the input, of Parquet csv.
+    others : sequence of str
+        Formats of the command's own, each of which is a suffix.
 
     Raises
     ------
     click.UsageError
         When the name says another one.
     """
-    kind = options.inputs.reading.kind if options.inputs.is_table else "tsv"
     suffix = "" if options.output in (None, "-") else PurePath(str(options.output)).suffix.lower()
     if not suffix:
         return "csv" if kind == "parquet" else kind
@@ -189,8 +237,10 @@ def output_format(options: LineOptions) -> str:
         return "tsv"
     from edgebert.tables.kinds import SUFFIXES
 
+    if suffix[1:] in others:
+        return suffix[1:]
     if suffix not in SUFFIXES:
-        names = ".csv, .tsv, .jsonl, .parquet or .txt"
+        names = ", ".join([".csv", ".tsv", ".jsonl", ".parquet", *(f".{other}" for other in others)]) + " or .txt"
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in {names}, or --format.")
     return SUFFIXES[suffix]
 
@@ -207,7 +257,7 @@ class _RowWriter:
         self._header = ""
         self._count += len(rows)
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         if self._header:
             self.write([])
         return self._count

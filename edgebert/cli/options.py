@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edgebert.cli.formats import FORMATS
-from edgebert.cli.parameters import FileName, ModelName
+from edgebert.cli.parameters import FileName, ModelName, Text
 from edgebert.cli.texts import INPUTS, PLAIN, Inputs, find_inputs
 from edgebert.engine.devices import DEVICES
 from edgebert.errors import OutputError
@@ -21,6 +21,7 @@ __all__ = [
     "LineOptions",
     "check_apart",
     "device_option",
+    "errors_option",
     "line_options",
     "output_option",
     "split_list",
@@ -137,6 +138,7 @@ _input = click.option(
 _column = click.option(
     "--column",
     "columns",
+    type=Text(),
     multiple=True,
     metavar="NAME",
     help="The column of a table that has the texts, in jsonl also a path a.b; of pairs two.  [default: the only column,"
@@ -147,6 +149,7 @@ _glob = click.option(
 )
 _prefix = click.option(
     "--prefix",
+    type=Text(),
     default="",
     metavar="TEXT",
     help="What the names of the columns begin with that are added to those of a table.",
@@ -188,8 +191,9 @@ _format = click.option(
     help="What to write.  [default: a table for people on a terminal, else what the suffix of OUT says (.txt is tsv),"
     " else what FILES are; of plain text tsv]",
 )
-_errors = click.option(
+errors_option = click.option(
     "--errors",
+    is_eager=True,  # other options are read by it
     type=click.Choice(["strict", "replace"]),
     default="strict",
     show_default=True,
@@ -215,7 +219,7 @@ def _split(usual: str) -> Callable[[_Command], _Command]:
 
 def _text(*, several: bool) -> Callable[[_Command], _Command]:
     explained = "A text, instead of FILES" + ("; may be repeated." if several else ".")
-    return click.option("--text", "texts", multiple=True, metavar="TEXT", help=explained)
+    return click.option("--text", "texts", type=Text(), multiple=True, metavar="TEXT", help=explained)
 
 
 def output_option(explained: str, metavar: str = "OUT", *, required: bool = False) -> Callable[[_Command], _Command]:
@@ -252,7 +256,7 @@ def line_options(
     added: list[Callable[[_Command], _Command]] = [
         *(_files, _text(several=several), _input, _split(split), _column, _glob),
         *((_prefix,) if rows else ()),
-        *(_model, _errors),
+        *(_model, errors_option),
         *(threads_option, _max_memory, device_option),
     ]
     if layouts:

@@ -1,12 +1,41 @@
-"""Kinds of arguments and options that a shell completes."""
+"""Kinds of arguments and options: texts, and what a shell completes."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
-__all__ = ["CommandName", "FileName", "ModelName"]
+from edgebert.errors import shown
+
+__all__ = ["CommandName", "FileName", "ModelName", "Text"]
+
+
+class Text(click.ParamType):  # type: ignore[type-arg] # generic from click 8.3 on
+    """Text that a user gives in an option; ``--errors`` decides about bytes that are not UTF-8, as it does in files."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text.
+
+        Raises
+        ------
+        InputError
+            When it is not UTF-8.
+        """
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # Python keeps the bytes of an argument that it could not decode as lone surrogates
+            from edgebert.tables.stream import decode
+
+            assert param is not None
+            assert ctx is not None
+            data = os.fsencode(value)
+            which = f" {shown(data.decode('utf-8', 'replace'))}" if param.multiple else ""  # one alone may be a secret
+            return decode(data, ctx.params["errors"], f"{param.opts[-1]}{which}")
+        return value
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg] # generic from click 8.3 on

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["show_progress", "show_steps"]
+__all__ = ["Advance", "between", "show_progress", "show_steps"]
 
 PATIENCE = 1.0
 """Work shorter than this shows no bar [seconds]."""
+_PAUSE = 0.1
+"""Between two drawings, so that work of many small steps does not wait for them [seconds]."""
+
+
+_FEW = 10
+"""Of so many a part of one is worth telling."""
 
 
 class Advance(Protocol):
-    """Tell the bar how far the work is: `done` bytes of the total, `texts` in all."""
+    """Tell the bar how far the work is: `done` bytes of the total, `texts` in all, the last of them in part."""
 
-    def __call__(self, done: int, texts: int) -> None: ...
+    def __call__(self, done: float, texts: float) -> None: ...
 
 
 @contextmanager
@@ -43,6 +49,11 @@ def show_progress(total: int | None, visible: bool, label: str = "texts") -> Ite
         bar.close()
 
 
+def between(advance: Advance, here: tuple[float, float], there: tuple[float, float]) -> Callable[[float], None]:
+    """Return what tells a bar which share of the way between two of its places, (done, texts), lies behind."""
+    return lambda share: advance(*(begin + (end - begin) * share for begin, end in zip(here, there, strict=True)))
+
+
 @contextmanager
 def show_steps(label: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for what tells itself how many of how many steps are done; `label` is what these are called."""
@@ -60,10 +71,11 @@ class _Bar:
         self._possible = visible and sys.stderr is not None and sys.stderr.isatty()
         self._label, self._started = label, _now()
         self._progress: Progress | None = None
-        self._count = 0
+        self._count: float = 0
+        self._drawn = 0.0
         self._end: float | None = None
 
-    def show(self, done: int, total: int | None, count: int) -> None:
+    def show(self, done: float, total: int | None, count: float) -> None:
         """Show that so much is done, which is so many of what is counted."""
         self._count, now = count, _now()
         if not self._possible or now - self._started < PATIENCE:
@@ -72,7 +84,9 @@ class _Bar:
             self._end = self._started + (now - self._started) * total / done
         if self._progress is None:
             self._progress = self._open(total)
-        self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
+        draw = now - self._drawn >= _PAUSE
+        self._drawn = now if draw else self._drawn
+        self._progress.update(self._progress.task_ids[0], completed=done, refresh=draw)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -108,7 +122,8 @@ class _Bar:
         """Return how many there are, how fast they come, and how long it may take."""
         now = _now()
         seconds = now - self._started
-        parts = [f"{self._count:,} {self._label}"]
+        few = self._count < _FEW and self._count != int(self._count)  # one of them, say a book, may take long
+        parts = [f"{self._count:.1f} {self._label}" if few else f"{int(self._count):,} {self._label}"]
         if self._count > seconds:
             parts.append(f"{self._count / seconds:,.0f} {self._label}/s")
         elif self._count:

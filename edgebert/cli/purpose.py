@@ -8,10 +8,22 @@ from typing import Any
 
 from edgebert.schemes import kinds_of
 
-__all__ = ["example", "from_card", "how_good", "length", "purpose", "summary_of"]
+__all__ = ["example", "how_good", "length", "makers", "purpose", "summary_of"]
 
 _MOST_NAMED = 6
 _WORDS_PER_TOKEN = 0.75
+_NAMES = """\
+af Afrikaans, am Amharic, ar Arabic, az Azerbaijani, be Belarusian, bg Bulgarian, bn Bengali, bs Bosnian, ca Catalan,
+code program code, cs Czech, cy Welsh, da Danish, de German, el Greek, en English, eo Esperanto, es Spanish,
+et Estonian, eu Basque, fa Persian, fi Finnish, fil Filipino, fr French, ga Irish, gl Galician, gu Gujarati, ha Hausa,
+he Hebrew, hi Hindi, hr Croatian, hu Hungarian, hy Armenian, id Indonesian, is Icelandic, it Italian, ja Japanese,
+jv Javanese, ka Georgian, kk Kazakh, km Khmer, kn Kannada, ko Korean, ku Kurdish, ky Kyrgyz, la Latin, lo Lao,
+lt Lithuanian, lv Latvian, mg Malagasy, mk Macedonian, ml Malayalam, mn Mongolian, mr Marathi, ms Malay, mt Maltese,
+multilingual several languages, my Burmese, nb Norwegian, ne Nepali, nl Dutch, nn Norwegian, no Norwegian, pa Punjabi,
+pl Polish, ps Pashto, pt Portuguese, ro Romanian, ru Russian, sd Sindhi, si Sinhala, sk Slovak, sl Slovenian,
+so Somali, sq Albanian, sr Serbian, sv Swedish, sw Swahili, ta Tamil, te Telugu, th Thai, tl Tagalog, tr Turkish,
+ug Uyghur, uk Ukrainian, ur Urdu, uz Uzbek, vi Vietnamese, xh Xhosa, yi Yiddish, yo Yoruba, zh Chinese, zu Zulu"""
+_LANGUAGES = {code: name for code, _, name in (pair.partition(" ") for pair in re.split(r",\s", _NAMES))}
 
 
 def purpose(facts: dict[str, Any]) -> str:
@@ -81,14 +93,34 @@ def example(facts: dict[str, Any], named: str) -> str:
     return f"edgebert {command}{named}"
 
 
-def from_card(card: str) -> dict[str, str]:
-    """Return the languages and the licence, where a model card names them as Hugging Face's template does."""
-    found = {}
+def makers(facts: dict[str, Any], card: str) -> list[tuple[str, str]]:
+    """Return the languages and the licence, as the model's makers told the hub, else as their card names them."""
+    languages = dict.fromkeys(language(code) for code in facts["language"])
+    told = {
+        "languages": _named([*languages], "and") if languages else "",
+        "licence": ", ".join(map(licence, facts["license"].split(", "))),
+    }
     for name, title in (("languages", r"languages?(?:\(s\))?(?: \(NLP\))?"), ("licence", r"licen[cs]e")):
-        told = re.search(rf"\*\*{title}:?\*\*:?[ \t]*(\S.*)", card, re.IGNORECASE)
-        if told:
-            found[name] = told[1].strip().rstrip(".")
-    return found
+        found = re.search(rf"\*\*{title}:?\*\*:?[ \t]*(\S.*)", card, re.IGNORECASE)
+        told[name] = told[name] or (found[1].strip().rstrip(".") if found else "")
+    return [(name, text) for name, text in told.items() if text]
+
+
+def language(code: str) -> str:
+    """Return the name of a language in English, where its code is a known one."""
+    return _LANGUAGES.get(re.split("[-_]", code.lower())[0], code)
+
+
+def licence(name: str) -> str:
+    """Return the name of a licence as people write it, and what its name says of trade."""
+    if name == "other":
+        return "one of its own: see where it comes from"
+    if name == "apache-2.0":
+        return "Apache-2.0"
+    if not re.fullmatch(r"(?:mit|cc|cc0|[al]?gpl|bsd|mpl|wtfpl|unlicense)(?:-.*)?", name):
+        return name
+    words = name.upper().replace("-CLAUSE", "-Clause").replace("CC-BY", "CC BY").replace("UNLICENSE", "Unlicense")
+    return f"{words}, not for commercial use" if "nc" in name.split("-") else words
 
 
 def summary_of(card: str, most: int = 400) -> str:

@@ -11,10 +11,12 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import MakeWriter, Task, Writer, answer_lines, row_writer
 from edgebert.cli.options import Count, LineOptions, line_options
+from edgebert.cli.parameters import Text
 
 if TYPE_CHECKING:
     from edgebert.coverage import OnCoverage
     from edgebert.model import Model
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["rank"]
 
@@ -27,9 +29,14 @@ _AT_ONCE = 64
         'edgebert rank notes.txt --query "lost keys" --top-k 5',
     ],
 )
-@click.option("--query", required=True, metavar="QUERY", help="What is looked for.")
+@click.option("--query", type=Text(), required=True, metavar="QUERY", help="What is looked for.")
 @click.option("--top-k", type=Count(), default="all", show_default=True, metavar="N|all", help="How many documents.")
-@click.option("--label", metavar="LABEL", help="Of a classifier with several labels, the one whose score counts.")
+@click.option(
+    "--label",
+    type=Text(),
+    metavar="LABEL",
+    help="Of a classifier with several labels, the one whose score counts.",
+)
 @line_options(windows=True)
 def rank(options: LineOptions, query: str, top_k: int | str, label: str | None) -> None:
     """Order documents by how well they fit a query, the best first.
@@ -82,10 +89,10 @@ class _BestFirst:
         if self._count is not None:  # no more than these are kept
             self._best = self._sorted()[: self._count]
 
-    def finish(self) -> int:
+    def finish(self, last: Chunk) -> int:
         ranked = enumerate(self._sorted(), start=1)
         self._writer.write([row._replace(answer={"rank": i, "score": row.answer}) for i, row in ranked])
-        return self._writer.finish()
+        return self._writer.finish(last)
 
     def _sorted(self) -> list[Row]:
         return sorted(self._best, key=lambda row: -row.answer)

@@ -12,10 +12,13 @@ import click
 from edgebert.cli import model_option
 from edgebert.cli.help import command
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option, split_list
-from edgebert.cli.progress import show_progress
+from edgebert.cli.parameters import FileName, Text
+from edgebert.cli.progress import between, show_progress
 from edgebert.cli.terminal import note
 from edgebert.cli.texts import open_texts
+from edgebert.cli.written import tell_no_rows
 from edgebert.errors import InputError
+from edgebert.watch import watched
 
 if TYPE_CHECKING:
     from edgebert.cli.redacted import Redacted
@@ -37,7 +40,8 @@ _KEY = "EDGEBERT_REDACT_KEY"
     ],
 )
 @output_option(
-    "Write to this file, whole or not at all; of several plain texts to this folder.  [default: standard output]"
+    "Write to this file, whole or not at all; of several plain texts to this folder, as they lie in theirs."
+    "  [default: standard output]"
 )
 @click.option(
     "--format",
@@ -46,11 +50,20 @@ _KEY = "EDGEBERT_REDACT_KEY"
 )
 @click.option(
     "--report",
+    type=FileName(),
     metavar="REPORT",
     help="Write what was found, and where, to REPORT.jsonl or REPORT.csv. It has the personal data in it.",
 )
-@click.option("--keep", callback=split_list, metavar="LABEL,...", help="Labels to leave as they are: CITY,STATE.")
-@click.option("--only", callback=split_list, metavar="LABEL,...", help="Labels to replace.  [default: all]")
+@click.option(
+    "--keep",
+    type=Text(),
+    callback=split_list,
+    metavar="LABEL,...",
+    help="Labels to leave as they are: CITY,STATE.",
+)
+@click.option(
+    "--only", type=Text(), callback=split_list, metavar="LABEL,...", help="Labels to replace.  [default: all]"
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -72,6 +85,7 @@ _KEY = "EDGEBERT_REDACT_KEY"
 )
 @click.option(
     "--key",
+    type=Text(),
     envvar=_KEY,
     metavar="SECRET",
     help="Makes stand-ins the same in every run with this secret; two values, such as house numbers, may then have one."
@@ -133,20 +147,20 @@ def redact(
         redactor = Redactor(model, _checked(model, settings, keep, only))
         found = []
         with show_progress(source.total, visible=not place.is_terminal) as advance:
-            count = before = 0
+            there = 0, 0
             for chunk in source:
-
-                def show(done: int, of: int, before: int = before, count: int = count) -> None:
-                    advance(before + (source.done - before) * done // max(of, 1), count)
-
-                found.append((chunk, redactor.find(chunk.texts, on_progress=show)))
-                before, count = source.done, count + len(chunk.texts)
-                advance(before, count)
+                here, there = there, (source.done, there[1] + len(chunk.texts))
+                with watched(between(advance, here, there)):
+                    found.append((chunk, redactor.find(chunk.texts)))
+                advance(*there)
     results = redacted.rows_of((chunk, _covered(redactor, chunk, spans)) for chunk, spans in found)
-    redacted.write(place, results)
+    redacted.write(place, results, found[-1][0])
     if report is not None:
         redacted.write_report(report, results)
-    _say(results)
+    if results:
+        _say(results)
+    else:
+        tell_no_rows(options.inputs.files, "replaced")
 
 
 def _checked(model: Model, settings: Settings, keep: tuple[str, ...] | None, only: tuple[str, ...] | None) -> Settings:

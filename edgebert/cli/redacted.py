@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from edgebert.cli.lines import output_format, row_writer
 from edgebert.cli.options import LineOptions
 from edgebert.cli.terminal import Terminal, escape
 from edgebert.errors import OutputError
-from edgebert.output import check_folder, open_output, print_text
+from edgebert.output import check_folder, make_folder_of, open_output, print_text
 
 if TYPE_CHECKING:
     from edgebert.tables.chunks import Chunk
@@ -48,16 +48,17 @@ class Place(NamedTuple):
     format : str
         ``"text"``, or a kind of table.
     path : str or None
-        A file, None for standard output; a folder where `is_folder`.
-    is_folder : bool
+        A file, or the folder of `targets`; None for standard output.
     is_terminal : bool
+    targets : dict of str to str
+        How messages call each of several plain files -> where it goes; empty where all go to one.
     """
 
     options: LineOptions
     format: str
     path: str | None
-    is_folder: bool
     is_terminal: bool
+    targets: dict[str, str] = {}  # noqa: RUF012 (never changed)
 
 
 class Redacted(NamedTuple):
@@ -97,36 +98,69 @@ def output_of(options: LineOptions) -> Place:
     if inputs.is_table:
         if options.format == "text":
             raise click.UsageError("--format text is for plain text, and this is a table: csv, tsv, jsonl or parquet.")
-        return Place(options, options.format or output_format(options), path, False, terminal)
+        return Place(options, options.format or output_format(options, inputs.reading.kind), path, terminal)
     suffix = PurePath(path or "").suffix.lower().removeprefix(".")
     wanted = options.format or (suffix if suffix in _TABLES else "text")
     if wanted not in ("text", "jsonl"):
         raise click.UsageError(
             f"Plain text is written as text or jsonl, not as {wanted}: name another OUT or --format."
         )
-    is_folder = False
     if path is not None and wanted == "text" and (len(inputs.files) > 1 or os.path.isdir(path)):
-        _check_names(inputs.files, path)
-        is_folder = True
-    elif path is not None:
+        return Place(options, wanted, path, terminal, _targets(options, path))
+    if path is not None:
         check_folder(path)
-    return Place(options, wanted, path, is_folder, terminal)
+    return Place(options, wanted, path, terminal)
 
 
-def _check_names(files: Sequence[str], folder: str) -> None:
-    """Check that there is a folder, and that every file gets a name of its own in it, which is none of theirs."""
+def _targets(options: LineOptions, folder: str) -> dict[str, str]:
+    """Return where in a folder each file goes: one that was named by its name, those of a folder as they lie in that.
+
+    Raises
+    ------
+    OutputError
+        When there is no such folder, or a file gets no path of its own in it, or that of one that is read.
+    """
+    from edgebert.tables.files import find_files
+    from edgebert.tables.stream import shown_name
+
+    files, folder = options.inputs.files, str(PurePath(folder))
     if not os.path.isdir(folder):
         raise OutputError(f"{folder} is no folder, expected one for {len(files)} files: make it first")
-    names: dict[str, str] = {}
-    for file in files:
-        if file == "-":
-            raise OutputError("standard input has no name for a file in a folder: let -o be a file")
-        target, name = _in_folder(file, folder), PurePath(file).name
-        if os.path.exists(target) and any(os.path.samefile(target, each) for each in files if each != "-"):
+    if "-" in files:
+        raise OutputError("standard input has no name for a file in a folder: let -o be a file")
+    whole = os.path.join(os.path.realpath(folder), "")
+    targets: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for name in options.files:
+        is_folder = os.path.isdir(name)
+        is_around = is_folder and whole.startswith(os.path.join(os.path.realpath(name), ""))
+        for file in find_files([name], options.globs):
+            if is_around and os.path.realpath(file).startswith(whole):
+                raise OutputError(
+                    f"{file} is in {folder} already, and would be redacted again: name a folder outside of {name} with"
+                    " -o, or choose the files with --glob"
+                )
+            target = os.path.join(folder, os.path.relpath(file, name) if is_folder else os.path.basename(file))
+            if target in sources:
+                raise OutputError(f"{sources[target]} and {file} have one name, expected two in the folder {folder}")
+            if shown_name(file) in targets:
+                raise OutputError(f"{shown_name(file)} is there twice, expected every file once: name it once")
+            targets[shown_name(file)], sources[target] = target, file
+    _check_targets(sources, folder)
+    return targets
+
+
+def _check_targets(sources: Mapping[str, str], folder: str) -> None:
+    """Check that files can be made at paths in a folder, each of which is to have one of `sources`."""
+    read = {(status.st_dev, status.st_ino) for status in map(os.stat, filter(os.path.exists, sources.values()))}
+    for target, file in sources.items():
+        if os.path.exists(target) and (os.stat(target).st_dev, os.stat(target).st_ino) in read:
             raise OutputError(f"{target} is a file that the texts come from; name another folder with -o")
-        if name in names:
-            raise OutputError(f"{names[name]} and {file} have one name, expected two in the folder {folder}")
-        names[name] = file
+        parent = os.path.dirname(target)
+        while parent != folder:
+            if parent in sources or (os.path.lexists(parent) and not os.path.isdir(parent)):
+                raise OutputError(f"{parent} is to be a folder, for {file}, and is a file; name another folder with -o")
+            parent = os.path.dirname(parent)
 
 
 def check_report(place: Place, report: str) -> None:
@@ -138,20 +172,12 @@ def check_report(place: Place, report: str) -> None:
         When it would: the report has the personal data in it.
     OutputError
     """
-    targets = [] if place.path is None else [place.path]
-    if place.is_folder:
-        targets = [_in_folder(file, str(place.path)) for file in place.options.inputs.files]
-    for target in targets:
+    for target in place.targets.values() or ([] if place.path is None else [place.path]):
         exist = os.path.exists(target) and os.path.exists(report)
         if os.path.realpath(target) == os.path.realpath(report) or (exist and os.path.samefile(target, report)):
             names = report if report == target else f"{report} (as {target})"
             raise click.UsageError(f"--report and -o would both write {names}, expected two files.")
     check_folder(report)
-
-
-def _in_folder(file: str, folder: str) -> str:
-    """Return where in a folder a redacted file goes."""
-    return str(PurePath(folder, PurePath(file).name))
 
 
 def other_columns(chunks: Iterable[Chunk]) -> list[str]:
@@ -192,24 +218,25 @@ def rows_of(covered: Iterable[tuple[Chunk, Sequence[dict[str, Any]]]]) -> list[R
     ]
 
 
-def write(place: Place, results: Sequence[Redacted]) -> None:
-    """Write redacted texts.
+def write(place: Place, results: Sequence[Redacted], last: Chunk) -> None:
+    """Write redacted texts; `last` is what was read last: it has the columns of a table without rows.
 
     Raises
     ------
     OutputError
     """
     if place.format != "text":
-        _write_rows(place, results)
+        _write_rows(place, results, last)
     elif place.is_terminal:
         terminal = Terminal.at_stdout() or Terminal()
         print_text("".join(_shown(each, terminal) for each in results))
-    elif place.is_folder:
-        files: dict[str, list[Redacted]] = {}
+    elif place.targets:
+        files: dict[str, list[Redacted]] = {file: [] for file in place.targets}
         for each in results:
-            files.setdefault(each.chunk.file, []).append(each)
-        for file, of_file in files.items():
-            _write_bytes(_in_folder(file, str(place.path)), of_file)
+            files[each.chunk.file].append(each)
+        for file, target in place.targets.items():
+            make_folder_of(target)
+            _write_bytes(target, files[file])
     else:
         _write_bytes(place.path, results)
 
@@ -246,7 +273,7 @@ def _safe(text: str) -> str:
     return "\n".join("\t".join(map(escape, line.split("\t"))) for line in lines)
 
 
-def _write_rows(place: Place, results: Sequence[Redacted]) -> None:
+def _write_rows(place: Place, results: Sequence[Redacted], last: Chunk) -> None:
     from edgebert.coverage import Coverage
 
     form = RowFormat(
@@ -269,7 +296,7 @@ def _write_rows(place: Place, results: Sequence[Redacted]) -> None:
             for i, each in enumerate(results, start=1)
         ]
         writer.write(rows)
-        writer.finish()
+        writer.finish(last)
 
 
 def write_report(path: str, results: Sequence[Redacted]) -> None:

@@ -11,12 +11,13 @@ import click
 
 from edgebert.cli import model_option
 from edgebert.cli.help import command
+from edgebert.cli.lines import chosen_format
 from edgebert.cli.notes import note_files
 from edgebert.cli.options import LineOptions, check_apart, line_options, output_option
+from edgebert.cli.parameters import Text
 from edgebert.cli.passages import FORMATS, write_passages
 from edgebert.cli.progress import show_progress
-from edgebert.cli.terminal import Terminal
-from edgebert.cli.texts import given_text
+from edgebert.cli.written import tell_written
 from edgebert.errors import InputError
 from edgebert.output import open_output
 
@@ -36,7 +37,9 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
         'edgebert search notes.db -q "where are the keys" --format json',
     ],
 )
-@click.option("-q", "--query", required=True, metavar="QUERY", help="What is looked for: a question, or words.")
+@click.option(
+    "-q", "--query", type=Text(), required=True, metavar="QUERY", help="What is looked for: a question, or words."
+)
 @click.option(
     "--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="How many passages."
 )
@@ -60,28 +63,17 @@ def search(options: LineOptions, query: str, top_k: int) -> None:
            end (characters of the text, from 0), text; text_index, from 0,
            where a file has several texts
     json   the same in one array
+    csv    the same columns, with a header; and parquet
     table  for people: where it stands, and the passage
     """
-    query = given_text(query, options.errors, "--query")
     if not query.strip():
         raise click.UsageError("--query is blank, expected words to look for.")
     model_option.check_model("search", options.model)
-    terminal = Terminal.at_stdout() if options.output in (None, "-") else None
-    layout = options.format or ("table" if terminal else _of_suffix(options.output))
+    layout, terminal = chosen_format(options, "tsv", ("json",))
     with open_output(options.output) as output, _opened(options) as (index, model, folder):
         found = index.search(model, query, top_k)
-        output.write(write_passages(found, folder, layout, terminal or Terminal()))
-
-
-def _of_suffix(output: str | None) -> str:
-    suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
-    if output in (None, "-") or suffix in ("", "txt"):
-        return "tsv"
-    if suffix not in FORMATS or suffix == "table":
-        raise click.UsageError(
-            f"OUT is {output}, expected a name that ends in .json, .jsonl, .tsv or .txt, or --format."
-        )
-    return suffix
+        write_passages(found, folder, layout, terminal, output)
+    tell_written(options.output, len(found))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from edgebert.cli.formats import Row
     from edgebert.output import OutputFile
+    from edgebert.tables.chunks import Chunk
 
 __all__ = ["MOST_TEXTS", "SimilarityWriter", "similarity_table"]
 
@@ -68,13 +69,15 @@ class SimilarityWriter:
                 " vectors with -o OUT.npy, or pipe them on."
             )
 
-    def finish(self) -> int:
+    def finish(self, _: Chunk) -> int:
         """Show the matrix."""
         import numpy as np
 
         from edgebert.heads.pooling import unit
         from edgebert.tasks.similarity import cosines
 
+        if not self._rows:
+            return 0
         if len(self._rows) < 2:
             raise click.UsageError("Vectors are not for reading: name a file with -o OUT.npy, or pipe them on.")
         units = np.stack([unit(row.answer) for row in self._rows])

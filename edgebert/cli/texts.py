@@ -17,7 +17,7 @@ from edgebert.tables.chunks import Chunk, Reading
 if TYPE_CHECKING:
     from edgebert.cli.options import LineOptions
 
-__all__ = ["INPUTS", "PLAIN", "Inputs", "Texts", "find_inputs", "given_text", "open_texts", "read_texts"]
+__all__ = ["INPUTS", "PLAIN", "Inputs", "Texts", "find_inputs", "open_texts", "read_texts"]
 
 INPUTS = ("lines", "text", "csv", "tsv", "jsonl", "parquet")
 """What ``--input`` takes: plain text, and tables."""
@@ -83,7 +83,7 @@ def find_inputs(options: LineOptions) -> Inputs:
         raise click.UsageError("Give either FILES or --text, not both.")
     if options.texts:
         _refuse_for(options, "--text", "input", "split", "columns", "prefix", "globs")
-        return Inputs((), options.texts, Reading(pairs=options.pairs, errors=options.errors), False)
+        return Inputs((), options.texts, Reading(pairs=options.pairs), False)
     named = options.files or ("-",)
     if "-" in named and (sys.stdin is None or (not options.files and sys.stdin.isatty())):
         raise click.UsageError("Nothing to read: give FILES, --text, or pipe texts in.")
@@ -143,30 +143,14 @@ def _refuse_for(options: LineOptions, what: str, *names: str) -> None:
             raise click.UsageError(f"{_NAMES[name]} does not go with {what}.")
 
 
-def given_text(text: str, errors: str, name: str) -> str:
-    """Return a text that is the value of an option.
-
-    Raises
-    ------
-    InputError
-        When it is not UTF-8.
-    """
-    if text.isascii():
-        return text
-    from edgebert.tables.stream import decode
-
-    # Python keeps the bytes of an argument that it could not decode as lone surrogates.
-    return decode(text.encode("utf-8", "surrogateescape"), errors, name)
-
-
 class _GivenTexts:
     """The texts of ``--text``, as `Source` gives those of files."""
 
     total: int | None = None
     done = 0
 
-    def __init__(self, texts: Sequence[str], errors: str) -> None:
-        self._texts = [given_text(text, errors, f"--text number {i}") for i, text in enumerate(texts, start=1)]
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
 
     def __iter__(self) -> Iterator[Chunk]:
         for start in range(0, len(self._texts), chunks.CHUNK_LINES):
@@ -181,10 +165,10 @@ def open_texts(inputs: Inputs, *, may_be_blank: bool = False) -> Iterator[Texts]
     Raises
     ------
     InputError
-        When the first file cannot be opened, or a given text is not UTF-8.
+        When the first file cannot be opened.
     """
     if inputs.texts:
-        yield _GivenTexts(inputs.texts, inputs.reading.errors)
+        yield _GivenTexts(inputs.texts)
         return
     from edgebert.tables.source import Source
 
@@ -195,15 +179,15 @@ def open_texts(inputs: Inputs, *, may_be_blank: bool = False) -> Iterator[Texts]
         source.close()
 
 
-def read_texts(path: str) -> list[str]:
-    """Read a whole file of texts, one a line; blank lines are left out.
+def read_texts(path: str, errors: str) -> list[str]:
+    """Read a whole file of texts, one a line; blank lines are left out; `errors` is what `Reading` says.
 
     Raises
     ------
     InputError
         When it cannot be read, is not UTF-8, or has no text in it.
     """
-    with open_texts(Inputs((path,), (), Reading(), False)) as source:
+    with open_texts(Inputs((path,), (), Reading(errors=errors), False)) as source:
         texts = [text for chunk in source for text in chunk.texts if text.strip()]
     if not texts:
         raise InputError(f"{path}: no text in it, expected one text a line")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from edgebert.cli.terminal import note
 
-__all__ = ["size_of", "tell_written"]
+__all__ = ["size_of", "tell_no_rows", "tell_written"]
 
 
 def size_of(size: int) -> str:
@@ -22,3 +23,10 @@ def tell_written(path: str | None, count: int, thing: str = "row") -> None:
         return
     things = thing if count == 1 else f"{thing}s"
     note(f"{count:,} {things} in {path} ({size_of(os.path.getsize(path))})")
+
+
+def tell_no_rows(files: Sequence[str], done: str) -> None:
+    """Say that tables have no rows, so that nothing was `done` with them."""
+    name = "standard input" if files[0] == "-" else files[0]
+    which = f"{name} has" if len(files) == 1 else f"{name} and {len(files) - 1} more have"
+    note(f"{which} no rows: nothing was {done}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import string
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ class Match(NamedTuple):
 
 # No expression may begin within what it could have begun before: then a long text takes time that grows with its
 # length, not with its square.
+# Letters may stand right beside a number: 123-45-6789SMITH, as tables and forms come out of documents.
 # Accents may stand behind their letters, as file names of macOS have them.
 _LETTERS = r"\w\u0300-\u036f"
 _EMAIL = re.compile(
@@ -38,23 +40,23 @@ _USER_IN_URL = re.compile(
 _EXTENSION = r"(?:,?[ \u00a0]?(?:x|ext\.?|extension)[ \u00a0]?\d{1,5})?"
 _PHONES = (
     # +44 20 7946 0958, 0049 30 123456
-    re.compile(r"(?<![\w+])(?<!\d[ \u00a0.\-])(?:\+|00(?=[1-9]))\d(?:[ \u00a0.\-/()]{0,3}\d){6,14}(?!\w)" + _EXTENSION),
+    re.compile(r"(?<![\w+])(?<!\d[ \u00a0.\-])(?:\+|00(?=[1-9]))\d(?:[ \u00a0.\-/()]{0,3}\d){6,14}(?!\d)" + _EXTENSION),
     # (415) 555-0132, 1-415-555-0132
     re.compile(
-        r"(?<![\w.\-])(?:\+?1[ .\-])?(?:\([2-9]\d\d\)[ \u00a0]?|[2-9]\d\d[ \u00a0.\-])"
-        r"[2-9]\d\d[ \u00a0.\-]\d{4}(?![\w\-])" + _EXTENSION
+        r"(?<![\d.\-])(?:\+?1[ .\-])?(?:\([2-9]\d\d\)[ \u00a0]?|[2-9]\d\d[ \u00a0.\-])"
+        r"[2-9]\d\d[ \u00a0.\-]\d{4}(?![\d\-])" + _EXTENSION
     ),
 )
-_SOCIAL_SECURITY = re.compile(r"(?<![\w\-])(?!000|666|9)\d{3}([ \-])(?!00)\d\d\1(?!0000)\d{4}(?![\w\-])")
+_SOCIAL_SECURITY = re.compile(r"(?<![\d\-])(?!000|666|9)\d{3}([ \-])(?!00)\d\d\1(?!0000)\d{4}(?![\d\-])")
 _IBAN = re.compile(
-    r"(?<!\w)[A-Z]{2}\d\d(?:[A-Z\d]{11,30}|(?:[ \u00a0][A-Z\d]{4}){2,7}(?:[ \u00a0][A-Z\d]{1,3})?)(?!\w)",
+    r"(?<!\w)[A-Z]{2}\d\d(?:[A-Z\d]{11,30}|(?:[ \u00a0][A-Z\d]{4}){2,7}(?:[ \u00a0][A-Z\d]{1,3})?)(?!\d)",
     re.IGNORECASE | re.ASCII,  # of other letters, such as the Kelvin sign, no remainder is defined
 )
 _IBAN_LENGTHS = range(15, 35)
-_CARD = re.compile(r"(?<!\w)\d{1,19}(?:([ \u00a0\-])\d{2,7}(?:\1\d{2,7}){0,7})?(?!\w)")
+_CARD = re.compile(r"(?<!\d)\d{1,19}(?:([ \u00a0\-])\d{2,7}(?:\1\d{2,7}){0,7})?(?!\d)")
 _CARD_LENGTHS = range(13, 20)
 _CARD_BEGINS = "23456"
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?=[\da-f]*:[\da-f]*:)(?=[a-f:]*\d)[\da-f:]{3,39}(?:(?:\.\d{1,3}){3})?(?![\w:])",
     re.IGNORECASE,
@@ -100,8 +102,9 @@ def _social_security(text: str) -> Iterator[tuple[int, int]]:
 def _ibans(text: str) -> Iterator[tuple[int, int]]:
     """Find account numbers whose check digits are right; the expression may have read words behind one, too."""
     for match in _IBAN.finditer(text):
-        ends = [*(space.start() for space in re.finditer(r"[ \u00a0]", match[0])), len(match[0])]
-        for end in reversed(ends):
+        ends = {space.start() for space in re.finditer(r"[ \u00a0]", match[0])}
+        ends |= {len(match[0]), len(match[0].rstrip(string.ascii_letters))}
+        for end in sorted(ends, reverse=True):
             number = re.sub(r"\s", "", match[0][:end])
             if len(number) in _IBAN_LENGTHS and iban_remainder(number) == 1:
                 yield match.start(), match.start() + end

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgebert.arguments import checked_flag, checked_text, listed_texts
 from edgebert.errors import InputError, shown
 from edgebert.redact.patterns import PATTERN_LABELS, find_patterns
-from edgebert.redact.repeats import PERSON_LABELS, Repeats
+from edgebert.redact.repeats import PERSON_LABELS, Repeats, whole_pieces
 from edgebert.redact.stand_ins import StandIns, label_in_brackets
 from edgebert.schemes import kinds_of
+from edgebert.watch import in_turn
 
 if TYPE_CHECKING:
     from edgebert.model_spans import SpanModel
@@ -29,8 +30,12 @@ _LEAST_GROUPED = 2
 """Digits from which on a span is a number whose other groups (QQ 12 34 56 C) belong to it."""
 _ADDRESS = frozenset({"BUILDING_NUMBER", "ZIP_CODE", "STREET_NAME", "SECONDARY_ADDRESS"})
 """Labels of numbers beside which others stand that are none of theirs."""
-_GROUPS_BEFORE = re.compile(r"(?<![^\W_])(?:(?:\d{1,12}|[A-Z\d]{1,4})[ \u00a0.\-/])+$")
-_GROUPS_BEHIND = re.compile(r"(?:[ \u00a0.\-/](?:\d{1,12}|[A-Z\d]{1,4}(?! [a-z]))(?![^\W_]))+")
+# Letters may stand right before the first group and behind the last one, where no space is between the groups.
+_GROUPS_BEFORE = re.compile(r"(?:(?<![^\W_])|(?<=[^\W\d_])(?=\d+[.\-/]))(?:(?:\d{1,12}|[A-Z\d]{1,4})[ \u00a0.\-/])+$")
+_GROUPS_BEHIND = re.compile(
+    r"(?:[ \u00a0.\-/](?:\d{1,12}|[A-Z\d]{1,4}(?! [a-z]))(?![^\W_]))*(?:[.\-/]\d{1,12}(?=[^\W\d_]))?"
+)
+_SEPARATORS = " \u00a0.-/"
 _LOOK = 30
 _POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s$", re.IGNORECASE)
 
@@ -129,7 +134,6 @@ class Redactor:
         texts: Sequence[str],
         *,
         stride: int | None = None,
-        on_progress: Callable[[int, int], object] | None = None,
     ) -> list[list[Found]]:
         """Find the personal data of texts, kept labels too, and remember it for all texts.
 
@@ -138,15 +142,13 @@ class Redactor:
         texts : sequence of str
         stride : int, optional
             As `Model.tag` has it.
-        on_progress : callable, optional
-            Told now and then how many of how many paragraphs were read.
 
         Returns
         -------
         list of list of Found
             For each text, in no order.
         """
-        found = self._by_model(texts, stride, on_progress or (lambda *_: None))
+        found = self._by_model(texts, stride)
         for text, spans in zip(texts, found, strict=True):
             if self._settings.patterns:
                 spans += [Found(*match, None, "rule") for match in find_patterns(text)]
@@ -157,22 +159,21 @@ class Redactor:
                     self._repeats.add(text[span.start : span.end], span.label)
         return found
 
-    def _by_model(
-        self, texts: Sequence[str], stride: int | None, on_progress: Callable[[int, int], object]
-    ) -> list[list[Found]]:
+    def _by_model(self, texts: Sequence[str], stride: int | None) -> list[list[Found]]:
         """Ask the model about every paragraph by itself: of forty letters it so misses half as much."""
         places = [(i, start, end) for i, text in enumerate(texts) for start, end in _paragraphs(text)]
         found: list[list[Found]] = [[] for _ in texts]
-        for at in range(0, max(len(places), 1), _AT_ONCE):  # no paragraph at all is asked, too: settings are checked
+        # No paragraph at all is asked, too: settings are checked.
+        for at in in_turn(range(0, max(len(places), 1), _AT_ONCE)):
             some = places[at : at + _AT_ONCE]
             parts = [texts[i][start:end] for i, start, end in some]
             tagged = self._model.tag(parts, "max", threshold=self._settings.threshold, stride=stride)
             for (i, first, _), part, entities in zip(some, parts, tagged, strict=True):
-                for each in entities:
+                words = whole_pieces(part, [(each["start"], each["end"]) for each in entities])
+                for each, span in zip(entities, words, strict=True):
                     label = each["entity_group"]
-                    start, end = _whole(part, each["start"], each["end"], label)
+                    start, end = _whole(part, *span, label)
                     found[i].append(Found(first + start, first + end, label, each["score"], "model"))
-            on_progress(at + len(some), len(places))
         return found
 
     def cover(self, text: str, found: Sequence[Found]) -> dict[str, Any]:
@@ -200,7 +201,7 @@ class Redactor:
         # A word that is kept here may be somebody's name elsewhere.
         spans += [each for each in again if kept.find(1, each.start, each.end) < 0]
         pieces, entities, at = [], [], 0
-        for span in _apart(spans):
+        for span in _unbroken(text, spans):
             word = text[span.start : span.end]
             replacement = self._replacement(word, span.label)
             pieces += [text[at : span.start], replacement]
@@ -219,8 +220,13 @@ def _whole(text: str, start: int, end: int, label: str) -> tuple[int, int]:
         return start, end - len(possessive[0]) if possessive else end
     if label in _ADDRESS or sum(map(str.isdecimal, text[start:end])) < _LEAST_GROUPED:
         return start, end
-    before, behind = _GROUPS_BEFORE.search(text[max(0, start - _LOOK) : start]), _GROUPS_BEHIND.match(text, end)
-    return start - (len(before[0]) if before else 0), behind.end() if behind else end
+    first, last = start, end  # what it begins and ends with is between groups, if it is no part of one
+    while text[first] in _SEPARATORS:
+        first += 1
+    while text[last - 1] in _SEPARATORS:
+        last -= 1
+    before, behind = _GROUPS_BEFORE.search(text[max(0, first - _LOOK) : first]), _GROUPS_BEHIND.match(text, last)
+    return min(start, first - len(before[0]) if before else first), max(end, behind.end() if behind else last)
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
@@ -261,6 +267,13 @@ def _apart(spans: Iterable[Found]) -> list[Found]:
             joined.append(span)
             decides.append(span)
     return [chosen._replace(start=whole.start, end=whole.end) for whole, chosen in zip(joined, decides, strict=True)]
+
+
+def _unbroken(text: str, spans: Iterable[Found]) -> list[Found]:
+    """Join spans that overlap, with all of the words that they are a part of: half a number tells much of it."""
+    apart = _apart(spans)
+    whole = whole_pieces(text, [(span.start, span.end) for span in apart])
+    return _apart(span._replace(start=start, end=end) for span, (start, end) in zip(apart, whole, strict=True))
 
 
 def redact(

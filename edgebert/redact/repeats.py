@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["PERSON_LABELS", "Repeats", "pieces"]
+__all__ = ["PERSON_LABELS", "Repeats", "pieces", "whole_pieces"]
 
 PERSON_LABELS = frozenset(
     {"GIVEN_NAME", "FIRST_NAME", "MIDDLE_NAME", "SURNAME", "LAST_NAME", "PER", "PERSON", "NAME", "NAME_STUDENT"}
@@ -126,7 +127,7 @@ class Repeats:
                 for length in sorted(self._lengths, reverse=True):
                     label = self._numbers.get(digits[i : i + length])
                     start, end = at[i], at[min(i + length, len(at)) - 1] + 1
-                    if label and not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum():
+                    if label and not text[start - 1 : start].isdecimal() and not text[end : end + 1].isdecimal():
                         yield start, end, label
                         i += length
                         break
@@ -145,6 +146,19 @@ def _form_of(word: str, label: str) -> _Form:
 def pieces(text: str) -> list[str]:
     """Return the words of a text, without what stands between them."""
     return _PIECE.findall(text)
+
+
+def whole_pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans (start, end) of a text with all of the words that begin or end within them."""
+    words = [match.span() for match in _PIECE.finditer(text)] if spans else []
+    starts, ends = [start for start, _ in words], [end for _, end in words]
+    whole = []
+    for start, end in spans:
+        first, last = bisect.bisect_right(ends, start), bisect.bisect_left(starts, end) - 1
+        if first <= last:
+            start, end = min(start, starts[first]), max(end, ends[last])
+        whole.append((start, end))
+    return whole
 
 
 def _is_telling(word: str) -> bool:

@@ -50,7 +50,7 @@ class Rows(Protocol):
 
 
 class Chunk(NamedTuple):
-    """Some texts of a file, at most `CHUNK_LINES`.
+    """Some texts of a file, at most `CHUNK_LINES`; none of a table without rows.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class _Lines:
 
 
 def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pairs: bool = False) -> Iterator[Chunk]:
-    """Yield the rows of a table; empty lines are none.
+    """Yield the rows of a table; empty lines are none. Of a header alone there is one chunk, without rows.
 
     Parameters
     ----------
@@ -104,6 +104,7 @@ def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pair
     cell = operator.itemgetter(*map(columns.index, chosen))  # of a row, what its text is
     cells: list[list[str]] = []
     numbers: list[int] = []
+    any_row = False
 
     def chunk() -> Chunk:
         kept = DelimitedRows(columns, chosen, cells, table, stream.bom)
@@ -116,8 +117,8 @@ def read_delimited(stream: ByteStream, kind: str, wanted: Sequence[str], *, pair
         numbers.append(number)
         if table.waits or len(cells) == chunks.CHUNK_LINES:
             yield chunk()
-            cells, numbers = [], []
-    if cells:
+            cells, numbers, any_row = [], [], True
+    if cells or not any_row:
         yield chunk()
 
 

@@ -42,7 +42,7 @@ class ObjectRows:
 
 
 def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False) -> Iterator[Chunk]:
-    """Yield the objects of a stream; blank lines are none.
+    """Yield the objects of a stream; blank lines are none. Where there is no object, there is one chunk without any.
 
     Parameters
     ----------
@@ -83,6 +83,8 @@ def read_jsonl(stream: ByteStream, wanted: Sequence[str], *, pairs: bool = False
                 texts = _texts(part, chosen, stream, lines)
                 yield Chunk(texts, stream.name, lines, rows=ObjectRows(part, chosen))
             objects, numbers = [], []
+    if chosen is None:
+        yield Chunk([], stream.name, [], rows=ObjectRows([], tuple(wanted)))
 
 
 def _object(line: str, place: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class ParquetStream:
         self.file.close()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield its rows, a bounded number at once."""
+        """Yield its rows, a bounded number at once; of a file without rows one batch without any."""
         package = pyarrow(self.name)
         rows, total = 0, max(self.file.metadata.num_rows, 1)
         size = self.total or 0
@@ -119,6 +119,8 @@ class ParquetStream:
                 rows += batch.num_rows
                 self.done = size * rows // total
                 yield batch
+            if not rows:
+                yield package.RecordBatch.from_pylist([], self.file.schema_arrow)
         except (OSError, package.ArrowException) as error:
             raise _damaged(self.name, error) from error
 

@@ -21,14 +21,14 @@ _BYTES = 1 << 25
 """Of a row group, at most about so much: what is held in memory until it is written."""
 
 
-def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str | None], place: str) -> pa.Table:
+def table_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str | pa.DataType], place: str) -> pa.Table:
     """Return columns of values as a table.
 
     Parameters
     ----------
     columns : mapping of str to sequence
-    types : mapping of str to str
-        Of a column -> pyarrow's name of its type; those of others are found.
+    types : mapping of str to str or pyarrow.DataType
+        Of a column -> its type, or pyarrow's name of it; those of others are found.
     place : str
         How messages call what the values are from.
 

@@ -20,10 +20,8 @@ _EXPECTED = {
     "paragraphs": "one text a paragraph",
     "files": "one",
     **dict.fromkeys(("csv", "tsv"), "a header and a row for each text"),
-    "jsonl": "an object a line",
-    "parquet": "a row for each text",
 }
-"""Of a kind of file, what it should have."""
+"""Of a kind of file, what it should have; jsonl and Parquet may have nothing."""
 
 
 class Source:
@@ -64,7 +62,8 @@ class Source:
         Raises
         ------
         InputError
-            When something cannot be read, tables have different columns, or there is no text at all and has to be.
+            When something cannot be read, tables have different columns, or there is no text at all and has to be;
+            a table without rows is a table.
         """
         empty = True
         for index, file in enumerate(self._files):

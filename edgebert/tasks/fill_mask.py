@@ -13,6 +13,7 @@ from edgebert.errors import InputError, shown
 from edgebert.heads import Head
 from edgebert.heads.classification import softmax
 from edgebert.runner import Runner, finite
+from edgebert.watch import in_turn
 from edgebert.windows import Window, fitting_ids, owned
 
 __all__ = ["fill_mask", "score"]
@@ -140,7 +141,7 @@ def score(runner: Runner, head: Head, texts: Sequence[str], cut: Cut) -> tuple[l
         for window, part in zip(own, owned(own), strict=True)
         for row in _rows(window, *part)
     ]
-    for begin in range(0, len(copies), _COPIES):
+    for begin in in_turn(range(0, len(copies), _COPIES)):
         some = copies[begin : begin + _COPIES]
         for copy, chance in zip(some, _log_chances(runner, head, mask, some), strict=True):
             totals[copy.text] += chance

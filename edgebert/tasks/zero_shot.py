@@ -14,6 +14,7 @@ from edgebert.heads.classification import pool_windows, softmax
 from edgebert.runner import Runner
 from edgebert.tasks.embed import VectorOptions, embed, embed_windows
 from edgebert.tasks.similarity import cosines
+from edgebert.watch import in_turn
 
 __all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
 
@@ -119,7 +120,7 @@ def _by_entailment(
     tokenized = runner.contents(hypotheses)
     longest = max(tokenized, key=lambda content: len(content.ids))
     results, coverages = [], []
-    for content in runner.contents(texts):
+    for content in in_turn(runner.contents(texts)):
         (cuts,), (coverage,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in tokenized]

@@ -270,6 +270,30 @@ def test_the_model_card_is_the_readme_without_its_front_matter(encoder, readme, 
     assert open_checkpoint(encoder).info.card == card
 
 
+@pytest.mark.parametrize(
+    ("front", "licence", "languages"),
+    [
+        ("license: apache-2.0\nlanguage: en", "apache-2.0", ("en",)),
+        (
+            "tags:\n- license: x\n- language\nlanguage:\n- en\n- 'no'\n\n# so\n- \"de\" # German\nlicense: mit",
+            "mit",
+            ("en", "no", "de"),
+        ),
+        ("language:\n  - fr\n  - it\nlicense:\n  - mit\n  - gpl-3.0", "mit, gpl-3.0", ("fr", "it")),
+        ("language: [en, 'zh-CN',\n  pt]  # three\nlicense: 'cc-by-4.0'", "cc-by-4.0", ("en", "zh-CN", "pt")),
+        ("license: other\nlicense_name: llama3\nlicense_link: LICENSE", "llama3", ()),
+        ("license: other", "other", ()),
+        ("license:\nlanguage: null", "", ()),
+        ("language: []\nmodel-index:\n- name: x\n  license: mit", "", ()),
+        ("language: " + "x" * 500, "", ()),
+    ],
+)
+def test_licence_and_languages_of_the_model_card(encoder, front, licence, languages):
+    (encoder / "README.md").write_text(f"---\n{front}\n---\n# Title\n")
+    info = open_checkpoint(encoder).info
+    assert (info.card, info.licence, info.languages) == ("# Title", licence, languages)
+
+
 def test_a_stray_byte_in_the_model_card_is_no_reason_to_refuse(encoder):
     (encoder / "README.md").write_bytes(b"caf\xe9")
     assert open_checkpoint(encoder).info.card == "caf\ufffd"

@@ -31,6 +31,8 @@ class FakeModel:
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {
             "source": "fake\x1b",
+            "license": "",
+            "language": [],
             "size_bytes": 1234567,
             "heads": ["masked_lm", "next_sentence"],
             "serves": "fill_mask() and score(); next_sentence()",

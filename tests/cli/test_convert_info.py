@@ -95,6 +95,15 @@ def test_info_says_first_what_a_model_is_for(described: FakeModel) -> None:
     )
 
 
+def test_info_says_whose_and_for_which_languages_it_is(described: FakeModel) -> None:
+    described.facts |= {"license": "cc-by-nc-4.0", "language": ["en", "de", "x\x1b"]}
+    told = invoke("info", "my.edgebert").stdout
+    assert "languages         English, German and x\\x1b\n" in told
+    assert "licence           CC BY-NC-4.0, not for commercial use\n" in told
+    told = invoke("info", "my.edgebert", "--all").stdout
+    assert "license           cc-by-nc-4.0\nlanguage          en, de, x\\x1b\n" in told
+
+
 def test_info_tells_all(described: FakeModel) -> None:
     result = invoke("info", "--all")
     assert result.stdout == (

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgebert.cli import progress
-from edgebert.cli.progress import show_progress, show_steps
+from edgebert.cli.progress import between, show_progress, show_steps
 
 
 class Screen(io.StringIO):
@@ -67,6 +67,29 @@ def test_a_pipe_has_a_count(screen: Screen, clock: list[float]) -> None:
         clock[0] += 4
         advance(1, 12000)
         assert screen.last() == "12,000 rows  3,000 rows/s"
+
+
+def test_a_part_of_a_text(screen: Screen, clock: list[float]) -> None:
+    with show_progress(200, visible=True) as advance:
+        told = between(advance, (0, 0), (200, 1))
+        for share, shown in (
+            (0.25, "25% 0.2 texts  40.0 s each  0:30 left"),
+            (1, "100% 1 texts  20.0 s each  0:00 left"),
+        ):
+            clock[0] += 10
+            told(share)
+            assert screen.last() == shown
+        between(advance, (0, 4000), (200, 4001))(0.5)
+    assert screen.last() == "50% 4,000 texts  200 texts/s  0:20 left"
+
+
+def test_many_small_steps_are_not_all_drawn(screen: Screen, clock: list[float]) -> None:
+    with show_progress(2000, visible=True) as advance:
+        clock[0] += 5
+        for step in range(1000):
+            clock[0] += 0.001
+            advance(step, step)
+        assert 5 < len(set(re.findall(r"(\d+) texts ", screen.getvalue()))) < 50
 
 
 @pytest.mark.parametrize("visible", [True, False])

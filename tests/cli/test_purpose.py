@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.cli.purpose import example, from_card, how_good, length, purpose, summary_of
+from edgebert.cli.purpose import example, how_good, length, makers, purpose, summary_of
 
 
 def facts(*heads: str, labels: tuple[str, ...] = (), problem_type: str = "") -> dict[str, Any]:
@@ -87,6 +87,40 @@ two lines.
 
 def test_what_a_card_says() -> None:
     assert summary_of(CARD) == "A model of two lines."
-    assert from_card(CARD) == {"languages": "English", "licence": "Apache-2.0"}
-    assert (summary_of(""), from_card("")) == ("", {})
+    untold: dict[str, Any] = {"license": "", "language": []}
+    assert makers(untold, CARD) == [("languages", "English"), ("licence", "Apache-2.0")]
+    assert (summary_of(""), makers(untold, "")) == ("", [])
     assert summary_of("word " * 200) == "word " * 79 + "word ..."
+
+
+@pytest.mark.parametrize(
+    ("languages", "told"),
+    [
+        (["de"], "German"),
+        (["en", "fr", "zh-Hans"], "English, French and Chinese"),
+        (["nb", "nn", "no"], "Norwegian"),
+        (["multilingual"], "several languages"),
+        (["Klingon", "xx"], "Klingon and xx"),
+        (["en", "de", "fr", "es", "it", "nl", "pl"], "English, German, French, Spanish, Italian and 2 others"),
+    ],
+)
+def test_languages_have_names(languages: list[str], told: str) -> None:
+    assert makers({"license": "", "language": languages}, CARD)[0] == ("languages", told)
+
+
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [
+        ("apache-2.0", "Apache-2.0"),
+        ("mit", "MIT"),
+        ("mit, gpl-3.0", "MIT, GPL-3.0"),
+        ("bsd-3-clause", "BSD-3-Clause"),
+        ("cc-by-sa-4.0", "CC BY-SA-4.0"),
+        ("cc-by-nc-4.0", "CC BY-NC-4.0, not for commercial use"),
+        ("agpl-3.0", "AGPL-3.0"),
+        ("openrail", "openrail"),
+        ("other", "one of its own: see where it comes from"),
+    ],
+)
+def test_licences_are_written_as_people_write_them(licence: str, told: str) -> None:
+    assert makers({"license": licence, "language": []}, CARD)[1] == ("licence", told)

@@ -209,6 +209,80 @@ def test_a_report_takes_no_place_of_what_is_redacted(
     assert invoke("redact", *inputs, *read, "-o", output, "--report", "out/report.csv").exit_code == 0
 
 
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder; letters/ has files of one name in several folders."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "x/a.txt", "x/y/a.txt", "z/b.txt"):
+        path = tmp_path / "letters" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"my Aunt in {name}\r\n", newline="")
+    (tmp_path / "letters" / "z" / "empty.txt").touch()
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("split", ["files", "lines", "paragraphs"])
+@pytest.mark.parametrize("named", ["letters", "letters/", "./letters/../letters"])
+def test_a_folder_keeps_its_form(named: str, split: str, model: FakeTagger, letters: Path) -> None:
+    expected = {name: data.replace(b"Aunt", b"[PER]") for name, data in tree(letters / "letters").items()}
+    for _ in range(2):  # again, over what was written
+        result = invoke("redact", named, "--split", split, "-o", "out/")
+        assert result.exit_code == 0, result.stderr
+        assert tree(letters / "out") == expected
+    (letters / "one").mkdir()
+    invoke("redact", named, "--glob", "x/*", "-o", letters / "one", "--report", "report.csv")
+    assert tree(letters / "one").keys() == {"x/a.txt", "x/y/a.txt"}
+
+
+def test_files_and_folders_together(model: FakeTagger, letters: Path) -> None:
+    assert invoke("redact", "letters/x/y/a.txt", "letters/z", "-o", "out").exit_code == 0
+    assert tree(letters / "out").keys() == {"a.txt", "b.txt", "empty.txt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["letters", "letters/a.txt", "-o", "out"], "letters/a.txt and letters/a.txt have one name"),
+        (["letters", "letters/x", "-o", "out"], "letters/a.txt and letters/x/a.txt have one name"),
+        (["letters/x", "letters/z", "letters/x/y", "-o", "out"], "letters/x/a.txt and letters/x/y/a.txt have one name"),
+        (["letters/z", "letters/z/b.txt/..", "-o", "out"], "could not be read"),
+        (["letters", "letters/z", "-o", "out"], "letters/z/b.txt is there twice"),
+        (["letters", "named/x", "-o", "out"], "out/x is to be a folder, for letters/x/a.txt, and is a file"),
+        (["letters", "-o", "letters"], "letters/a.txt is in letters already, and would be redacted again"),
+        (["letters", "-o", "letters/z"], "letters/z/b.txt is in letters/z already, and would be redacted again"),
+        (["letters/a.txt", "letters/z", "-o", "letters"], "letters/a.txt is a file that the texts come from"),
+        (["letters", "-o", "taken"], "taken/x is to be a folder, for letters/x/a.txt, and is a file"),
+        (["letters", "-o", "out", "--report", "out/x/y/a.csv"], "there is no folder"),
+        (["letters", "-o", "no"], "no is no folder, expected one for 5 files"),
+    ],
+)
+def test_files_that_would_meet(arguments: list[str], complaint: str, model: FakeTagger, letters: Path) -> None:
+    for folder in ("named", "taken"):
+        (letters / folder).mkdir()
+        (letters / folder / "x").write_text("my Aunt\n")
+    before = tree(letters)
+    result = invoke("redact", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert complaint in " ".join(result.stderr.split())
+    assert tree(letters) == before
+
+
+def test_names_that_are_not_utf8_stay(model: FakeTagger, letters: Path) -> None:
+    try:
+        (letters / "letters" / "z\udcff.txt").write_text("my Aunt\n")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    assert invoke("redact", "letters", "-o", "out").exit_code == 0
+    assert (letters / "out" / "z\udcff.txt").read_text() == "my [PER]\n"
+    (letters / "letters" / "z\udcfe.txt").write_text("my Uncle\n")
+    assert "z\ufffd.txt is there twice" in invoke("redact", "letters", "-o", "out").stderr
+
+
 def test_lines_of_a_report_are_those_of_the_file(model: FakeTagger, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("\n\nmy Aunt\n\nx\ny Bob\n")
     for split in ("files", "paragraphs", "lines"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -9,12 +10,14 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from edgebert.cli.passages import write_passages
 from edgebert.cli.terminal import Terminal
+from edgebert.output import open_output
 from edgebert.search import Found
-from tests.cli.command import invoke, run
+from tests.cli.command import invoke, run, told_written
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ def test_names_that_are_not_utf8(notes: Path, encoder: Path) -> None:
 def test_what_is_asked_has_to_be_utf8(notes: Path, encoder: Path) -> None:
     for arguments, name in (
         (["notes", "-q", "\udcff"], "--query"),
-        (["--text", "\udcff", "-q", "x"], "--text number 1"),
+        (["--text", "\udcff", "-q", "x"], "--text '\ufffd'"),
     ):
         result = invoke("search", *arguments, "-m", encoder)
         assert result.exit_code == 1
@@ -191,11 +194,51 @@ def test_what_glob_leaves_out_stays(notes: Path, encoder: Path) -> None:
     assert index(encoder, "--glob", "*.md") == "edgebert: notes.db: 1 removed, 1 unchanged; 1 passage\n"
 
 
+def test_tables_for_programs(notes: Path, encoder: Path) -> None:
+    (notes / "rows.csv").write_text('id,text\n7,"the keys, lost"\n8,the film\n')
+    command = ["search", "rows.csv", "notes/keys.md", "--input", "csv", "-q", "keys", "-m", encoder]
+    (notes / "notes" / "keys.md").write_text("id,text\n9,blue keys\n")
+    objects = [json.loads(line) for line in invoke(*command, "--format", "jsonl").stdout.splitlines()]
+    assert {each["file"] for each in objects} == {"rows.csv", "notes/keys.md"}
+    columns = ["rank", "score", "cosine", "file", "line", "text_index", "start", "end", "text"]
+    wanted = [{name: {"text_index": 0, **each}[name] for name in columns} for each in objects]
+    for name in ("out.csv", "out.tsv", "out.parquet", "out.jsonl", "out.json"):
+        result = invoke(*command, "-o", name)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", told_written(name, 3))
+    table = pq.read_table("out.parquet")
+    assert table.to_pylist() == wanted
+    assert [str(kind) for kind in table.schema.types] == [
+        *("int64", "double", "double", "string", "int64", "int64", "int64", "int64", "string"),
+    ]
+    with open("out.csv", newline="") as stream:
+        rows = [*csv.DictReader(stream)]
+    assert [list(row) for row in rows] == [columns] * 3
+    assert [{**row} for row in rows] == [{name: str(each[name]) for name in columns} for each in wanted]
+    assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == objects
+    assert json.loads(Path("out.json").read_text()) == objects
+
+
+def test_tables_of_nothing(notes: Path, encoder: Path) -> None:
+    (notes / "blank.txt").write_text(" ")
+    command = ["search", "blank.txt", "-q", "keys", "-m", encoder]
+    assert invoke(*command, "--format", "csv").stdout == "rank,score,cosine,file,line,text_index,start,end,text\n"
+    assert invoke(*command, "--format", "table").stdout == "nothing was found\n"
+    assert invoke(*command, "-o", "out.parquet").exit_code == 0
+    assert pq.read_table("out.parquet").num_rows == 0
+
+
+def drawn_for(found: list[Found], terminal: Terminal) -> str:
+    with open_output("drawn.txt") as output:
+        write_passages(found, os.getcwd(), "table", terminal, output)
+    return Path("drawn.txt").read_text()
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_for_people(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     text = "keys \x1b[31m\n" + "the blue pot " * 100
     found = [Found("a/\x1bb.md", 0, 0, len(text), 7, 1.0, 0.5, text), Found("c.md", 0, 0, 1, 1, 0.5, 0.25, "x")]
-    drawn = write_passages(found, os.getcwd(), "table", Terminal(columns)).decode()
+    drawn = drawn_for(found, Terminal(columns))
     first, second = drawn.split("\n\n")
     place, *lines = first.splitlines()
     assert place == "1.00  a/\\x1bb.md:7"
@@ -204,8 +247,8 @@ def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines[0].startswith("      keys \\x1b[31m the blue")
     assert lines[-1].endswith(" \u2026")
     assert second == "0.50  c.md:1\n      x\n"
-    assert "\x1b[1m" in write_passages(found, os.getcwd(), "table", Terminal(columns, colour=True)).decode()
-    assert write_passages([], os.getcwd(), "table", Terminal()) == b"nothing was found\n"
+    assert "\x1b[1m" in drawn_for(found, Terminal(columns, colour=True))
+    assert drawn_for([], Terminal()) == "nothing was found\n"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +263,7 @@ def test_a_table_for_people(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
         (["search", "-q", "x", "--text", "y", "--column", "text"], "--column does not go with --text"),
         (["search", "-q", "x", "--text", "y", "--glob", "*"], "--glob does not go with --text"),
         (["search", "-q", "x", "--text", "y", "--input", "csv"], "--input does not go with --text"),
-        (["search", "notes", "-q", "x", "-o", "out.csv"], "expected a name that ends in .json, .jsonl, .tsv or .txt"),
+        (["search", "notes", "-q", "x", "-o", "out.md"], "that ends in .csv, .tsv, .jsonl, .parquet, .json or .txt"),
         (["index", "notes"], "Missing option '-o' / '--output'"),
         (["index", "-", "-o", "x.db"], "name files or folders"),
         (["index", "-o", "x.db"], "name files or folders"),

@@ -177,7 +177,7 @@ def test_vectors_are_not_shown(classifier: Path) -> None:
     assert "-o OUT.npy" in shown
 
 
-IMPATIENT = [*COMMAND[:2], "import edgebert.cli.progress as p; p.PATIENCE = 0; " + COMMAND[2]]
+IMPATIENT = [*COMMAND[:2], "import edgebert.cli.progress as p; p.PATIENCE = p._PAUSE = 0; " + COMMAND[2]]
 
 
 @pytest.fixture
@@ -202,6 +202,21 @@ def test_a_progress_bar_for_long_work(long: Path, classifier: Path, tmp_path: Pa
     code, shown = at_terminal(*arguments, command=IMPATIENT)
     assert code == 0
     assert "%" not in shown
+
+
+@pytest.mark.parametrize(
+    "command", ["classify", "embed --whole", "redact", "classify --labels film,food", "rank --query x"]
+)
+def test_a_bar_moves_within_one_long_text(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes(b"some words of a long book, " * 1000)
+    options = ("-o", tmp_path / ("out.npy" if command.startswith("embed") else "out.txt"))
+    code, shown = at_terminal(*command.split(), path, *options, streams=("stderr",), columns=80, command=IMPATIENT)
+    assert code == 0
+    percents = [int(number) for number in re.findall(r"(\d+)%", shown)]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 4
+    assert re.search(r"0\.[1-9] texts  [\d.]+ s each  0:\d\d left", shown)
 
 
 def test_a_progress_count_for_a_pipe(long: Path, classifier: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 import click
 import pytest
 
-from edgebert.cli import texts
+from edgebert.cli import cli, texts
 from edgebert.cli.options import LineOptions
 from edgebert.cli.texts import open_texts
 from edgebert.errors import InputError
@@ -21,6 +22,8 @@ from edgebert.tables import chunks
 from edgebert.tables.chunks import Chunk
 from edgebert.tables.plain import read_lines, read_paragraphs, read_whole
 from edgebert.tables.stream import ByteStream
+from tests.cli.command import invoke
+from tests.cli.fake_model import FakeModel
 
 
 def read_chunks(stream: BinaryIO, errors: str = "strict") -> Iterator[Chunk]:
@@ -138,15 +141,52 @@ def test_given_texts_are_kept_whole() -> None:
     assert found[1].place(0) == f"--text number {chunks.CHUNK_LINES + 1}"
 
 
-def test_given_bytes_that_are_not_utf8() -> None:
-    argument = b"caf\xe9".decode("utf-8", "surrogateescape")  # as Python hands it over
-    with (
-        pytest.raises(InputError, match=r"^--text number 2 is not UTF-8: 0xe9 is its byte 4"),
-        opened(texts=("x", argument)),
-    ):
-        pass
-    with opened(texts=("x", argument), errors="replace") as source:
-        assert [chunk.texts for chunk in source] == [["x", "caf\ufffd"]]
+LATIN1 = b"caf\xe9".decode("utf-8", "surrogateescape")  # as Python hands an argument over
+NO_TEXTS = {"globs", "max_memory", "target", "remove"}
+"""Options for names of files, sizes, and names of processors and models."""
+
+
+def parameters_of(command: str) -> list[click.Parameter]:
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    return found.params
+
+
+def test_every_option_for_text_reads_it_alike() -> None:
+    strings = {
+        option.name
+        for name in cli.list_commands(click.Context(cli))
+        for option in parameters_of(name)
+        if isinstance(option.type, click.types.StringParamType)
+    }
+    assert strings <= NO_TEXTS
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("rank --query ?", "rank --query x --label ?", "answer -q ?"),
+        *("classify --labels ?", "classify --labels x,? --hypothesis {}", "classify --labels x --hypothesis ?"),
+        *("classify --text ?", "classify --column ?", "classify --prefix ?", "tag --text ?", "fill-mask --targets ?"),
+        *("embed --prompt ?", "embed --prompt-name ?", "redact --keep ?", "redact --only ?", "redact --key ?"),
+        *("evaluate a --against b --texts c --labels ?", "evaluate a --against b --texts c --text-column ?"),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_given_bytes_that_are_not_utf8(command: str) -> None:
+    arguments = [argument.replace("?", LATIN1) for argument in command.split()]
+    told = invoke(*arguments).stderr
+    option = next(before for before, after in itertools.pairwise(arguments) if LATIN1 in after)
+    names = {"-q": ("--query", "--question")}.get(option, (option,))
+    assert told.startswith(tuple(f"edgebert: error: {name} " for name in names))
+    assert "is not UTF-8: 0xe9 is its byte" in told
+    assert told.endswith("; convert it to UTF-8, or pass --errors replace to go on\n")
+    assert "is not UTF-8" not in invoke(*arguments, "--errors", "replace").stderr
+
+
+def test_given_bytes_that_are_not_utf8_are_replaced(model: FakeModel) -> None:
+    invoke("rank", "--text", "x", "--text", LATIN1, "--query", LATIN1, "--errors", "replace")
+    assert (model.calls, model.options["query"]) == ([["x", "caf\ufffd"]], "caf\ufffd")
 
 
 def test_a_terminal_is_read_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

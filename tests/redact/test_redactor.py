@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgebert.errors import InputError
 from edgebert.redact import PATTERN_LABELS, Redactor, Settings, redact
+from edgebert.watch import watched
 
 
 class Tagger:
@@ -87,10 +88,10 @@ def test_paragraphs_are_read_by_themselves() -> None:
 
 
 def test_progress_is_told() -> None:
-    told: list[tuple[int, int]] = []
-    texts = ["a\n\nb", "", *["c"] * 300]
-    Redactor(Tagger(), Settings()).find(texts, on_progress=lambda done, of: told.append((done, of)))
-    assert told == [(256, 302), (302, 302)]
+    told: list[float] = []
+    with watched(told.append):
+        Redactor(Tagger(), Settings()).find(["a\n\nb", "", *["c"] * 600])
+    assert told == [1 / 3, 2 / 3]
 
 
 def test_spans_that_overlap_are_one() -> None:
@@ -116,6 +117,36 @@ def test_a_number_is_covered_with_all_its_groups() -> None:
     ]
     assert texts_of(Tagger(BUILDING_NUMBER="12"), ["12 34 5"]) == ["[BUILDING_NUMBER] 34 5"]
     assert texts_of(Tagger(CITY="1"), ["AB 1 C"]) == ["AB [CITY] C"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The SSN is 123-45-6789SMITH.", "The SSN is [TAX_ID]."),
+        ("SMITH123-45-6789, 123-45-6789Smith's", "[TAX_ID], [TAX_ID]'s"),
+        ("card 4111 1111 1111 1111Jo is", "card [CREDIT_CARD] is"),
+        ("ring 415-555-0132Jo (now)", "ring [PHONE] (now)"),
+        ("IBAN:DE89370400440532013000Jo", "IBAN:[IBAN]"),
+        ("from 203.0.113.7\u00fcber", "from [IP_ADDRESS]"),
+        ("\u96fb\u8a71219-09-9999\u3067\u3059", "\u96fb\u8a71[TAX_ID]\u3067\u3059"),  # no word goes on there
+    ],
+)
+def test_a_number_is_covered_with_the_letters_that_it_is_glued_to(text: str, expected: str) -> None:
+    assert texts_of(Tagger(), [text]) == [expected]
+
+
+@pytest.mark.parametrize("part", ["-6789SMITH", "6789", "123", "45", "-45-", "123-45", "5-6", "89SM"])
+def test_of_a_number_that_the_model_found_in_part_nothing_is_left(part: str) -> None:
+    for text in ("is 123-45-6789SMITH.", "is 123-45-6789SMITH", "SMITH123-45-6789"):
+        if part in text:
+            (found,) = texts_of(Tagger(PASSPORT=part), [text], patterns=False)
+            assert not re.search(r"\d|SM", found), (text, found)
+    assert texts_of(Tagger(GIVEN_NAME="li", CITY="9"), ["Alice\u0301s R\u00e9my9x"]) == ["[GIVEN_NAME] [CITY]"]
+
+
+def test_a_number_is_found_again_where_it_is_glued() -> None:
+    first, second = texts_of(Tagger(), ["123-45-6789SMITH", "is 123 45 6789, x123456789, 1234567890"])
+    assert (first, second) == ("[TAX_ID]", "is [TAX_ID], [TAX_ID], 1234567890")
 
 
 def test_labels_that_are_kept() -> None:
@@ -173,6 +204,8 @@ def test_entities_tell_the_whole_change(text: str, stand_ins: bool) -> None:
     at, made = 0, ""
     for each in result["entities"]:
         assert at <= each["start"] < each["end"] <= len(text)
+        for border in (each["start"], each["end"]):  # is in no word
+            assert not re.fullmatch(r"[aAlice19é\u0308]{2}", text[max(border - 1, 0) : border + 1])
         assert each["word"] == text[each["start"] : each["end"]]
         made += text[at : each["start"]] + each["replacement"]
         at = each["end"]

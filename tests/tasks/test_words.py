@@ -11,6 +11,7 @@ from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.question_answering import best_spans
 from edgebert.tasks.zero_shot import descriptions_of, entailment_of, similarities
+from edgebert.watch import watched
 from tests.golden import GOLDEN, family_outputs
 
 QUESTION = (
@@ -324,3 +325,15 @@ def test_each_model_says_what_it_serves(model_of):
         model_of("bert-classifier").tag(["a"])
     with pytest.raises(InputError, match=r"it serves fill_mask\(\) and score\(\), next_sentence\(\); for answer\(\)"):
         model_of("bert-pretraining").answer("a", "b")
+
+
+def test_how_far_many_passes_are(model_of):
+    told = []
+    with watched(told.append):
+        model_of("bert-masked").score(["one two three four five " * 100], truncate=False)
+        of_passes = [*told]
+        told.clear()
+        model_of("bert-classifier").classify(["a film"] * 4, labels=["good", "bad"])
+    assert of_passes == sorted(of_passes)
+    assert len(of_passes) > 3
+    assert told == [0.25, 0.5, 0.75]
