@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgebert.errors import CheckpointError
 from edgebert.kernels.plan import LONGEST_TEXT
 
-__all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig"]
+__all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig", "HeadLayers"]
 
 ACTIVATIONS = {
     "gelu": "erf",
@@ -40,6 +40,21 @@ _LARGEST = {
 _BUCKETS = (0, *range(4, 511, 2))
 HEAD_ACTIVATIONS = ("tanh", *ACTIVATIONS)
 """What may stand behind the dense layer of a head."""
+
+
+class HeadLayers(NamedTuple):
+    """What stands before the last layer of a family's heads, where it is not as in BERT.
+
+    ``pooling``, of `edgebert.choices.POOLINGS`, makes one vector of a text's tokens for heads of whole texts. With
+    ``transform``, what stands before the decoder of masked words stands before the last layer of every head, in the
+    place of a pooler. Its dense layer, its LayerNorm and the decoder may lack a bias: zeros stand there.
+    """
+
+    pooling: str = "cls"
+    transform: bool = False
+    dense_bias: bool = True
+    norm_bias: bool = True
+    decoder_bias: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +119,11 @@ class BertConfig:
     def activation(self) -> str:
         """The form of ``hidden_act``, of those in `ACTIVATIONS`."""
         return ACTIVATIONS[self.hidden_act]
+
+    @property
+    def head_layers(self) -> HeadLayers:
+        """What stands before the last layer of heads."""
+        return HeadLayers()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:

@@ -5,17 +5,29 @@ Learned distances (MPNet, arXiv 2004.09297) have the buckets of T5; rotations ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from edgebert.architecture import Attention
 from edgebert.exact import exp, log, sine_and_cosine
 
-__all__ = ["angles_of", "between", "bias_of_distances", "buckets_of_distances", "distances_of", "is_beyond", "rotate"]
+__all__ = [
+    "Block",
+    "angles_of",
+    "between",
+    "bias_of_distances",
+    "blocks",
+    "buckets_of_distances",
+    "distances_of",
+    "rotate",
+]
 
 _LARGEST_DISTANCE = 128
 """Beyond it all distances are one."""
+_QUERIES = 256
+"""Queries of a `Block`."""
 
 
 def buckets_of_distances(distances: np.ndarray, count: int) -> np.ndarray:
@@ -70,10 +82,37 @@ def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longes
     return bias_of_distances(tensors[f"{attention.distances.name}.weight"], longest)
 
 
-def between(bias: np.ndarray, length: int) -> np.ndarray:
-    """Lay the biases of distances out for each query and key of a sequence: (heads, 2 * P - 1) -> (heads, L, L)."""
+def between(bias: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Look biases of distances up, float32 (heads, 2 * P - 1), for distances as in `Block`: (heads, queries, keys)."""
+    return bias[:, bias.shape[1] // 2 + distances]
+
+
+class Block(NamedTuple):
+    """Queries of a sequence, and the keys that any of them sees.
+
+    ``distances`` int (queries, keys) are those of a key from its query, positive behind it.
+    """
+
+    queries: slice
+    keys: slice
+    distances: np.ndarray
+
+
+def blocks(length: int, window: int) -> Iterator[Block]:
+    """Go through the queries of a sequence, some at a time, so that what they see of a long one fits into memory.
+
+    Parameters
+    ----------
+    length : int
+        Tokens.
+    window : int
+        Tokens to either side that a token sees; 0 for all.
+    """
     positions = np.arange(length)
-    return bias[:, bias.shape[1] // 2 + positions[None, :] - positions[:, None]]
+    for begin in range(0, length, _QUERIES):
+        queries = slice(begin, min(begin + _QUERIES, length))
+        keys = slice(max(0, begin - window), min(queries.stop + window, length)) if window else slice(0, length)
+        yield Block(queries, keys, positions[keys] - positions[queries, None])
 
 
 def angles_of(attention: Attention, count: int) -> np.ndarray:
@@ -117,9 +156,3 @@ def rotate(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
     first, second = np.split(x, 2, axis=2)
     cosine, sine = angles[:, :1], angles[:, 1:]
     return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=2)
-
-
-def is_beyond(window: int, length: int) -> np.ndarray:
-    """Say of each query and key of a sequence whether more than `window` tokens lie between them: bool (L, L)."""
-    positions = np.arange(length)
-    return np.abs(positions[None, :] - positions[:, None]) > window

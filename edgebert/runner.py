@@ -182,17 +182,17 @@ class Runner:
 
     @staticmethod
     def logits(head: Head, hidden: np.ndarray) -> np.ndarray:
-        """Return what a head says of tokens, by their hidden states (T, H): float32 (T, outputs)."""
+        """Return what a head says of tokens' hidden states or texts' vectors, (T, H): float32 (T, outputs)."""
         return finite(head.logits(hidden), "logits")
 
-    def first_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
-        """Return what a head says of the first token of each window: for each text float32 (windows, outputs)."""
+    def text_logits(self, windows: Sequence[Sequence[Window]], head: Head) -> list[np.ndarray]:
+        """Return what a head of whole texts says of each window: for each text float32 (windows, outputs)."""
         rows = [[np.empty(0, np.float32)] * len(own) for own in windows]
         for batch in self.encode(windows):
             if not all(len(each.states) for each in batch):
                 raise InputError("a text is blank, and the model's tokenizer makes no token of it; leave it out")
-            firsts = np.stack([each.states[0] for each in batch])
-            for each, row in zip(batch, self.logits(head, firsts), strict=True):
+            vectors = np.stack([head.of_text(each.states) for each in batch])
+            for each, row in zip(batch, self.logits(head, vectors), strict=True):
                 rows[each.text][each.number] = row
         return [np.stack(own) for own in rows]
 

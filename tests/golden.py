@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgebert.heads import Head
+from edgebert.heads.pooler import PooledHead
 from edgebert.windows import Window
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
@@ -94,6 +96,11 @@ def kind_outputs(name: str) -> KindOutputs:
     if "next_sentence_logits" in arrays:
         logits["next_sentence"] = np.split(arrays["next_sentence_logits"], len(ids))
     return KindOutputs(ids, types, hidden, logits)
+
+
+def read_by(head: Head, states: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Return what a head reads of the hidden states of a text for these logits: of a few tokens, or of the whole."""
+    return head.of_text(states)[None] if isinstance(head, PooledHead) else states[: len(logits)]
 
 
 def hidden_of(model: Any, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> list[np.ndarray]:

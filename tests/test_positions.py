@@ -1,11 +1,15 @@
-"""Learned distances: the buckets that transformers puts them in, and what they add."""
+"""Learned distances: the buckets that transformers puts them in, and what they add; attention block by block."""
 
 from __future__ import annotations
+
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from edgebert.positions import bias_of_distances, buckets_of_distances
+from edgebert.evaluate import arithmetic
+from edgebert.kernels import reference
+from edgebert.positions import bias_of_distances, blocks, buckets_of_distances
 
 DISTANCES = [0, 1, 7, 8, 11, 12, 15, 16, 22, 23, 31, 32, 45, 46, 63, 64, 90, 91, 119, 120, 127, 128, 500]
 BUCKETS = {
@@ -28,3 +32,61 @@ def test_bias():
     weight = np.arange(64, dtype=np.float32).reshape(32, 2)
     bias = bias_of_distances(weight, 3)
     assert bias.tolist() == [[4, 2, 0, 34, 36], [5, 3, 1, 35, 37]]
+
+
+@pytest.mark.parametrize(("length", "window"), [(0, 3), (1, 0), (7, 2), (256, 300), (257, 1), (700, 0), (1000, 40)])
+def test_blocks(length, window):
+    """Every query once, with all that it sees, and little more."""
+    seen = np.zeros((length, length), bool)
+    for queries, keys, distances in blocks(length, window):
+        assert distances.shape == (queries.stop - queries.start, keys.stop - keys.start)
+        assert keys.stop - keys.start <= (256 + 2 * window if window else length)
+        assert not seen[queries].any()
+        seen[queries, keys] = np.abs(distances) <= (window or length)
+    positions = np.arange(length)
+    assert (seen == (np.abs(positions - positions[:, None]) <= (window or length))).all()
+
+
+def heads_of(length):
+    """Return query, key and value of two heads of 16 for a sequence, float32 (length, 96)."""
+    return np.random.default_rng(length).normal(size=(length, 96)).astype(np.float32)
+
+
+def in_float32(x, window, bias=None):
+    return arithmetic.attend(*np.split(x, 3, axis=1), np.array([0, len(x)]), 2, bias, window)
+
+
+def in_integers(x, window, bias=None):
+    return reference.attend(x, np.array([0, len(x)]), 2, 0.25, bias, window)
+
+
+@pytest.mark.parametrize(("attend", "tolerance"), [(in_float32, 1e-5), (in_integers, 0.05)])
+@pytest.mark.parametrize("window", [64, 0])
+def test_attention_to_a_long_text(attend, tolerance, window):
+    """Of 3,000 tokens, on both sides of the ends of blocks; without windows by the distance as well."""
+    x = heads_of(3000)
+    bias = None if window else np.random.default_rng(0).normal(size=(2, 5999)).astype(np.float32)
+    found = attend(x, window, bias)
+    query, key, value = (part.reshape(-1, 2, 16) for part in np.split(x.astype(np.float64), 3, axis=1))
+    for i in (0, 63, 64, 255, 256, 319, 320, 1500, 2815, 2816, 2999):
+        first, last = (max(0, i - window), i + window + 1) if window else (0, 3000)
+        scores = np.einsum("hd,khd->hk", query[i], key[first:last]) / 4
+        if bias is not None:
+            scores += bias[:, 2999 - i : 5999 - i]
+        weights = np.exp(scores)
+        expected = np.einsum("hk,khd->hd", weights / weights.sum(axis=1)[:, None], value[first:last])
+        np.testing.assert_allclose(found[i], expected.reshape(-1), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("attend", [in_float32, in_integers])
+def test_what_attention_takes_grows_with_the_text_alone(attend):
+    """With a window: twice the text takes hardly more than the few arrays of its size."""
+    peaks = []
+    for length in (2000, 4000):
+        x = heads_of(length)
+        tracemalloc.start()
+        attend(x, 64)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 30e6
+    assert peaks[1] < 2.2 * peaks[0]

@@ -69,6 +69,10 @@ def vocabulary(*, cased: bool) -> list[str]:
     return list(dict.fromkeys(SPECIAL + single + words + pieces))
 
 
+NORMS = tuple(f"{name}.weight" for name in ("LayerNorm", ".norm", ".attn_norm", ".mlp_norm", ".final_norm"))
+"""How LayerNorms' weights are called whose values lie round 1; other families' were made otherwise, and stay."""
+
+
 def fill(model: torch.nn.Module, *, seed: int) -> None:
     """Overwrite every parameter of a model with seeded values of realistic spread."""
     generator = torch.Generator().manual_seed(seed)
@@ -78,7 +82,7 @@ def fill(model: torch.nn.Module, *, seed: int) -> None:
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("LayerNorm.weight"):
+            if name.endswith(NORMS):
                 parameter.copy_(1 + 0.25 * normal(*parameter.shape))
             elif parameter.ndim == 1:
                 parameter.copy_(0.1 * normal(*parameter.shape))
@@ -91,6 +95,12 @@ def fill(model: torch.nn.Module, *, seed: int) -> None:
                 outlier = torch.rand(parameter.shape, generator=generator) < 0.01
                 spread = normal(*parameter.shape) * size * torch.where(outlier, 4.0, 1.0)
                 parameter.copy_(spread / parameter.shape[1] ** 0.5)
+
+
+def rounded(model: torch.nn.Module) -> None:
+    """Round the parameters of a model to float16, and nothing else: rotary positions keep their frequencies."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.half().to(parameter.dtype)
 
 
 def sequences(vocab_size: int, max_length: int, *, seed: int) -> list[list[int]]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
+from make_golden import rounded
 
 LAYOUT = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 POSITIONS = 40
@@ -46,6 +47,10 @@ PADDED = [[0, 20, 1, 30, 1, 1, 40, 2], [1, 1, 1], [0, 50, 60, 2, 2, 7, 5, 1], [0
 PLAIN = [[2, 20, 30, 40, 50, 3], [2, 3], [2, *range(5, 35), 3]]
 LONG = [[0, *(5 + 7 * i % 50 for i in range(147)), 2], [0, 9, 8, 7, 2]]
 TAGS = ["I-LOC", "B-PER", "O", "B-LOC", "I-PER"]
+TURNED = {
+    "full_attention": {"rope_type": "default", "rope_theta": 400.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 30.0},
+}
 STARS = ["two", "four", "one", "three"]
 
 
@@ -111,6 +116,27 @@ KINDS = {
         PLAIN,
         3,
     ),
+    # Biases everywhere, and layers in an order that no number tells; each half of a head fills no vector.
+    "modernbert-odd": Kind(
+        "ModernBertForSequenceClassification",
+        "modernbert-classifier",
+        {"hidden_size": 36, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 28}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]}
+        | {"local_attention": 14, "hidden_activation": "relu", "classifier_activation": "silu", "norm_eps": 0.2}
+        | {"rope_parameters": TURNED, "classifier_pooling": "mean", "pad_token_id": 7, "max_position_embeddings": 170}
+        | dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), True)
+        | labelled(STARS),
+        LONG,
+    ),
+    "modernbert-untied": Kind(
+        "ModernBertForMaskedLM",
+        "modernbert-masked",
+        {"hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 30}
+        | {"global_attn_every_n_layers": 2, "local_attention": 22, "hidden_activation": "silu", "norm_eps": 0.1}
+        | {"classifier_activation": "relu", "decoder_bias": False, "tie_word_embeddings": False}
+        | {"rope_parameters": TURNED, "pad_token_id": 3, "max_position_embeddings": 160},
+        LONG,
+    ),
 }
 
 
@@ -130,7 +156,8 @@ def make(name: str, golden: Path, seed: int) -> int:
         middle = 1.0 if parameter_name.lower().endswith("norm.weight") else 0.0
         values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * SPREAD + middle
         parameter.data = values.to(parameter.dtype)
-    model = model.half().double()
+    rounded(model)
+    model = model.double()
     base = getattr(model, model.base_model_prefix, model)
     arrays: dict[str, list[np.ndarray]] = {}
 
@@ -164,9 +191,13 @@ def main() -> None:
     """Write all folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("golden", type=Path)
-    golden = parser.parse_args().golden
+    parser.add_argument("names", nargs="*", metavar="NAME", help="by default all")
+    arguments = parser.parse_args()
+    golden = arguments.golden
     transformers.logging.set_verbosity_error()
     for seed, name in enumerate(KINDS, start=200):
+        if arguments.names and name not in arguments.names:
+            continue
         print(f"{name}: {make(name, golden, seed):,} bytes")
 
 

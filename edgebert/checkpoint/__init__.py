@@ -16,12 +16,7 @@ from edgebert.checkpoint.card import read_card
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
-from edgebert.checkpoint.names import (
-    heads_among,
-    match,
-    renamed,
-    within,
-)
+from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import Source, fetch_weights, locate
 from edgebert.checkpoint.text_files import read_json
@@ -110,7 +105,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     files = weight_files(encoder)
     stored = stored_tensors(files)
     found, faults = renamed(stored, family)
-    heads, foreign = heads_of(values, heads_among(found), family)
+    heads, foreign = heads_of(values, heads_among(found, config), family)
     if foreign:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's

@@ -9,6 +9,8 @@ from edgebert.choices import FUNCTIONS
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import Family
 from edgebert.heads import HEADS, PRETRAINING
+from edgebert.heads.classification import SequenceClassification
+from edgebert.heads.tokens import TokenClassification
 
 __all__ = ["heads_of", "labels_of", "problem_type_of"]
 
@@ -45,13 +47,18 @@ def heads_of(values: Mapping[str, Any], among: tuple[str, ...], family: Family) 
     Raises
     ------
     CheckpointError
-        The names are none.
+        The names are none; or none is there, and the tensors do not tell a classifier of texts from one of tokens.
     """
     architectures = values.get("architectures") or []
     names = [architectures] if isinstance(architectures, str) else architectures
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise CheckpointError(f"config.json has architectures {architectures!r}, expected a list of names of classes")
     if not names:
+        if {SequenceClassification.name, TokenClassification.name} <= set(among):
+            raise CheckpointError(
+                "config.json has no architectures, and the tensors of its classifier may be of texts or of tokens,"
+                f" expected the name of its class there, {family.classes}ForSequenceClassification for one"
+            )
         return among, ""
     known = {**_HEADS, **family.heads}
     for name in names:

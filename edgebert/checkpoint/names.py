@@ -11,7 +11,7 @@ from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.families import Family, encoder_of
-from edgebert.heads import HEADS, head_shapes
+from edgebert.heads import HEADS, head_parts, head_shapes
 
 __all__ = ["Match", "expected_tensors", "heads_among", "match", "renamed", "within"]
 
@@ -52,9 +52,9 @@ def _heads_there(
     return tuple(head for head in heads if own[head] & found.keys())
 
 
-def heads_among(found: Mapping[str, StoredTensor]) -> tuple[str, ...]:
+def heads_among(found: Mapping[str, StoredTensor], config: BertConfig) -> tuple[str, ...]:
     """Return the heads whose every tensor is among those found, the pooler as a part of some included."""
-    return tuple(name for name, head in HEADS.items() if head.is_among(found))
+    return tuple(name for name, head in HEADS.items() if head.is_among(found, config))
 
 
 def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) -> dict[str, tuple[int, ...]]:
@@ -75,11 +75,12 @@ def expected_tensors(config: BertConfig, heads: Sequence[str], num_labels: int) 
     return shapes
 
 
-def _absent(encoder: Encoder) -> list[str]:
-    """Return the names of the biases that an encoder has not, by those of a checkpoint: zeros stand in their place."""
+def _absent(encoder: Encoder, heads: Sequence[str], config: BertConfig) -> list[str]:
+    """Return the names of the biases that a model has not, by those of a checkpoint: zeros stand in their place."""
+    of_heads = [f"{part.name}.bias" for part in head_parts(heads, config, 0).values() if not part.bias]
     parts = [part for part in encoder.parts() if not isinstance(part, Table) and not part.bias]
     names = [[part.stored] if isinstance(part, Norm) else part.stored for part in parts]
-    return [f"{name}.bias" for each in names for name in each]
+    return [f"{name}.bias" for each in names for name in each] + of_heads
 
 
 def encoder_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
@@ -151,7 +152,7 @@ def match(
     CheckpointError
         Naming every tensor that is missing, unknown, twice there, of another shape or not of floats.
     """
-    found = dict(found)
+    found = {family.name_in_heads(name, heads): tensor for name, tensor in found.items()}
     heads = _heads_there(found, heads, config, family)
     encoder = encoder_of(config)
     embeddings = encoder.embeddings
@@ -162,7 +163,7 @@ def match(
         found[words] = found[_DECODER]
     num_labels = _num_labels(found, heads)
     shapes = expected_tensors(config, heads, num_labels)
-    absent = _absent(encoder)
+    absent = _absent(encoder, heads, config)
     if embeddings.token_types and not family.token_types:
         absent.append(f"{embeddings.token_types.name}.weight")
     zeros = {name: shapes.pop(name) for name in absent}

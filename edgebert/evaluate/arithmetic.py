@@ -12,7 +12,7 @@ from edgebert.architecture import Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
 from edgebert.functions import activate, layer_norm
-from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
+from edgebert.positions import angles_of, between, blocks, distances_of, rotate
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
@@ -122,15 +122,14 @@ def attend(
     by_head = [array.reshape(T, heads, H // heads).transpose(1, 0, 2) for array in (query, key, value)]
     context = np.empty((T, heads, H // heads), np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
-        if begin == end:
-            continue
         q, k, v = (array[:, begin:end] for array in by_head)
-        scores = multiply(q, k.transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
-        if bias is not None:
-            scores += between(bias, end - begin)
-        if window:
-            scores[:, is_beyond(window, end - begin)] = -np.inf
-        numerators = exp(scores - scores.max(axis=2, keepdims=True))
-        weights = (numerators / total(numerators)[..., None]).astype(np.float32)
-        context[begin:end] = multiply(weights, v).transpose(1, 0, 2)
+        for queries, keys, distances in blocks(end - begin, window):
+            scores = multiply(q[:, queries], k[:, keys].transpose(0, 2, 1)) / np.float32(math.sqrt(H // heads))
+            if bias is not None:
+                scores += between(bias, distances)
+            if window:
+                scores[:, np.abs(distances) > window] = -np.inf
+            numerators = exp(scores - scores.max(axis=2, keepdims=True))
+            weights = (numerators / total(numerators)[..., None]).astype(np.float32)
+            context[begin:end][queries] = multiply(weights, v[:, keys]).transpose(1, 0, 2)
     return context.reshape(T, H)

@@ -252,9 +252,8 @@ def compare(
         pooled[indices] = cosines(*vectors)
         for name, sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
-            answers.add(
-                name, [head.logits(states[rows]) for head, states in zip(sides, hidden, strict=True)], rows, batch
-            )
+            logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(sides, hidden, strict=True)]
+            answers.add(name, logits, rows, batch)
         answers.order += indices
         if on_progress:
             on_progress(len(answers.order), len(texts))

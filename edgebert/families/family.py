@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from edgebert.architecture import Encoder
@@ -53,12 +53,16 @@ class Family:
         Whether its encoder brings the pooler, whatever head stands behind it.
     tokenizer : str
         The tokenizer's class in a folder that names none, without ``Fast``.
+    head_renames : dict of str to tuple
+        Head -> from a name, once it is renamed, to that which this head uses: for what another head calls the same.
     heads : dict of str to tuple
         Classes that have other heads than BERT's class of that name, without the family's name -> their heads.
     rules : dict
         What becomes of the fields of its config.json that BERT has not, or has otherwise.
     config : type
         Its hyperparameters, where it has more than BERT.
+    translate : callable
+        What is done to the values of a config.json first, where other names alone do not do; it raises CheckpointError.
     """
 
     model_type: str
@@ -73,15 +77,20 @@ class Family:
     token_types: bool = True
     pooler: bool = False
     tokenizer: str = "BertTokenizer"
+    head_renames: Mapping[str, Renames] = dataclasses.field(default_factory=dict)
     heads: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
     rules: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
     config: type[BertConfig] = BertConfig
+    translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
     def canonical_name(self, name: str) -> str:
         """Return the name of a tensor as `encoder` and the heads have it, without prefix."""
-        name = name.removeprefix(self.prefix)
-        for pattern, replacement in self.renames:
-            name = re.sub(pattern, replacement, name)
+        return _renamed(name.removeprefix(self.prefix), self.renames)
+
+    def name_in_heads(self, name: str, heads: Iterable[str]) -> str:
+        """Return the name of a tensor, as `canonical_name` has it, in a model with these heads."""
+        for head in heads:
+            name = _renamed(name, self.head_renames.get(head, ()))
         return name
 
     def read_config(self, values: Mapping[str, Any]) -> BertConfig:
@@ -97,14 +106,14 @@ class Family:
 
     def canonical_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config.json's values as a BERT's would say them (`edgebert.config.BertConfig.from_dict`)."""
-        result = {**self.defaults, **{name: value for name, value in values.items() if value is not None}}
+        given = self.translate(values)
+        result = {**self.defaults, **{name: value for name, value in given.items() if value is not None}}
         for name in _OF_SOME:
             if name not in self.defaults:
                 result.pop(name, None)
         for name, own in self.fields.items():
             general = result.pop(name, None)
-            given = values.get(own) is not None
-            if given and name in _EITHER_NAME and general not in (None, result[own]):
+            if given.get(own) is not None and name in _EITHER_NAME and general not in (None, result[own]):
                 raise CheckpointError(
                     f"config.json has {own} {result[own]!r} and {name} {general!r}, expected one of them"
                 )
@@ -120,3 +129,9 @@ class Family:
         if result.get("embedding_size") == result.get("hidden_size"):
             result.pop("embedding_size", None)
         return result
+
+
+def _renamed(name: str, renames: Renames) -> str:
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name

@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
-from edgebert.config import BertConfig
+from edgebert.config import BertConfig, HeadLayers
+from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families.family import Family
-from edgebert.families.rules import honoured, without_effect
+from edgebert.families.rules import honoured, refused, without_effect
 
 __all__ = ["FAMILY", "ModernBertConfig"]
 
+_GLOBAL, _LOCAL = "full_attention", "sliding_attention"
+_BASES = {_GLOBAL: "global_rope_theta", _LOCAL: "local_rope_theta"}
 _BIASES = ("attention_bias", "mlp_bias", "norm_bias", "classifier_bias", "decoder_bias")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModernBertConfig(BertConfig):
-    """Every ``global_attn_every_n_layers``-th layer sees all tokens, the others ``local_attention`` around each."""
+    """Every ``global_attn_every_n_layers``-th layer sees all tokens, the others ``local_attention`` around each.
+
+    Where there are ``layer_types``, one a layer, these say which: ``"full_attention"`` or ``"sliding_attention"``.
+    """
 
     global_attn_every_n_layers: int = 3
     local_attention: int = 128
@@ -30,6 +36,21 @@ class ModernBertConfig(BertConfig):
     classifier_bias: bool = False
     decoder_bias: bool = True
     classifier_pooling: str = "cls"
+    layer_types: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer_types", tuple(self.layer_types))  # a list, in JSON
+
+    @property
+    def head_layers(self) -> HeadLayers:
+        """What stands before the last layer of heads."""
+        return HeadLayers(self.classifier_pooling, True, self.classifier_bias, self.norm_bias, self.decoder_bias)
+
+    def is_global(self, layer: int) -> bool:
+        """Whether a layer sees all tokens."""
+        if self.layer_types:
+            return self.layer_types[layer] == _GLOBAL
+        return layer % self.global_attn_every_n_layers == 0
 
     @classmethod
     def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
@@ -45,6 +66,9 @@ class ModernBertConfig(BertConfig):
                 faults.append(f"{name} is {values[name]!r}, expected a number above 1, at most 1e12")
         if values["classifier_pooling"] not in ("cls", "mean"):
             faults.append(f"classifier_pooling is {values['classifier_pooling']!r}, expected 'cls' or 'mean'")
+        types, layers = values["layer_types"], values["num_hidden_layers"]
+        if not isinstance(types, (list, tuple)) or len(types) not in (0, layers) or not {*map(str, types)} <= {*_BASES}:
+            faults.append(f"layer_types is {types!r}, expected {_GLOBAL!r} or {_LOCAL!r} for each of {layers} layers")
         if values["hidden_size"] // values["num_attention_heads"] % 2:
             faults.append(
                 f"hidden_size {values['hidden_size']} in {values['num_attention_heads']} attention heads gives each an"
@@ -72,7 +96,7 @@ def encoder(config: ModernBertConfig) -> Encoder:
 
 def _layer(i: int, config: ModernBertConfig) -> Layer:
     H, I = config.hidden_size, config.intermediate_size  # noqa: E741 (the field's own name)
-    name, is_global = f"encoder.layer.{i}", i % config.global_attn_every_n_layers == 0
+    name, is_global = f"encoder.layer.{i}", config.is_global(i)
     query_key_value = Linear(f"{name}.attention.self.query_key_value", 3 * H, H, bias=config.attention_bias)
     return Layer(
         attention=Attention(
@@ -99,6 +123,27 @@ def _norm(name: str, config: ModernBertConfig) -> Norm:
     return Norm(name, config.hidden_size, config.layer_norm_eps, bias=config.norm_bias)
 
 
+def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Bring what transformers 5 writes of rotary positions, by type of layer, to the two fields from before."""
+    given = values.get("rope_parameters") or {}
+    objects = isinstance(given, dict) and all(isinstance(each, dict) for each in given.values())
+    if not objects or given.keys() - _BASES:
+        raise CheckpointError(
+            f"config.json has rope_parameters {given!r}, expected an object for {' and '.join(_BASES)}"
+        )
+    result = dict(values)
+    for kind, own in given.items():
+        others = {name: value for name, value in own.items() if name != "rope_theta"}
+        if others not in ({}, {"rope_type": "default"}):
+            raise UnsupportedModelError(
+                f"config.json has rope_parameters {own!r} for {kind}; edgebert turns positions by rope_theta alone, of"
+                " the rope_type 'default'"
+            )
+        if own.get("rope_theta") is not None:
+            result[_BASES[kind]] = own["rope_theta"]
+    return result
+
+
 FAMILY = Family(
     "modernbert",
     "ModernBert",
@@ -114,9 +159,12 @@ FAMILY = Family(
         (r"\.mlp_norm\.", ".intermediate.LayerNorm."),
         (r"\.mlp\.Wi\.", ".intermediate.dense."),
         (r"\.mlp\.Wo\.", ".output.dense."),
+        (r"^head\.dense\.", "cls.predictions.transform.dense."),
+        (r"^head\.norm\.", "cls.predictions.transform.LayerNorm."),
+        (r"^decoder\.", "cls.predictions.decoder."),
     ),
     encoder,
-    fields={"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps"},
+    fields={"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps", "transform_act": "classifier_activation"},
     defaults={
         "vocab_size": 50368,
         "intermediate_size": 1152,
@@ -124,16 +172,23 @@ FAMILY = Family(
         "max_position_embeddings": 8192,
         "norm_eps": 1e-5,
         "pad_token_id": 50283,
+        "classifier_activation": "gelu",
     },
-    fixed={"type_vocab_size": 1},
+    fixed={"type_vocab_size": 1, "position_embedding_type": None},
     token_types=False,
     tokenizer="PreTrainedTokenizer",
+    head_renames={"question_answering": ((r"^classifier\.", "qa_outputs."),)},
     rules={
         **honoured(
             "the encoder's",
             "hidden_activation norm_eps norm_bias attention_bias mlp_bias",
-            "global_attn_every_n_layers local_attention global_rope_theta local_rope_theta",
+            "global_attn_every_n_layers local_attention global_rope_theta local_rope_theta layer_types rope_parameters",
         ),
+        **without_effect("the family reads hidden_activation and norm_eps", "hidden_act layer_norm_eps"),
+        **without_effect(
+            "the family has rotary positions and no types, whatever it says", "position_embedding_type type_vocab_size"
+        ),
+        **refused("edgebert stretches no positions", "rope_scaling", unless=({"rope_type": "default"},)),
         **honoured("the heads'", "classifier_bias classifier_activation classifier_pooling decoder_bias"),
         **without_effect("for training", "attention_dropout embedding_dropout mlp_dropout initializer_cutoff_factor"),
         **without_effect("of its code for GPUs", "deterministic_flash_attn reference_compile repad_logits_with_grad"),
@@ -141,4 +196,5 @@ FAMILY = Family(
         **without_effect("the tokenizer has them", "bos_token_id cls_token_id eos_token_id sep_token_id"),
     },
     config=ModernBertConfig,
+    translate=_translate,
 )

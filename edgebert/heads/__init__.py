@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebert.config import BertConfig
+from edgebert.heads.chain import Part
 from edgebert.heads.classification import SequenceClassification
-from edgebert.heads.head import Head, Part
+from edgebert.heads.head import Head
 from edgebert.heads.masked_lm import MaskedLM
 from edgebert.heads.next_sentence import NextSentence
 from edgebert.heads.question_answering import QuestionAnswering

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebert.choices import FUNCTIONS
 from edgebert.config import BertConfig
-from edgebert.heads.head import Part
+from edgebert.heads.chain import Part
 from edgebert.heads.pooler import PooledHead, has_pooler
 
 __all__ = ["SequenceClassification", "pool_windows", "ranked", "scores", "softmax"]
@@ -28,9 +28,9 @@ class SequenceClassification(PooledHead):
     output = "classifier"
 
     @classmethod
-    def is_among(cls, names: Container[str]) -> bool:
-        """Tell by the names of a checkpoint's tensors whether it has this head."""
-        return "classifier.weight" in names and has_pooler(names)
+    def is_among(cls, names: Container[str], config: BertConfig) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it may have this head."""
+        return "classifier.weight" in names and (config.head_layers.transform or has_pooler(names))
 
     @classmethod
     def function(cls, problem_type: str) -> str:
@@ -38,7 +38,7 @@ class SequenceClassification(PooledHead):
         return FUNCTIONS[problem_type]
 
     @staticmethod
-    def parts(config: BertConfig, num_labels: int) -> list[Part]:
+    def parts(config: BertConfig, num_labels: int = 0) -> list[Part]:
         """Return its layers."""
         return SequenceClassification._parts(config, num_labels)
 

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
+from edgebert.errors import SettingError
+from edgebert.heads.chain import Chain, Part
 
-__all__ = ["Head", "Part"]
-
-
-class Part(NamedTuple):
-    """A layer of a head: its weight has shape (N, K), its bias (N,).
-
-    ``K`` is None for a LayerNorm over N values. ``kind`` is what an .edgebert file keeps the weight in: ``"float32"``,
-    ``"float16"``, or ``"int8"``, in which it is computed too.
-    """
-
-    name: str
-    N: int
-    K: int | None
-    kind: str = "float32"
+__all__ = ["Head"]
 
 
 class Head(ABC):
@@ -57,18 +46,18 @@ class Head(ABC):
     decision: ClassVar[str]
     exported: ClassVar[str] = ""
 
-    @abstractmethod
-    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None: ...
+    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:
+        self._layers = Chain(self.parts(config), tensors, config, backend)
 
     @staticmethod
     @abstractmethod
-    def parts(config: BertConfig, num_labels: int) -> list[Part]:
-        """Return its layers."""
+    def parts(config: BertConfig, num_labels: int = 0) -> list[Part]:
+        """Return its layers in order; `num_labels` is needed for the size of the last one alone, if it has labels."""
 
     @classmethod
     @abstractmethod
-    def is_among(cls, names: Container[str]) -> bool:
-        """Tell by the names of a checkpoint's tensors whether it has this head, where its config names no class."""
+    def is_among(cls, names: Container[str], config: BertConfig) -> bool:
+        """Tell by the names of a checkpoint's tensors whether it may have this head, if its config names no class."""
 
     @classmethod
     def label_names(cls, labels: Sequence[str]) -> Sequence[str]:
@@ -82,17 +71,40 @@ class Head(ABC):
 
     @classmethod
     def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
-        """Return the names of its layers with the activation behind each, where it is nothing but float32 layers."""
-        raise NotImplementedError(f"{cls.name} is more than a chain of layers")
+        """Return the names of its layers with the activation behind each, for a C program.
 
-    @abstractmethod
+        Raises
+        ------
+        SettingError
+            It is more than linear layers on tokens' hidden states: that is not exported yet.
+        """
+        parts = cls.parts(config)
+        more = [f"a LayerNorm, {part.name}" for part in parts if part.K is None]
+        if cls.exported == "text" and config.head_layers.pooling != "cls":
+            more.append(f"the {config.head_layers.pooling} of a text's hidden states")
+        if more:
+            raise SettingError(
+                f"the head {cls.name} of this {config.model_type} cannot be exported: it has {' and '.join(more)},"
+                " expected linear layers on the hidden states of tokens; ask it with edgebert.load"
+            )
+        return [(part.name, part.activation) for part in parts]
+
     def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """Return float32 (M, outputs) for the hidden states of M tokens, (M, H)."""
+        """Return float32 (M, outputs) for the hidden states of M tokens, or for what `of_text` makes of M texts'."""
+        return self._layers(hidden)
+
+    def inputs(self, hidden: np.ndarray, batch: PackedBatch, mask_id: int | None) -> np.ndarray:
+        """Return what `logits` takes of the hidden states (T, H) of a batch: a row for each token that it reads."""
+        return hidden[self.reads(batch, mask_id)]
+
+    def of_text(self, states: np.ndarray) -> np.ndarray:
+        """Return what `logits` takes of the hidden states (T, H) of one text, (H,); for heads of whole texts."""
+        raise NotImplementedError(f"{self.name} looks at tokens")
 
     @staticmethod
     @abstractmethod
     def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:
-        """Return the indices of the tokens of a batch whose hidden states it reads."""
+        """Return the indices of the tokens of a batch that it answers for; of whole texts, their first ones."""
 
     @staticmethod
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from edgebert.config import BertConfig
-from edgebert.heads.head import Part
+from edgebert.heads.chain import Part
 from edgebert.heads.pooler import PooledHead, has_pooler
 
 __all__ = ["NEXT_SENTENCE_LABELS", "NextSentence"]
@@ -27,8 +27,8 @@ class NextSentence(PooledHead):
     output = "cls.seq_relationship"
 
     @classmethod
-    def is_among(cls, names: Container[str]) -> bool:
-        """Tell by the names of a checkpoint's tensors whether it has this head."""
+    def is_among(cls, names: Container[str], config: BertConfig) -> bool:  # noqa: ARG003 (as every head)
+        """Tell by the names of a checkpoint's tensors whether it may have this head."""
         return f"{cls.output}.weight" in names and has_pooler(names)
 
     @classmethod
@@ -37,6 +37,6 @@ class NextSentence(PooledHead):
         return NEXT_SENTENCE_LABELS
 
     @staticmethod
-    def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)
+    def parts(config: BertConfig, num_labels: int = 0) -> list[Part]:  # noqa: ARG004 (as every head)
         """Return its layers."""
         return NextSentence._parts(config, len(NEXT_SENTENCE_LABELS))

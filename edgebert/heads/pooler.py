@@ -9,8 +9,9 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
-from edgebert.heads.dense import Dense, activate
-from edgebert.heads.head import Head, Part
+from edgebert.heads.chain import Part, transform
+from edgebert.heads.head import Head
+from edgebert.heads.pooling import pool
 
 __all__ = ["PooledHead", "has_pooler"]
 
@@ -29,25 +30,22 @@ class PooledHead(Head):
     """The name of that layer."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:
-        self._chain = [(Dense(tensors, name, backend), activation) for name, activation in self.chain(config)]
-
-    @classmethod
-    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
-        """Return the names of its layers with the activation behind each."""
-        return [(_POOLER, config.pooler_act), (cls.output, "")]
+        super().__init__(tensors, config, backend)
+        self._pooling = config.head_layers.pooling
 
     @classmethod
     def _parts(cls, config: BertConfig, outputs: int) -> list[Part]:
         H = config.hidden_size
-        return [Part(_POOLER, H, H, "float16"), Part(cls.output, outputs, H)]
+        pooler = [Part(_POOLER, H, H, "float16", config.pooler_act)]
+        return [*(transform(config) if config.head_layers.transform else pooler), Part(cls.output, outputs, H)]
 
-    def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """Return float32 (texts, outputs) for the hidden states of the texts' first tokens, (texts, H)."""
-        x = hidden
-        for dense, activation in self._chain:
-            x = dense(x)
-            x = activate(x, activation) if activation else x
-        return x
+    def inputs(self, hidden: np.ndarray, batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG002
+        """Return the vector of each text of a batch."""
+        return np.stack([self.of_text(states) for states in np.split(hidden, batch.cu_seqlens[1:-1])])
+
+    def of_text(self, states: np.ndarray) -> np.ndarray:
+        """Return the vector of a text: by default the hidden state of its first token."""
+        return pool(states, self._pooling)
 
     @staticmethod
     def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004 (as every head)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
-from edgebert.engine.backend import Backend
+from edgebert.heads.chain import Part, transform
 from edgebert.heads.classification import softmax
-from edgebert.heads.dense import Dense
-from edgebert.heads.head import Head, Part
+from edgebert.heads.head import Head
 
 __all__ = ["QuestionAnswering", "best_spans"]
 
@@ -26,22 +25,16 @@ class QuestionAnswering(Head):
     has_labels = False
     decision = "span"
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
-        self._outputs = Dense(tensors, "qa_outputs", backend)
-
     @classmethod
-    def is_among(cls, names: Container[str]) -> bool:
-        """Tell by the names of a checkpoint's tensors whether it has this head."""
+    def is_among(cls, names: Container[str], config: BertConfig) -> bool:  # noqa: ARG003 (as every head)
+        """Tell by the names of a checkpoint's tensors whether it may have this head."""
         return "qa_outputs.weight" in names
 
     @staticmethod
-    def parts(config: BertConfig, num_labels: int) -> list[Part]:  # noqa: ARG004 (as every head)
-        """Return its layers."""
-        return [Part("qa_outputs", 2, config.hidden_size)]
-
-    def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """Return float32 (T, 2), begin and end, for the hidden states of T tokens, (T, H)."""
-        return self._outputs(hidden)
+    def parts(config: BertConfig, num_labels: int = 0) -> list[Part]:  # noqa: ARG004 (as every head)
+        """Return its layers; the two outputs are begin and end."""
+        before = transform(config) if config.head_layers.transform else []
+        return [*before, Part("qa_outputs", 2, config.hidden_size)]
 
     @staticmethod
     def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004

@@ -13,9 +13,8 @@ import numpy as np
 
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
-from edgebert.engine.backend import Backend
-from edgebert.heads.dense import Dense
-from edgebert.heads.head import Head, Part
+from edgebert.heads.chain import Part, transform
+from edgebert.heads.head import Head
 from edgebert.heads.pooler import has_pooler
 from edgebert.schemes import Tag, tags_of
 from edgebert.words import Words
@@ -34,27 +33,16 @@ class TokenClassification(Head):
     decision = "tag"
     exported = "tokens"
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], config: BertConfig, backend: Backend) -> None:  # noqa: ARG002
-        self._classifier = Dense(tensors, "classifier", backend)
-
     @classmethod
-    def is_among(cls, names: Container[str]) -> bool:
-        """Tell by the names of a checkpoint's tensors whether it has this head."""
+    def is_among(cls, names: Container[str], config: BertConfig) -> bool:  # noqa: ARG003 (as every head)
+        """Tell by the names of a checkpoint's tensors whether it may have this head."""
         return "classifier.weight" in names and not has_pooler(names)
 
     @staticmethod
-    def parts(config: BertConfig, num_labels: int) -> list[Part]:
+    def parts(config: BertConfig, num_labels: int = 0) -> list[Part]:
         """Return its layers."""
-        return [Part("classifier", num_labels, config.hidden_size)]
-
-    @classmethod
-    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:  # noqa: ARG003
-        """Return the name of its layer."""
-        return [("classifier", "")]
-
-    def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """Return float32 (T, labels) for the hidden states of T tokens, (T, H)."""
-        return self._classifier(hidden)
+        before = transform(config) if config.head_layers.transform else []
+        return [*before, Part("classifier", num_labels, config.hidden_size)]
 
     @staticmethod
     def reads(batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG004 (as every head)

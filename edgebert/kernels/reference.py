@@ -18,7 +18,7 @@ from edgebert.batch import PackedBatch
 from edgebert.exact import exp, total
 from edgebert.functions import activate, layer_norm
 from edgebert.kernels.plan import group_of_count
-from edgebert.positions import angles_of, between, distances_of, is_beyond, rotate
+from edgebert.positions import angles_of, between, blocks, distances_of, rotate
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Project, ProjectHeads, run
 
 __all__ = [
@@ -211,25 +211,24 @@ def attend(
     query_scale, key_scale, value_scale = q_scale
     context = np.zeros(query.shape, np.float32)
     for begin, end in itertools.pairwise(cu_seqlens):
-        if begin == end:
-            continue
-        own = slice(begin, end)
-        scores = query[:, own] @ key[:, own].transpose(0, 2, 1) * key_scale[:, None, own]
-        if window:
-            scores[:, is_beyond(window, end - begin)] = -np.inf
-        if bias is None:
-            scores -= scores.max(axis=2, keepdims=True)
-            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
-        else:
-            exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
-            exponents += between(bias, end - begin)
-            exponents -= exponents.max(axis=2, keepdims=True)
-        numerators = exp(exponents).astype(np.float32)
-        largest = value_scale[:, None, own].max(axis=2, keepdims=True)
-        weights = np.rint(numerators * (value_scale[:, None, own] * (_NUMERATOR_LEVELS / largest)))
-        sums = weights.astype(np.float64) @ value[:, own].astype(np.float64)
-        unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
-        context[:, own] = sums.astype(np.float32) * unit
+        for queries, keys, distances in blocks(end - begin, window):
+            own, seen = (slice(begin + each.start, begin + each.stop) for each in (queries, keys))
+            scores = query[:, own] @ key[:, seen].transpose(0, 2, 1) * key_scale[:, None, seen]
+            if window:
+                scores[:, np.abs(distances) > window] = -np.inf
+            if bias is None:
+                scores -= scores.max(axis=2, keepdims=True)
+                exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+            else:
+                exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
+                exponents += between(bias, distances)
+                exponents -= exponents.max(axis=2, keepdims=True)
+            numerators = exp(exponents).astype(np.float32)
+            largest = value_scale[:, None, begin:end].max(axis=2, keepdims=True)
+            weights = np.rint(numerators * (value_scale[:, None, seen] * (_NUMERATOR_LEVELS / largest)))
+            sums = weights.astype(np.float64) @ value[:, seen].astype(np.float64)
+            unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]
+            context[:, own] = sums.astype(np.float32) * unit
     return context.transpose(1, 0, 2).reshape(T, query_key_value.shape[1] // 3)
 
 

@@ -20,7 +20,7 @@ from edgebert.evaluate.float32 import Float32Layers
 from edgebert.exact import mean
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS, head_parts
-from edgebert.heads.masked_lm import Transform
+from edgebert.heads.chain import Chain, transform
 from edgebert.heads.pooling import dense_name
 from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
@@ -209,7 +209,8 @@ def _quantize(
         if part.kind == "int8":
             # It reads masked words alone.
             read = HEADS["masked_lm"].reads(batch, mask)
-            x = Transform(weights, config, Float32Layers())(hidden[read] if len(read) else hidden)
+            before = Chain(transform(config), weights, config, Float32Layers())
+            x = before(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
             continue
         tensors[f"{part.name}.weight"] = half_or_whole(weight) if part.kind == "float16" else weight

@@ -23,7 +23,7 @@ def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> 
     pairs = [(None, text) if isinstance(text, str) else text for text in texts]
     befores = [None if first is None else runner.tokenizer.content(first) for first, _ in pairs]
     windows, coverages = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
-    return runner.first_logits(windows, head), coverages
+    return runner.text_logits(windows, head), coverages
 
 
 def pooled_scores(logits: np.ndarray, function: str, pool: str) -> np.ndarray:

@@ -124,7 +124,7 @@ def _by_entailment(
         (cuts,), (coverage,) = runner.cut([content], cut, [longest])
         pieces = [content.part(window.first, window.last) for window in cuts]
         pairs = [next(runner.tokenizer.windows(each, piece)) for piece in pieces for each in tokenized]
-        (logits,) = runner.first_logits([pairs], head)
+        (logits,) = runner.text_logits([pairs], head)
         logits = logits.reshape(len(pieces), len(hypotheses), -1)
         if multi_label:
             other = -1 if entailment == 0 else 0

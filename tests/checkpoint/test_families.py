@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from edgebert.checkpoint.fields_models import check_fields, config_fields
@@ -51,6 +53,27 @@ OWN = {
         "embedding_size": 128,
         "num_hidden_groups": 1,
         "inner_group_num": 1,
+    },
+    "modernbert": {
+        "vocab_size": 50368,
+        "num_hidden_layers": 22,
+        "intermediate_size": 1152,
+        "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 8192,
+        "type_vocab_size": 1,
+        "transform_act": "gelu",
+        "pad_token_id": 50283,
+        "global_attn_every_n_layers": 3,
+        "local_attention": 128,
+        "layer_types": (),
+        "global_rope_theta": 160000.0,
+        "local_rope_theta": 10000.0,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "norm_bias": False,
+        "classifier_bias": False,
+        "decoder_bias": True,
+        "classifier_pooling": "cls",
     },
 }
 """Family -> what differs from BERT."""
@@ -105,6 +128,11 @@ def test_the_padding_of_mpnet_is_the_second_row_whatever_it_says():
         ("distilbert", "layer_norm_eps", 0.5),
         ("mpnet", "type_vocab_size", 3),
         ("electra", "generator_size", 0.25),
+        ("modernbert", "hidden_act", "relu"),
+        ("modernbert", "layer_norm_eps", 0.5),
+        ("modernbert", "type_vocab_size", 3),
+        ("modernbert", "position_embedding_type", "sans_pos"),
+        ("modernbert", "sparse_prediction", True),
     ],
 )
 def test_what_a_family_does_not_read_changes_nothing_and_is_no_unknown_field(name, field, value):
@@ -167,6 +195,76 @@ def test_the_last_layernorm_of_albert_is_its_own_in_the_file_alone():
 def test_groups_that_cannot_be(fields, fault):
     with pytest.raises(CheckpointError, match=fault):
         albert(**{"num_hidden_layers": 3, **fields})
+
+
+def modernbert(**values):
+    """Return the config of a small ModernBERT."""
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 4, "intermediate_size": 16}
+    return FAMILIES["modernbert"].read_config({"model_type": "modernbert", **sizes, **values})
+
+
+ROPE = {"rope_type": "default"}
+FULL, SLIDING = "full_attention", "sliding_attention"
+
+
+@pytest.mark.parametrize(
+    ("fields", "windows", "bases"),
+    [
+        ({}, [0, 64, 64, 0], [160000, 10000]),
+        ({"global_attn_every_n_layers": 2, "local_attention": 21}, [0, 10, 0, 10], [160000, 10000]),
+        ({"global_rope_theta": 300, "local_rope_theta": 20.5}, [0, 64, 64, 0], [300, 20.5]),
+        (
+            {"layer_types": [FULL, FULL, SLIDING, FULL], "global_attn_every_n_layers": 2},
+            [0, 0, 64, 0],
+            [160000, 10000],
+        ),
+        (
+            {"rope_parameters": {SLIDING: {**ROPE, "rope_theta": 7}, FULL: ROPE}, "local_rope_theta": 6},
+            [0, 64, 64, 0],
+            [160000, 7],
+        ),
+        ({"rope_parameters": {FULL: {"rope_theta": 9}}, "local_rope_theta": 6}, [0, 64, 64, 0], [9, 6]),
+        ({"rope_parameters": {}, "layer_types": None, "rope_scaling": None}, [0, 64, 64, 0], [160000, 10000]),
+    ],
+)
+def test_windows_and_rotations_of_modernbert(fields, windows, bases):
+    """As transformers 4 says it, and as 5 does: layer by layer, and by type of layer."""
+    config = modernbert(**fields)
+    attentions = [layer.attention for layer in encoder_of(config).layers]
+    assert [attention.window for attention in attentions] == windows
+    assert [attention.rotary.base for attention in attentions] == [bases[bool(window)] for window in windows]
+    assert config_of(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"layer_types": [FULL]}, "layer_types is .*, expected 'full_attention' or .* for each of 4 layers"),
+        ({"layer_types": [FULL] * 3 + ["chunked"]}, "layer_types is .*'chunked'"),
+        ({"layer_types": {FULL: 4}}, "layer_types is {'full_attention': 4}, expected"),
+        ({"layer_types": [FULL] * 3 + [[]]}, "layer_types is "),
+        (
+            {"rope_parameters": [1]},
+            r"rope_parameters \[1\], expected an object for full_attention and sliding_attention",
+        ),
+        ({"rope_parameters": {"rope_theta": 5.0}}, "rope_parameters .*, expected an object for"),
+        ({"rope_parameters": {FULL: {"rope_theta": "5"}}}, "global_rope_theta is '5', expected a number above 1"),
+        ({"rope_parameters": {SLIDING: {**ROPE, "rope_theta": 0}}}, "local_rope_theta is 0, expected a number above 1"),
+        (
+            {"rope_parameters": {FULL: {"rope_type": "yarn", "factor": 4}}},
+            "edgebert turns positions by rope_theta alone",
+        ),
+        ({"global_attn_every_n_layers": 0}, "global_attn_every_n_layers is 0"),
+        ({"local_attention": 1}, "local_attention is 1"),
+        ({"norm_bias": 1}, "norm_bias is 1, expected true or false"),
+        ({"classifier_pooling": "max"}, "classifier_pooling is 'max', expected 'cls' or 'mean'"),
+        ({"classifier_activation": "mish"}, "transform_act is 'mish'"),
+        ({"num_attention_heads": 8}, "gives each an odd number of values, expected an even one"),
+    ],
+)
+def test_modernberts_that_cannot_be(fields, fault):
+    with pytest.raises(CheckpointError, match=fault):
+        modernbert(**fields)
 
 
 def test_a_size_that_is_null_is_not_given():

@@ -11,7 +11,17 @@ from edgebert.batch import pack
 from edgebert.checkpoint import open_checkpoint
 from edgebert.evaluate.float32 import Float32Backend, load_float32
 from edgebert.heads import HEADS
-from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, kind_outputs, load_inputs, load_outputs
+from tests.golden import (
+    FAMILIES,
+    GOLDEN,
+    KINDS,
+    NAMES,
+    family_outputs,
+    kind_outputs,
+    load_inputs,
+    load_outputs,
+    read_by,
+)
 
 TOLERANCE = 2e-5
 DATA = Path(__file__).parent.parent / "data"
@@ -42,11 +52,10 @@ def check_outputs(folder, outputs, tolerance):
     hidden = backend.encode(batch)
     np.testing.assert_allclose(hidden, np.concatenate(outputs.last_hidden_state), rtol=0, atol=TOLERANCE)
     assert set(outputs.logits) == set(checkpoint.info.heads)
-    for head, expected in outputs.logits.items():
-        each = np.split(hidden, batch.cu_seqlens[1:-1])
-        # A head of whole texts reads the first token; of the masked words' logits only some are kept.
-        rows = [states[: len(logits)] for states, logits in zip(each, expected, strict=True)]
-        logits = head_of(checkpoint, backend, head).logits(np.concatenate(rows))
+    for name, expected in outputs.logits.items():
+        head, each = head_of(checkpoint, backend, name), np.split(hidden, batch.cu_seqlens[1:-1])
+        rows = [read_by(head, states, logits) for states, logits in zip(each, expected, strict=True)]
+        logits = head.logits(np.concatenate(rows))
         np.testing.assert_allclose(logits, np.concatenate(expected), rtol=0, atol=tolerance)
 
 

@@ -49,7 +49,7 @@ def test_classes_of_a_long_text_are_pooled_over_its_windows(model_of):
     runner, head = model._runner, model._runner.heads["sequence_classification"]
     windows = list(runner.tokenizer.windows(runner.tokenizer.content(LONG)))
     assert len(windows) > 2
-    each = scores(runner.first_logits([windows], head)[0], "softmax")
+    each = scores(runner.text_logits([windows], head)[0], "softmax")
     for pool, expected in (("mean", each.mean(axis=0)), ("max", each.max(axis=0)), ("first", each[0])):
         (found,), (coverage,) = coverages_of(model.classify, [LONG], None, pool=pool)
         assert {r["label"]: r["score"] for r in found} == pytest.approx(dict(zip(model.labels, expected, strict=True)))
