@@ -18,8 +18,8 @@ from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
-from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.source import Source, fetch_weights, locate
+from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings

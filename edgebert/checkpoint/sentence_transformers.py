@@ -112,6 +112,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         A module, a pooling or a setting that edgebert does not run.
     """
     settings, unknown = _of_model(folder)
+    sparse_by = settings.pop("sparse_by")
     if not (folder / "modules.json").is_file():
         # Without modules, sentence-transformers reads nothing but what stands behind a cross-encoder.
         idf = folder / IDF
@@ -128,6 +129,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
     encoder = "" if encoder == "." else encoder
     of_encoder, more = _of_encoder(folder / encoder)
     unknown += more
+    sparse_by += of_encoder.pop("sparse_by", [])
     pooling, include_prompt = "mean", True
     dense: list[DenseModule] = []
     normalized, sparse = False, None
@@ -150,6 +152,10 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         unknown += more
     steps = tuple(module.step for module in dense)
     del settings["most_words"]
+    if sparse is None and sparse_by:
+        raise UnsupportedModelError(
+            f"{'; '.join(sparse_by)}, but there is no {_SPARSE} among its modules; expected one"
+        )
     return SentenceSettings(
         encoder=encoder,
         pipeline=Pipeline(pooling, steps, normalized, settings.pop("truncate_dim")),
@@ -235,6 +241,7 @@ def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
         "most_words": _count(values, "max_active_dims", "words of a vector", path) or 0,
         "activation_fn": activation_fn or "",
         "is_cross_encoder": values.get("model_type") == "CrossEncoder",
+        "sparse_by": [f"{path.name} has model_type 'SparseEncoder'"] * (values.get("model_type") == "SparseEncoder"),
     }, unknown
 
 
@@ -270,7 +277,9 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
         fields = _object(processing, name, path)
         unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
         length = _count(fields, "max_length", "tokens", path) or length
+    fills = values.get("transformer_task") == "fill-mask"
     return {
+        "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * fills,
         "max_length": length,
         "lowercase": _flag(values, "do_lower_case", path),
         "tokenizer_args": {name: value for name, value in tokenizer_args.items() if name not in _LOADING},

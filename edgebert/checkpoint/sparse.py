@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +22,7 @@ IDF = "idf.json"
 
 _ROUTER = "router_config.json"
 _STATIC = "SparseStaticEmbedding"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_routes(folder: Path) -> tuple[list[dict[str, str]], Path | None, list[str]]:
@@ -65,8 +65,8 @@ def read_routes(folder: Path) -> tuple[list[dict[str, str]], Path | None, list[s
         return modules, None, unknown
     if [kind.rpartition(".")[2] for kind, _ in query] != [_STATIC]:
         raise UnsupportedModelError(
-            f"{path} has a route for queries of {', '.join(kind for kind, _ in query) or 'nothing'}; edgebert runs that of"
-            f" documents, or {_STATIC}"
+            f"{path} has a route for queries of {', '.join(kind for kind, _ in query) or 'nothing'};"
+            f" edgebert runs {_STATIC}, or the same as for documents"
         )
     return modules, folder / query[0][1], unknown
 
@@ -120,7 +120,7 @@ def _by_word(table: dict[str, Any], vocabulary: dict[str, int], place: Path) -> 
     wrong = [
         word
         for word, weight in table.items()
-        if type(weight) not in (int, float) or not math.isfinite(weight) or abs(weight) > np.finfo(np.float32).max
+        if type(weight) not in (int, float) or not abs(weight) <= _LARGEST  # nor what is no number
     ]
     if wrong:
         raise CheckpointError(f"{place} has weights that are no finite numbers, of {listed(wrong)}")
