@@ -53,7 +53,8 @@ def embed_sparse(
         words = [_known(runner, np.unique(content.ids)) for content in contents]
         vectors = [make(own, weights[own]) for own in words]
         return vectors, [Coverage(len(content.ids), 1, False) for content in contents]
-    vectors_of = partial(sparse_vectors, partial(runner.logits, head), splade, runner.config.vocab_size)
+    # Weights are looked at, whether they are numbers: logits are thousands of times as many.
+    vectors_of = partial(sparse_vectors, head.logits, splade, runner.config.vocab_size)
     lead = prompt_tokens(runner, before)
     windows = [windows_of(runner, content, lead, cut) for content in contents]
     rows = [_rows(own) for own in windows]
