@@ -29,7 +29,7 @@ MANY_ARGUMENTS = {
     "edgebert/cuda/matmul.py:tile_function.compute_tile": 11,
     "edgebert/cuda/matmul.py:project_kernel.project": 12,
     "edgebert/cuda/matmul.py:project_heads_kernel.quantize_head": 9,
-    "edgebert/cuda/matmul.py:project_heads_kernel.project_heads": 14,
+    "edgebert/cuda/matmul.py:project_heads_kernel.project_heads": 15,
     "edgebert/cuda/matmul.py:expand_kernel.quantize_group": 11,
     "edgebert/cuda/matmul.py:expand_kernel.expand": 14,
     "edgebert/cuda/rows.py:row_kernels.finish_row": 12,

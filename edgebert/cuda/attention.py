@@ -5,6 +5,9 @@ registers (FlashAttention, arXiv 2205.14135). They are computed twice, once for 
 are the whole numbers of the numeric law (`edgebert.kernels.reference.attend`) and not those of a maximum so far. They
 take 14 bits: eight and six, two products of bytes.
 
+Where a token attends to a window, the blocks of keys are those that the 16 windows reach. Only the largest scale of
+the values is the whole sequence's, as that law has it.
+
 Which key a lane has is chosen so that it holds the scores of eight neighbours: of those the numerators are packed into
 the words that the second product wants of this lane. A key's weight and the sum of the weights depend on no order:
 the result is the same wherever in a batch the sequence begins.
@@ -15,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.cuda.activation import exp2
-from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_TILES, TILES, TOKENS
+from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_ROWS, QUERY_TILES, TILES, TOKENS
 from edgebert.cuda.ops import as_float, as_int, byte_perm, cuda, device, fma, load2, load4, mma_s8, mma_u8, shuffle_xor
 from edgebert.cuda.shape import ATTEND_WARPS as WARPS
 from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
@@ -25,6 +28,8 @@ f32 = np.float32
 
 START = np.int32(ROUND_BITS)
 """A whole number below 2**22 added to the bits of `ROUND` makes the float32 that is so much larger."""
+SCALE_BLOCK = 128
+"""Scales of values that a warp reads at a time."""
 UPPER = f32(256.0)
 """What the upper eight bits of a numerator count for."""
 
@@ -50,7 +55,15 @@ def total_of_quad(value):
     return value + as_int(shuffle_xor(as_float(value), 2))
 
 
-def attend_kernel(head_dim: int, longest: int, *, biased: bool):
+@device
+def largest_of_warp(value):
+    """Return the largest of the values of a warp's lanes."""
+    for mask in (16, 8, 4, 2, 1):
+        value = max(value, shuffle_xor(value, mask))
+    return value
+
+
+def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
     """Make the kernel of attention.
 
     Parameters
@@ -59,13 +72,16 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
         Padded.
     longest : int
         Most tokens of a sequence.
+    window : int
+        Tokens to either side that a token attends to; 0 for all.
     biased : bool
         Whether the distance of two tokens adds to their score.
     """
     steps, octets = -(-head_dim // 32), head_dim // 8
     key_words, query_words, values = 2 * steps, 4 * steps, 4 * octets
     # The sum of the numerators is taken in whole numbers, as fine as 31 bits allow.
-    unit_bits = min(21, 30 - (longest - 1).bit_length())
+    most_keys = min(longest, 2 * window + 1) if window else longest
+    unit_bits = min(21, 30 - (most_keys - 1).bit_length())
     sum_levels, sum_unit = f32(2.0**unit_bits), f32(2.0**-unit_bits)
 
     @device
@@ -122,6 +138,26 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
         scales[0], scales[1], scales[2], scales[3] = load4(head_scale, at)
         scales[4], scales[5], scales[6], scales[7] = load4(head_scale, at + 4)
 
+    @device
+    def is_seen(key, query, begin, end):
+        """Say whether a query attends to a key."""
+        inside = begin <= key and key < end
+        if window:
+            inside = inside and key - query <= window and query - key <= window
+        return inside
+
+    @device
+    def largest_scale(head_scale, scales_at, begin, end, lane):
+        """Return the largest scale of the values of a sequence, of which a warp reads 128 at a time."""
+        largest = f32(0.0)
+        for k in range(begin // SCALE_BLOCK * SCALE_BLOCK, end, SCALE_BLOCK):
+            four = load4(head_scale, scales_at + k + 4 * lane)
+            for i in range(4):
+                key = k + 4 * lane + i
+                if begin <= key and key < end:
+                    largest = max(largest, four[i])
+        return largest_of_warp(largest)
+
     def attend(
         batch,
         pairs,
@@ -136,12 +172,13 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
         context,
         context_row,
     ):
-        """Compute the context of every token; what it attends to ends with its sequence.
+        """Compute the context of every token; what it attends to ends with its sequence, and its window.
 
         `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [2 heads, capacity, head_dim], queries and
-        keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity];
-        `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32 [heads, bias_row], in which the distance from
-        query i to key k stands at bias_centre + k - i; `context` float32 [rows, context_row]. Twin: `reference.attend`.
+        keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity],
+        of a multiple of 128 tokens; `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32
+        [heads, bias_row], in which the distance from query i to key k stands at bias_centre + k - i; `context` float32
+        [rows, context_row]. Twin: `reference.attend`.
         """
         query = cuda.local.array(query_words, np.int32)
         rows = cuda.local.array(key_words, np.int32)
@@ -179,15 +216,20 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
                 highest[half] = LOWEST_SCORE
                 total[half] = 0
             largest = f32(0.0)
-            for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
+            low, high = begin, end
+            if window:
+                low, high = max(begin, begin + first - window), min(end, begin + first + QUERY_ROWS + window)
+                largest = largest_scale(head_scale, value_scales, begin, end, lane)
+            for k in range(low // KEY_BLOCK * KEY_BLOCK, high, KEY_BLOCK):
                 score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
                     key = k + 8 * place + e
-                    if begin <= key and key < end:
+                    if not window and begin <= key and key < end:
                         largest = max(largest, value_scale[e])
-                        for half in range(2):
+                    for half in range(2):
+                        if is_seen(key, own + 8 * half, begin, end):
                             value = (as_float(sums[4 * (e >> 1) + 2 * half + (e & 1)]) - ROUND) * key_scale[e]
                             if biased:
                                 distance = key - own - 8 * half
@@ -199,16 +241,16 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             value_factor = NUMERATOR_LEVELS / largest
             for i in range(4 * octets):
                 upper[i] = lower[i] = 0
-            for k in range(begin // KEY_BLOCK * KEY_BLOCK, end, KEY_BLOCK):
+            for k in range(low // KEY_BLOCK * KEY_BLOCK, high, KEY_BLOCK):
                 score(sums, query, pairs, keys_at + k * row_words, lane)
                 load_scales(head_scale, key_scales + k + 8 * place, key_scale)
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
                     key = k + 8 * place + e
-                    inside = begin <= key and key < end
-                    scale = key_scale[e] if inside else f32(0.0)
-                    unit = value_scale[e] * value_factor if inside else f32(0.0)
                     for half in range(2):
+                        inside = is_seen(key, own + 8 * half, begin, end)
+                        scale = key_scale[e] if inside else f32(0.0)
+                        unit = value_scale[e] * value_factor if inside else f32(0.0)
                         value = (as_float(sums[4 * (e >> 1) + 2 * half + (e & 1)]) - ROUND) * scale
                         # Taken off before it is scaled, the highest score cannot leave a rest above zero.
                         if biased:
@@ -228,8 +270,8 @@ def attend_kernel(head_dim: int, longest: int, *, biased: bool):
             for half in range(2):
                 # The four lanes of a row.
                 sum_of_row = total_of_quad(total[half])
-                unit = largest / NUMERATOR_LEVELS / (f32(sum_of_row) * sum_unit)
                 if first + group + 8 * half < length:
+                    unit = largest / NUMERATOR_LEVELS / (f32(sum_of_row) * sum_unit)
                     at = (own + 8 * half) * context_row + head * head_dim + 2 * place
                     for d in range(octets):
                         for i in range(2):

@@ -48,8 +48,8 @@ def to_ptx(name: str, kernel: Kernel, target: Target) -> str:
 def assemble(modules: list[str], target: Target) -> bytes:
     """Make one program in machine code out of PTX.
 
-    Multiplications and additions stay apart where the kernels have them apart: one rounding less would give other
-    numbers than the CPU's.
+    Multiplications and additions stay apart where the PTX has them apart: one rounding less would give other numbers
+    than the CPU's. In PTX they are where kernels say `multiply`.
     """
     from cuda.bindings import nvjitlink
 

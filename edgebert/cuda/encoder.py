@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.architecture import Encoder, Norm
+from edgebert.architecture import Attention, Encoder, FeedForward, Norm
 from edgebert.batch import PackedBatch
 from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
 from edgebert.cuda.shape import MOST_HEAD_DIM, Shape, expand_tile, heads_tile, project_tile
-from edgebert.cuda.signatures import launches_of
+from edgebert.cuda.signatures import kernel_name, launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError, SettingError
-from edgebert.kernels.plan import group_of_count, padded, whole_vectors
-from edgebert.positions import bias_of_distances
+from edgebert.kernels.plan import group_of_count, head_width, padded
+from edgebert.positions import angles_of, bias_of_distances
 from edgebert.steps import (
     AddAndNorm,
     Attend,
@@ -39,7 +39,7 @@ __all__ = ["CudaEncoder", "shape_of"]
 
 _LOG2_E = math.log2(math.e)
 _ROWS = 128
-"""Rows of the largest tile of a product."""
+"""Rows of the largest tile of a product, and scales of values that attention reads at a time."""
 _SLACK = 32
 """Keys are read 32 at a time: the last of them may lie beyond the last token."""
 _BIAS_SLACK = 16
@@ -68,28 +68,47 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
     Raises
     ------
     SettingError
-        When its heads are wider than the kernels can have them.
+        When its heads are wider than the kernels can have them, or its layers are not of one kind.
     """
     attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
-    head_dim = whole_vectors(attention.head_dim)
+    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
+    if len(kinds) > 1:
+        raise SettingError(
+            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
+        )
+    embeddings = encoder.embeddings
+    if (embeddings.positions is None) != (embeddings.token_types is None):
+        raise SettingError("this model has embeddings of positions or of token types, a GPU adds both or none: use cpu")
+    head_dim = head_width(attention)
     if head_dim > MOST_HEAD_DIM:
         raise SettingError(
             f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
         )
     strides = {padded(attention.heads * head_dim)}
-    if encoder.embeddings.project:
+    if embeddings.project:
         strides.add(padded(encoder.hidden_size))
     return Shape(
-        embedding_stride=padded(encoder.embeddings.words.width),
+        embedding_stride=padded(embeddings.words.width),
         hidden_stride=padded(encoder.hidden_size),
         head_dim=head_dim,
-        int4=tensors[f"{encoder.embeddings.words.name}.scale"].ndim == 2,
+        int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
         biased=attention.distances is not None,
         longest=encoder.longest,
         form=feed_forward.activation,
         inner_groups=tuple(sorted({_group(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
         quantized_strides=tuple(sorted(strides)),
+        windows=tuple(sorted({layer.attention.window for layer in encoder.layers})),
+        summed=embeddings.positions is not None,
+        rotary=attention.rotary is not None,
+        gated=feed_forward.gated,
+        pre_norm=encoder.final_norm is not None,
     )
+
+
+def _kind(attention: Attention, feed_forward: FeedForward) -> str:
+    """Say of a layer what its kernels are made for, and all of a model have to share."""
+    gated = "gated " if feed_forward.gated else ""
+    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
 
 
 class CudaEncoder:
@@ -127,8 +146,9 @@ class CudaEncoder:
         self.device = device = Device(driver)
         self._target = target or target_of(device.capability)
         try:
+            launches = launches_of(self._shape, self._target)
             device.load(load_program(self._shape, device.capability))
-            for name, launch in launches_of(self._shape, self._target).items():
+            for name, launch in launches.items():
                 device.prepare(name, launch)
             self._upload(tensors)
             self._reserve()
@@ -196,17 +216,18 @@ class CudaEncoder:
         words = embeddings.words.name
         self._words_at = upload(tensors[f"{words}.weight"]), upload(tensors[f"{words}.scale"].astype(np.float32))
         self._positions, self._token_types = (
-            upload(tensors[f"{table.name}.weight"].astype(np.float32))
+            upload(tensors[f"{table.name}.weight"].astype(np.float32)) if table else 0
             for table in (embeddings.positions, embeddings.token_types)
         )
         linears = {linear.name: project for linear in encoder.linears()}
         factors = {}
         for layer in encoder.layers:
             feed_forward = layer.feed_forward
-            expand = expand_tile(target, _group(tensors, feed_forward.output.name))
+            group = _group(tensors, feed_forward.output.name)
+            expand = expand_tile(target, group, gated=feed_forward.gated)
             linears[layer.attention.query_key_value.name] = heads
             linears[feed_forward.intermediate.name] = expand
-            factors[feed_forward.factor] = expand.columns
+            factors[feed_forward.factor] = expand.columns // (1 + feed_forward.gated)
         self._linears = {name: linear(name, tile) for name, tile in linears.items()}
         self._norms = {
             norm.name: (upload(tensors[f"{norm.name}.weight"]), upload(tensors[f"{norm.name}.bias"]))
@@ -214,12 +235,16 @@ class CudaEncoder:
         }
         self._smoothings = {
             part.name: upload(tensors[f"{part.name}.smoothing"])
-            for part in (embeddings.project, *encoder.norms())
+            for part in (embeddings.project, *encoder.stream_norms())
             if part
         }
+        # What is not divided is multiplied by one: the sum has the same bits.
+        self._ones = upload(np.ones(self._shape.hidden_stride, np.float32))
         self._factors = {
             name: upload(np.pad(tensors[name], (0, -len(tensors[name]) % columns))) for name, columns in factors.items()
         }
+        rotaries = {layer.attention.rotary: layer.attention for layer in encoder.layers}
+        self._angles = {rotary: upload(self._angles_of(one)) for rotary, one in rotaries.items() if rotary}
         self._bias, self._bias_row, self._bias_centre = 0, 0, 0
         attention = encoder.layers[0].attention
         if attention.distances:
@@ -228,13 +253,18 @@ class CudaEncoder:
             bias = np.pad(bias, [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
             self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], longest - 1 + _BIAS_SLACK
 
+    def _angles_of(self, attention: Attention) -> np.ndarray:
+        """Return the angles by which the points of heads turn, each half of a head padded."""
+        angles = angles_of(attention, self._encoder.longest)
+        return np.pad(angles, [(0, 0), (0, 0), (0, self._shape.head_dim // 2 - angles.shape[2])])
+
     def _reserve(self) -> None:
         """Allocate what a batch is computed in."""
         layer, shape, allocate = self._encoder.layers[0], self._shape, self.device.allocate
         rows = self._rows = -(-(self.token_budget + _SLACK) // _ROWS) * _ROWS
         heads = layer.attention.heads
         self._context_stride = padded(heads * shape.head_dim)
-        self._inner_stride = padded(layer.feed_forward.intermediate.N)
+        self._inner_stride = padded(layer.feed_forward.size)
         wide = max(shape.hidden_stride, shape.embedding_stride)
         self._words = self.device.pinned((batch_words(self.token_budget),), np.int32)
         self._result = self.device.pinned((self.token_budget, shape.hidden_stride), np.float32)
@@ -295,8 +325,8 @@ class CudaEncoder:
             batch=self._batch,
             words=words,
             word_scale=word_scale,
-            positions=self._positions,
-            token_types=self._token_types,
+            positions=self._positions or word_scale,
+            token_types=self._token_types or word_scale,
             hidden=self._rows_of(step.target),
             **self._norm(step.norm),
             **self._quantized_for(step),
@@ -323,11 +353,13 @@ class CudaEncoder:
         }
 
     def _project_heads(self, step: ProjectHeads) -> None:
-        self.device.launch("project_heads", **self._product(step), **self._heads(step.attention.heads))
+        rotary = step.attention.rotary
+        angles = self._angles[rotary] if rotary else self._head_scale  # which is not read
+        self.device.launch("project_heads", **self._product(step), **self._heads(step.attention.heads), angles=angles)
 
     def _attend(self, step: Attend) -> None:
         self.device.launch(
-            "attend",
+            kernel_name("attend", step.attention.window),
             batch=self._batch,
             **self._heads(step.attention.heads),
             softmax_scale=_LOG2_E / math.sqrt(step.attention.head_dim),
@@ -340,10 +372,10 @@ class CudaEncoder:
 
     def _add_and_norm(self, step: AddAndNorm) -> None:
         self.device.launch(
-            "add_and_norm",
+            "add_and_norm" if step.target == Place.RESIDUAL else "add_and_norm_beside",
             batch=self._batch,
             hidden=self._hidden,
-            smoothing=self._smoothings[step.undo.name],
+            smoothing=self._smoothings[step.undo.name] if step.undo else self._ones,
             narrow=self._narrow,
             **self._norm(step.norm),
             **self._quantized_for(step),

@@ -56,19 +56,21 @@ def _function(launch: Launch, shape: Shape, target: Target) -> Callable[..., Non
     """Make a kernel's function."""
     match launch.kind:
         case "embed":
-            return embed_kernel(shape.embedding_stride, int4=shape.int4)
+            return embed_kernel(shape.embedding_stride, int4=shape.int4, summed=shape.summed)
         case "quantize_rows":
             return quantize_rows_kernel(launch.size)
         case "project":
             return project_kernel(project_tile(target))
         case "project_heads":
-            return project_heads_kernel(heads_tile(target, shape.head_dim), shape.head_dim)
+            tile = heads_tile(target, shape.head_dim)
+            return project_heads_kernel(tile, shape.head_dim, rotary=shape.rotary)
         case "attend":
-            return attend_kernel(shape.head_dim, shape.longest, biased=shape.biased)
-        case "add_and_norm":
-            return add_and_norm_kernel(shape.hidden_stride)
+            return attend_kernel(shape.head_dim, shape.longest, launch.size, biased=shape.biased)
+        case "add_and_norm" | "add_and_norm_beside":
+            return add_and_norm_kernel(shape.hidden_stride, beside=launch.kind == "add_and_norm_beside")
         case "expand":
-            return expand_kernel(expand_tile(target, launch.size), launch.size, shape.form)
+            tile = expand_tile(target, launch.size, gated=shape.gated)
+            return expand_kernel(tile, launch.size, shape.form, gated=shape.gated)
     raise ValueError(f"there is no kernel {launch.kind}")
 
 

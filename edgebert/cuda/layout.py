@@ -57,7 +57,7 @@ class Tile(NamedTuple):
     warp_rows, warp_columns : int
         What each of them computes: 16 or 32 rows, a multiple of 16 columns.
     stages : int
-        Steps of 64 inputs that are in shared memory at once, at least 2.
+        Steps of 64 inputs that are in shared memory at once; with one, none is copied while another is multiplied.
     """
 
     row_warps: int

@@ -157,6 +157,12 @@ def fma(builder, a, b, c):
     return _assembly(builder, "fma.rn.f32 $0, $1, $2, $3;", F32, "=f,f,f,f", [a, b, c])
 
 
+@_operation(_f32, _f32, _f32)
+def multiply(builder, a, b):
+    """Return a * b, rounded by itself, where a sum follows that a compiler would take together with it."""
+    return _assembly(builder, "mul.rn.f32 $0, $1, $2;", F32, "=f,f,f", [a, b])
+
+
 @_operation(_f32, _f32)
 def square_root(builder, x):
     """Return the square root, rounded to nearest."""

@@ -12,7 +12,7 @@ import numpy as np
 from numba.cuda import types
 
 from edgebert.cuda.activation import activation_function
-from edgebert.cuda.layout import K_WORDS, PANEL_WORDS, PITCH_WORDS, TOKENS, Tile
+from edgebert.cuda.layout import HEADER, K_WORDS, PANEL_WORDS, PITCH_WORDS, POSITIONS, TOKENS, Tile
 from edgebert.cuda.ops import (
     barrier,
     copy_async,
@@ -24,6 +24,7 @@ from edgebert.cuda.ops import (
     load2,
     load4,
     mma_u8,
+    multiply,
     round_to_int,
     shuffle_xor,
     unrolled,
@@ -48,7 +49,7 @@ def tile_function(tile: Tile):
     warp_rows, warp_columns = tile.warp_rows, tile.warp_columns
     a_words, row_count, values = 4 * row_blocks, 2 * row_blocks, tile.values
     ahead = stages - 1
-    waiting = stages - 2
+    waiting = max(stages - 2, 0)
 
     @device
     def copy_stage(shared, base, x, x_at, x_row, weight, weight_at, weight_panel, thread):
@@ -162,9 +163,14 @@ def tile_function(tile: Tile):
             for i in range(4 * row_blocks * octets):
                 sums[i] = 0
             for _ in range(min(group, K - g * group) // (4 * K_WORDS)):
+                if ahead == 0:
+                    # The one stage is free when all warps have read it.
+                    barrier()
+                    begin_step(shared, step, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)
                 copy_wait(waiting)
                 barrier()
-                begin_step(shared, step + ahead, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)
+                if ahead > 0:
+                    begin_step(shared, step + ahead, steps, x, x_at, x_row, weight, weight_at, weight_panel, thread)
                 multiply_stage(shared, step % stages * stage_words, sums, row, column >> 4, lane)
                 step += 1
             add_group(y, sums, ranges, lane_row, g, groups, constants, width, lane_column)
@@ -202,12 +208,33 @@ def project_kernel(tile: Tile):
     return project
 
 
-def project_heads_kernel(tile: Tile, head_dim: int):
-    """Make the kernel of query, key and value, with a warp's columns made up of whole heads."""
+def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool):
+    """Make the kernel of query, key and value, with a warp's columns made up of whole heads.
+
+    `rotary` says whether queries and keys are turned by the positions of their tokens.
+    """
     compute_tile = tile_function(tile)
     row_blocks, octets, rows, columns = tile.warp_rows // 16, tile.warp_columns // 8, tile.rows, tile.columns
     values = tile.values
-    head_octets = head_dim // 8
+    head_octets, half = head_dim // 8, head_dim // 16
+
+    @unrolled(2 * row_blocks * (octets // head_octets))
+    def rotate_head(i, y, row, column, heads, batch, angles):
+        """Turn one head of one token, of which the lane has whole points. Twin: `positions.rotate`."""
+        h, r = i // (2 * row_blocks), i % (2 * row_blocks)
+        first = 4 * ((r >> 1) * octets + h * head_octets) + 2 * (r & 1)
+        if column // head_dim + h < 2 * heads:
+            tokens = batch[TOKENS]
+            # Rows behind the last token are computed too, and read by nobody.
+            position = np.int64(batch[HEADER + POSITIONS * tokens + min(row + 8 * r, tokens - 1)])
+            for j in range(half):
+                at = position * head_dim + 8 * j + 2 * (cuda.threadIdx.x & 3)
+                cosine, sine = load2(angles, at), load2(angles, at + head_dim // 2)
+                for k in range(2):
+                    one, two = first + 4 * j + k, first + 4 * (j + half) + k
+                    a, b = y[one], y[two]
+                    y[one] = multiply(a, cosine[k]) - multiply(b, sine[k])
+                    y[two] = multiply(b, cosine[k]) + multiply(a, sine[k])
 
     @unrolled(2 * row_blocks * (octets // head_octets))
     def quantize_head(i, y, row, column, heads, pairs, transposed, head_scale, capacity):
@@ -241,40 +268,70 @@ def project_heads_kernel(tile: Tile, head_dim: int):
                     transposed[at + capacity] = q1
 
     def project_heads(
-        batch, x, ranges, K, group, groups, weight, constants, width, heads, pairs, transposed, head_scale, capacity
+        batch,
+        x,
+        ranges,
+        K,
+        group,
+        groups,
+        weight,
+        constants,
+        width,
+        heads,
+        angles,
+        pairs,
+        transposed,
+        head_scale,
+        capacity,
     ):
         """Multiply quantized rows by the projections of query, key and value, and quantize every head of each token.
 
-        The first as in `project`. `pairs` of int8 [2 heads, capacity, head_dim] gets queries and keys, `transposed`
-        int8 [heads, head_dim, capacity] the values; `head_scale` float32 [3 heads, capacity]. Twin:
-        `reference.quantize_heads`.
+        The first as in `project`. `angles` float32 [positions, 2, head_dim / 2], cosines and sines; `pairs` of int8
+        [2 heads, capacity, head_dim] gets queries and keys, `transposed` int8 [heads, head_dim, capacity] the values;
+        `head_scale` float32 [3 heads, capacity]. Twins: `reference.rotate_heads`, `quantize_heads`.
         """
         shared = cuda.shared.array(0, types.int32)
         y = cuda.local.array(values, np.float32)
         items = (batch[TOKENS] + rows - 1) // rows * (width // columns)
         for item in range(cuda.blockIdx.x, items, cuda.gridDim.x):
             m, n = compute_tile(shared, y, item, x, ranges, K, group, groups, weight, constants, width)
+            if rotary:
+                rotate_head(y, m, n, heads, batch, angles)
             quantize_head(y, m, n, heads, pairs, transposed, head_scale, capacity)
 
     return project_heads
 
 
-def expand_kernel(tile: Tile, out_group: int, form: str):
-    """Make the kernel of the intermediate layer, with a tile's columns made up of whole groups of its outputs."""
+def expand_kernel(tile: Tile, out_group: int, form: str, *, gated: bool):
+    """Make the kernel of the intermediate layer, with a tile's columns made up of whole groups of its outputs.
+
+    Where it is `gated`, 16 columns that are activated and the 16 that they are multiplied by stand in turn.
+    """
     compute_tile = tile_function(tile)
     row_blocks, octets, rows, columns = tile.warp_rows // 16, tile.warp_columns // 8, tile.rows, tile.columns
     values = tile.values
     column_warps, warp_rows = tile.column_warps, tile.warp_rows
-    row_count, group_warps = 2 * row_blocks, out_group // tile.warp_columns
+    pieces = 2 if gated else 1
+    row_count, group_warps = 2 * row_blocks, pieces * out_group // tile.warp_columns
+    out_octets = octets // pieces
     activation = activation_function(form)
 
-    @unrolled(2 * row_blocks * octets)
+    @device
+    def place_of(r, j):
+        """Return where in `y` two neighbours of a row stand, of octet j of what is activated."""
+        octet = j + j // 2 * 2 if gated else j
+        return 4 * ((r >> 1) * octets + octet) + 2 * (r & 1)
+
+    @unrolled(2 * row_blocks * out_octets)
     def activate(i, y, factor, column, low, high):
-        """Apply the activation and the factor to two neighbours, and widen the range of their row."""
-        r, j = i // octets, i % octets
-        k = 4 * ((r >> 1) * octets + j) + 2 * (r & 1)
+        """Apply the activation, the gate and the factor to two neighbours, and widen the range of their row."""
+        r, j = i // out_octets, i % out_octets
+        k = place_of(r, j)
         f0, f1 = load2(factor, column + 8 * j)
-        y0, y1 = activation(y[k]) * f0, activation(y[k + 1]) * f1
+        y0, y1 = activation(y[k]), activation(y[k + 1])
+        if gated:
+            y0, y1 = y0 * y[k + 8], y1 * y[k + 9]
+        y0, y1 = y0 * f0, y1 * f1
         low[r] = min(low[r], y0, y1)
         high[r] = max(high[r], y0, y1)
         y[k], y[k + 1] = y0, y1
@@ -288,17 +345,18 @@ def expand_kernel(tile: Tile, out_group: int, form: str):
             at = (token * out_groups + column // out_group) * 2
             out_ranges[at] = scale
             out_ranges[at + 1] = f32(zero)
-        for j in range(octets):
+        for j in range(out_octets):
             if column + 8 * j < N:
-                k = 4 * ((r >> 1) * octets + j) + 2 * (r & 1)
+                k = place_of(r, j)
                 pair = level(y[k], inverse, zero) | level(y[k + 1], inverse, zero) << 8
                 pairs[(token * N + column + 8 * j) >> 1] = pair
 
     def expand(batch, x, ranges, K, group, groups, weight, constants, width, N, factor, out_groups, pairs, out_ranges):
         """Multiply quantized rows by a linear layer, activate them, apply `factor`, and quantize each group of outputs.
 
-        The first as in `project`; `factor` float32 [width]; `pairs` of uint8 [rows, N], `out_ranges` float32
-        [rows, out_groups, 2]. Twins: `reference.linear`, `activate`, `quantize_rows`.
+        The first as in `project`; `factor` float32 [width], or half of it where they are gated; `pairs` of uint8
+        [rows, N], `out_ranges` float32 [rows, out_groups, 2]. Twins: `reference.linear`, `activate_gated`,
+        `quantize_rows`.
         """
         shared = cuda.shared.array(0, types.int32)
         # The stages have been read when the ends of the groups are exchanged in their place.
@@ -316,6 +374,9 @@ def expand_kernel(tile: Tile, out_group: int, form: str):
         group_at = 2 * (column_warp // group_warps * group_warps * rows + own)
         for item in range(cuda.blockIdx.x, items, cuda.gridDim.x):
             m, n = compute_tile(shared, y, item, x, ranges, K, group, groups, weight, constants, width)
+            if gated:
+                # Half of the columns are left: a lane's two neighbours stay with it.
+                n = n // 2 + (thread & 3)
             barrier()
             for r in range(row_count):
                 low[r] = high[r] = f32(0.0)

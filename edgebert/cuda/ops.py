@@ -30,6 +30,7 @@ load2 = operations.load2
 load4 = operations.load4
 mma_s8 = operations.mma_s8
 mma_u8 = operations.mma_u8
+multiply = operations.multiply
 round_to_int = operations.round_to_int
 shuffle_xor = operations.shuffle_xor
 square_root = operations.square_root
@@ -51,6 +52,7 @@ __all__ = [
     "load4",
     "mma_s8",
     "mma_u8",
+    "multiply",
     "round_to_int",
     "shuffle_xor",
     "square_root",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.cuda.layout import HEADER, POSITIONS, TOKEN_TYPES, TOKENS
-from edgebert.cuda.ops import cuda, device, fma, load2, round_to_int, shuffle_xor, square_root
+from edgebert.cuda.ops import cuda, device, fma, load2, multiply, round_to_int, shuffle_xor, square_root
 from edgebert.cuda.shape import ROW_WARPS as WARPS
 from edgebert.kernels.constants import ACTIVATION_LEVELS, SMALLEST
 from edgebert.kernels.plan import INT4_GROUP
@@ -51,7 +51,7 @@ def row_kernels(stride):
 
     Returns
     -------
-    quantize_row, finish_row : device functions
+    quantize_row, layer_norm, finish_row : device functions
     """
     steps = stride // STEP
 
@@ -118,15 +118,15 @@ def row_kernels(stride):
             hidden[at + 1] = values[2 * j + 1]
         quantize_row(values, group, groups, q, ranges, row, lane)
 
-    return quantize_row, finish_row
+    return quantize_row, layer_norm, finish_row
 
 
-def embed_kernel(stride, *, int4):
+def embed_kernel(stride, *, int4, summed):
     """Make the kernel of the embeddings (arXiv 1810.04805, figure 2), for rows of `stride` values.
 
-    `int4` says whether word embeddings take four bits a value.
+    `int4` says whether word embeddings take four bits a value, `summed` whether the other two are there.
     """
-    _, finish_row = row_kernels(stride)
+    _, _, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
     @device
@@ -138,7 +138,7 @@ def embed_kernel(stride, *, int4):
     def embed(
         batch, words, word_scale, positions, token_types, size, weight, bias, eps, hidden, group, groups, q, ranges
     ):
-        """Sum the three embeddings of every token, normalise, and quantize for the linear layer that follows.
+        """Sum the embeddings of every token, normalise, and quantize for the linear layer that follows.
 
         `batch` int32 as `edgebert.cuda.layout` says; `words` int8 [vocab, stride], or two values a byte; `word_scale`
         float32 [vocab], or [vocab, stride / 64]; `positions`, `token_types` float32 [..., stride]; `hidden` float32
@@ -154,26 +154,32 @@ def embed_kernel(stride, *, int4):
             token_type = np.int64(batch[HEADER + TOKEN_TYPES * tokens + row])
             for j in range(steps):
                 at = j * STEP + 2 * lane
-                p0, p1 = load2(positions, position * stride + at)
-                t0, t1 = load2(token_types, token_type * stride + at)
+                rest0 = rest1 = f32(0.0)
+                if summed:
+                    p0, p1 = load2(positions, position * stride + at)
+                    t0, t1 = load2(token_types, token_type * stride + at)
+                    rest0, rest1 = p0 + t0, p1 + t1
                 if int4:
                     unit = word_scale[word * steps + j]
                     byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
                     upper = 2 * lane < HALF
-                    values[2 * j] = word_value(words[byte], upper) * unit + (p0 + t0)
-                    values[2 * j + 1] = word_value(words[byte + 1], upper) * unit + (p1 + t1)
+                    values[2 * j] = multiply(word_value(words[byte], upper), unit) + rest0
+                    values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit) + rest1
                 else:
                     unit = word_scale[word]
-                    values[2 * j] = fma(f32(words[word * stride + at]), unit, p0 + t0)
-                    values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, p1 + t1)
+                    values[2 * j] = fma(f32(words[word * stride + at]), unit, rest0)
+                    values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, rest1)
             finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return embed
 
 
-def add_and_norm_kernel(stride):
-    """Make the kernel that adds to the residual stream and normalises it, for rows of `stride` values."""
-    _, finish_row = row_kernels(stride)
+def add_and_norm_kernel(stride, *, beside):
+    """Make the kernel that adds to the residual stream and normalises it, for rows of `stride` values.
+
+    `beside` says that the stream goes on as a sum: what is normalised is quantized, and not kept.
+    """
+    quantize_row, layer_norm, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
     def add_and_norm(batch, hidden, smoothing, narrow, size, weight, bias, eps, group, groups, q, ranges):
@@ -193,14 +199,21 @@ def add_and_norm_kernel(stride):
                 s0, s1 = load2(smoothing, at)
                 values[2 * j] = fma(x0, s0, y0)
                 values[2 * j + 1] = fma(x1, s1, y1)
-            finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
+                if beside:
+                    hidden[row * stride + at] = values[2 * j]
+                    hidden[row * stride + at + 1] = values[2 * j + 1]
+            if beside:
+                layer_norm(values, size, weight, bias, eps, lane)
+                quantize_row(values, group, groups, q, ranges, row, lane)
+            else:
+                finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return add_and_norm
 
 
 def quantize_rows_kernel(stride):
     """Make the kernel that quantizes rows of `stride` float32 for a linear layer."""
-    quantize_row, _ = row_kernels(stride)
+    quantize_row, _, _ = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
     def quantize_rows(batch, x, group, groups, q, ranges):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from edgebert.cuda.layout import Tile
 from edgebert.cuda.target import Target
+from edgebert.errors import SettingError
 
 __all__ = ["ATTEND_WARPS", "MOST_HEAD_DIM", "ROW_WARPS", "Shape", "expand_tile", "heads_tile", "project_tile"]
 
@@ -40,6 +41,16 @@ class Shape(NamedTuple):
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int
         Widths of the rows that are quantized by themselves: the context, projected embeddings.
+    windows : tuple of int
+        How many tokens to either side a token attends to, each that a layer has; 0 for all.
+    summed : bool
+        Whether embeddings of positions and token types are added to the words'.
+    rotary : bool
+        Whether queries and keys are turned.
+    gated : bool
+        Whether activations are multiplied by gates.
+    pre_norm : bool
+        Whether what is normalised stands beside the stream, which goes on as a sum.
     """
 
     embedding_stride: int
@@ -51,12 +62,24 @@ class Shape(NamedTuple):
     form: str
     inner_groups: tuple[int, ...]
     quantized_strides: tuple[int, ...]
+    windows: tuple[int, ...] = (0,)
+    summed: bool = True
+    rotary: bool = False
+    gated: bool = False
+    pre_norm: bool = False
 
 
 def _staged(target: Target, row_warps: int, column_warps: int, warp_rows: int, warp_columns: int) -> Tile:
-    """Return a tile with as many stages as shared memory holds."""
+    """Return a tile with as many stages as shared memory holds; raise SettingError where it holds none."""
     tile = Tile(row_warps, column_warps, warp_rows, warp_columns, 1)
-    return tile._replace(stages=min(_MOST_STAGES, target.shared_bytes // tile.shared_bytes))
+    stages = min(_MOST_STAGES, target.shared_bytes // tile.shared_bytes)
+    if not stages:
+        major, minor = target.capability
+        raise SettingError(
+            f"this model needs {tile.shared_bytes} bytes of shared memory, a GPU of compute capability"
+            f" {major}.{minor} has {target.shared_bytes}: use cpu"
+        )
+    return tile._replace(stages=stages)
 
 
 def project_tile(target: Target) -> Tile:
@@ -70,8 +93,12 @@ def heads_tile(target: Target, head_dim: int) -> Tile:
     return _staged(target, target.warps // 2, 2, 32 if columns <= _WARP_COLUMNS else 16, columns)
 
 
-def expand_tile(target: Target, out_group: int) -> Tile:
-    """Return the tile of the intermediate layer: it has whole groups of outputs, a warp a whole part of one."""
-    group_warps = next(n for n in (1, 2, 4) if out_group // n <= _WARP_COLUMNS)
+def expand_tile(target: Target, out_group: int, *, gated: bool = False) -> Tile:
+    """Return the tile of the intermediate layer: it has whole groups of outputs, a warp a whole part of one.
+
+    Where these are gated, so are their gates: a warp has both of an output.
+    """
+    columns, part = (2 * out_group, 32) if gated else (out_group, 16)
+    group_warps = next(n for n in (1, 2, 4, 8, 10) if columns // n <= _WARP_COLUMNS and columns // n % part == 0)
     column_warps = max(group_warps, min(4, target.warps))
-    return _staged(target, max(1, target.warps // column_warps), column_warps, 32, out_group // group_warps)
+    return _staged(target, max(1, target.warps // column_warps), column_warps, 32, columns // group_warps)

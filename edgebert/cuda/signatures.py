@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edgebert.cuda.shape import ATTEND_WARPS, ROW_WARPS, Shape, expand_tile, heads_tile, project_tile
 from edgebert.cuda.target import Target
 
-__all__ = ["SIGNATURES", "SYMBOL", "Launch", "launches_of"]
+__all__ = ["SIGNATURES", "SYMBOL", "Launch", "kernel_name", "launches_of"]
 
 SYMBOL = "edgebert_{}"
 """The name of a kernel in machine code."""
@@ -48,6 +48,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
     "project_heads": {
         **_LINEAR,
         "heads": "int32",
+        "angles": "float32*",
         "pairs": "uint16*",
         "transposed": "int8*",
         "head_scale": "float32*",
@@ -85,6 +86,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
     },
 }
 """Kind of kernel -> name of an argument, in order -> its type: a number, or with * a pointer to GPU memory."""
+SIGNATURES["add_and_norm_beside"] = SIGNATURES["add_and_norm"]
 
 
 class Launch(NamedTuple):
@@ -96,7 +98,7 @@ class Launch(NamedTuple):
         A key of `SIGNATURES`.
     size : int
         What it is made for besides the model's `Shape`: the values of a row (``quantize_rows``), the outputs of a
-        group (``expand``); 0 for other kinds, of which a model has one.
+        group (``expand``), the window (``attend``; 0 for all tokens); 0 for other kinds, of which a model has one.
     threads : int
         Of a block.
     shared_bytes : int
@@ -122,11 +124,17 @@ def launches_of(shape: Shape, target: Target) -> dict[str, Launch]:
         Launch("embed", 0, row_threads, 0),
         Launch("project", 0, project.threads, project.shared_bytes),
         Launch("project_heads", 0, heads.threads, heads.shared_bytes),
-        Launch("attend", 0, 32 * ATTEND_WARPS, 0),
+        *(Launch("attend", window, 32 * ATTEND_WARPS, 0) for window in shape.windows),
         Launch("add_and_norm", 0, row_threads, 0),
+        *[Launch("add_and_norm_beside", 0, row_threads, 0)] * shape.pre_norm,
         *(Launch("quantize_rows", stride, row_threads, 0) for stride in shape.quantized_strides),
     ]
     for group in shape.inner_groups:
-        tile = expand_tile(target, group)
+        tile = expand_tile(target, group, gated=shape.gated)
         launches.append(Launch("expand", group, tile.threads, tile.shared_bytes))
-    return {f"{launch.kind}_{launch.size}" if launch.size else launch.kind: launch for launch in launches}
+    return {kernel_name(launch.kind, launch.size): launch for launch in launches}
+
+
+def kernel_name(kind: str, size: int) -> str:
+    """Return the name of a kernel of a kind that is made for a size (`Launch`)."""
+    return f"{kind}_{size}" if size else kind

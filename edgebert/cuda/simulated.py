@@ -101,6 +101,11 @@ def fma(a, b, c):
     return f32(float(a) * float(b) + float(c))
 
 
+def multiply(a, b):
+    """Return a * b."""
+    return f32(a) * f32(b)
+
+
 def square_root(x):
     """Return the square root."""
     return np.sqrt(f32(x))

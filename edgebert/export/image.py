@@ -33,7 +33,7 @@ from edgebert.output import open_output
 __all__ = ["seal", "write_image"]
 
 
-_COUNTED = {"linear": "linear_count", "norm": "norm_count", "undo": "undo_count", "factor": "factor_count"}
+_COUNTED = {name: f"{name}_count" for name in ("linear", "norm", "undo", "factor", "angles", "bias")}
 """Field of a STEP that leads to a part -> the header's count of such parts."""
 
 
@@ -78,7 +78,7 @@ class _Parts:
             yield np.array([record["size"]], np.int64)
             yield np.array([record["eps"]], np.float32)
             yield from (self._at(record[name]) for name in addresses(NORM))
-        for field in ("undo", "factor"):
+        for field in ("undo", "factor", "angles", "bias"):
             yield from map(self._at, self._numbers[field])
         yield from (self._at(self.plan[name]) for name in addresses(PLAN) if self.plan[name] and name != "steps")
 
@@ -101,7 +101,7 @@ def write_image(model: ModelFile, path: Path) -> None:
         fields[name] = getattr(config, name)
     fields["max_length"] = model.info.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
-    fields["has_position_bias"] = int(parts.plan["position_bias"] != 0)
+    fields["has_position_embeddings"] = int(parts.plan["position_embeddings"] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
     head_fields, head_arrays = _head(model)

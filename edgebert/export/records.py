@@ -11,6 +11,7 @@ import numpy as np
 from edgebert.engine.memory import SLACK_ROWS
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
+    BEYOND_WINDOW,
     GROUP_LARGEST,
     INT4_GROUP,
     INT16_STEPS,
@@ -68,9 +69,11 @@ LIMITS = {
     "norm_count": (1, 2**13),
     "undo_count": (0, 2**13),
     "factor_count": (0, 2**13),
+    "angles_count": (0, 2**13),  # where there are any, heads are two halves, each padded by itself
+    "bias_count": (0, 2**13),
     "step_count": (1, 2**13),
     "word_groups": (0, 2**16 // INT4_GROUP),
-    "has_position_bias": (0, 1),
+    "has_position_embeddings": (0, 1),  # and token types
     "head": (0, max(HEADS.values())),
     "function": (0, max(FUNCTIONS.values())),
     "head_layers": (0, _MOST_HEAD_LAYERS),
@@ -80,6 +83,10 @@ LIMITS = {
     "normalize": (0, 1),
 }
 """Whole number in the header -> its lowest and highest value. Those that a PLAN has too mean the same there."""
+
+_MOST_OUTPUTS = max(2 * LIMITS["intermediate_stride"][1], 3 * LIMITS["num_attention_heads"][1] * 2 * LANES)
+"""Of a layer, and most inputs: of a gated intermediate layer; of query, key and value, each head in two halves. No
+product of sizes leaves an int64."""
 
 HEADER = np.dtype(
     [
@@ -98,7 +105,9 @@ their sizes follow from what stands before them.
 - The steps, STEP [step_count]; what is an address there counts the parts of its kind from 1.
 - The linear layers, each its N, K, groups and depth, int64 [4], and the arrays of a LINEAR.
 - The LayerNorms, each its size, int64 [1], its eps, float32 [1], and the arrays of a NORM.
-- What undoes smoothing, float32 [undo_count, H padded]; the factors of activations, float32 [factor_count, I padded].
+- What undoes smoothing, float32 [undo_count, H padded]; the factors of activations, float32 [factor_count, I padded];
+  the angles that heads turn by, float32 [angles_count, max_position_embeddings, head_dim].
+- What distances add in attention, each as the steps that have it say: float32 [heads or 1, row].
 - The arrays that a PLAN leads to.
 - The layers of the head, each its outputs and the code of its activation, int64 [2], its weight, float32
   [K, outputs padded to 16], and its bias.
@@ -134,11 +143,13 @@ def _shared() -> str:
         "SLACK_ROWS": SLACK_ROWS,
         "STAGE_BYTES": STAGE_BYTES,
         "LANES": LANES,
+        "BEYOND_WINDOW": BEYOND_WINDOW,
         "K_MULTIPLE": K_MULTIPLE,
         "MOST_DEPTH": max(INT16_STEPS),
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
+        "MOST_OUTPUTS": _MOST_OUTPUTS,
         "LAST_ACTIVATION": max(ACTIVATIONS.values()),
         "LAST_INTERMEDIATE_ACTIVATION": max(ACTIVATION_CODES.values()),
         **{f"STEP_{_words(step.__name__)}": code for step, code in STEP_CODES.items()},

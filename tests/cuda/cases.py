@@ -17,27 +17,31 @@ import pytest
 
 import edgebert.cuda.encoder as encoder_module
 from edgebert import functions
+from edgebert.architecture import Attention, FeedForward, Linear, Rotary
 from edgebert.batch import pack
+from edgebert.checkpoint.names import encoder_tensors
 from edgebert.cuda.device import Device
 from edgebert.cuda.encoder import CudaEncoder, shape_of
 from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
 from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile
-from edgebert.cuda.signatures import launches_of
+from edgebert.cuda.signatures import kernel_name, launches_of
 from edgebert.cuda.target import target_of
 from edgebert.engine.backend import open_backend
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
-from edgebert.families import encoder_of
+from edgebert.families import encoder_of, modernbert
 from edgebert.kernels import reference
 from edgebert.model_file import ModelFile
+from edgebert.positions import angles_of
+from edgebert.quantize.encoder import quantize_encoder
 
 SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
 SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
 CAPACITY = 128
 
 
-def driver_and_target(shape):
+def driver_and_target(shape, shared_bytes=None):
     """Return the driver, and the target whose tiles kernels have: small ones where a thread is Python's."""
     if not SIMULATED:
         return cuda_driver(), None
@@ -47,15 +51,17 @@ def driver_and_target(shape):
         capability, _, product = os.environ["EDGEBERT_TEST_PTX"].partition(" ")
         major, minor = map(int, capability.split("."))
         target = target_of((major, minor), product or None)
-        return PtxDriver(shape, target), target
-    target = target_of((9, 0))._replace(warps=2)
-    return FakeDriver(shape, target), target
+    else:
+        target = target_of((9, 0))._replace(warps=2)
+    target = target._replace(shared_bytes=shared_bytes or target.shared_bytes)
+    driver = PtxDriver if "EDGEBERT_TEST_PTX" in os.environ else FakeDriver
+    return driver(shape, target), target
 
 
 @contextmanager
-def kernels(shape):
-    """Yield a device with the kernels of a shape, and its target."""
-    driver, target = driver_and_target(shape)
+def kernels(shape, shared_bytes=None):
+    """Yield a device with the kernels of a shape, and its target: with less shared memory, but for a real GPU."""
+    driver, target = driver_and_target(shape, shared_bytes)
     device = Device(driver)
     target = target or target_of(device.capability)
     device.load(b"" if SIMULATED else load_program(shape, device.capability))
@@ -127,10 +133,20 @@ def test_arguments_have_to_be_the_kernels():
 
 
 def test_project():
-    with kernels(SHAPE) as (device, target):
+    check_project(None, ((64, 1), (384, 2)))
+
+
+def test_project_with_one_stage():
+    """Where shared memory holds one step of a tile."""
+    check_project(2**15 if "EDGEBERT_TEST_PTX" in os.environ else 2**14, ((192, 1),))
+
+
+def check_project(shared_bytes, sizes):
+    with kernels(SHAPE, shared_bytes) as (device, target):
+        assert not SIMULATED or (project_tile(target).stages == 1) == (shared_bytes is not None)
         rng = np.random.default_rng(1)
         batch, tokens = upload_batch(device, [37])
-        for K, groups in ((64, 1), (384, 2)):
+        for K, groups in sizes:
             q, scale, zero, q_at, ranges = quantized_rows(rng, device, K, groups)
             layer, arguments = linear(rng, device, 64, K, groups, project_tile(target))
             out = device.allocate(4 * CAPACITY * 64)
@@ -142,17 +158,34 @@ def test_project():
 
 
 def test_project_heads():
-    with kernels(SHAPE) as (device, target):
+    check_project_heads(None)
+
+
+def test_project_heads_that_are_turned():
+    """Each half of a head is padded by itself; a text begins at 0 again."""
+    check_project_heads(Rotary(100.0))
+
+
+def check_project_heads(rotary):
+    heads, dim = 2, 32
+    attention = Attention(heads, 24, *[Linear("", 0, 0)] * 2, rotary=rotary)
+    with kernels(SHAPE._replace(rotary=rotary is not None)) as (device, target):
         rng = np.random.default_rng(2)
-        heads, dim = 2, 32
         batch, tokens = upload_batch(device, [20, 1])
         q, scale, zero, q_at, ranges = quantized_rows(rng, device, 64, 1)
         layer, arguments = linear(rng, device, 192, 64, 1, heads_tile(target, dim))
         pairs, transposed = device.allocate(2 * heads * CAPACITY * dim), device.allocate(heads * CAPACITY * dim)
         head_scale = device.allocate(4 * 3 * heads * CAPACITY)
         out = {"pairs": pairs, "transposed": transposed, "head_scale": head_scale, "capacity": CAPACITY}
+        angles = head_scale
+        if rotary:
+            angles = device.upload(np.pad(angles_of(attention, 64), [(0, 0), (0, 0), (0, 4)]))
+        out["angles"] = angles
         device.launch("project_heads", batch=batch, x=q_at, ranges=ranges, **arguments, heads=heads, **out)
-        expected, scales = reference.quantize_heads(reference.matmul(q, scale, zero, *layer)[:tokens], heads)
+        product = reference.matmul(q, scale, zero, *layer)[:tokens]
+        turned = reference.rotate_heads(product, attention, pack([[1] * 20, [1]]).position_ids)
+        assert np.array_equal(product, turned) == (rotary is None)
+        expected, scales = reference.quantize_heads(turned, heads)
         got = read(device, pairs, (2, heads, CAPACITY, dim), np.int8)[:, :, :tokens]
         np.testing.assert_array_equal(got, expected[:2])
         values = read(device, transposed, (heads, dim, CAPACITY), np.int8)[:, :, :tokens]
@@ -162,20 +195,29 @@ def test_project_heads():
 
 
 def test_expand():
-    for form in ("erf", "tanh", "relu", "silu", "quick"):
-        shape = SHAPE._replace(form=form)
+    check_expand(("erf", "tanh", "relu", "silu", "quick"), gated=False)
+
+
+def test_expand_with_gates():
+    check_expand(("erf",), gated=True)
+
+
+def check_expand(forms, gated):
+    for form in forms:
+        shape = SHAPE._replace(form=form, gated=gated)
         with kernels(shape) as (device, target):
             rng = np.random.default_rng(3)
             batch, tokens = upload_batch(device, [35])
             q, scale, zero, q_at, ranges = quantized_rows(rng, device, 64, 1)
-            tile = expand_tile(target, 64)
-            layer, arguments = linear(rng, device, 128, 64, 1, tile)
-            factor = rng.uniform(0.5, 2, -(-128 // tile.columns) * tile.columns).astype(np.float32)
+            tile = expand_tile(target, 64, gated=gated)
+            layer, arguments = linear(rng, device, 128 * (1 + gated), 64, 1, tile)
+            factor = rng.uniform(0.5, 2, arguments["width"] // (1 + gated)).astype(np.float32)
             inner, inner_ranges = device.allocate(CAPACITY * 128), device.allocate(4 * CAPACITY * 4)
             out = {"N": 128, "factor": device.upload(factor), "out_groups": 2}
             out |= {"pairs": inner, "out_ranges": inner_ranges}
             device.launch("expand_64", batch=batch, x=q_at, ranges=ranges, **arguments, **out)
-            y = functions.activate(reference.matmul(q, scale, zero, *layer)[:tokens], form) * factor[:128]
+            part = FeedForward(Linear("", 256, 64), form, Linear("", 64, 128), "", gated)
+            y = reference.activate_gated(reference.matmul(q, scale, zero, *layer)[:tokens], part) * factor[:128]
             expected, scales, zeros = reference.quantize_rows(y, 64)
             got = read(device, inner, (CAPACITY, 128), np.uint8)[:tokens].astype(int)
             # Activations are polynomials there: what lies on an edge between two levels may fall to the other.
@@ -186,7 +228,7 @@ def test_expand():
             assert np.abs(got_ranges[:, :, 1] - zeros).max() <= 1
 
 
-def attended(device, x, lengths, heads, bias=None):
+def attended(device, x, lengths, heads, bias=None, window=0):
     """Return the context that the kernel computes from float32 queries, keys and values."""
     batch, tokens = upload_batch(device, lengths)
     q, scales = reference.quantize_heads(x, heads)
@@ -201,7 +243,7 @@ def attended(device, x, lengths, heads, bias=None):
         row, centre = table.shape[1], bias.shape[1] // 2 + 16
     out = device.allocate(4 * CAPACITY * heads * dim)
     device.launch(
-        "attend",
+        kernel_name("attend", window),
         batch=batch,
         pairs=device.upload(pairs),
         transposed=device.upload(transposed),
@@ -221,24 +263,41 @@ def attended(device, x, lengths, heads, bias=None):
 
 
 def test_attend():
+    check_attend(((False, 0), (True, 0)))
+
+
+def test_attend_to_a_window():
+    check_attend(((False, 3), (True, 19)))
+
+
+def check_attend(kinds):
     lengths, heads = [5, 33, 1, 17], 2
     ends = np.concatenate([[0], np.cumsum(lengths)])
     rng = np.random.default_rng(4)
     x = rng.normal(size=(ends[-1], 3 * heads * 32)).astype(np.float32)
     bias = rng.normal(size=(heads, 2 * 64 - 1)).astype(np.float32)
-    for table in (None, bias):
-        with kernels(SHAPE._replace(biased=table is not None)) as (device, _):
-            got = attended(device, x, lengths, heads, table)
-            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table)
+    for biased, window in kinds:
+        table = bias if biased else None
+        with kernels(SHAPE._replace(biased=biased, windows=(window,))) as (device, _):
+            got = attended(device, x, lengths, heads, table, window)
+            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table, window)
             np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
             # The same bits alone.
             for begin, end in itertools.pairwise(ends[1:]):
-                alone = attended(device, x[begin:end], [end - begin], heads, table)
+                alone = attended(device, x[begin:end], [end - begin], heads, table, window)
                 np.testing.assert_array_equal(alone, got[begin:end])
 
 
 def test_add_and_norm():
-    with kernels(SHAPE) as (device, _):
+    check_add_and_norm("add_and_norm")
+
+
+def test_add_and_norm_beside_the_stream():
+    check_add_and_norm("add_and_norm_beside")
+
+
+def check_add_and_norm(name):
+    with kernels(SHAPE._replace(pre_norm=True)) as (device, _):
         rng = np.random.default_rng(5)
         batch, tokens = upload_batch(device, [9])
         size = 48
@@ -248,12 +307,13 @@ def test_add_and_norm():
             array[..., size:] = 0
         hidden, q, ranges = device.upload(x), device.allocate(CAPACITY * 64), device.allocate(4 * CAPACITY * 2)
         norm = {"size": size, "weight": device.upload(weight), "bias": device.upload(bias), "eps": 1e-12}
+        narrow = device.upload(y)
         device.launch(
-            "add_and_norm",
+            name,
             batch=batch,
             hidden=hidden,
             smoothing=device.upload(smoothing),
-            narrow=device.upload(y),
+            narrow=narrow,
             **norm,
             group=64,
             groups=1,
@@ -261,13 +321,60 @@ def test_add_and_norm():
             ranges=ranges,
         )
         got = read(device, hidden, x.shape, np.float32)
-        sums = (x * smoothing + y)[:tokens, :size]
-        expected = functions.layer_norm(sums, weight[:size], bias[:size], 1e-12)
-        np.testing.assert_allclose(got[:tokens, :size], expected, rtol=0, atol=1e-5)
+        sums = (x * smoothing + y)[:tokens]
+        expected = np.zeros_like(sums)
+        expected[:, :size] = functions.layer_norm(sums[:, :size], weight[:size], bias[:size], 1e-12)
+        levels, normal = read(device, q, x.shape, np.uint8)[:tokens].astype(int), got[:tokens]
+        if name == "add_and_norm":
+            np.testing.assert_allclose(normal, expected, rtol=0, atol=1e-5)
+        else:
+            np.testing.assert_allclose(normal, sums, rtol=0, atol=1e-6)
+            normal = expected
         assert not got[:tokens, size:].any()
         np.testing.assert_array_equal(got[tokens:], x[tokens:])
-        levels, *_ = reference.quantize_rows(got[:tokens])
-        np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], levels)
+        np.testing.assert_array_equal(read(device, narrow, y.shape, np.float32), y)
+        wanted, *_ = reference.quantize_rows(normal)
+        # What the test normalises itself may fall to the other side of an edge between two levels.
+        assert np.abs(levels - wanted).max() <= (normal is expected)
+        assert (levels != wanted).mean() < 0.01
+
+
+def test_a_model_of_new_parts():
+    """Normalised before, turned, gated, one layer that sees all and one that sees a window; no positions to add."""
+    config = modernbert.ModernBertConfig(
+        vocab_size=40,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=72,
+        max_position_embeddings=64,
+        type_vocab_size=1,
+        global_attn_every_n_layers=2,
+        local_attention=6,
+    )
+    encoder = modernbert.encoder(config)
+    rng = np.random.default_rng(7)
+    weights = {name: rng.normal(size=size).astype(np.float32) for name, size in encoder_tensors(encoder).items()}
+    for norm in encoder.norms():
+        weights[f"{norm.name}.weight"] = 1 + weights[f"{norm.name}.weight"] / 5
+    for part in encoder.linears():
+        weights[f"{part.name}.weight"] /= np.sqrt(np.float32(part.K))
+    ids = [rng.integers(0, 40, length).tolist() for length in (3, 17, 1)]
+    tensors, *_ = quantize_encoder(encoder, weights, pack(ids))
+    driver, target = driver_and_target(shape_of(encoder, tensors))
+    if SIMULATED:
+        encoder_module.load_program = lambda *_: b""
+    on_gpu = CudaEncoder(encoder, tensors, 60, driver, target)
+    batch = pack(ids)
+    got = on_gpu.encode(batch)
+    assert_close(got, reference.encode(encoder, tensors, batch))
+    np.testing.assert_array_equal(on_gpu.encode(pack(ids[:1])), got[:3])
+    on_gpu.close()
+
+
+def assert_close(got, expected):
+    norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
+    assert (np.sum(got * expected, axis=1) / norms).min() >= 0.99999
 
 
 def test_model(path):
@@ -282,8 +389,7 @@ def test_model(path):
     ids = [rng.integers(0, config.vocab_size, length).tolist() for length in (3, 18, 1)]
     batch = pack(ids, padding=config.padding)
     got, expected = encoder.encode(batch), open_backend(config, tensors, 1, 60).encode(batch)
-    norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
-    assert (np.sum(got * expected, axis=1) / norms).min() >= 0.99999
+    assert_close(got, expected)
     np.testing.assert_array_equal(encoder.encode(pack(ids[:1], padding=config.padding)), got[:3])
     assert encoder.encode(pack([])).shape == (0, config.hidden_size)
     encoder._process = -1

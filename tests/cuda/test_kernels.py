@@ -51,7 +51,30 @@ def test_ptx_of_a_kernel(run_case, name):
 @pytest.mark.parametrize("ptx", ["7.5", "7.5 dp4a"])
 def test_ptx_of_other_products(run_case, ptx):
     run_case("test_project", ptx=ptx)
+    run_case("test_project_with_one_stage", ptx=ptx)
     run_case("test_attend", ptx=ptx)
+
+
+WINDOW = """
+import numpy as np
+from edgebert.cuda import attention
+from tests.cuda import cases
+multiply, calls = attention.mma_s8, []
+attention.mma_s8 = lambda *values: calls.append(0) or multiply(*values)
+rng = np.random.default_rng(0)
+with cases.kernels(cases.SHAPE._replace(windows=(0, 3))) as (device, _):
+    for window in (0, 3):
+        calls.clear()
+        cases.attended(device, rng.normal(size=(96, 3 * 32)).astype(np.float32), [96], 1, window=window)
+        print(len(calls) // (32 * 4 * 2))
+"""
+"""Count blocks of 32 keys: products of 32 lanes, four in a block, which is visited twice."""
+
+
+def test_a_window_costs_what_it_reaches(run_python):
+    """The six tiles of 16 queries reach, three keys to either side, 1, 2, 2, 2, 2 and 1 blocks of the three."""
+    process = run_python(WINDOW, environment={"NUMBA_ENABLE_CUDASIM": "1"})
+    assert process.stdout.split() == ["18", "10"]
 
 
 @pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])

@@ -12,6 +12,8 @@ from edgebert.engine.processor import available_families
 from edgebert.export import _library
 from edgebert.export.image import write_image
 from edgebert.model_file import ModelFile
+from tests.export.c_model import CModel
+from tests.export.modernbert import MODERNBERT, write_modernbert
 from tests.golden import GOLDEN, KINDS
 
 # Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
@@ -38,7 +40,7 @@ def native_library(cache_home, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(golden_files, tmp_path_factory):
-    """Return a function from the name of a golden model to its .edgebert file and its image."""
+    """Return a function from the name of a golden model, or MODERNBERT, to its .edgebert file and its image."""
     folder = tmp_path_factory.mktemp("images")
 
     def make(name):
@@ -46,10 +48,22 @@ def exported(golden_files, tmp_path_factory):
         if name in golden_files:
             model = golden_files[name]
         elif not model.exists():
-            folder_of = GOLDEN / ("kinds" if name in KINDS else "families")
-            edgebert.convert(folder_of / name, model, min_agreement=0)
+            golden = GOLDEN / ("kinds" if name in KINDS else "families") / name
+            edgebert.convert(write_modernbert(folder / name) if name == MODERNBERT else golden, model, min_agreement=0)
         if not image.exists():
             write_image(ModelFile(model), image)
         return model, image
 
     return make
+
+
+@pytest.fixture
+def opened(native_library, tmp_path):
+    """Return a function that opens an image of some bytes."""
+
+    def open_bytes(data):
+        path = tmp_path / "model.image"
+        path.write_bytes(data)
+        return CModel(native_library, path)
+
+    return open_bytes

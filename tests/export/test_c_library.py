@@ -11,9 +11,11 @@ from edgebert.engine.kernel_file import this_platform
 from edgebert.export.image import write_image
 from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
+from edgebert.kernels.plan import WINDOW_BLOCK
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
+from tests.export.modernbert import LONGEST, MODERNBERT
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 from tests.selection import few
@@ -79,6 +81,23 @@ def test_it_gives_pythons_bits(open_both, name):
         with pytest.raises(Refused, match="the model has no classifier of tokens") as caught:
             c.tag(ids, types)
         assert caught.value.status == Status.TASK
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_windows_and_rotations(open_both, threads):
+    """Texts longer than a window, and than what attention does at a time; each alone, and in a batch."""
+    assert 2 * WINDOW_BLOCK < LONGEST
+    rng = np.random.default_rng(0)
+    c, python = open_both(MODERNBERT, threads)
+    lengths = (1, 9, 10, 11, 40, 255, 256, 257, 300, 511, 513, LONGEST - 1, LONGEST)
+    ids = [rng.integers(5, 165, size=length).tolist() for length in lengths]
+    expected = np.concatenate(hidden_of(python, ids, [[0] * len(each) for each in ids]))
+    assert_equal(c.encode(ids), expected)
+    assert_equal(np.concatenate([c.encode([each]) for each in ids]), expected)
+    with pytest.raises(Refused, match=f"text 0 has {LONGEST + 1} tokens, the model takes 1 to {LONGEST}"):
+        c.encode([[5] * (LONGEST + 1)])
+    with pytest.raises(Refused, match="type 1 of text 0 is 1, expected 0 to 0"):
+        c.encode([[5, 6]], [[0, 1]])
 
 
 @pytest.mark.slow

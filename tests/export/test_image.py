@@ -17,30 +17,18 @@ from edgebert.export import records
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, LIMITS, interface, records_h
 from edgebert.families import encoder_of
-from edgebert.kernels.plan import STEP, STEP_CODES
 from edgebert.kernels.simd.families import FAMILIES
 from edgebert.model_file import ModelFile
-from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
-from tools.fuzz.images import mutate, place_of_steps, places_of_shapes, resealed
+from tests.export.modernbert import MODERNBERT
+from tools.fuzz.images import mutate, places_of_shapes, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
 
-MODELS = ("classifier", "bert-token", "electra-classifier", "mpnet-padding")
-"""Plain; for tokens; with a projection of the embeddings; with learned distances and counted positions."""
-
-
-@pytest.fixture
-def opened(native_library, tmp_path):
-    """Return a function that opens an image of some bytes."""
-
-    def open_bytes(data):
-        path = tmp_path / "model.image"
-        path.write_bytes(data)
-        return CModel(native_library, path)
-
-    return open_bytes
+MODELS = ("classifier", "bert-token", "electra-classifier", "mpnet-padding", MODERNBERT)
+"""Plain; for tokens; with a projection of the embeddings; with learned distances and counted positions; with windows,
+rotations and gates."""
 
 
 def with_field(data, name, value):
@@ -120,7 +108,9 @@ CONTRADICTION = "its sizes contradict each other"
         ("embedding_stride", lambda n: n + 1, CONTRADICTION),
         ("word_groups", lambda n: 1 - n, SIZES),
         ("word_groups", lambda n: 2, CONTRADICTION),
-        ("has_position_bias", lambda n: 1, SIZES),
+        ("has_position_embeddings", lambda n: 0, SIZES),
+        ("angles_count", lambda n: 1, SIZES),
+        ("bias_count", lambda n: 1, SIZES),
         ("max_length", lambda n: n + 1000, CONTRADICTION),
         ("head", lambda n: 0, CONTRADICTION),
         ("head_layers", lambda n: 0, CONTRADICTION),
@@ -136,7 +126,31 @@ CONTRADICTION = "its sizes contradict each other"
     ],
 )
 def test_numbers_are_checked_against_each_other(opened, exported, name, change, message):
-    data = exported("classifier")[1].read_bytes()
+    refuses(opened, exported("classifier")[1].read_bytes(), name, change, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("has_position_embeddings", lambda n: 1, SIZES),
+        ("max_position_embeddings", lambda n: n - 1, SIZES),
+        ("max_position_embeddings", lambda n: n + 1, SIZES),
+        ("padding", lambda n: 0, CONTRADICTION),  # a position for which there is no angle
+        ("num_attention_heads", lambda n: 4, CONTRADICTION),  # heads of 15, which have no halves
+        ("num_attention_heads", lambda n: 2 * n, r"its step \d+ cannot be taken"),
+        ("angles_count", lambda n: 0, SIZES),
+        ("angles_count", lambda n: n - 1, SIZES),
+        ("angles_count", lambda n: n + 1, SIZES),
+        ("bias_count", lambda n: 0, SIZES),
+        ("bias_count", lambda n: n + 1, SIZES),
+    ],
+)
+def test_numbers_of_a_model_with_windows_are_checked_against_each_other(opened, exported, name, change, message):
+    refuses(opened, exported(MODERNBERT)[1].read_bytes(), name, change, message)
+
+
+def refuses(opened, data, name, change, message):
+    """Change a number of the header: the image is refused."""
     value = change(np.frombuffer(data, HEADER, 1)[0][name].item())
     with pytest.raises(Refused, match=message) as caught:
         opened(with_field(data, name, value))
@@ -154,54 +168,6 @@ def test_what_describes_a_layer_is_checked(opened, exported, offset):
         struct.pack_into("<q", damaged, first + offset, value)
         with pytest.raises(Refused, match=SIZES):
             opened(resealed(bytes(damaged)))
-
-
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [
-        (Embed, "code", 7),
-        (Embed, "norm", 0),
-        (Embed, "target", Place.HEADS),
-        (Embed, "reader", 2),  # which wants rows of another size
-        (Quantize, "source", Place.INTERMEDIATE),
-        (Project, "linear", 0),
-        (Project, "linear", 1),  # for which nothing is quantized there
-        (Project, "source", Place.INTERMEDIATE),
-        (ProjectHeads, "linear", 2),
-        (ProjectHeads, "source", Place.INTERMEDIATE),
-        (Attend, "code", STEP_CODES[ProjectHeads]),
-        (AddAndNorm, "undo", 0),
-        (AddAndNorm, "norm", 0),
-        (AddAndNorm, "reader", 4),
-        (Expand, "activation", -1),
-        (Expand, "activation", 5),
-        (Expand, "factor", 0),
-        (Expand, "source", Place.INTERMEDIATE),
-        (Expand, "reader", 0),
-        (Expand, "reader", 1),
-        (Expand, "linear", 4),
-    ],
-)
-def test_steps_that_cannot_be_taken_are_refused(opened, exported, kind, field, value):
-    data = exported("classifier")[1].read_bytes()
-    count = int(np.frombuffer(data, HEADER, 1)[0]["step_count"])
-    steps = np.frombuffer(data, STEP, count, offset=place_of_steps()).copy()
-    (first, *_) = np.flatnonzero(steps["code"] == STEP_CODES[kind])
-    assert steps[first][field] != value
-    steps[first][field] = value
-    end = place_of_steps() + steps.nbytes
-    with pytest.raises(Refused, match=r"its step \d+ cannot be taken; export it again") as caught:
-        opened(resealed(data[: place_of_steps()] + steps.tobytes() + data[end:]))
-    assert caught.value.status == Status.DAMAGED
-
-
-@pytest.mark.parametrize("field", ["linear", "reader", "norm", "undo", "factor"])
-@pytest.mark.parametrize("value", [-(2**63), -1, 100, 2**31, 2**62])
-def test_a_step_with_a_part_that_is_not_there_is_refused(opened, exported, field, value):
-    data = bytearray(exported("classifier")[1].read_bytes())
-    struct.pack_into("<q", data, place_of_steps() + STEP.fields[field][1], value)
-    with pytest.raises(Refused, match=SIZES):
-        opened(resealed(bytes(data)))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data[:-5000], lambda data: data + bytes(64)])
@@ -295,6 +261,7 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
             "STAGE_BYTES",
             "TOKEN_BUDGET",
             "LANES",
+            "BEYOND_WINDOW",
             "K_MULTIPLE",
             "INT16_STEPS",
             "GROUP_LARGEST",

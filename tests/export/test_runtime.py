@@ -117,6 +117,27 @@ def test_the_work_is_done_by_as_many_threads_as_there_may_be(run_python, native_
     run_python(BEGIN + FEW, native_library, exported("classifier")[1], timeout=60)
 
 
+GIVEN_BACK = """
+import re
+
+def used():
+    return int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+
+for i in range(30):
+    model = CModel(library, image, 2)
+    model.encode(ids)
+    model.close()
+    if i == 3:  # until then Python takes what it needs, and glibc keeps a stack
+        before = used()
+    assert i < 3 or used() < before + 2.5e6, (i, before, used())  # Python may take a megabyte more
+"""
+
+
+def test_memory_is_given_back(run_python, native_library, exported):
+    """All of a workspace, none of which stays in a heap that grows with every model that is opened."""
+    run_python(BEGIN + GIVEN_BACK, native_library, exported("classifier")[1])
+
+
 CHANGED = """
 model = CModel(library, image, 2)
 expected = model.encode(ids)

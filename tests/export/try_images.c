@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int32_t ids[] = {1, 1, 2, 3, 0, 0, 0, 0, 5, 6, 7, 8, 9, 1, 2, 3, 4};
-static const size_t lengths[] = {1, 3, 4, 9};
-enum { TOKENS = sizeof ids / sizeof *ids, TEXTS = sizeof lengths / sizeof *lengths };
+enum { TEXTS = 5, LONGEST = 700 };
+static int32_t ids[1 + 3 + 4 + 9 + LONGEST] = {1, 1, 2, 3, 0, 0, 0, 0, 5, 6, 7, 8, 9, 1, 2, 3, 4};
+static size_t lengths[TEXTS] = {1, 3, 4, 9}; /* and the last as long as the model takes it */
 
 typedef edgebert_status task(edgebert_model *, const int32_t *, const int32_t *, const size_t *, size_t, float *);
 
@@ -30,7 +30,10 @@ int main(void) {
         int sound = 1;
         if (status == EDGEBERT_OK) {
             size_t hidden = (size_t)edgebert_hidden_size(model), labels = (size_t)edgebert_label_count(model);
-            sound = ask(edgebert_encode, model, TOKENS * hidden) & ask(edgebert_tag, model, TOKENS * labels) &
+            size_t longest = (size_t)edgebert_max_length(model), last = longest < LONGEST ? longest : LONGEST;
+            size_t tokens = 1 + 3 + 4 + 9 + last;
+            lengths[TEXTS - 1] = last;
+            sound = ask(edgebert_encode, model, tokens * hidden) & ask(edgebert_tag, model, tokens * labels) &
                     ask(edgebert_embed, model, TEXTS * (size_t)edgebert_vector_size(model)) &
                     ask(edgebert_classify, model, TEXTS * labels);
             for (int i = 0; i < edgebert_label_count(model); i++)

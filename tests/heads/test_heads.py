@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from edgebert.batch import pack
+from edgebert.checkpoint import open_checkpoint
 from edgebert.choices import POOLINGS
+from edgebert.evaluate.float32 import Float32Layers
 from edgebert.heads import HEADS
 from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
+from tests.golden import GOLDEN
 
 HIDDEN = np.array([[1, -2, 3], [3, 4, -5]], np.float32)
 
@@ -50,6 +55,29 @@ def test_which_tokens_a_head_reads(head, rows):
     """Of three texts: first tokens, all but the special ones at both ends, all, those that are masked."""
     batch = pack([[1, 2, 9, 4], [9], [5, 9, 7]])
     assert HEADS[head].reads(batch, 9).tolist() == rows
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_what_a_head_of_texts_takes(pooling):
+    """One row a text, the same from a batch as from each text alone."""
+    checkpoint = open_checkpoint(GOLDEN / "kinds" / "modernbert-odd")
+    config = dataclasses.replace(checkpoint.info.config, classifier_pooling=pooling)
+    head = HEADS["sequence_classification"](checkpoint.tensors, config, Float32Layers())
+    hidden = np.random.default_rng(0).normal(size=(8, 36)).astype(np.float32)
+    texts = [hidden[:4], hidden[4:5], hidden[5:]]
+    expected = [states[0] if pooling == "cls" else states.mean(axis=0) for states in texts]
+    np.testing.assert_allclose([head.of_text(states) for states in texts], expected, rtol=0, atol=1e-6)
+    found = head.inputs(hidden, pack([[1, 2, 9, 4], [9], [5, 9, 7]]), None)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_what_a_head_of_tokens_takes():
+    checkpoint = open_checkpoint(GOLDEN / "families" / "modernbert-token")
+    head = HEADS["token_classification"](checkpoint.tensors, checkpoint.info.config, Float32Layers())
+    hidden = np.arange(7 * 24, dtype=np.float32).reshape(7, 24)
+    assert (head.inputs(hidden, pack([[1, 2, 3], [4, 5, 6, 7]]), None) == hidden[[1, 4, 5]]).all()
+    with pytest.raises(NotImplementedError, match="looks at tokens"):
+        head.of_text(hidden)
 
 
 def test_what_a_head_decides():

@@ -172,8 +172,8 @@ def prepare(folder: Path) -> None:
     global _folder
     _folder = folder
     artifacts.prepare(folder)
-    for path in sorted(folder.glob("*.edgebert")):
-        write_image(ModelFile(path), folder / "whole.image")
+    for number in range(len(artifacts.MODELS)):
+        write_image(ModelFile(folder / f"{number}.edgebert"), folder / "whole.image")
         _images.append((folder / "whole.image").read_bytes())
     _loaded()
 

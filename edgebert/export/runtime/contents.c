@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OUTPUTS (1 << 20) /* of a layer, and most inputs: no product of sizes leaves an int64 */
-
 struct reader {
     const struct image *image;
     size_t at;
     bool fits;   /* all arrays so far lie in the file, and what describes them can be used */
     bool finite; /* all floats so far are numbers */
-    int64_t most_groups;
+    int64_t most_groups, biases;
 };
 
 static const struct limit {
@@ -20,6 +18,12 @@ static const struct limit {
     size_t field;
     int64_t lowest, highest;
 } limits[] = {EDGEBERT_LIMITS};
+
+/* Heads that turn are cut in two, and there is an angle for each token of a text, but none for a padding's position. */
+static bool can_turn(const struct header *header) {
+    return !header->angles_count ||
+           (header->hidden_size / header->num_attention_heads % 2 == 0 && header->padding < 0);
+}
 
 static edgebert_status check_header(const char *path, const struct header *header) {
     for (const struct limit *limit = limits; limit < limits + sizeof limits / sizeof *limits; limit++) {
@@ -35,7 +39,7 @@ static edgebert_status check_header(const char *path, const struct header *heade
     if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_K_MULTIPLE ||
         header->embedding_stride % EDGEBERT_K_MULTIPLE ||
         header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
-        headless != !header->head_layers || headless != !header->label_count ||
+        headless != !header->head_layers || headless != !header->label_count || !can_turn(header) ||
         !(header->softmax_scale > 0 && header->softmax_scale <= 2))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
     return EDGEBERT_OK;
@@ -67,9 +71,9 @@ static void take_linear(struct reader *reader, struct linear *linear) {
     int64_t shape[4];
     memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
     int64_t N = shape[0], K = shape[1], groups = shape[2], depth = shape[3];
-    bool sound = N >= EDGEBERT_LANES && N <= MOST_OUTPUTS && N % EDGEBERT_LANES == 0 && K >= EDGEBERT_K_MULTIPLE &&
-                 K <= MOST_OUTPUTS && K % EDGEBERT_K_MULTIPLE == 0 && groups >= 1 &&
-                 groups <= K / EDGEBERT_K_MULTIPLE && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
+    bool sound = N >= EDGEBERT_LANES && N <= EDGEBERT_MOST_OUTPUTS && N % EDGEBERT_LANES == 0 &&
+                 K >= EDGEBERT_K_MULTIPLE && K <= EDGEBERT_MOST_OUTPUTS && K % EDGEBERT_K_MULTIPLE == 0 &&
+                 groups >= 1 && groups <= K / EDGEBERT_K_MULTIPLE && depth >= 1 && depth <= EDGEBERT_MOST_DEPTH;
     int64_t group = sound ? edgebert_padded((K + groups - 1) / groups, EDGEBERT_K_MULTIPLE) : EDGEBERT_K_MULTIPLE;
     reader->fits &= sound && group <= EDGEBERT_GROUP_LARGEST && (K + group - 1) / group == groups;
     if (!reader->fits)
@@ -87,7 +91,7 @@ static void take_norm(struct reader *reader, struct norm *norm) {
     const int64_t *size = take(reader, 1, sizeof *size);
     const float *eps = take(reader, 1, sizeof *eps);
     *norm = (struct norm){.size = *size, .eps = *eps};
-    reader->fits &= norm->size >= 1 && norm->size <= MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
+    reader->fits &= norm->size >= 1 && norm->size <= EDGEBERT_MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
     if (!reader->fits)
         return;
     norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
@@ -102,6 +106,30 @@ static int64_t part(struct reader *reader, int64_t number, int64_t count, const 
     return reader->fits ? (int64_t)((const char *)parts + (size_t)(number - 1) * size) : 0;
 }
 
+/* What distances add in attention: steps count the arrays from 1. The first step that has one says how large it is, and
+ * those that share it agree. */
+static void take_bias(struct reader *reader, struct contents *contents, struct step *step) {
+    const struct plan *plan = &contents->plan;
+    const struct header *header = &reader->image->header;
+    int64_t farthest = header->max_position_embeddings - 1, window = step->window, row = step->bias_row;
+    reader->fits &= step->bias >= 0 && step->bias <= header->bias_count && window >= 0 && window <= INT32_MAX;
+    if (!step->bias || !reader->fits)
+        return;
+    struct bias *bias = &contents->biases[step->bias - 1];
+    if (!bias->first) {
+        int64_t reach = window && window < farthest ? window : farthest;
+        int64_t centre = reach + (window ? EDGEBERT_BEYOND_WINDOW : 0), wide = 2 * centre + 1 + EDGEBERT_LANES;
+        reader->fits &= step->bias_centre == centre && (!row || row == wide);
+        if (!reader->fits)
+            return;
+        *bias = (struct bias){.first = step, .values = take_floats(reader, row ? plan->num_attention_heads : 1, wide)};
+        reader->biases++;
+    }
+    const struct step *first = bias->first;
+    reader->fits &= window == first->window && row == first->bias_row && step->bias_centre == first->bias_centre;
+    step->bias = bias->values;
+}
+
 static void take_parts(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     struct plan *plan = &contents->plan;
@@ -113,8 +141,10 @@ static void take_parts(struct reader *reader, struct contents *contents) {
     for (int64_t i = 0; i < header->norm_count && reader->fits; i++)
         take_norm(reader, &contents->norms[i]);
     const int64_t hidden = plan->hidden_stride, wide = plan->intermediate_stride;
+    const int64_t turns = header->max_position_embeddings * plan->head_dim;
     const float *undo = (const float *)take_floats(reader, header->undo_count, hidden);
     const float *factor = (const float *)take_floats(reader, header->factor_count, wide);
+    const float *angles = (const float *)take_floats(reader, header->angles_count, turns);
     for (int64_t i = 0; i < header->step_count && reader->fits; i++) {
         struct step *step = &contents->steps[i];
         *step = stored[i];
@@ -123,7 +153,10 @@ static void take_parts(struct reader *reader, struct contents *contents) {
         step->norm = part(reader, step->norm, header->norm_count, contents->norms, sizeof(struct norm));
         step->undo = part(reader, step->undo, header->undo_count, undo, sizeof *undo * (size_t)hidden);
         step->factor = part(reader, step->factor, header->factor_count, factor, sizeof *factor * (size_t)wide);
+        step->angles = part(reader, step->angles, header->angles_count, angles, sizeof *angles * (size_t)turns);
+        take_bias(reader, contents, step);
     }
+    reader->fits &= reader->biases == header->bias_count;
 }
 
 static void take_plan(struct reader *reader, struct contents *contents) {
@@ -133,7 +166,8 @@ static void take_plan(struct reader *reader, struct contents *contents) {
     plan->intermediate_stride = header->intermediate_stride;
     plan->embedding_stride = header->embedding_stride;
     plan->num_attention_heads = header->num_attention_heads;
-    plan->head_dim = edgebert_padded(header->hidden_size / plan->num_attention_heads, EDGEBERT_LANES);
+    int64_t halves = header->angles_count ? 2 : 1;
+    plan->head_dim = halves * edgebert_padded(header->hidden_size / plan->num_attention_heads / halves, EDGEBERT_LANES);
     plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_K_MULTIPLE);
     plan->word_groups = header->word_groups;
     plan->softmax_scale = header->softmax_scale;
@@ -144,12 +178,9 @@ static void take_plan(struct reader *reader, struct contents *contents) {
     int64_t width = plan->embedding_stride, groups = plan->word_groups, longest = header->max_position_embeddings;
     plan->word_weight = take_bytes(reader, header->vocab_size, groups ? width / 2 : width);
     plan->word_scale = take_floats(reader, header->vocab_size, groups ? groups : 1);
-    plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
-    plan->token_type_embeddings = take_floats(reader, header->type_vocab_size, width);
-    if (header->has_position_bias) {
-        plan->position_bias_row = 2 * longest - 1 + EDGEBERT_LANES;
-        plan->position_bias_centre = longest - 1;
-        plan->position_bias = take_floats(reader, plan->num_attention_heads, plan->position_bias_row);
+    if (header->has_position_embeddings) {
+        plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
+        plan->token_type_embeddings = take_floats(reader, header->type_vocab_size, width);
     }
 }
 
@@ -163,7 +194,7 @@ static void take_head(struct reader *reader, struct contents *contents) {
         layer->K = K;
         layer->outputs = K = shape[0];
         layer->activation = shape[1];
-        reader->fits &= K >= 1 && K <= MOST_OUTPUTS && layer->activation >= 0 &&
+        reader->fits &= K >= 1 && K <= EDGEBERT_MOST_OUTPUTS && layer->activation >= 0 &&
                         layer->activation <= EDGEBERT_LAST_ACTIVATION;
         if (!reader->fits)
             return;
@@ -196,8 +227,9 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
     contents->steps = calloc((size_t)header->step_count, sizeof *contents->steps);
     contents->linears = calloc((size_t)header->linear_count, sizeof *contents->linears);
     contents->norms = calloc((size_t)header->norm_count, sizeof *contents->norms);
+    contents->biases = calloc((size_t)header->bias_count + 1, sizeof *contents->biases);
     contents->labels = calloc((size_t)header->label_bytes + 1, 1);
-    if (!contents->steps || !contents->linears || !contents->norms || !contents->labels)
+    if (!contents->steps || !contents->linears || !contents->norms || !contents->biases || !contents->labels)
         return edgebert_fail(EDGEBERT_MEMORY, "there is no memory for a model");
     struct reader reader = {.image = image, .at = sizeof *header, .fits = true, .finite = true};
     take_plan(&reader, contents);
@@ -221,5 +253,6 @@ void edgebert_free_contents(struct contents *contents) {
     free(contents->steps);
     free(contents->linears);
     free(contents->norms);
+    free(contents->biases);
     free(contents->labels);
 }

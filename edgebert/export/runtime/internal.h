@@ -48,6 +48,10 @@ struct contents {
     struct step *steps;
     struct linear *linears;
     struct norm *norms;
+    struct bias {
+        const struct step *first; /* that has it */
+        int64_t values;
+    } *biases;
     struct head_layer head[EDGEBERT_MOST_HEAD_LAYERS];
     char *labels;        /* names that end in a zero */
     int64_t most_groups; /* of a linear layer */

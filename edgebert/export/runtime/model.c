@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct edgebert_model {
@@ -14,6 +15,7 @@ struct edgebert_model {
     pthread_mutex_t mutex;
     pid_t owner; /* the process that opened it */
     void *workspace;
+    size_t size;      /* of the workspace, bytes */
     int64_t budget;   /* tokens of a forward pass */
     int32_t *batch;   /* ids, types, positions [budget], and where the sequences begin [budget + 1] */
     float *values[2]; /* a token's values on their way through the head */
@@ -41,9 +43,11 @@ static edgebert_status start(struct edgebert_model *model, const char *path, int
     int64_t longest = model->image.header.max_position_embeddings;
     model->budget = longest > EDGEBERT_TOKEN_BUDGET ? longest : EDGEBERT_TOKEN_BUDGET;
     size_t size = lay_out(model, threads, NULL);
-    /* Pages of it that no batch reaches are never taken. */
-    if (posix_memalign(&model->workspace, EDGEBERT_ALIGNMENT, size))
+    /* Pages of it that no batch reaches are never taken, and all are given back: a heap would keep some. */
+    void *workspace = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (workspace == MAP_FAILED)
         return edgebert_fail(EDGEBERT_MEMORY, "there is no memory for a workspace of %zu bytes", size);
+    model->workspace = workspace, model->size = size;
     lay_out(model, threads, model->workspace);
     plan->yield_processor = (int64_t)sched_yield;
     *(int64_t *)plan->epoch = *(int64_t *)plan->active = 0;
@@ -79,7 +83,8 @@ void edgebert_close(edgebert_model *model) {
         return;
     bool forked = getpid() != model->owner;
     edgebert_end_team(&model->team, forked);
-    free(model->workspace);
+    if (model->workspace)
+        munmap(model->workspace, model->size);
     edgebert_free_contents(&model->contents);
     edgebert_unmap_image(&model->image);
     if (!forked)
@@ -131,6 +136,7 @@ static edgebert_status next_batch(edgebert_model *model, struct texts *texts) {
             *begins = positions + model->budget;
     size_t tokens = 0;
     begins[0] = 0;
+    plan->longest = 0;
     texts->first = texts->last;
     for (; texts->last < texts->count; texts->last++) {
         size_t length = __atomic_load_n(&texts->lengths[texts->last], __ATOMIC_RELAXED);
@@ -153,6 +159,7 @@ static edgebert_status next_batch(edgebert_model *model, struct texts *texts) {
         for (size_t end = tokens + length; tokens < end; tokens++)
             positions[tokens] = ids[tokens] == header->padding ? 0 : position++;
         begins[texts->last - texts->first + 1] = (int32_t)tokens;
+        plan->longest = (int64_t)length > plan->longest ? (int64_t)length : plan->longest;
     }
     plan->tokens = (int64_t)tokens;
     plan->sequences = (int64_t)(texts->last - texts->first);

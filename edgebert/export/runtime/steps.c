@@ -62,8 +62,15 @@ static bool project_heads(const struct plan *plan, const struct step *step, stru
            linear->N == 3 * plan->num_attention_heads * plan->head_dim;
 }
 
+/* A window is what a bias masks. */
+static bool attend(const struct plan *plan, const struct step *step, struct made *made) {
+    made->branch = plan->context_stride;
+    return made->heads && (step->bias || !step->window);
+}
+
 static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
-    return made->residual && made->branch == plan->hidden_stride && step->undo &&
+    bool ready = made->residual && made->branch == plan->hidden_stride;
+    return ready && leaves(step, plan->hidden_stride, made) &&
            normalises(step, plan->hidden_stride, hidden_size) && quantize(step, plan->hidden_stride, made);
 }
 
@@ -73,9 +80,10 @@ static bool expand(const struct plan *plan, const struct step *step, struct made
     bool apart = step->source != EDGEBERT_PLACE_INTERMEDIATE;
     bool ready = multiplies(step, made);
     made->inner = reader;
-    return apart && ready && linear->N == plan->intermediate_stride && reader &&
-           reader->K == plan->intermediate_stride && step->factor && step->activation >= 0 &&
-           step->activation <= EDGEBERT_LAST_INTERMEDIATE_ACTIVATION;
+    bool known = (step->gated == 0 || step->gated == 1) && step->activation >= 0 &&
+                 step->activation <= EDGEBERT_LAST_INTERMEDIATE_ACTIVATION;
+    return apart && ready && known && linear->N == (1 + step->gated) * plan->intermediate_stride && reader &&
+           reader->K == plan->intermediate_stride && step->factor;
 }
 
 static bool sound(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
@@ -89,8 +97,7 @@ static bool sound(const struct plan *plan, const struct step *step, int64_t hidd
     case EDGEBERT_STEP_PROJECT_HEADS:
         return project_heads(plan, step, made);
     case EDGEBERT_STEP_ATTEND:
-        made->branch = plan->context_stride;
-        return made->heads;
+        return attend(plan, step, made);
     case EDGEBERT_STEP_ADD_AND_NORM:
         return add_and_norm(plan, step, hidden_size, made);
     case EDGEBERT_STEP_EXPAND:
