@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
 import edgebert
 from edgebert.evaluate.float32 import load_float32
-from tests.golden import GOLDEN
+from tests.golden import GOLDEN, assembled
 
 SENTENCES = GOLDEN / "sentences"
 """Made by ``tools/make_golden_sentences.py``, which says what lies there."""
@@ -28,14 +27,7 @@ def folder_of(tmp_path):
     """Return a function from the name of a variant to a whole folder."""
 
     def assemble(name):
-        base = f"{name[:7]}-identity" if name in CROSS else "encoder"
-        folder = tmp_path / name
-        shutil.copytree(SENTENCES / base, folder)
-        shutil.copytree(SENTENCES / name, folder, dirs_exist_ok=True)
-        gone = folder / "gone.json"
-        for file in json.loads(gone.read_text(encoding="utf-8")) if gone.exists() else ():
-            (folder / file).unlink()
-        return folder
+        return assembled(SENTENCES, f"{name[:7]}-identity" if name in CROSS else "encoder", name, tmp_path / name)
 
     return assemble
 
