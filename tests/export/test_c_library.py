@@ -15,7 +15,7 @@ from edgebert.kernels.plan import WINDOW_BLOCK
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
-from tests.export.modernbert import LONGEST, MODERNBERT
+from tests.export.tiny import LONGEST, TINY, VOCABULARY
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 from tests.selection import few
@@ -84,13 +84,14 @@ def test_it_gives_pythons_bits(open_both, name):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_windows_and_rotations(open_both, threads):
+@pytest.mark.parametrize("name", TINY)
+def test_windows_and_rotations(open_both, name, threads):
     """Texts longer than a window, and than what attention does at a time; each alone, and in a batch."""
     assert 2 * WINDOW_BLOCK < LONGEST
     rng = np.random.default_rng(0)
-    c, python = open_both(MODERNBERT, threads)
+    c, python = open_both(name, threads)
     lengths = (1, 9, 10, 11, 40, 255, 256, 257, 300, 511, 513, LONGEST - 1, LONGEST)
-    ids = [rng.integers(5, 165, size=length).tolist() for length in lengths]
+    ids = [rng.integers(5, VOCABULARY, size=length).tolist() for length in lengths]
     expected = np.concatenate(hidden_of(python, ids, [[0] * len(each) for each in ids]))
     assert_equal(c.encode(ids), expected)
     assert_equal(np.concatenate([c.encode([each]) for each in ids]), expected)

@@ -21,7 +21,7 @@ from edgebert.kernels.simd.families import FAMILIES
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
-from tests.export.modernbert import MODERNBERT
+from tests.export.tiny import MODERNBERT
 from tools.fuzz.images import mutate, places_of_shapes, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
@@ -235,14 +235,14 @@ def test_a_model_that_the_library_would_refuse_is_not_written(changed, golden_fi
 
 def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
     program = compile_c(tmp_path, "sizes.c", "workspace.c")
+    sizes = ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_stride", "intermediate_stride")
+    sizes += ("context_stride", "embedding_stride", "step_count")
     for name in MODELS:
         file = ModelFile(exported(name)[0])
         model = ModelPlan(encoder_of(file.info.config), file.tensors, lambda array: 1)
         plan = model.record[0]
-        fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
-        more = ("embedding_stride", "step_count")
         for longest, threads, wanted in ((50, 1, 640), (515, 3, 12800)):
-            numbers = [*(int(plan[field]) for field in (*fields, *more)), model.most_groups, longest, threads, wanted]
+            numbers = [*(int(plan[field]) for field in sizes), model.most_groups, longest, threads, wanted]
             said = subprocess.run([program, *map(str, numbers)], capture_output=True, text=True, check=True).stdout
             *places, scratch = map(int, said.split())
             assert scratch == wanted

@@ -11,7 +11,7 @@ from edgebert.export.records import HEADER
 from edgebert.kernels.plan import STEP, STEP_CODES
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Place, Project, ProjectHeads, Quantize
 from tests.export.c_model import Refused, Status
-from tests.export.modernbert import MODERNBERT
+from tests.export.tiny import MODERNBERT
 from tools.fuzz.images import place_of_steps, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
