@@ -20,7 +20,7 @@ from edgebert.cli.receipt import receipt_rows
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 from edgebert.model_file import ModelFile
 from tests.checkpoint.folders import laid_out
-from tests.export.tiny import TINY, write_tiny
+from tests.export.tiny import TINY, convert_tiny, write_tiny
 from tests.golden import GOLDEN
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 
@@ -64,8 +64,7 @@ def prepare(folder: Path) -> None:
     _folder = folder
     for name in MODELS:
         path = folder / f"{len(_files)}.edgebert"
-        source = write_tiny(name, folder / name) if name in TINY else GOLDEN / name
-        edgebert.convert(source, path, calibrate=["the film was good"], evaluate=["a bad film"], force=True)
+        convert_tiny(write_tiny(name, folder / name) if name in TINY else GOLDEN / name, path)
         artifact = read_artifact(path)
         _files.append(File(path.read_bytes(), artifact.metadata, artifact.tensors))
     ask(path)  # which loads the kernels
