@@ -62,7 +62,7 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
 void edgebert_free_contents(struct contents *contents);
 
 /* steps.c: the first step that cannot be taken, or how many there are where none makes a result; -1 for none. */
-int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size);
+int64_t edgebert_unsound_step(const struct plan *plan, const struct header *header);
 
 /* workspace.c: where a forward pass of so many tokens works. With no reserve, only the size is found out. */
 int64_t edgebert_padded(int64_t size, int64_t unit);
