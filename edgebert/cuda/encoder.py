@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, FeedForward, Norm
+from edgebert.architecture import Attention, Encoder, Norm
 from edgebert.batch import PackedBatch
 from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import MOST_HEAD_DIM, Shape, expand_tile, heads_tile, project_tile
+from edgebert.cuda.shape import expand_tile, group_of, heads_tile, project_tile, shape_of
 from edgebert.cuda.signatures import kernel_name, launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
-from edgebert.errors import EdgebertError, SettingError
-from edgebert.kernels.plan import group_of_count, head_width, padded
+from edgebert.errors import EdgebertError
+from edgebert.kernels.plan import padded
 from edgebert.positions import angles_of, bias_of_distances
 from edgebert.steps import (
     AddAndNorm,
@@ -35,7 +35,7 @@ from edgebert.steps import (
     steps,
 )
 
-__all__ = ["CudaEncoder", "shape_of"]
+__all__ = ["CudaEncoder"]
 
 _LOG2_E = math.log2(math.e)
 _ROWS = 128
@@ -55,60 +55,6 @@ class _Linear(NamedTuple):
     weight: int
     constants: int
     width: int
-
-
-def _group(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    _, steps, _, inputs = tensors[f"{name}.weight"].shape
-    return group_of_count(steps * inputs, len(tensors[f"{name}.scale"]))
-
-
-def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
-    """Return what of a model its kernels are made for.
-
-    Raises
-    ------
-    SettingError
-        When its heads are wider than the kernels can have them, or its layers are not of one kind.
-    """
-    attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
-    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
-    if len(kinds) > 1:
-        raise SettingError(
-            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
-        )
-    embeddings = encoder.embeddings
-    if (embeddings.positions is None) != (embeddings.token_types is None):
-        raise SettingError("this model has embeddings of positions or of token types, a GPU adds both or none: use cpu")
-    head_dim = head_width(attention)
-    if head_dim > MOST_HEAD_DIM:
-        raise SettingError(
-            f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
-        )
-    strides = {padded(attention.heads * head_dim)}
-    if embeddings.project:
-        strides.add(padded(encoder.hidden_size))
-    return Shape(
-        embedding_stride=padded(embeddings.words.width),
-        hidden_stride=padded(encoder.hidden_size),
-        head_dim=head_dim,
-        int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
-        biased=attention.distances is not None,
-        longest=encoder.longest,
-        form=feed_forward.activation,
-        inner_groups=tuple(sorted({_group(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
-        quantized_strides=tuple(sorted(strides)),
-        windows=tuple(sorted({layer.attention.window for layer in encoder.layers})),
-        summed=embeddings.positions is not None,
-        rotary=attention.rotary is not None,
-        gated=feed_forward.gated,
-        pre_norm=encoder.final_norm is not None,
-    )
-
-
-def _kind(attention: Attention, feed_forward: FeedForward) -> str:
-    """Say of a layer what its kernels are made for, and all of a model have to share."""
-    gated = "gated " if feed_forward.gated else ""
-    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
 
 
 class CudaEncoder:
@@ -210,7 +156,7 @@ class CudaEncoder:
             self._most_groups = max(self._most_groups, groups)
             together = constants(scale, tensors[f"{name}.column_sums"], tensors[f"{name}.bias"], tile.columns)
             fragments = upload(in_fragments(weight, tile.columns))
-            return _Linear(K, _group(tensors, name), groups, fragments, upload(together), together.shape[1])
+            return _Linear(K, group_of(tensors, name), groups, fragments, upload(together), together.shape[1])
 
         embeddings = encoder.embeddings
         words = embeddings.words.name
@@ -223,7 +169,7 @@ class CudaEncoder:
         factors = {}
         for layer in encoder.layers:
             feed_forward = layer.feed_forward
-            group = _group(tensors, feed_forward.output.name)
+            group = group_of(tensors, feed_forward.output.name)
             expand = expand_tile(target, group, gated=feed_forward.gated)
             linears[layer.attention.query_key_value.name] = heads
             linears[feed_forward.intermediate.name] = expand
@@ -319,6 +265,7 @@ class CudaEncoder:
         return {"batch": self._batch, "x": x, "ranges": ranges, **self._linears[linear.name]._asdict()}
 
     def _embed(self, step: Embed) -> None:
+        assert step.norm
         words, word_scale = self._words_at
         self.device.launch(
             "embed",
@@ -362,7 +309,7 @@ class CudaEncoder:
             kernel_name("attend", step.attention.window),
             batch=self._batch,
             **self._heads(step.attention.heads),
-            softmax_scale=_LOG2_E / math.sqrt(step.attention.head_dim),
+            softmax_scale=_LOG2_E * step.attention.score_scale,
             position_bias=self._bias or self._head_scale,
             bias_row=self._bias_row,
             bias_centre=self._bias_centre,

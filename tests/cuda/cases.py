@@ -21,10 +21,10 @@ from edgebert.architecture import Attention, FeedForward, Linear, Rotary
 from edgebert.batch import pack
 from edgebert.checkpoint.names import encoder_tensors
 from edgebert.cuda.device import Device
-from edgebert.cuda.encoder import CudaEncoder, shape_of
+from edgebert.cuda.encoder import CudaEncoder
 from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile
+from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile, shape_of
 from edgebert.cuda.signatures import kernel_name, launches_of
 from edgebert.cuda.target import target_of
 from edgebert.engine.backend import open_backend
@@ -280,7 +280,8 @@ def check_attend(kinds):
         table = bias if biased else None
         with kernels(SHAPE._replace(biased=biased, windows=(window,))) as (device, _):
             got = attended(device, x, lengths, heads, table, window)
-            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table, window)
+            attention = Attention(heads, 32, *[Linear("", 0, 0)] * 2, window=window)
+            expected = reference.attend(x, ends, attention, table)
             np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
             # The same bits alone.
             for begin, end in itertools.pairwise(ends[1:]):
