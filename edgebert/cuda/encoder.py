@@ -26,6 +26,7 @@ from edgebert.steps import (
     Attend,
     Embed,
     Expand,
+    Normalise,
     Place,
     Project,
     ProjectHeads,
@@ -230,6 +231,7 @@ class CudaEncoder:
         """Launch a kernel for every step."""
         take: dict[type[Step], Callable[[Any], None]] = {
             Embed: self._embed,
+            Normalise: self._normalise,
             Quantize: self._quantize_rows,
             Project: self._project,
             ProjectHeads: self._project_heads,
@@ -244,17 +246,18 @@ class CudaEncoder:
         """Return the address of float32 rows."""
         return self._hidden if place == Place.RESIDUAL else self._narrow
 
-    def _norm(self, norm: Norm) -> dict[str, float]:
-        """Return a LayerNorm's arguments."""
+    def _norm(self, norm: Norm | None) -> dict[str, float]:
+        """Return the arguments of a norm, or of none."""
+        if norm is None:
+            return {"size": 0, "rms": 0, "weight": self._ones, "bias": self._ones, "eps": 0}
         weight, bias = self._norms[norm.name]
-        return {"size": norm.size, "weight": weight, "bias": bias, "eps": norm.eps}
+        return {"size": norm.size, "rms": norm.rms, "weight": weight, "bias": bias, "eps": norm.eps}
 
-    def _quantized_for(self, step: Embed | Quantize | AddAndNorm) -> dict[str, float]:
-        """Return the arguments of what writes quantized rows."""
-        # What nothing reads is quantized like the others: the kernel has no other form.
-        reader = step.quantize_for or self._encoder.layers[0].attention.query_key_value
-        linear = self._linears[reader.name]
-        return {"group": linear.group, "groups": linear.groups, "q": self._quantized, "ranges": self._ranges}
+    def _quantized_for(self, step: Embed | Normalise | Quantize | AddAndNorm) -> dict[str, float]:
+        """Return the arguments of what writes quantized rows, in no groups where nothing reads them."""
+        linear = self._linears[step.quantize_for.name] if step.quantize_for else None
+        group, groups = (linear.group, linear.groups) if linear else (0, 0)
+        return {"group": group, "groups": groups, "q": self._quantized, "ranges": self._ranges}
 
     def _product(self, step: Step) -> dict[str, float]:
         """Return the arguments of the quantized rows that a step reads, and of the layer that it multiplies by."""
@@ -265,7 +268,6 @@ class CudaEncoder:
         return {"batch": self._batch, "x": x, "ranges": ranges, **self._linears[linear.name]._asdict()}
 
     def _embed(self, step: Embed) -> None:
-        assert step.norm
         words, word_scale = self._words_at
         self.device.launch(
             "embed",
@@ -279,11 +281,18 @@ class CudaEncoder:
             **self._quantized_for(step),
         )
 
+    def _normalise(self, step: Normalise) -> None:
+        self._quantize(step, self._hidden, self._shape.hidden_stride, step.norm)
+
     def _quantize_rows(self, step: Quantize) -> None:
-        context = step.source == Place.BRANCH
-        stride = self._context_stride if context else self._shape.hidden_stride
-        x = self._context if context else self._hidden
-        self.device.launch(f"quantize_rows_{stride}", batch=self._batch, x=x, **self._quantized_for(step))
+        if step.source == Place.BRANCH:
+            self._quantize(step, self._context, self._context_stride, None)
+        else:
+            self._quantize(step, self._hidden, self._shape.hidden_stride, None)
+
+    def _quantize(self, step: Normalise | Quantize, x: int, stride: int, norm: Norm | None) -> None:
+        name = kernel_name("quantize_rows", stride)
+        self.device.launch(name, batch=self._batch, x=x, **self._norm(norm), **self._quantized_for(step))
 
     def _project(self, step: Project) -> None:
         stride, out = self._shape.hidden_stride, self._rows_of(step.target)
@@ -324,6 +333,7 @@ class CudaEncoder:
             hidden=self._hidden,
             smoothing=self._smoothings[step.undo.name] if step.undo else self._ones,
             narrow=self._narrow,
+            **{f"branch_{name}": value for name, value in self._norm(step.branch_norm).items()},
             **self._norm(step.norm),
             **self._quantized_for(step),
         )

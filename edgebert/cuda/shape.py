@@ -56,7 +56,7 @@ class Shape(NamedTuple):
     inner_groups : tuple of int
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int
-        Widths of the rows that are quantized by themselves: the context, projected embeddings.
+        Widths of the rows that are quantized by themselves: the context, embeddings projected or normalised later.
     windows : tuple of int
         How many tokens to either side a token attends to, each that a layer has; 0 for all.
     summed : bool
@@ -118,7 +118,7 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
             f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
         )
     strides = {padded(attention.heads * head_dim)}
-    if embeddings.project:
+    if embeddings.project or any(isinstance(step, Normalise) for step in steps(encoder)):
         strides.add(padded(encoder.hidden_size))
     return Shape(
         embedding_stride=padded(embeddings.words.width),
@@ -141,12 +141,7 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
 def _not_computed(encoder: Encoder) -> list[str]:
     """Name the parts of an encoder that no kernel computes."""
     attention = [layer.attention for layer in encoder.layers]
-    branch_norms = [(layer.attention_branch_norm, layer.feed_forward_branch_norm) for layer in encoder.layers]
     parts = {
-        "norms without a mean": any(norm.rms for norm in encoder.norms()),
-        "embeddings that are not normalised": encoder.embeddings.norm is None,
-        "a norm before its first layer": any(isinstance(step, Normalise) for step in steps(encoder)),
-        "norms of what is added": any(any(pair) for pair in branch_norms),
         "heads that share a key": any(one.slots[1] != one.heads for one in attention),
         "tokens that do not see those behind": any(one.causal for one in attention),
         "norms of heads": any(one.head_norms for one in attention),
