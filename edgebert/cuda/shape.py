@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
+from edgebert.architecture import Attention, Encoder, FeedForward
 from edgebert.cuda.layout import Tile
 from edgebert.cuda.target import Target
 from edgebert.errors import SettingError
+from edgebert.kernels.plan import group_of_count, head_width, padded
+from edgebert.steps import Normalise, steps
 
-__all__ = ["ATTEND_WARPS", "MOST_HEAD_DIM", "ROW_WARPS", "Shape", "expand_tile", "heads_tile", "project_tile"]
+__all__ = [
+    "ATTEND_WARPS",
+    "MOST_HEAD_DIM",
+    "ROW_WARPS",
+    "Shape",
+    "expand_tile",
+    "group_of",
+    "heads_tile",
+    "project_tile",
+    "shape_of",
+]
 
 ROW_WARPS = 4
 """Warps of a block that goes row by row."""
@@ -40,7 +56,7 @@ class Shape(NamedTuple):
     inner_groups : tuple of int
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int
-        Widths of the rows that are quantized by themselves: the context, projected embeddings.
+        Widths of the rows that are quantized by themselves: the context, embeddings projected or normalised later.
     windows : tuple of int
         How many tokens to either side a token attends to, each that a layer has; 0 for all.
     summed : bool
@@ -67,6 +83,77 @@ class Shape(NamedTuple):
     rotary: bool = False
     gated: bool = False
     pre_norm: bool = False
+
+
+def group_of(tensors: Mapping[str, np.ndarray], name: str) -> int:
+    """Return the size of the groups that the inputs of a linear layer are cut into."""
+    _, quads, _, inputs = tensors[f"{name}.weight"].shape
+    return group_of_count(quads * inputs, len(tensors[f"{name}.scale"]))
+
+
+def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
+    """Return what of a model its kernels are made for.
+
+    Raises
+    ------
+    SettingError
+        When it has parts that no kernel computes, its heads are wider than the kernels can have them, or its layers are
+        not of one kind.
+    """
+    missing = _not_computed(encoder)
+    if missing:
+        raise SettingError(f"this model has {' and '.join(missing)}, a GPU computes none of these: use cpu")
+    attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
+    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
+    if len(kinds) > 1:
+        raise SettingError(
+            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
+        )
+    embeddings = encoder.embeddings
+    if (embeddings.positions is None) != (embeddings.token_types is None):
+        raise SettingError("this model has embeddings of positions or of token types, a GPU adds both or none: use cpu")
+    head_dim = head_width(attention)
+    if head_dim > MOST_HEAD_DIM:
+        raise SettingError(
+            f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
+        )
+    strides = {padded(attention.heads * head_dim)}
+    if embeddings.project or any(isinstance(step, Normalise) for step in steps(encoder)):
+        strides.add(padded(encoder.hidden_size))
+    return Shape(
+        embedding_stride=padded(embeddings.words.width),
+        hidden_stride=padded(encoder.hidden_size),
+        head_dim=head_dim,
+        int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
+        biased=attention.distances is not None,
+        longest=encoder.longest,
+        form=feed_forward.activation,
+        inner_groups=tuple(sorted({group_of(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
+        quantized_strides=tuple(sorted(strides)),
+        windows=tuple(sorted({layer.attention.window for layer in encoder.layers})),
+        summed=embeddings.positions is not None,
+        rotary=attention.rotary is not None,
+        gated=feed_forward.gated,
+        pre_norm=encoder.final_norm is not None,
+    )
+
+
+def _not_computed(encoder: Encoder) -> list[str]:
+    """Name the parts of an encoder that no kernel computes."""
+    attention = [layer.attention for layer in encoder.layers]
+    parts = {
+        "heads that share a key": any(one.slots[1] != one.heads for one in attention),
+        "tokens that do not see those behind": any(one.causal for one in attention),
+        "norms of heads": any(one.head_norms for one in attention),
+        "slopes of distances": any(one.slopes for one in attention),
+    }
+    return [name for name, has in parts.items() if has]
+
+
+def _kind(attention: Attention, feed_forward: FeedForward) -> str:
+    """Say of a layer what its kernels are made for, and all of a model have to share."""
+    gated = "gated " if feed_forward.gated else ""
+    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
 
 
 def _staged(target: Target, row_warps: int, column_warps: int, warp_rows: int, warp_columns: int) -> Tile:

@@ -28,7 +28,8 @@ _LINEAR = {
     "width": "int32",
 }
 """A product of quantized rows and the layer that they are multiplied by."""
-_NORM = {"size": "int32", "weight": "float32*", "bias": "float32*", "eps": "float32"}
+_NORM = {"size": "int32", "rms": "int32", "weight": "float32*", "bias": "float32*", "eps": "float32"}
+"""A norm; its size is 0 where there is none."""
 _QUANTIZED = {"group": "int32", "groups": "int32", "q": "uint16*", "ranges": "float32*"}
 """What quantized rows are written to."""
 
@@ -43,7 +44,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
         "hidden": "float32*",
         **_QUANTIZED,
     },
-    "quantize_rows": {"batch": "int32*", "x": "float32*", **_QUANTIZED},
+    "quantize_rows": {"batch": "int32*", "x": "float32*", **_NORM, **_QUANTIZED},
     "project": {**_LINEAR, "N": "int32", "out": "float32*", "out_row": "int32"},
     "project_heads": {
         **_LINEAR,
@@ -73,6 +74,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
         "hidden": "float32*",
         "smoothing": "float32*",
         "narrow": "float32*",
+        **{f"branch_{name}": kind for name, kind in _NORM.items()},
         **_NORM,
         **_QUANTIZED,
     },

@@ -9,82 +9,27 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgebert.cuda.encoder as encoder_module
-from edgebert import functions
 from edgebert.architecture import Attention, FeedForward, Linear, Rotary
 from edgebert.batch import pack
 from edgebert.checkpoint.names import encoder_tensors
-from edgebert.cuda.device import Device
-from edgebert.cuda.encoder import CudaEncoder, shape_of
-from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
-from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile
-from edgebert.cuda.signatures import kernel_name, launches_of
-from edgebert.cuda.target import target_of
+from edgebert.cuda.encoder import CudaEncoder
+from edgebert.cuda.layout import constants, in_fragments
+from edgebert.cuda.shape import expand_tile, heads_tile, project_tile, shape_of
+from edgebert.cuda.signatures import kernel_name
 from edgebert.engine.backend import open_backend
-from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
 from edgebert.families import encoder_of, modernbert
 from edgebert.kernels import reference
 from edgebert.model_file import ModelFile
 from edgebert.positions import angles_of
 from edgebert.quantize.encoder import quantize_encoder
-
-SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
-SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
-CAPACITY = 128
-
-
-def driver_and_target(shape, shared_bytes=None):
-    """Return the driver, and the target whose tiles kernels have: small ones where a thread is Python's."""
-    if not SIMULATED:
-        return cuda_driver(), None
-    from tests.cuda.fake_driver import FakeDriver, PtxDriver
-
-    if "EDGEBERT_TEST_PTX" in os.environ:  # like 8.0, or 8.0 dp4a
-        capability, _, product = os.environ["EDGEBERT_TEST_PTX"].partition(" ")
-        major, minor = map(int, capability.split("."))
-        target = target_of((major, minor), product or None)
-    else:
-        target = target_of((9, 0))._replace(warps=2)
-    target = target._replace(shared_bytes=shared_bytes or target.shared_bytes)
-    driver = PtxDriver if "EDGEBERT_TEST_PTX" in os.environ else FakeDriver
-    return driver(shape, target), target
-
-
-@contextmanager
-def kernels(shape, shared_bytes=None):
-    """Yield a device with the kernels of a shape, and its target: with less shared memory, but for a real GPU."""
-    driver, target = driver_and_target(shape, shared_bytes)
-    device = Device(driver)
-    target = target or target_of(device.capability)
-    device.load(b"" if SIMULATED else load_program(shape, device.capability))
-    for name, launch in launches_of(shape, target).items():
-        device.prepare(name, launch)
-    yield device, target
-    device.close()
-
-
-def read(device, address, shape, dtype):
-    """Copy memory of the device."""
-    array = device.pinned(shape, dtype)
-    device.copy_out(array, address, array.nbytes)
-    device.wait()
-    return array.copy()
-
-
-def upload_batch(device, lengths):
-    """Put a batch on the device; return its address and its number of tokens."""
-    batch = pack([[1] * length for length in lengths])
-    words = np.zeros(batch_words(sum(lengths)), np.int32)
-    describe_batch(batch, words)
-    return device.upload(words), sum(lengths)
+from tests.cuda.gpu import CAPACITY, SHAPE, SIMULATED, driver_and_target, kernels, read, upload_batch
 
 
 def quantized_rows(rng, device, K, groups):
@@ -104,32 +49,6 @@ def linear(rng, device, N, K, groups, tile):
     arguments = {"K": K, "group": K // groups, "groups": groups, "width": together.shape[1]}
     arguments["weight"] = device.upload(in_fragments(panels, tile.columns))
     return (panels, scale, bias, K // groups), {**arguments, "constants": device.upload(together)}
-
-
-def test_quantize_rows():
-    with kernels(SHAPE) as (device, _):
-        rng = np.random.default_rng(0)
-        batch, tokens = upload_batch(device, [37])
-        for group in (64, 128):
-            x = (rng.normal(size=(CAPACITY, 128)) * 10).astype(np.float32)
-            x[3], x[4] = 0, np.abs(x[4])
-            q, ranges = device.allocate(x.size), device.allocate(4 * CAPACITY * 4)
-            out = {"group": group, "groups": 128 // group, "q": q, "ranges": ranges}
-            device.launch("quantize_rows_128", batch=batch, x=device.upload(x), **out)
-            expected, scale, zero = reference.quantize_rows(x[:tokens], group)
-            np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], expected)
-            got = read(device, ranges, (CAPACITY, 128 // group, 2), np.float32)
-            np.testing.assert_array_equal(got[:tokens, :, 1], zero)
-            np.testing.assert_array_equal(got[:tokens, :, 0], scale)
-            assert not read(device, q, x.shape, np.uint8)[tokens:].any()
-
-
-def test_arguments_have_to_be_the_kernels():
-    with kernels(SHAPE) as (device, _):
-        right = dict.fromkeys(("batch", "x", "group", "groups", "q", "ranges"), 0)
-        for wrong in ({**right, "size": 1}, {name: 0 for name in right if name != "q"}):
-            with pytest.raises(TypeError, match=r"quantize_rows_64 got .*, expected \['batch', 'group'"):
-                device.launch("quantize_rows_64", **wrong)
 
 
 def test_project():
@@ -280,63 +199,13 @@ def check_attend(kinds):
         table = bias if biased else None
         with kernels(SHAPE._replace(biased=biased, windows=(window,))) as (device, _):
             got = attended(device, x, lengths, heads, table, window)
-            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table, window)
+            attention = Attention(heads, 32, *[Linear("", 0, 0)] * 2, window=window)
+            expected = reference.attend(x, ends, attention, table)
             np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
             # The same bits alone.
             for begin, end in itertools.pairwise(ends[1:]):
                 alone = attended(device, x[begin:end], [end - begin], heads, table, window)
                 np.testing.assert_array_equal(alone, got[begin:end])
-
-
-def test_add_and_norm():
-    check_add_and_norm("add_and_norm")
-
-
-def test_add_and_norm_beside_the_stream():
-    check_add_and_norm("add_and_norm_beside")
-
-
-def check_add_and_norm(name):
-    with kernels(SHAPE._replace(pre_norm=True)) as (device, _):
-        rng = np.random.default_rng(5)
-        batch, tokens = upload_batch(device, [9])
-        size = 48
-        x, y = (rng.normal(size=(CAPACITY, 64)).astype(np.float32) for _ in range(2))
-        smoothing, weight, bias = (rng.normal(size=64).astype(np.float32) for _ in range(3))
-        for array in (x, y, smoothing, weight, bias):
-            array[..., size:] = 0
-        hidden, q, ranges = device.upload(x), device.allocate(CAPACITY * 64), device.allocate(4 * CAPACITY * 2)
-        norm = {"size": size, "weight": device.upload(weight), "bias": device.upload(bias), "eps": 1e-12}
-        narrow = device.upload(y)
-        device.launch(
-            name,
-            batch=batch,
-            hidden=hidden,
-            smoothing=device.upload(smoothing),
-            narrow=narrow,
-            **norm,
-            group=64,
-            groups=1,
-            q=q,
-            ranges=ranges,
-        )
-        got = read(device, hidden, x.shape, np.float32)
-        sums = (x * smoothing + y)[:tokens]
-        expected = np.zeros_like(sums)
-        expected[:, :size] = functions.layer_norm(sums[:, :size], weight[:size], bias[:size], 1e-12)
-        levels, normal = read(device, q, x.shape, np.uint8)[:tokens].astype(int), got[:tokens]
-        if name == "add_and_norm":
-            np.testing.assert_allclose(normal, expected, rtol=0, atol=1e-5)
-        else:
-            np.testing.assert_allclose(normal, sums, rtol=0, atol=1e-6)
-            normal = expected
-        assert not got[:tokens, size:].any()
-        np.testing.assert_array_equal(got[tokens:], x[tokens:])
-        np.testing.assert_array_equal(read(device, narrow, y.shape, np.float32), y)
-        wanted, *_ = reference.quantize_rows(normal)
-        # What the test normalises itself may fall to the other side of an edge between two levels.
-        assert np.abs(levels - wanted).max() <= (normal is expected)
-        assert (levels != wanted).mean() < 0.01
 
 
 def test_a_model_of_new_parts():
