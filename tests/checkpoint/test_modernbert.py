@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 import edgebert
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import CheckpointWarning, SettingError
+from edgebert.errors import CheckpointWarning
 from edgebert.evaluate.float32 import load_float32
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS
@@ -116,17 +116,6 @@ def test_what_stands_behind_the_dense_layer_is_the_family_s_own_to_say(copied):
         for copied_ in (FAMILIES / "modernbert-classifier", copied("classifier", classifier_activation="silu"))
     )
     assert gelu != silu
-
-
-@pytest.mark.parametrize(("name", "pooling"), [("classifier", "cls"), ("classifier", "mean"), ("token", "")])
-def test_a_head_that_a_c_program_cannot_have_is_refused(copied, name, pooling):
-    folder = copied(name, **({"classifier_pooling": pooling} if pooling else {}))
-    info = open_checkpoint(folder).info
-    with pytest.raises(
-        SettingError, match=r"cannot be exported: it has a LayerNorm, cls\.predictions\.transform"
-    ) as error:
-        HEADS[info.heads[0]].chain(info.config)
-    assert ("the mean of a text's hidden states" in str(error.value)) == (pooling == "mean")
 
 
 def test_long_texts_are_pooled_window_by_window(copied):

@@ -64,7 +64,8 @@ def test_it_gives_pythons_bits(open_both, name):
     heads = python._runner.heads
     if "sequence_classification" in heads:
         assert c.labels == list(python.labels)
-        logits = heads["sequence_classification"].logits(first)
+        head = heads["sequence_classification"]
+        logits = head.logits(np.stack([head.of_text(rows) for rows in states]))
         expected = scores(logits, FUNCTIONS[description.info.problem_type])
         assert_equal(c.classify(ids, types), expected.astype(np.float32))
     elif "next_sentence" in heads:

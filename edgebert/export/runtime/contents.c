@@ -39,7 +39,8 @@ static edgebert_status check_header(const char *path, const struct header *heade
     if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_K_MULTIPLE ||
         header->embedding_stride % EDGEBERT_K_MULTIPLE ||
         header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
-        headless != !header->head_layers || headless != !header->label_count || !can_turn(header) ||
+        headless != !header->head_layers || headless != !header->label_count ||
+        (header->head == EDGEBERT_HEAD_TEXT) != (header->head_pooling != EDGEBERT_POOL_NONE) || !can_turn(header) ||
         !(header->softmax_scale > 0 && header->softmax_scale <= 2))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
     return EDGEBERT_OK;
@@ -187,19 +188,24 @@ static void take_plan(struct reader *reader, struct contents *contents) {
 static void take_head(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     int64_t K = header->hidden_size;
+    contents->widest = K; /* the mean of a text's hidden states */
     for (int64_t i = 0; i < header->head_layers && reader->fits; i++) {
         struct head_layer *layer = &contents->head[i];
-        int64_t shape[2];
+        int64_t shape[3];
         memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
+        memcpy(&layer->eps, &shape[2], sizeof layer->eps);
         layer->K = K;
         layer->outputs = K = shape[0];
         layer->activation = shape[1];
+        bool normalises = shape[2] != 0;
         reader->fits &= K >= 1 && K <= EDGEBERT_MOST_OUTPUTS && layer->activation >= 0 &&
-                        layer->activation <= EDGEBERT_LAST_ACTIVATION;
+                        layer->activation <= EDGEBERT_LAST_ACTIVATION &&
+                        (!normalises ||
+                         (layer->eps > 0 && layer->eps < 1 && K == layer->K && !layer->activation));
         if (!reader->fits)
             return;
         layer->N = edgebert_padded(K, EDGEBERT_LANES);
-        layer->weight = (const float *)take_floats(reader, layer->K, layer->N);
+        layer->weight = (const float *)(normalises ? take_floats(reader, 1, K) : take_floats(reader, layer->K, layer->N));
         layer->bias = (const float *)take_floats(reader, 1, layer->outputs);
         if (layer->N > contents->widest)
             contents->widest = layer->N;
