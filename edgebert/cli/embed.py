@@ -106,8 +106,8 @@ def embed(
 
     \b
     OUT.jsonl     text, tokens, windows, truncated, embedding: {word: weight, ...}
-    OUT.csv       a row for each word: text, word, weight, tokens, windows, truncated;
-                  with --ids id instead of word
+    OUT.csv       a row for each word: text, word (with --ids: id), weight,
+                  tokens, windows, truncated
     OUT.tsv       weight, word, text; without a header
     OUT.parquet   the columns of csv
     """

@@ -67,8 +67,8 @@ def convert(
         Texts to measure the result on, others than those; by default another small general text.
     min_agreement : float, optional
         Refuse to write a model that agrees less with fp32: as the share of decisions that stay the same (labels, tags,
-        words) or, without a head, the mean cosine of the texts' vectors. By default 0.99, give or take two standard
-        deviations of what so many decisions can tell.
+        words) or, without a head or for sparse vectors, the mean cosine of the texts' vectors. By default 0.99, give or
+        take two standard deviations of what so many decisions can tell.
     force : bool
         Write it all the same; its receipt says so.
     embeddings : str
