@@ -8,6 +8,7 @@ import pytest
 import edgebert
 from edgebert.choices import FUNCTIONS
 from edgebert.engine.kernel_file import this_platform
+from edgebert.errors import SettingError
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER
 from edgebert.heads.classification import scores
@@ -22,6 +23,11 @@ from tests.kernels.calls import assert_equal
 from tests.selection import few
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
+
+
+REFUSED = ("modernbert-classifier", "modernbert-token")
+"""Golden models with a LayerNorm in a head that C programs could ask for: it is not exported yet."""
+EXPORTED = [name for name in (*NAMES, *FAMILIES, *KINDS) if name not in REFUSED]
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def inputs_of(name):
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
 
-@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *KINDS], *NAMES, "electra-token", "mpnet-odd"))
+@pytest.mark.parametrize("name", few(EXPORTED, *NAMES, "electra-token", "mpnet-odd"))
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)
@@ -113,6 +119,12 @@ def test_scores_that_fall_with_distances(native_library, tmp_path, monkeypatch, 
             c = CModel(native_library, tmp_path / "model.image", threads)
             same_bits(c, python)
             c.close()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_heads_that_are_not_exported_are_refused(exported, name):
+    with pytest.raises(SettingError, match="cannot be exported: it has a LayerNorm"):
+        exported(name)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -98,7 +98,7 @@ STEPS = r"its step \d+ cannot be taken"
         ("hidden_size", lambda n: 2 * n, SIZES),
         ("intermediate_stride", lambda n: n + 64, SIZES),
         ("intermediate_stride", lambda n: n + 1, CONTRADICTION),
-        ("num_attention_heads", lambda n: 2**16, STEPS),
+        ("num_attention_heads", lambda n: 2**16, CONTRADICTION),
         ("num_attention_heads", lambda n: n + 1, CONTRADICTION),
         ("num_key_value_heads", lambda n: 1, STEPS),
         ("num_key_value_heads", lambda n: 2 * n, CONTRADICTION),
@@ -119,7 +119,7 @@ STEPS = r"its step \d+ cannot be taken"
         ("word_groups", lambda n: 2, CONTRADICTION),
         ("has_position_embeddings", lambda n: 0, SIZES),
         ("has_token_type_embeddings", lambda n: 0, SIZES),
-        ("angles_count", lambda n: 1, SIZES),
+        ("angles_count", lambda n: 1, CONTRADICTION),  # of heads that have no halves of whole vectors
         ("bias_count", lambda n: 1, SIZES),
         ("max_length", lambda n: n + 1000, CONTRADICTION),
         ("head", lambda n: 0, CONTRADICTION),
@@ -173,7 +173,7 @@ def test_numbers_of_a_model_with_windows_are_checked_against_each_other(opened, 
         ("num_key_value_heads", lambda n: 1, STEPS),
         ("num_key_value_heads", lambda n: n + 1, CONTRADICTION),
         ("num_key_value_heads", lambda n: 2 * n, STEPS),
-        ("head_dim", lambda n: 2**16, CONTRADICTION),  # the angles of so large heads
+        ("head_dim", lambda n: 2**16, SIZES),  # so large are the angles
         ("norm_count", lambda n: n - 1, SIZES),
         ("undo_count", lambda n: 1, SIZES),
         ("has_position_embeddings", lambda n: 1, SIZES),
@@ -231,6 +231,17 @@ def test_a_norm_takes_the_mean_off_or_not(opened, exported, name, value):
     struct.pack_into("<q", data, place + 8, value)
     with pytest.raises(Refused, match=SIZES):
         opened(resealed(bytes(data)))
+
+
+def test_heads_are_normalised_without_a_mean(opened, exported):
+    data = exported(CAUSAL)[1].read_bytes()
+    heads = [place for place in places_of_shapes(data) if struct.unpack_from("<qqq", data, place) == (36, 1, 0)]
+    assert len(heads) == 2 * 3
+    for place in heads:
+        damaged = bytearray(data)
+        struct.pack_into("<q", damaged, place + 8, 0)
+        with pytest.raises(Refused, match=STEPS):
+            opened(resealed(bytes(damaged)))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data[:-5000], lambda data: data + bytes(64)])
@@ -298,7 +309,7 @@ def test_a_model_that_the_library_would_refuse_is_not_written(changed, golden_fi
 
 def test_sizes_beyond_what_the_library_takes_are_refused(exported, tmp_path, monkeypatch):
     for name, value, message in (
-        ("MOST_OUTPUTS", 100, "a layer has 256 outputs, expected up to 100"),
+        ("MOST_OUTPUTS", 100, "a layer has 512 outputs, expected up to 100"),
         ("SCALES", (1.0, 2.0), r"its softmax_scale is 0\.26\d+, expected 1\.0 to 2\.0"),
     ):
         with monkeypatch.context() as patch:
@@ -310,14 +321,14 @@ def test_sizes_beyond_what_the_library_takes_are_refused(exported, tmp_path, mon
 
 def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
     program = compile_c(tmp_path, "sizes.c", "workspace.c")
-    sizes = ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_stride", "intermediate_stride")
-    sizes += ("context_stride", "embedding_stride", "step_count")
+    fields = ["num_attention_heads", "num_key_value_heads", "head_dim", "hidden_stride", "intermediate_stride"]
+    fields += ["context_stride", "embedding_stride", "step_count"]
     for name in MODELS:
         file = ModelFile(exported(name)[0])
         model = ModelPlan(encoder_of(file.info.config), file.tensors, lambda array: 1)
         plan = model.record[0]
         for longest, threads, wanted in ((50, 1, 640), (515, 3, 12800)):
-            numbers = [*(int(plan[field]) for field in sizes), model.most_groups, longest, threads, wanted]
+            numbers = [*(int(plan[field]) for field in fields), model.most_groups, longest, threads, wanted]
             said = subprocess.run([program, *map(str, numbers)], capture_output=True, text=True, check=True).stdout
             *places, scratch = map(int, said.split())
             assert scratch == wanted

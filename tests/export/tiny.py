@@ -30,8 +30,8 @@ MODERNBERT, CAUSAL = "modernbert", "gemma3-text"
 _COMMON = {"vocab_size": VOCABULARY, "max_position_embeddings": LONGEST, "pad_token_id": 0}
 _SHARED = {
     **_COMMON,
-    "hidden_size": 40,
-    "intermediate_size": 72,
+    "hidden_size": 72,
+    "intermediate_size": 40,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
