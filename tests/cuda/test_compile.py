@@ -46,7 +46,7 @@ ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
 """Projected embeddings in four bits, heads of an odd size, distances, the other GELU, groups of other sizes."""
 MODERN = (
     "Shape(768, 768, 64, False, False, 8192, 'erf', (384,), (768,),"
-    " windows=(0, 64), summed=False, rotary=True, gated=True, pre_norm=True)"
+    " reaches=((0, False), (64, False)), positions=False, token_types=False, rotary=True, gated=True, pre_norm=True)"
 )
 
 
