@@ -6,6 +6,7 @@ imported whether it simulates. Integers are compared for equality.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import os
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import edgebert.cuda.encoder as encoder_module
-from edgebert.architecture import Attention, FeedForward, Linear, Norm, Rotary
+from edgebert.architecture import Attention, FeedForward, Linear, Norm, Rotary, Table
 from edgebert.batch import pack
 from edgebert.checkpoint.names import encoder_tensors
 from edgebert.cuda.encoder import CudaEncoder
@@ -24,7 +25,7 @@ from edgebert.cuda.shape import expand_tile, heads_tile, project_tile, shape_of
 from edgebert.cuda.signatures import attend_kind, kernel_name
 from edgebert.engine.backend import open_backend
 from edgebert.errors import EdgebertError
-from edgebert.families import encoder_of, modernbert
+from edgebert.families import encoder_of, gemma3_text, modernbert
 from edgebert.kernels import reference
 from edgebert.model_file import ModelFile
 from edgebert.positions import angles_of, distances_of, split_heads
@@ -269,13 +270,44 @@ def test_a_model_of_new_parts():
         global_attn_every_n_layers=2,
         local_attention=6,
     )
-    encoder = modernbert.encoder(config)
+    check_model(modernbert.encoder(config))
+
+
+def check_decoder():
+    """Gemma's parts, with token types alone and the slopes of ALiBi: one layer sees five tokens, one all before it."""
+    config = gemma3_text.GemmaConfig.from_dict(
+        {
+            "vocab_size": 40,
+            "hidden_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 24,
+            "intermediate_size": 72,
+            "hidden_act": "gelu_pytorch_tanh",
+            "layer_norm_eps": 1e-6,
+            "max_position_embeddings": 64,
+            "sliding_window": 5,
+            "query_pre_attn_scalar": 16,
+            "layer_types": ["sliding_attention", "full_attention"],
+        }
+    )
+    whole = gemma3_text.encoder(config)
+    slopes = (0.5, 0.25, 0.125, 0.0625)
+    layers = tuple(layer._replace(attention=layer.attention._replace(slopes=slopes)) for layer in whole.layers)
+    embeddings = whole.embeddings._replace(token_types=Table("types", 2, 48))
+    check_model(dataclasses.replace(whole, embeddings=embeddings, layers=layers))
+
+
+def check_model(encoder):
+    """Run a model with random weights: what the reference answers, and the same bits whatever else is in the batch."""
     rng = np.random.default_rng(7)
     weights = {name: rng.normal(size=size).astype(np.float32) for name, size in encoder_tensors(encoder).items()}
     for norm in encoder.norms():
-        weights[f"{norm.name}.weight"] = 1 + weights[f"{norm.name}.weight"] / 5
+        weights[f"{norm.name}.weight"] = 1 - norm.offset + weights[f"{norm.name}.weight"] / 5
     for part in encoder.linears():
-        weights[f"{part.name}.weight"] /= np.sqrt(np.float32(part.K))
+        for name in part.stored:
+            weights[f"{name}.weight"] /= np.sqrt(np.float32(part.K))
     ids = [rng.integers(0, 40, length).tolist() for length in (3, 17, 1)]
     tensors, *_ = quantize_encoder(encoder, weights, pack(ids))
     driver, target = driver_and_target(shape_of(encoder, tensors))

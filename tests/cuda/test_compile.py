@@ -48,6 +48,10 @@ MODERN = (
     "Shape(768, 768, 64, False, False, 8192, 'erf', (384,), (768,),"
     " reaches=((0, False), (64, False)), positions=False, token_types=False, rotary=True, gated=True, pre_norm=True)"
 )
+DECODER = (
+    "Shape(1024, 1024, 128, False, True, 8192, 'silu', (384,), (1024, 2048),"
+    " reaches=((0, True), (64, True)), positions=False, rotary=True, head_norms=True, gated=True, pre_norm=True)"
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,8 @@ MODERN = (
         ((9, 0), "m16n8k32", ALL),
         ((7, 5), "m8n8k16", MODERN),
         ((9, 0), "m16n8k32", MODERN),
+        ((7, 5), "m8n8k16", DECODER),
+        ((9, 0), "m16n8k32", DECODER),
     ],
 )
 def test_compiles(run_python, capability, product, shape):

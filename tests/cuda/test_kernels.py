@@ -86,6 +86,11 @@ def test_attention_costs_what_it_reaches(run_python):
     assert process.stdout.split() == ["18", "12", "10", "8"]
 
 
+def test_decoder(run_case):
+    """By its PTX alone: simulated, it takes minutes."""
+    run_case("cases.check_decoder", ptx="9.0")
+
+
 @pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])
 def test_whole_model(run_case, tmp_path, name, embeddings, ptx):
     """One whose embeddings are projected, in four bits; one with learned distances."""
