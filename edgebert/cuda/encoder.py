@@ -15,12 +15,12 @@ from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
 from edgebert.cuda.shape import expand_tile, group_of, heads_tile, project_tile, shape_of
-from edgebert.cuda.signatures import kernel_name, launches_of
+from edgebert.cuda.signatures import attend_kind, kernel_name, launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError
 from edgebert.kernels.plan import padded
-from edgebert.positions import angles_of, bias_of_distances
+from edgebert.positions import angles_of, distances_of
 from edgebert.steps import (
     AddAndNorm,
     Attend,
@@ -194,11 +194,10 @@ class CudaEncoder:
         self._angles = {rotary: upload(self._angles_of(one)) for rotary, one in rotaries.items() if rotary}
         self._bias, self._bias_row, self._bias_centre = 0, 0, 0
         attention = encoder.layers[0].attention
-        if attention.distances:
-            longest = encoder.longest
-            bias = bias_of_distances(tensors[f"{attention.distances.name}.weight"] * np.float32(_LOG2_E), longest)
-            bias = np.pad(bias, [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
-            self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], longest - 1 + _BIAS_SLACK
+        bias = distances_of(attention, tensors, encoder.longest)
+        if bias is not None:
+            bias = np.pad(bias * np.float32(_LOG2_E), [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
+            self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], bias.shape[1] // 2
 
     def _angles_of(self, attention: Attention) -> np.ndarray:
         """Return the angles by which the points of heads turn, each half of a head padded."""
@@ -209,7 +208,7 @@ class CudaEncoder:
         """Allocate what a batch is computed in."""
         layer, shape, allocate = self._encoder.layers[0], self._shape, self.device.allocate
         rows = self._rows = -(-(self.token_budget + _SLACK) // _ROWS) * _ROWS
-        heads = layer.attention.heads
+        heads, key_heads, _ = layer.attention.slots
         self._context_stride = padded(heads * shape.head_dim)
         self._inner_stride = padded(layer.feed_forward.size)
         wide = max(shape.hidden_stride, shape.embedding_stride)
@@ -219,9 +218,9 @@ class CudaEncoder:
         self._hidden = allocate(4 * rows * shape.hidden_stride)
         self._narrow = allocate(4 * rows * wide)
         self._context = allocate(4 * rows * self._context_stride)
-        self._pairs = allocate(2 * heads * rows * shape.head_dim)
-        self._transposed = allocate(heads * rows * shape.head_dim)
-        self._head_scale = allocate(4 * 3 * heads * rows)
+        self._pairs = allocate((heads + key_heads) * rows * shape.head_dim)
+        self._transposed = allocate(key_heads * rows * shape.head_dim)
+        self._head_scale = allocate(4 * (heads + 2 * key_heads) * rows)
         self._quantized = allocate(rows * max(wide, self._context_stride))
         self._ranges = allocate(4 * 2 * rows * self._most_groups)
         self._inner = allocate(rows * self._inner_stride)
@@ -298,10 +297,11 @@ class CudaEncoder:
         stride, out = self._shape.hidden_stride, self._rows_of(step.target)
         self.device.launch("project", **self._product(step), N=stride, out=out, out_row=stride)
 
-    def _heads(self, heads: int) -> dict[str, int]:
+    def _heads(self, attention: Attention) -> dict[str, int]:
         """Return the arguments of what query, key and value of every head are kept in."""
         return {
-            "heads": heads,
+            "heads": attention.heads,
+            "key_heads": attention.slots[1],
             "pairs": self._pairs,
             "transposed": self._transposed,
             "head_scale": self._head_scale,
@@ -311,13 +311,19 @@ class CudaEncoder:
     def _project_heads(self, step: ProjectHeads) -> None:
         rotary = step.attention.rotary
         angles = self._angles[rotary] if rotary else self._head_scale  # which is not read
-        self.device.launch("project_heads", **self._product(step), **self._heads(step.attention.heads), angles=angles)
+        norms = {
+            f"{part}_{name}": self._norm(norm)[name]
+            for part, norm in (("query", step.attention.query_norm), ("key", step.attention.key_norm))
+            for name in ("size", "weight", "eps")
+        }
+        heads = self._heads(step.attention)
+        self.device.launch("project_heads", **self._product(step), **heads, **norms, angles=angles)
 
     def _attend(self, step: Attend) -> None:
         self.device.launch(
-            kernel_name("attend", step.attention.window),
+            kernel_name(attend_kind(step.attention.causal), step.attention.window),
             batch=self._batch,
-            **self._heads(step.attention.heads),
+            **self._heads(step.attention),
             softmax_scale=_LOG2_E * step.attention.score_scale,
             position_bias=self._bias or self._head_scale,
             bias_row=self._bias_row,

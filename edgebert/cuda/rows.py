@@ -130,11 +130,13 @@ def row_kernels(stride):
     return quantize_row, normalise, finish_row
 
 
-def embed_kernel(stride, *, int4, summed):
+def embed_kernel(stride, *, int4, positions, token_types):
     """Make the kernel of the embeddings (arXiv 1810.04805, figure 2), for rows of `stride` values.
 
-    `int4` says whether word embeddings take four bits a value, `summed` whether the other two are there.
+    `int4` says whether word embeddings take four bits a value, `positions` and `token_types` whether these are there.
     """
+    has_positions, has_types = positions, token_types
+    alone = has_positions != has_types
     _, _, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
@@ -178,10 +180,11 @@ def embed_kernel(stride, *, int4, summed):
             for j in range(steps):
                 at = j * STEP + 2 * lane
                 rest0 = rest1 = f32(0.0)
-                if summed:
-                    p0, p1 = load2(positions, position * stride + at)
+                if has_positions:
+                    rest0, rest1 = load2(positions, position * stride + at)
+                if has_types:
                     t0, t1 = load2(token_types, token_type * stride + at)
-                    rest0, rest1 = p0 + t0, p1 + t1
+                    rest0, rest1 = rest0 + t0, rest1 + t1
                 if int4:
                     unit = word_scale[word * steps + j]
                     byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
@@ -190,8 +193,10 @@ def embed_kernel(stride, *, int4, summed):
                     values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit) + rest1
                 else:
                     unit = word_scale[word]
-                    values[2 * j] = fma(f32(words[word * stride + at]), unit, rest0)
-                    values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, rest1)
+                    w0, w1 = f32(words[word * stride + at]), f32(words[word * stride + at + 1])
+                    # As the processor rounds: a product with the sum of both, or by itself before the one.
+                    values[2 * j] = multiply(w0, unit) + rest0 if alone else fma(w0, unit, rest0)
+                    values[2 * j + 1] = multiply(w1, unit) + rest1 if alone else fma(w1, unit, rest1)
             finish_row(values, row, lane, size, rms, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return embed

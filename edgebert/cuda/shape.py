@@ -57,12 +57,15 @@ class Shape(NamedTuple):
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int
         Widths of the rows that are quantized by themselves: the context, embeddings projected or normalised later.
-    windows : tuple of int
-        How many tokens to either side a token attends to, each that a layer has; 0 for all.
-    summed : bool
-        Whether embeddings of positions and token types are added to the words'.
+    reaches : tuple of (int, bool)
+        How many tokens to either side a token attends to, 0 for all, and whether to none behind itself: each that a
+        layer has.
+    positions, token_types : bool
+        Whether embeddings of these are added to the words'.
     rotary : bool
         Whether queries and keys are turned.
+    head_norms : bool
+        Whether heads of queries or keys are normalised.
     gated : bool
         Whether activations are multiplied by gates.
     pre_norm : bool
@@ -78,9 +81,11 @@ class Shape(NamedTuple):
     form: str
     inner_groups: tuple[int, ...]
     quantized_strides: tuple[int, ...]
-    windows: tuple[int, ...] = (0,)
-    summed: bool = True
+    reaches: tuple[tuple[int, bool], ...] = ((0, False),)
+    positions: bool = True
+    token_types: bool = True
     rotary: bool = False
+    head_norms: bool = False
     gated: bool = False
     pre_norm: bool = False
 
@@ -97,12 +102,8 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
     Raises
     ------
     SettingError
-        When it has parts that no kernel computes, its heads are wider than the kernels can have them, or its layers are
-        not of one kind.
+        When its heads are wider than the kernels can have them, or its layers are not of one kind.
     """
-    missing = _not_computed(encoder)
-    if missing:
-        raise SettingError(f"this model has {' and '.join(missing)}, a GPU computes none of these: use cpu")
     attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
     kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
     if len(kinds) > 1:
@@ -110,8 +111,6 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
             f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
         )
     embeddings = encoder.embeddings
-    if (embeddings.positions is None) != (embeddings.token_types is None):
-        raise SettingError("this model has embeddings of positions or of token types, a GPU adds both or none: use cpu")
     head_dim = head_width(attention)
     if head_dim > MOST_HEAD_DIM:
         raise SettingError(
@@ -125,29 +124,19 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
         hidden_stride=padded(encoder.hidden_size),
         head_dim=head_dim,
         int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
-        biased=attention.distances is not None,
+        biased=attention.distances is not None or bool(attention.slopes),
         longest=encoder.longest,
         form=feed_forward.activation,
         inner_groups=tuple(sorted({group_of(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
         quantized_strides=tuple(sorted(strides)),
-        windows=tuple(sorted({layer.attention.window for layer in encoder.layers})),
-        summed=embeddings.positions is not None,
+        reaches=tuple(sorted({(layer.attention.window, layer.attention.causal) for layer in encoder.layers})),
+        positions=embeddings.positions is not None,
+        token_types=embeddings.token_types is not None,
         rotary=attention.rotary is not None,
+        head_norms=any(layer.attention.head_norms for layer in encoder.layers),
         gated=feed_forward.gated,
         pre_norm=encoder.final_norm is not None,
     )
-
-
-def _not_computed(encoder: Encoder) -> list[str]:
-    """Name the parts of an encoder that no kernel computes."""
-    attention = [layer.attention for layer in encoder.layers]
-    parts = {
-        "heads that share a key": any(one.slots[1] != one.heads for one in attention),
-        "tokens that do not see those behind": any(one.causal for one in attention),
-        "norms of heads": any(one.head_norms for one in attention),
-        "slopes of distances": any(one.slopes for one in attention),
-    }
-    return [name for name, has in parts.items() if has]
 
 
 def _kind(attention: Attention, feed_forward: FeedForward) -> str:

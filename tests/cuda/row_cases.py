@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebert.architecture import Norm
+from edgebert.architecture import Embeddings, Norm, Table
 from edgebert.batch import pack
 from edgebert.kernels import reference
 from tests.cuda.gpu import CAPACITY, SHAPE, kernels, read, upload_batch
@@ -86,6 +86,37 @@ def test_embed_without_norm_or_reader():
         normal = normalised(x[:tokens], weight, bias, rms=True)
         assert_levels(read(device, q, (CAPACITY, 64), np.uint8)[:tokens], normal)
         np.testing.assert_array_equal(read(device, hidden, x.shape, np.float32), x)
+
+
+def test_embed_with_one_small_table():
+    for int4, present in ((False, "positions"), (True, "token_types")):
+        shape = SHAPE._replace(int4=int4, **{"positions": False, "token_types": False, present: True})
+        with kernels(shape) as (device, _):
+            rng = np.random.default_rng(9)
+            batch, tokens = upload_batch(device, [5, 4])
+            words = rng.integers(-127, 128, (2, 32 if int4 else 64)).astype(np.int8)
+            scale = rng.uniform(0.01, 0.1, (2, 1) if int4 else 2).astype(np.float32)
+            rest = rng.normal(size=(8, 64)).astype(np.float32)
+            hidden, q, ranges = (device.allocate(CAPACITY * size) for size in (4 * 64, 64, 8))
+            device.launch(
+                "embed",
+                batch=batch,
+                words=device.upload(words),
+                word_scale=device.upload(scale),
+                **{"positions": ranges, "token_types": ranges, present: device.upload(rest)},
+                **norm_of(device),
+                hidden=hidden,
+                group=64,
+                groups=1,
+                q=q,
+                ranges=ranges,
+            )
+            got = read(device, hidden, (CAPACITY, 64), np.float32)[:tokens]
+            tensors = {"w.weight": words, "w.scale": scale, "rest.weight": rest}
+            tables = Embeddings(Table("w", 2, 64), None, None, None)._replace(**{present: Table("rest", 8, 64)})
+            expected = reference.embed(tables, tensors, pack([[1] * 5, [1] * 4]))
+            np.testing.assert_array_equal(got, expected)
+            assert_levels(read(device, q, (CAPACITY, 64), np.uint8)[:tokens], expected)
 
 
 def assert_levels(q, normal):

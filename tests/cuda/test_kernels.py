@@ -66,19 +66,29 @@ from tests.cuda import cases
 multiply, calls = attention.mma_s8, []
 attention.mma_s8 = lambda *values: calls.append(0) or multiply(*values)
 rng = np.random.default_rng(0)
-with cases.kernels(cases.SHAPE._replace(windows=(0, 3))) as (device, _):
-    for window in (0, 3):
+reaches = ((0, False), (0, True), (3, False), (3, True))
+with cases.kernels(cases.SHAPE._replace(reaches=reaches)) as (device, _):
+    for window, causal in reaches:
         calls.clear()
-        cases.attended(device, rng.normal(size=(96, 3 * 32)).astype(np.float32), [96], 1, window=window)
+        attention = cases.wide(1, window=window, causal=causal)
+        cases.attended(device, rng.normal(size=(96, 3 * 32)).astype(np.float32), [96], attention)
         print(len(calls) // (32 * 4 * 2))
 """
 """Count blocks of 32 keys: products of 32 lanes, four in a block, which is visited twice."""
 
 
-def test_a_window_costs_what_it_reaches(run_python):
-    """The six tiles of 16 queries reach, three keys to either side, 1, 2, 2, 2, 2 and 1 blocks of the three."""
+def test_attention_costs_what_it_reaches(run_python):
+    """The six tiles of 16 queries reach, three keys to either side, 1, 2, 2, 2, 2 and 1 blocks of the three.
+
+    What is before, 1, 1, 2, 2, 3 and 3; three keys of it 1, 1, 2, 1, 2 and 1.
+    """
     process = run_python(WINDOW, environment={"NUMBA_ENABLE_CUDASIM": "1"})
-    assert process.stdout.split() == ["18", "10"]
+    assert process.stdout.split() == ["18", "12", "10", "8"]
+
+
+def test_decoder(run_case):
+    """By its PTX alone: simulated, it takes minutes."""
+    run_case("cases.check_decoder", ptx="9.0")
 
 
 @pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])

@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 
-from edgebert.architecture import Norm
 from edgebert.cuda.shape import MOST_HEAD_DIM, expand_tile, shape_of
 from edgebert.cuda.target import target_of
 from edgebert.errors import SettingError
@@ -59,34 +58,8 @@ def test_layers_of_two_kinds_are_refused(attention, feed_forward, found):
         shape_of(mixed, {})
 
 
-def test_half_of_the_small_embeddings_is_refused():
-    whole = encoder(ModernBertConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2))
-    half = whole.embeddings._replace(positions=whole.embeddings.words)
-    with pytest.raises(SettingError, match="positions or of token types, a GPU adds both or none: use cpu"):
-        shape_of(dataclasses.replace(whole, embeddings=half), {})
-
-
 def test_wide_heads_are_refused_by_the_width_that_is_computed():
     """Of turned heads each half is padded."""
     config = ModernBertConfig(hidden_size=194, num_hidden_layers=1, num_attention_heads=1)
     with pytest.raises(SettingError, match=f"heads of 224 values, a GPU computes at most {MOST_HEAD_DIM}"):
         shape_of(encoder(config), {})
-
-
-NORM = Norm("", 64, 1e-6)
-
-
-@pytest.mark.parametrize(
-    ("attention", "found"),
-    [
-        ({"key_value_heads": 1}, "heads that share a key"),
-        ({"causal": True}, "tokens that do not see those behind"),
-        ({"key_norm": NORM}, "norms of heads"),
-        ({"slopes": (0.5, 0.25)}, "slopes of distances"),
-    ],
-)
-def test_parts_that_no_kernel_computes_are_refused(attention, found):
-    whole = encoder(ModernBertConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2))
-    layer = altered(whole.layers[0], attention, {})
-    with pytest.raises(SettingError, match=f"this model has {found}, a GPU computes none of these: use cpu"):
-        shape_of(dataclasses.replace(whole, layers=(layer,)), {})
