@@ -206,7 +206,8 @@ def test_info(classifier, golden_files):
     assert info["scheme"] == "w8a8"
     assert len(info["source_sha256"]) == 64
     assert list(info) == [
-        *("file", "size_bytes", "format_version", "source", "source_sha256", "checksum", "architecture", "heads"),
+        *("file", "size_bytes", "format_version", "source", "source_sha256", "license", "language"),
+        *("checksum", "architecture", "heads"),
         *("serves", "parameters", *BertConfig().to_dict(), "scheme", "embeddings", "max_length", "dimensions"),
         *("truncation_side", "labels", "problem_type", "pooling", "dense", "normalize", "truncate_dim"),
         *("prompts", "receipt"),
