@@ -20,21 +20,27 @@ from edgebert.export.records import (
     HEADS,
     LIMITS,
     MAGIC,
+    MOST_OUTPUTS,
     POOLINGS,
+    SCALES,
     interface,
 )
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS as HEAD_CLASSES
 from edgebert.heads.dense import columns_of
-from edgebert.kernels.plan import LINEAR, NORM, PLAN, addresses
+from edgebert.kernels.plan import LINEAR, NORM, PLAN, addresses, padded
 from edgebert.model_file import ModelFile
 from edgebert.output import open_output
 
 __all__ = ["seal", "write_image"]
 
 
-_COUNTED = {name: f"{name}_count" for name in ("linear", "norm", "undo", "factor", "angles", "bias")}
-"""Field of a STEP that leads to a part -> the header's count of such parts."""
+_COUNTED = {
+    "linear": ("linear", "reader"),
+    "norm": ("norm", "branch_norm", "query_norm", "key_norm"),
+    **{name: (name,) for name in ("undo", "factor", "angles", "bias")},
+}
+"""Kind of a part, which the header counts -> the fields of a STEP that lead to such parts."""
 
 
 class _Parts:
@@ -44,7 +50,7 @@ class _Parts:
         self._arrays: list[np.ndarray] = []
         self.plan = ModelPlan(encoder_of(model.info.config), model.tensors, self._place).record[0]
         self.steps = self._at(self.plan["steps"]).copy()
-        self._numbers = {name: self._parts_of(name) for name in _COUNTED}
+        self._numbers = {kind: self._parts_of(fields) for kind, fields in _COUNTED.items()}
 
     def _place(self, array: np.ndarray) -> int:
         """Keep an array, or a record that points to others; return its number, from 1."""
@@ -54,9 +60,8 @@ class _Parts:
     def _at(self, number: int) -> np.ndarray:
         return self._arrays[int(number) - 1]
 
-    def _parts_of(self, field: str) -> list[int]:
-        """Return the parts that a field of the steps leads to, in order, and let the steps count them from 1."""
-        fields = ("linear", "reader") if field == "linear" else (field,)
+    def _parts_of(self, fields: Sequence[str]) -> list[int]:
+        """Return the parts that some fields of the steps lead to, in order, and let the steps count them from 1."""
         numbers = sorted({int(number) for name in fields for number in self.steps[name] if number})
         for name in fields:
             self.steps[name] = [numbers.index(number) + 1 if number else 0 for number in self.steps[name]]
@@ -65,8 +70,13 @@ class _Parts:
     @property
     def counts(self) -> dict[str, int]:
         """The fields of the header that say how many parts there are."""
-        counts = {_COUNTED[field]: len(numbers) for field, numbers in self._numbers.items()}
+        counts = {f"{kind}_count": len(numbers) for kind, numbers in self._numbers.items()}
         return counts | {"step_count": len(self.steps)}
+
+    @property
+    def most_outputs(self) -> int:
+        """Outputs of the widest linear layer."""
+        return max(int(self._at(number)[0]["N"]) for number in self._numbers["linear"])
 
     def arrays(self) -> Iterator[np.ndarray]:
         """Yield the arrays of the file in the order that `edgebert.export.records.HEADER` tells."""
@@ -75,9 +85,10 @@ class _Parts:
             yield np.array([record[name] for name in ("N", "K", "groups", "depth")], np.int64)
             yield from (self._at(record[name]) for name in addresses(LINEAR))
         for record in (self._at(number)[0] for number in self._numbers["norm"]):
-            yield np.array([record["size"]], np.int64)
+            yield np.array([record["size"], record["rms"]], np.int64)
             yield np.array([record["eps"]], np.float32)
-            yield from (self._at(record[name]) for name in addresses(NORM))
+            for array in (self._at(record[name]) for name in addresses(NORM)):
+                yield np.pad(array, (0, padded(int(record["size"])) - len(array)))  # a head's is shorter
         for field in ("undo", "factor", "angles", "bias"):
             yield from map(self._at, self._numbers[field])
         yield from (self._at(self.plan[name]) for name in addresses(PLAN) if self.plan[name] and name != "steps")
@@ -101,7 +112,8 @@ def write_image(model: ModelFile, path: Path) -> None:
         fields[name] = getattr(config, name)
     fields["max_length"] = model.info.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
-    fields["has_position_embeddings"] = int(parts.plan["position_embeddings"] != 0)
+    for name in ("position_embeddings", "token_type_embeddings"):
+        fields[f"has_{name}"] = int(parts.plan[name] != 0)
     if pipeline.pooling in POOLINGS and not pipeline.dense and not pipeline.truncate_dim:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
     head_fields, head_arrays = _head(model)
@@ -111,11 +123,16 @@ def write_image(model: ModelFile, path: Path) -> None:
         raise damaged(model.path, "it holds values that are no numbers")
     pieces = _aligned(arrays)
     header = np.zeros(1, HEADER)
+    limits = {**LIMITS, "softmax_scale": SCALES}
     for name, value in fields.items():
-        low, high = LIMITS.get(name, (value, value))
+        low, high = limits.get(name, (value, value))
         if not low <= value <= high:
             raise SettingError(f"{model.path} cannot be exported: its {name} is {value}, expected {low} to {high}")
         header[name] = value
+    if parts.most_outputs > MOST_OUTPUTS:
+        raise SettingError(
+            f"{model.path} cannot be exported: a layer has {parts.most_outputs} outputs, expected up to {MOST_OUTPUTS}"
+        )
     header["magic"], header["interface"] = np.frombuffer(MAGIC, np.int64), interface()
     header["size"] = header.nbytes + sum(map(len, pieces))
     seal(header, pieces)
@@ -156,17 +173,23 @@ def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     if any("\0" in label for label in labels):
         raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
     arrays: list[np.ndarray] = []
-    chain = kind.chain(config)
-    for layer, activation in chain:
-        weight, bias = model.tensors[f"{layer}.weight"], model.tensors[f"{layer}.bias"]
-        form = FORMS.get(activation, activation)
-        code = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
-        arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]
+    parts = kind.parts(config)
+    for part in parts:
+        weight, bias = model.tensors[f"{part.name}.weight"], model.tensors[f"{part.name}.bias"]
+        form = FORMS.get(part.activation, part.activation)
+        code = ACTIVATIONS[f"gelu_{form}" if part.activation in FORMS and "gelu" in part.activation else form]
+        eps = np.array(config.layer_norm_eps if part.K is None else 0, np.float64)
+        arrays += [
+            np.array([len(bias), code, eps.view(np.int64)]),
+            weight if part.K is None else columns_of(weight),
+            bias,
+        ]
     arrays.append(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
     fields = {
         "head": HEADS[kind.exported],
         "function": FUNCTIONS[kind.function(model.info.problem_type)],
-        "head_layers": len(chain),
+        "head_pooling": POOLINGS[config.head_layers.pooling if kind.exported == "text" else ""],
+        "head_layers": len(parts),
         "label_count": len(labels),
         "label_bytes": arrays[-1].size,
     }

@@ -38,7 +38,9 @@ __all__ = [
     "HEADS",
     "LIMITS",
     "MAGIC",
+    "MOST_OUTPUTS",
     "POOLINGS",
+    "SCALES",
     "interface",
     "records_h",
 ]
@@ -46,7 +48,7 @@ __all__ = [
 MAGIC = b"EDGEBERT"
 ALIGNMENT = 64
 """Every array of an image begins at a multiple of it."""
-_FORMAT = 4
+_FORMAT = 5
 """To be raised where the same fields and arrays come to mean something else."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
@@ -64,18 +66,22 @@ LIMITS = {
     "hidden_size": (1, 2**16),
     "intermediate_stride": (K_MULTIPLE, 2**20),
     "num_attention_heads": (1, 2**16),
+    "num_key_value_heads": (1, 2**16),  # a divisor of it
+    "head_dim": (LANES, 2**16),  # where there are angles, two halves, each padded by itself
     "embedding_stride": (K_MULTIPLE, 2**16),
     "linear_count": (1, 2**13),
     "norm_count": (1, 2**13),
     "undo_count": (0, 2**13),
     "factor_count": (0, 2**13),
-    "angles_count": (0, 2**13),  # where there are any, heads are two halves, each padded by itself
+    "angles_count": (0, 2**13),
     "bias_count": (0, 2**13),
     "step_count": (1, 2**13),
     "word_groups": (0, 2**16 // INT4_GROUP),
-    "has_position_embeddings": (0, 1),  # and token types
+    "has_position_embeddings": (0, 1),
+    "has_token_type_embeddings": (0, 1),
     "head": (0, max(HEADS.values())),
     "function": (0, max(FUNCTIONS.values())),
+    "head_pooling": (0, max(POOLINGS.values())),  # of the hidden states that a head of texts looks at
     "head_layers": (0, _MOST_HEAD_LAYERS),
     "label_count": (0, 2**20),
     "label_bytes": (0, 2**30),  # names that end in a zero
@@ -84,9 +90,10 @@ LIMITS = {
 }
 """Whole number in the header -> its lowest and highest value. Those that a PLAN has too mean the same there."""
 
-_MOST_OUTPUTS = max(2 * LIMITS["intermediate_stride"][1], 3 * LIMITS["num_attention_heads"][1] * 2 * LANES)
-"""Of a layer, and most inputs: of a gated intermediate layer; of query, key and value, each head in two halves. No
-product of sizes leaves an int64."""
+MOST_OUTPUTS = 2**23
+"""Of a layer, of query, key and value together, too; and most inputs. No product of sizes leaves an int64."""
+SCALES = (2.0**-20, 2.0**10)
+"""The lowest and the highest ``softmax_scale``."""
 
 HEADER = np.dtype(
     [
@@ -104,13 +111,14 @@ their sizes follow from what stands before them.
 
 - The steps, STEP [step_count]; what is an address there counts the parts of its kind from 1.
 - The linear layers, each its N, K, groups and depth, int64 [4], and the arrays of a LINEAR.
-- The LayerNorms, each its size, int64 [1], its eps, float32 [1], and the arrays of a NORM.
+- The LayerNorms, each its size and rms, int64 [2], its eps, float32 [1], and the arrays of a NORM, all padded to 64,
+  those of a head, too.
 - What undoes smoothing, float32 [undo_count, H padded]; the factors of activations, float32 [factor_count, I padded];
   the angles that heads turn by, float32 [angles_count, max_position_embeddings, head_dim].
 - What distances add in attention, each as the steps that have it say: float32 [heads or 1, row].
 - The arrays that a PLAN leads to.
-- The layers of the head, each its outputs and the code of its activation, int64 [2], its weight, float32
-  [K, outputs padded to 16], and its bias.
+- The layers of the head, each its outputs, the code of its activation and the bits of its eps, a double, int64 [3], its
+  weight and its bias. Of a linear layer, whose eps is 0, the weight is float32 [K, outputs padded to 16].
 - The labels.
 """
 
@@ -149,7 +157,9 @@ def _shared() -> str:
         "GROUP_LARGEST": GROUP_LARGEST,
         "INT4_GROUP": INT4_GROUP,
         "MOST_HEAD_LAYERS": _MOST_HEAD_LAYERS,
-        "MOST_OUTPUTS": _MOST_OUTPUTS,
+        "MOST_OUTPUTS": MOST_OUTPUTS,
+        "LEAST_SCALE": SCALES[0],
+        "MOST_SCALE": SCALES[1],
         "LAST_ACTIVATION": max(ACTIVATIONS.values()),
         "LAST_INTERMEDIATE_ACTIVATION": max(ACTIVATION_CODES.values()),
         **{f"STEP_{_words(step.__name__)}": code for step, code in STEP_CODES.items()},

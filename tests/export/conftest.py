@@ -13,7 +13,7 @@ from edgebert.export import _library
 from edgebert.export.image import write_image
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel
-from tests.export.modernbert import MODERNBERT, write_modernbert
+from tests.export.tiny import TINY, convert_tiny, write_tiny
 from tests.golden import GOLDEN, KINDS
 
 # Exported kernels are for Linux, and not for tile registers, which a process has to ask for.
@@ -40,7 +40,7 @@ def native_library(cache_home, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(golden_files, tmp_path_factory):
-    """Return a function from the name of a golden model, or MODERNBERT, to its .edgebert file and its image."""
+    """Return a function from the name of a golden model, or of a tiny one, to its .edgebert file and its image."""
     folder = tmp_path_factory.mktemp("images")
 
     def make(name):
@@ -49,7 +49,10 @@ def exported(golden_files, tmp_path_factory):
             model = golden_files[name]
         elif not model.exists():
             golden = GOLDEN / ("kinds" if name in KINDS else "families") / name
-            edgebert.convert(write_modernbert(folder / name) if name == MODERNBERT else golden, model, min_agreement=0)
+            if name in TINY:
+                convert_tiny(write_tiny(name, folder / name), model)
+            else:
+                edgebert.convert(golden, model, min_agreement=0)
         if not image.exists():
             write_image(ModelFile(model), image)
         return model, image

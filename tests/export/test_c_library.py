@@ -8,19 +8,26 @@ import pytest
 import edgebert
 from edgebert.choices import FUNCTIONS
 from edgebert.engine.kernel_file import this_platform
+from edgebert.errors import SettingError
 from edgebert.export.image import write_image
+from edgebert.export.records import HEADER
 from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
 from edgebert.kernels.plan import WINDOW_BLOCK
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.conftest import FAMILY
-from tests.export.modernbert import LONGEST, MODERNBERT
+from tests.export.tiny import LONGEST, TINY, VOCABULARY, convert_tiny, slopes
 from tests.golden import FAMILIES, GOLDEN, KINDS, NAMES, family_outputs, hidden_of, kind_outputs, load_inputs
 from tests.kernels.calls import assert_equal
 from tests.selection import few
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
+
+
+REFUSED = ("modernbert-classifier", "modernbert-token")
+"""Golden models with a LayerNorm in a head that C programs could ask for: it is not exported yet."""
+EXPORTED = [name for name in (*NAMES, *FAMILIES, *KINDS) if name not in REFUSED]
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def inputs_of(name):
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
 
-@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *KINDS], *NAMES, "electra-token", "mpnet-odd"))
+@pytest.mark.parametrize("name", few(EXPORTED, *NAMES, "electra-token", "mpnet-odd"))
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)
@@ -64,7 +71,8 @@ def test_it_gives_pythons_bits(open_both, name):
     heads = python._runner.heads
     if "sequence_classification" in heads:
         assert c.labels == list(python.labels)
-        logits = heads["sequence_classification"].logits(first)
+        head = heads["sequence_classification"]
+        logits = head.logits(np.stack([head.of_text(rows) for rows in states]))
         expected = scores(logits, FUNCTIONS[description.info.problem_type])
         assert_equal(c.classify(ids, types), expected.astype(np.float32))
     elif "next_sentence" in heads:
@@ -83,17 +91,48 @@ def test_it_gives_pythons_bits(open_both, name):
         assert caught.value.status == Status.TASK
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_windows_and_rotations(open_both, threads):
-    """Texts longer than a window, and than what attention does at a time; each alone, and in a batch."""
+def same_bits(c, python):
+    """Compare texts of many lengths, in a batch and each alone; all types are 0 but the last."""
     assert 2 * WINDOW_BLOCK < LONGEST
     rng = np.random.default_rng(0)
-    c, python = open_both(MODERNBERT, threads)
     lengths = (1, 9, 10, 11, 40, 255, 256, 257, 300, 511, 513, LONGEST - 1, LONGEST)
-    ids = [rng.integers(5, 165, size=length).tolist() for length in lengths]
-    expected = np.concatenate(hidden_of(python, ids, [[0] * len(each) for each in ids]))
-    assert_equal(c.encode(ids), expected)
-    assert_equal(np.concatenate([c.encode([each]) for each in ids]), expected)
+    ids = [rng.integers(5, VOCABULARY, size=length).tolist() for length in lengths]
+    last = python._runner.config.type_vocab_size - 1
+    types = [[0] * (length - 1) + [last] for length in lengths]
+    expected = np.concatenate(hidden_of(python, ids, types))
+    assert_equal(c.encode(ids, types), expected)
+    assert_equal(np.concatenate([c.encode([a], [b]) for a, b in zip(ids, types, strict=True)]), expected)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_scores_that_fall_with_distances(native_library, tmp_path, monkeypatch, causal):
+    """ALiBi; and embeddings of positions without token types, or of token types without positions."""
+    monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
+    with slopes(tmp_path / "model", causal=causal) as folder:
+        path = convert_tiny(folder, tmp_path / "m.edgebert")
+        write_image(ModelFile(path), tmp_path / "model.image")
+        python = edgebert.load(path, threads=1)
+        header = np.fromfile(tmp_path / "model.image", HEADER, 1)[0]
+        assert (header["has_position_embeddings"], header["has_token_type_embeddings"]) == (causal, not causal)
+        assert header["bias_count"] == 1 + causal
+        for threads in (1, 2):
+            c = CModel(native_library, tmp_path / "model.image", threads)
+            same_bits(c, python)
+            c.close()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_heads_that_are_not_exported_are_refused(exported, name):
+    with pytest.raises(SettingError, match="cannot be exported: it has a LayerNorm"):
+        exported(name)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", TINY)
+def test_windows_and_rotations(open_both, name, threads):
+    """Texts longer than a window, and than what attention does at a time; each alone, and in a batch."""
+    c, python = open_both(name, threads)
+    same_bits(c, python)
     with pytest.raises(Refused, match=f"text 0 has {LONGEST + 1} tokens, the model takes 1 to {LONGEST}"):
         c.encode([[5] * (LONGEST + 1)])
     with pytest.raises(Refused, match="type 1 of text 0 is 1, expected 0 to 0"):

@@ -13,6 +13,7 @@ from edgebert.engine.linker import find_compiler
 from edgebert.engine.memory import SLACK_ROWS, row_bytes
 from edgebert.engine.model_plan import ModelPlan
 from edgebert.errors import ArtifactError, SettingError
+from edgebert.export import image as image_module
 from edgebert.export import records
 from edgebert.export.image import write_image
 from edgebert.export.records import HEADER, LIMITS, interface, records_h
@@ -21,14 +22,14 @@ from edgebert.kernels.simd.families import FAMILIES
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
-from tests.export.modernbert import MODERNBERT
+from tests.export.tiny import CAUSAL, MODERNBERT
 from tools.fuzz.images import mutate, places_of_shapes, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
 
-MODELS = ("classifier", "bert-token", "electra-classifier", "mpnet-padding", MODERNBERT)
+MODELS = ("classifier", "bert-token", "electra-classifier", "mpnet-padding", MODERNBERT, CAUSAL, "qwen3")
 """Plain; for tokens; with a projection of the embeddings; with learned distances and counted positions; with windows,
-rotations and gates."""
+rotations and gates; and with fewer keys, norms of heads and of what is added; without these."""
 
 
 def with_field(data, name, value):
@@ -82,6 +83,7 @@ def test_numbers_out_of_their_limits_are_refused(opened, exported, name):
 
 SIZES = "its sizes are not those of its arrays"
 CONTRADICTION = "its sizes contradict each other"
+STEPS = r"its step \d+ cannot be taken"
 
 
 @pytest.mark.parametrize(
@@ -92,11 +94,18 @@ CONTRADICTION = "its sizes contradict each other"
         ("type_vocab_size", lambda n: n + 1, SIZES),
         ("max_position_embeddings", lambda n: n + 1, SIZES),
         ("padding", lambda n: 0, SIZES),
-        ("hidden_size", lambda n: n + 64, CONTRADICTION),
+        ("hidden_size", lambda n: n + 64, SIZES),
         ("hidden_size", lambda n: 2 * n, SIZES),
         ("intermediate_stride", lambda n: n + 64, SIZES),
         ("intermediate_stride", lambda n: n + 1, CONTRADICTION),
         ("num_attention_heads", lambda n: 2**16, CONTRADICTION),
+        ("num_attention_heads", lambda n: n + 1, CONTRADICTION),
+        ("num_key_value_heads", lambda n: 1, STEPS),
+        ("num_key_value_heads", lambda n: 2 * n, CONTRADICTION),
+        ("num_key_value_heads", lambda n: 2**16, CONTRADICTION),
+        ("head_dim", lambda n: n + 16, STEPS),
+        ("head_dim", lambda n: n + 1, CONTRADICTION),
+        ("head_dim", lambda n: 2**16, STEPS),
         ("linear_count", lambda n: n + 1, SIZES),
         ("linear_count", lambda n: n - 1, SIZES),
         ("norm_count", lambda n: n + 1, SIZES),
@@ -109,10 +118,12 @@ CONTRADICTION = "its sizes contradict each other"
         ("word_groups", lambda n: 1 - n, SIZES),
         ("word_groups", lambda n: 2, CONTRADICTION),
         ("has_position_embeddings", lambda n: 0, SIZES),
-        ("angles_count", lambda n: 1, SIZES),
+        ("has_token_type_embeddings", lambda n: 0, SIZES),
+        ("angles_count", lambda n: 1, CONTRADICTION),  # of heads that have no halves of whole vectors
         ("bias_count", lambda n: 1, SIZES),
         ("max_length", lambda n: n + 1000, CONTRADICTION),
         ("head", lambda n: 0, CONTRADICTION),
+        ("head_pooling", lambda n: 0, CONTRADICTION),
         ("head_layers", lambda n: 0, CONTRADICTION),
         ("head_layers", lambda n: 1, SIZES),
         ("head_layers", lambda n: 3, SIZES),
@@ -122,6 +133,8 @@ CONTRADICTION = "its sizes contradict each other"
         ("label_bytes", lambda n: n - 1, SIZES),
         ("label_bytes", lambda n: 2**30, "too short for its labels"),
         ("softmax_scale", lambda n: float("inf"), CONTRADICTION),
+        ("softmax_scale", lambda n: float("nan"), CONTRADICTION),
+        ("softmax_scale", lambda n: 1025.0, CONTRADICTION),
         ("softmax_scale", lambda n: 0.0, CONTRADICTION),
     ],
 )
@@ -133,11 +146,13 @@ def test_numbers_are_checked_against_each_other(opened, exported, name, change, 
     ("name", "change", "message"),
     [
         ("has_position_embeddings", lambda n: 1, SIZES),
+        ("has_token_type_embeddings", lambda n: 1, SIZES),
         ("max_position_embeddings", lambda n: n - 1, SIZES),
         ("max_position_embeddings", lambda n: n + 1, SIZES),
         ("padding", lambda n: 0, CONTRADICTION),  # a position for which there is no angle
-        ("num_attention_heads", lambda n: 4, CONTRADICTION),  # heads of 15, which have no halves
-        ("num_attention_heads", lambda n: 2 * n, r"its step \d+ cannot be taken"),
+        ("head_dim", lambda n: n + 16, CONTRADICTION),  # which has no halves of whole vectors
+        ("head_dim", lambda n: n + 32, SIZES),
+        ("num_attention_heads", lambda n: 2 * n, STEPS),
         ("angles_count", lambda n: 0, SIZES),
         ("angles_count", lambda n: n - 1, SIZES),
         ("angles_count", lambda n: n + 1, SIZES),
@@ -149,12 +164,48 @@ def test_numbers_of_a_model_with_windows_are_checked_against_each_other(opened, 
     refuses(opened, exported(MODERNBERT)[1].read_bytes(), name, change, message)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("num_attention_heads", lambda n: n + 1, CONTRADICTION),
+        ("num_attention_heads", lambda n: n + 2, STEPS),
+        ("num_attention_heads", lambda n: 2**16, STEPS),
+        ("num_key_value_heads", lambda n: 1, STEPS),
+        ("num_key_value_heads", lambda n: n + 1, CONTRADICTION),
+        ("num_key_value_heads", lambda n: 2 * n, STEPS),
+        ("head_dim", lambda n: 2**16, SIZES),  # so large are the angles
+        ("norm_count", lambda n: n - 1, SIZES),
+        ("undo_count", lambda n: 1, SIZES),
+        ("has_position_embeddings", lambda n: 1, SIZES),
+        ("has_token_type_embeddings", lambda n: 1, SIZES),
+    ],
+)
+def test_numbers_of_a_model_with_shared_keys_are_checked_against_each_other(opened, exported, name, change, message):
+    refuses(opened, exported(CAUSAL)[1].read_bytes(), name, change, message)
+
+
 def refuses(opened, data, name, change, message):
     """Change a number of the header: the image is refused."""
     value = change(np.frombuffer(data, HEADER, 1)[0][name].item())
     with pytest.raises(Refused, match=message) as caught:
         opened(with_field(data, name, value))
     assert caught.value.status == Status.DAMAGED
+
+
+def test_a_layer_norm_of_a_head_is_checked(opened, exported):
+    data = exported("modernbert-classifier")[1].read_bytes()
+    places = [place for place in places_of_shapes(data) if np.frombuffer(data, np.int64, 3, place)[2] > 2**20]
+    assert len(places) == 1
+    outputs = int(np.frombuffer(data, np.int64, 1, places[0])[0])
+    for offset, value in (
+        (0, struct.pack("<q", outputs - 1)),
+        (8, struct.pack("<q", 1)),  # an activation
+        *((16, struct.pack("<d", eps)) for eps in (-1e-5, 1.0, float("nan"), float("inf"), 0.0)),
+    ):
+        damaged = bytearray(data)
+        damaged[places[0] + offset : places[0] + offset + 8] = value
+        with pytest.raises(Refused, match=SIZES):
+            opened(resealed(bytes(damaged)))
 
 
 @pytest.mark.parametrize("offset", [0, 8, 16, 24], ids=["N", "K", "groups", "depth"])
@@ -167,6 +218,29 @@ def test_what_describes_a_layer_is_checked(opened, exported, offset):
         damaged = bytearray(data)
         struct.pack_into("<q", damaged, first + offset, value)
         with pytest.raises(Refused, match=SIZES):
+            opened(resealed(bytes(damaged)))
+
+
+@pytest.mark.parametrize("value", [-(2**63), -1, 2, 2**62])
+@pytest.mark.parametrize("name", ["classifier", CAUSAL])
+def test_a_norm_takes_the_mean_off_or_not(opened, exported, name, value):
+    data = bytearray(exported(name)[1].read_bytes())
+    linears = np.frombuffer(data, HEADER, 1)[0]["linear_count"]
+    place = places_of_shapes(data)[linears]
+    assert struct.unpack_from("<q", data, place + 8)[0] == (name == CAUSAL)
+    struct.pack_into("<q", data, place + 8, value)
+    with pytest.raises(Refused, match=SIZES):
+        opened(resealed(bytes(data)))
+
+
+def test_heads_are_normalised_without_a_mean(opened, exported):
+    data = exported(CAUSAL)[1].read_bytes()
+    heads = [place for place in places_of_shapes(data) if struct.unpack_from("<qqq", data, place) == (36, 1, 0)]
+    assert len(heads) == 2 * 3
+    for place in heads:
+        damaged = bytearray(data)
+        struct.pack_into("<q", damaged, place + 8, 0)
+        with pytest.raises(Refused, match=STEPS):
             opened(resealed(bytes(damaged)))
 
 
@@ -233,16 +307,28 @@ def test_a_model_that_the_library_would_refuse_is_not_written(changed, golden_fi
     assert not (tmp_path / "model.image").exists()
 
 
+def test_sizes_beyond_what_the_library_takes_are_refused(exported, tmp_path, monkeypatch):
+    for name, value, message in (
+        ("MOST_OUTPUTS", 100, "a layer has 512 outputs, expected up to 100"),
+        ("SCALES", (1.0, 2.0), r"its softmax_scale is 0\.26\d+, expected 1\.0 to 2\.0"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(image_module, name, value)
+            with pytest.raises(SettingError, match=message):
+                write_image(ModelFile(exported(CAUSAL)[0]), tmp_path / "model.image")
+    assert not (tmp_path / "model.image").exists()
+
+
 def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
     program = compile_c(tmp_path, "sizes.c", "workspace.c")
+    fields = ["num_attention_heads", "num_key_value_heads", "head_dim", "hidden_stride", "intermediate_stride"]
+    fields += ["context_stride", "embedding_stride", "step_count"]
     for name in MODELS:
         file = ModelFile(exported(name)[0])
         model = ModelPlan(encoder_of(file.info.config), file.tensors, lambda array: 1)
         plan = model.record[0]
-        fields = ("num_attention_heads", "head_dim", "hidden_stride", "intermediate_stride", "context_stride")
-        more = ("embedding_stride", "step_count")
         for longest, threads, wanted in ((50, 1, 640), (515, 3, 12800)):
-            numbers = [*(int(plan[field]) for field in (*fields, *more)), model.most_groups, longest, threads, wanted]
+            numbers = [*(int(plan[field]) for field in fields), model.most_groups, longest, threads, wanted]
             said = subprocess.run([program, *map(str, numbers)], capture_output=True, text=True, check=True).stdout
             *places, scratch = map(int, said.split())
             assert scratch == wanted
@@ -265,6 +351,7 @@ def test_the_library_works_in_as_much_memory_as_python(exported, tmp_path):
             "K_MULTIPLE",
             "INT16_STEPS",
             "GROUP_LARGEST",
+            "MOST_OUTPUTS",
         ),
         *("INT4_GROUP", "STEP_CODES", "SIGNATURES", "_FORMAT", "LIMITS"),
         *("HEADS", "FUNCTIONS", "POOLINGS", "ACTIVATIONS", "HEADER", "LINEAR", "NORM", "STEP", "PLAN"),

@@ -20,16 +20,16 @@ from edgebert.cli.receipt import receipt_rows
 from edgebert.layout import TOKENIZER, pack_tokenizer, unpack_tokenizer
 from edgebert.model_file import ModelFile
 from tests.checkpoint.folders import laid_out
-from tests.export.modernbert import MODERNBERT, write_modernbert
+from tests.export.tiny import TINY, convert_tiny, write_tiny
 from tests.golden import GOLDEN
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 
 __all__ = ["MODELS", "File", "ask", "draw", "prepare"]
 
-MODELS = ("encoder", "classifier", *(f"families/{name}" for name in (
+MODELS = ("encoder", "classifier", "sparse/max", *(f"families/{name}" for name in (
     "bert-pretraining", "bert-question", "bert-token", "electra-masked", "mpnet-classifier", "roberta-masked",
     "distilbert-question", "xlm-roberta-token",
-)), MODERNBERT)  # fmt: skip
+)), *TINY)  # fmt: skip
 _TEXTS = ["", "the film was good", "Tom saw 3 red " + "films " * 70 + "\u4e2d\u6587 \u0301e", " \t "]
 _PARTS: tuple[tuple[str, Any], ...] = (
     *((name, None) for name in ("post_processor", "normalizer", "pre_tokenizer", "decoder")),
@@ -64,8 +64,7 @@ def prepare(folder: Path) -> None:
     _folder = folder
     for name in MODELS:
         path = folder / f"{len(_files)}.edgebert"
-        source = write_modernbert(folder / name) if name == MODERNBERT else GOLDEN / name
-        edgebert.convert(source, path, calibrate=["the film was good"], evaluate=["a bad film"], force=True)
+        convert_tiny(write_tiny(name, folder / name) if name in TINY else GOLDEN / name, path)
         artifact = read_artifact(path)
         _files.append(File(path.read_bytes(), artifact.metadata, artifact.tensors))
     ask(path)  # which loads the kernels
@@ -109,6 +108,8 @@ def ask(path: Path) -> list[Any]:
     if "masked_lm" in heads and model.mask_token:
         answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_coverage=_heard))
         answers.append(model.score(_TEXTS[:2], on_coverage=_heard))
+    if "masked_lm" in heads:
+        answers += [model.embed_sparse(_TEXTS, query=query, on_coverage=_heard) for query in (False, True)]
     if "question_answering" in heads:
         answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_coverage=_heard))
     return answers

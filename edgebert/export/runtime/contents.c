@@ -21,8 +21,14 @@ static const struct limit {
 
 /* Heads that turn are cut in two, and there is an angle for each token of a text, but none for a padding's position. */
 static bool can_turn(const struct header *header) {
-    return !header->angles_count ||
-           (header->hidden_size / header->num_attention_heads % 2 == 0 && header->padding < 0);
+    return !header->angles_count || (header->head_dim % (2 * EDGEBERT_LANES) == 0 && header->padding < 0);
+}
+
+/* Each key and value is shared by as many heads of queries. */
+static bool sound_heads(const struct header *header) {
+    int64_t heads = header->num_attention_heads, key_heads = header->num_key_value_heads;
+    return heads % key_heads == 0 && header->head_dim % EDGEBERT_LANES == 0 &&
+           (heads + 2 * key_heads) * header->head_dim <= EDGEBERT_MOST_OUTPUTS && can_turn(header);
 }
 
 static edgebert_status check_header(const char *path, const struct header *header) {
@@ -37,10 +43,10 @@ static edgebert_status check_header(const char *path, const struct header *heade
     int64_t groups = header->embedding_stride / EDGEBERT_INT4_GROUP;
     bool headless = header->head == EDGEBERT_HEAD_NONE;
     if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_K_MULTIPLE ||
-        header->embedding_stride % EDGEBERT_K_MULTIPLE ||
-        header->hidden_size % header->num_attention_heads || (header->word_groups && header->word_groups != groups) ||
-        headless != !header->head_layers || headless != !header->label_count || !can_turn(header) ||
-        !(header->softmax_scale > 0 && header->softmax_scale <= 2))
+        header->embedding_stride % EDGEBERT_K_MULTIPLE || (header->word_groups && header->word_groups != groups) ||
+        headless != !header->head_layers || headless != !header->label_count || !sound_heads(header) ||
+        (header->head == EDGEBERT_HEAD_TEXT) != (header->head_pooling != EDGEBERT_POOL_NONE) ||
+        !(header->softmax_scale >= EDGEBERT_LEAST_SCALE && header->softmax_scale <= EDGEBERT_MOST_SCALE))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
     return EDGEBERT_OK;
 }
@@ -88,10 +94,11 @@ static void take_linear(struct reader *reader, struct linear *linear) {
 }
 
 static void take_norm(struct reader *reader, struct norm *norm) {
-    const int64_t *size = take(reader, 1, sizeof *size);
+    const int64_t *shape = take(reader, 1, 2 * sizeof *shape);
     const float *eps = take(reader, 1, sizeof *eps);
-    *norm = (struct norm){.size = *size, .eps = *eps};
-    reader->fits &= norm->size >= 1 && norm->size <= EDGEBERT_MOST_OUTPUTS && norm->eps >= 0 && norm->eps <= 1;
+    *norm = (struct norm){.size = shape[0], .rms = shape[1], .eps = *eps};
+    reader->fits &= norm->size >= 1 && norm->size <= EDGEBERT_MOST_OUTPUTS && (norm->rms == 0 || norm->rms == 1) &&
+                    norm->eps >= 0 && norm->eps <= 1;
     if (!reader->fits)
         return;
     norm->weight = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
@@ -106,27 +113,33 @@ static int64_t part(struct reader *reader, int64_t number, int64_t count, const 
     return reader->fits ? (int64_t)((const char *)parts + (size_t)(number - 1) * size) : 0;
 }
 
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* What distances add in attention: steps count the arrays from 1. The first step that has one says how large it is, and
- * those that share it agree. */
+ * those that share it agree. Where not all is seen, more stands on either side, which masks the rest. */
 static void take_bias(struct reader *reader, struct contents *contents, struct step *step) {
     const struct plan *plan = &contents->plan;
     const struct header *header = &reader->image->header;
-    int64_t farthest = header->max_position_embeddings - 1, window = step->window, row = step->bias_row;
-    reader->fits &= step->bias >= 0 && step->bias <= header->bias_count && window >= 0 && window <= INT32_MAX;
+    int64_t longest = header->max_position_embeddings, row = step->bias_row;
+    reader->fits &= step->bias >= 0 && step->bias <= header->bias_count && step->before >= 0 &&
+                    step->before <= longest && step->behind >= 0 && step->behind <= longest;
     if (!step->bias || !reader->fits)
         return;
     struct bias *bias = &contents->biases[step->bias - 1];
     if (!bias->first) {
-        int64_t reach = window && window < farthest ? window : farthest;
-        int64_t centre = reach + (window ? EDGEBERT_BEYOND_WINDOW : 0), wide = 2 * centre + 1 + EDGEBERT_LANES;
-        reader->fits &= step->bias_centre == centre && (!row || row == wide);
+        int64_t before = smaller(step->before, longest - 1), behind = smaller(step->behind, longest - 1);
+        bool all = before == longest - 1 && behind == longest - 1, masks = !all || step->bias_centre != before;
+        int64_t beyond = masks ? EDGEBERT_BEYOND_WINDOW : 0;
+        int64_t wide = beyond + before + 1 + behind + beyond + EDGEBERT_LANES;
+        reader->fits &= step->bias_centre == beyond + before && (!row || row == wide);
         if (!reader->fits)
             return;
         *bias = (struct bias){.first = step, .values = take_floats(reader, row ? plan->num_attention_heads : 1, wide)};
         reader->biases++;
     }
     const struct step *first = bias->first;
-    reader->fits &= window == first->window && row == first->bias_row && step->bias_centre == first->bias_centre;
+    reader->fits &= step->before == first->before && step->behind == first->behind && row == first->bias_row &&
+                    step->bias_centre == first->bias_centre;
     step->bias = bias->values;
 }
 
@@ -150,7 +163,9 @@ static void take_parts(struct reader *reader, struct contents *contents) {
         *step = stored[i];
         step->linear = part(reader, step->linear, header->linear_count, contents->linears, sizeof(struct linear));
         step->reader = part(reader, step->reader, header->linear_count, contents->linears, sizeof(struct linear));
-        step->norm = part(reader, step->norm, header->norm_count, contents->norms, sizeof(struct norm));
+        int64_t *norms[] = {&step->norm, &step->branch_norm, &step->query_norm, &step->key_norm};
+        for (size_t n = 0; n < sizeof norms / sizeof *norms; n++)
+            *norms[n] = part(reader, *norms[n], header->norm_count, contents->norms, sizeof(struct norm));
         step->undo = part(reader, step->undo, header->undo_count, undo, sizeof *undo * (size_t)hidden);
         step->factor = part(reader, step->factor, header->factor_count, factor, sizeof *factor * (size_t)wide);
         step->angles = part(reader, step->angles, header->angles_count, angles, sizeof *angles * (size_t)turns);
@@ -166,8 +181,8 @@ static void take_plan(struct reader *reader, struct contents *contents) {
     plan->intermediate_stride = header->intermediate_stride;
     plan->embedding_stride = header->embedding_stride;
     plan->num_attention_heads = header->num_attention_heads;
-    int64_t halves = header->angles_count ? 2 : 1;
-    plan->head_dim = halves * edgebert_padded(header->hidden_size / plan->num_attention_heads / halves, EDGEBERT_LANES);
+    plan->num_key_value_heads = header->num_key_value_heads;
+    plan->head_dim = header->head_dim;
     plan->context_stride = edgebert_padded(plan->num_attention_heads * plan->head_dim, EDGEBERT_K_MULTIPLE);
     plan->word_groups = header->word_groups;
     plan->softmax_scale = header->softmax_scale;
@@ -178,28 +193,33 @@ static void take_plan(struct reader *reader, struct contents *contents) {
     int64_t width = plan->embedding_stride, groups = plan->word_groups, longest = header->max_position_embeddings;
     plan->word_weight = take_bytes(reader, header->vocab_size, groups ? width / 2 : width);
     plan->word_scale = take_floats(reader, header->vocab_size, groups ? groups : 1);
-    if (header->has_position_embeddings) {
+    if (header->has_position_embeddings)
         plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
+    if (header->has_token_type_embeddings)
         plan->token_type_embeddings = take_floats(reader, header->type_vocab_size, width);
-    }
 }
 
 static void take_head(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     int64_t K = header->hidden_size;
+    contents->widest = K; /* the mean of a text's hidden states */
     for (int64_t i = 0; i < header->head_layers && reader->fits; i++) {
         struct head_layer *layer = &contents->head[i];
-        int64_t shape[2];
+        int64_t shape[3];
         memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
+        memcpy(&layer->eps, &shape[2], sizeof layer->eps);
         layer->K = K;
         layer->outputs = K = shape[0];
         layer->activation = shape[1];
+        bool normalises = shape[2] != 0;
         reader->fits &= K >= 1 && K <= EDGEBERT_MOST_OUTPUTS && layer->activation >= 0 &&
-                        layer->activation <= EDGEBERT_LAST_ACTIVATION;
+                        layer->activation <= EDGEBERT_LAST_ACTIVATION &&
+                        (!normalises ||
+                         (layer->eps > 0 && layer->eps < 1 && K == layer->K && !layer->activation));
         if (!reader->fits)
             return;
         layer->N = edgebert_padded(K, EDGEBERT_LANES);
-        layer->weight = (const float *)take_floats(reader, layer->K, layer->N);
+        layer->weight = (const float *)(normalises ? take_floats(reader, 1, K) : take_floats(reader, layer->K, layer->N));
         layer->bias = (const float *)take_floats(reader, 1, layer->outputs);
         if (layer->N > contents->widest)
             contents->widest = layer->N;
@@ -242,7 +262,7 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
     if (!reader.finite)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: it holds values that are no numbers; export it again",
                              path);
-    int64_t step = edgebert_unsound_step(&contents->plan, header->hidden_size);
+    int64_t step = edgebert_unsound_step(&contents->plan, header);
     if (step >= 0)
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its step %lld cannot be taken; export it again", path,
                              (long long)step);

@@ -41,7 +41,8 @@ void edgebert_unmap_image(struct image *image);
 /* contents.c: the records that lead to the arrays of a model file; they lie in memory of this process. */
 struct head_layer {
     int64_t K, N, outputs, activation; /* N: outputs padded */
-    const float *weight, *bias;        /* [K][N], [outputs] */
+    double eps;                        /* of a LayerNorm; 0 for a linear layer */
+    const float *weight, *bias;        /* [K][N], of a LayerNorm [outputs]; [outputs] */
 };
 struct contents {
     struct plan plan;
@@ -61,7 +62,7 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
 void edgebert_free_contents(struct contents *contents);
 
 /* steps.c: the first step that cannot be taken, or how many there are where none makes a result; -1 for none. */
-int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size);
+int64_t edgebert_unsound_step(const struct plan *plan, const struct header *header);
 
 /* workspace.c: where a forward pass of so many tokens works. With no reserve, only the size is found out. */
 int64_t edgebert_padded(int64_t size, int64_t unit);
@@ -91,7 +92,7 @@ void edgebert_end_team(struct team *team, bool forked);
  * where a result is no number. */
 typedef bool edgebert_output(const struct image *image, const struct contents *contents, float *const values[2],
                              const float *hidden, size_t length, float **out);
-edgebert_output edgebert_copy_hidden, edgebert_pool, edgebert_head_of_first, edgebert_head_of_all;
+edgebert_output edgebert_copy_hidden, edgebert_pool, edgebert_head_of_text, edgebert_head_of_all;
 
 /* functions.c: to the last bit or nearly so in double, whatever the C library has. */
 bool edgebert_all_finite(const void *floats, size_t count);

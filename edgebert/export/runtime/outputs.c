@@ -32,6 +32,59 @@ static void score(const float *logits, int64_t labels, int64_t function, float *
         }
 }
 
+static double square_root(double x) {
+    double result;
+#if defined(__x86_64__)
+    __asm__("sqrtsd %1, %0" : "=x"(result) : "x"(x));
+#else
+    __asm__("fsqrt %d0, %d1" : "=w"(result) : "w"(x));
+#endif
+    return result;
+}
+
+/* What value i of x, or its squared distance from a centre, has become when as many values are left as sizes[level]
+   says: the second half is added to the first, and so on. It is Python's order of a sum. */
+static double gathered(const float *x, const double *centre, const size_t *sizes, int level, size_t i) {
+    if (level == 0) {
+        double distance = centre ? (double)x[i] - *centre : (double)x[i];
+        return centre ? distance * distance : distance;
+    }
+    double sum = gathered(x, centre, sizes, level - 1, i);
+    size_t other = i + sizes[level];
+    return other < sizes[level - 1] ? sum + gathered(x, centre, sizes, level - 1, other) : sum;
+}
+
+static double mean_of(const float *x, size_t size, const double *centre) {
+    size_t sizes[8 * sizeof size] = {size};
+    int level = 0;
+    for (; sizes[level] > 1; level++)
+        sizes[level + 1] = (sizes[level] + 1) / 2;
+    return gathered(x, centre, sizes, level, 0) / (double)size;
+}
+
+static void normalise(const struct head_layer *layer, const float *x, float *y) {
+    size_t size = (size_t)layer->outputs;
+    double mean = mean_of(x, size, NULL), deviation = square_root(mean_of(x, size, &mean) + layer->eps);
+    for (size_t n = 0; n < size; n++)
+        y[n] = (float)(((double)x[n] - mean) / deviation * layer->weight[n] + layer->bias[n]);
+}
+
+static void multiply(const struct head_layer *layer, const float *x, float *y) {
+    edgebert_kernel_dense((int64_t)x, 1, layer->K, (int64_t)layer->weight, layer->N, (int64_t)y);
+    for (int64_t n = 0; n < layer->outputs; n++)
+        y[n] = (float)edgebert_activate((double)(y[n] + layer->bias[n]), layer->activation);
+}
+
+/* The mean of so many rows of hidden states. */
+static void mean_of_rows(const float *hidden, size_t length, size_t stride, size_t size, float *mean) {
+    memcpy(mean, hidden, size * sizeof *mean);
+    for (size_t i = 1; i < length; i++)
+        for (size_t n = 0; n < size; n++)
+            mean[n] += hidden[i * stride + n];
+    for (size_t n = 0; n < size; n++)
+        mean[n] /= (float)length;
+}
+
 /* One token's hidden state through the layers of the head, and its logits made into scores. */
 static bool run_head(const struct header *header, const struct contents *contents, float *const values[2],
                      const float *hidden, float **out) {
@@ -39,9 +92,7 @@ static bool run_head(const struct header *header, const struct contents *content
     for (int64_t i = 0; i < header->head_layers; i++) {
         const struct head_layer *layer = &contents->head[i];
         float *y = values[i % 2];
-        edgebert_kernel_dense((int64_t)x, 1, layer->K, (int64_t)layer->weight, layer->N, (int64_t)y);
-        for (int64_t n = 0; n < layer->outputs; n++)
-            y[n] = (float)edgebert_activate((double)(y[n] + layer->bias[n]), layer->activation);
+        (layer->eps > 0 ? normalise : multiply)(layer, x, y);
         x = y;
     }
     /* Of values that are no numbers an activation may make zeros, and a softmax scores. */
@@ -53,9 +104,13 @@ static bool run_head(const struct header *header, const struct contents *content
     return true;
 }
 
-bool edgebert_head_of_first(const struct image *image, const struct contents *contents, float *const values[2],
-                            const float *hidden, size_t length, float **out) {
-    (void)length;
+bool edgebert_head_of_text(const struct image *image, const struct contents *contents, float *const values[2],
+                           const float *hidden, size_t length, float **out) {
+    if (image->header.head_pooling == EDGEBERT_POOL_MEAN) {
+        size_t size = (size_t)image->header.hidden_size;
+        mean_of_rows(hidden, length, (size_t)contents->plan.hidden_stride, size, values[1]);
+        hidden = values[1]; /* the first layer writes the other */
+    }
     return run_head(&image->header, contents, values, hidden, out);
 }
 
@@ -67,30 +122,13 @@ bool edgebert_head_of_all(const struct image *image, const struct contents *cont
     return true;
 }
 
-static double square_root(double x) {
-    double result;
-#if defined(__x86_64__)
-    __asm__("sqrtsd %1, %0" : "=x"(result) : "x"(x));
-#else
-    __asm__("fsqrt %d0, %d1" : "=w"(result) : "w"(x));
-#endif
-    return result;
-}
-
 bool edgebert_pool(const struct image *image, const struct contents *contents, float *const values[2],
                    const float *hidden, size_t length, float **out) {
     (void)values;
     size_t size = (size_t)image->header.hidden_size, stride = (size_t)contents->plan.hidden_stride;
     float *vector = *out;
     double squares = 0;
-    memcpy(vector, hidden, size * sizeof *vector);
-    if (image->header.pooling == EDGEBERT_POOL_MEAN) {
-        for (size_t i = 1; i < length; i++)
-            for (size_t n = 0; n < size; n++)
-                vector[n] += hidden[i * stride + n];
-        for (size_t n = 0; n < size; n++)
-            vector[n] /= (float)length;
-    }
+    mean_of_rows(hidden, image->header.pooling == EDGEBERT_POOL_MEAN ? length : 1, stride, size, vector);
     for (size_t n = 0; n < size; n++)
         squares += (double)vector[n] * vector[n];
     double norm = square_root(squares);

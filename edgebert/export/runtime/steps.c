@@ -17,9 +17,17 @@ static bool quantize(const struct step *step, int64_t size, struct made *made) {
     return !reader || reader->K == size;
 }
 
-static bool normalises(const struct step *step, int64_t stride, int64_t most) {
-    const struct norm *norm = (const struct norm *)step->norm;
+/* A LayerNorm is there, for rows of so many values. */
+static bool normalises(int64_t address, int64_t stride, int64_t most) {
+    const struct norm *norm = (const struct norm *)address;
     return norm && norm->size <= most && edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE) == stride;
+}
+
+/* Heads are normalised without a mean, or not at all; for each of their values there is a weight. */
+static bool normalises_heads(int64_t address, int64_t head_dim) {
+    const struct norm *norm = (const struct norm *)address;
+    return !norm || (norm->rms && norm->size <= head_dim &&
+                     edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE) >= head_dim);
 }
 
 /* What is multiplied has been quantized for that layer. */
@@ -37,10 +45,17 @@ static bool leaves(const struct step *step, int64_t stride, struct made *made) {
 }
 
 static bool embed(const struct plan *plan, const struct step *step, struct made *made) {
-    bool fits = step->target != EDGEBERT_PLACE_RESIDUAL || plan->embedding_stride == plan->hidden_stride;
-    return fits && leaves(step, plan->embedding_stride, made) &&
-           normalises(step, plan->embedding_stride, plan->embedding_stride) &&
-           quantize(step, plan->embedding_stride, made);
+    int64_t stride = plan->embedding_stride;
+    bool fits = step->target != EDGEBERT_PLACE_RESIDUAL || stride == plan->hidden_stride;
+    return fits && leaves(step, stride, made) && (!step->norm || normalises(step->norm, stride, stride)) &&
+           quantize(step, stride, made);
+}
+
+/* The stream stays as it is; beside it stands what is read of it. */
+static bool normalise(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
+    bool beside = step->source == EDGEBERT_PLACE_RESIDUAL && step->target == EDGEBERT_PLACE_BRANCH;
+    return made->residual && beside && leaves(step, plan->hidden_stride, made) &&
+           normalises(step->norm, plan->hidden_stride, hidden_size) && quantize(step, plan->hidden_stride, made);
 }
 
 static bool quantize_rows(const struct plan *plan, const struct step *step, struct made *made) {
@@ -59,19 +74,21 @@ static bool project_heads(const struct plan *plan, const struct step *step, stru
     const struct linear *linear = (const struct linear *)step->linear;
     made->heads = true;
     return multiplies(step, made) && step->source != EDGEBERT_PLACE_INTERMEDIATE &&
-           linear->N == 3 * plan->num_attention_heads * plan->head_dim;
+           linear->N == (plan->num_attention_heads + 2 * plan->num_key_value_heads) * plan->head_dim &&
+           normalises_heads(step->query_norm, plan->head_dim) && normalises_heads(step->key_norm, plan->head_dim);
 }
 
-/* A window is what a bias masks. */
-static bool attend(const struct plan *plan, const struct step *step, struct made *made) {
+/* What is not seen is what a bias masks. */
+static bool attend(const struct plan *plan, const struct step *step, int64_t longest, struct made *made) {
     made->branch = plan->context_stride;
-    return made->heads && (step->bias || !step->window);
+    return made->heads && (step->bias || (step->before >= longest - 1 && step->behind >= longest - 1));
 }
 
 static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
-    bool ready = made->residual && made->branch == plan->hidden_stride;
-    return ready && leaves(step, plan->hidden_stride, made) &&
-           normalises(step, plan->hidden_stride, hidden_size) && quantize(step, plan->hidden_stride, made);
+    int64_t stride = plan->hidden_stride;
+    bool ready = made->residual && made->branch == stride;
+    return ready && leaves(step, stride, made) && normalises(step->norm, stride, hidden_size) &&
+           (!step->branch_norm || normalises(step->branch_norm, stride, hidden_size)) && quantize(step, stride, made);
 }
 
 static bool expand(const struct plan *plan, const struct step *step, struct made *made) {
@@ -86,7 +103,7 @@ static bool expand(const struct plan *plan, const struct step *step, struct made
            reader->K == plan->intermediate_stride && step->factor;
 }
 
-static bool sound(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {
+static bool sound(const struct plan *plan, const struct step *step, const struct header *header, struct made *made) {
     switch (step->code) {
     case EDGEBERT_STEP_EMBED:
         return embed(plan, step, made);
@@ -97,20 +114,22 @@ static bool sound(const struct plan *plan, const struct step *step, int64_t hidd
     case EDGEBERT_STEP_PROJECT_HEADS:
         return project_heads(plan, step, made);
     case EDGEBERT_STEP_ATTEND:
-        return attend(plan, step, made);
+        return attend(plan, step, header->max_position_embeddings, made);
     case EDGEBERT_STEP_ADD_AND_NORM:
-        return add_and_norm(plan, step, hidden_size, made);
+        return add_and_norm(plan, step, header->hidden_size, made);
+    case EDGEBERT_STEP_NORMALISE:
+        return normalise(plan, step, header->hidden_size, made);
     case EDGEBERT_STEP_EXPAND:
         return expand(plan, step, made);
     }
     return false;
 }
 
-int64_t edgebert_unsound_step(const struct plan *plan, int64_t hidden_size) {
+int64_t edgebert_unsound_step(const struct plan *plan, const struct header *header) {
     const struct step *steps = (const struct step *)plan->steps;
     struct made made = {0};
     for (int64_t i = 0; i < plan->step_count; i++)
-        if (!sound(plan, &steps[i], hidden_size, &made))
+        if (!sound(plan, &steps[i], header, &made))
             return i;
     return made.residual ? -1 : plan->step_count;
 }

@@ -12,16 +12,17 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 size_t edgebert_lay_out(struct plan *plan, int64_t most_groups, int64_t longest, int64_t budget, int threads,
                         unsigned char *reserve) {
-    int64_t heads = plan->num_attention_heads, factors = 4 * most_groups;
+    int64_t key_heads = plan->num_key_value_heads, slots = plan->num_attention_heads + 2 * key_heads;
+    int64_t factors = 4 * most_groups;
     int64_t inputs = larger(larger(plan->context_stride, plan->hidden_stride), plan->embedding_stride);
     const struct {
         int64_t *place, row_bytes;
     } buffers[] = {
         {&plan->hidden, 4 * plan->hidden_stride},
         {&plan->narrow, 4 * inputs},
-        {&plan->heads, 3 * heads * plan->head_dim},
-        {&plan->head_scale, 4 * 3 * heads},
-        {&plan->key_offset, 4 * heads},
+        {&plan->heads, slots * plan->head_dim},
+        {&plan->head_scale, 4 * slots},
+        {&plan->key_offset, 4 * key_heads},
         {&plan->quantized, inputs},
         {&plan->row_scale, factors},
         {&plan->row_zero, factors},
