@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, FeedForward
+from edgebert.architecture import Encoder, FeedForward
 from edgebert.cuda.layout import Tile
 from edgebert.cuda.target import Target
 from edgebert.errors import SettingError
@@ -105,10 +105,10 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
         When its heads are wider than the kernels can have them, or its layers are not of one kind.
     """
     attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
-    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
+    kinds = sorted({_kind(layer.feed_forward) for layer in encoder.layers})
     if len(kinds) > 1:
         raise SettingError(
-            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
+            f"this model has layers with {' and others with '.join(kinds)}, a GPU computes one kind: use cpu"
         )
     embeddings = encoder.embeddings
     head_dim = head_width(attention)
@@ -139,10 +139,9 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
     )
 
 
-def _kind(attention: Attention, feed_forward: FeedForward) -> str:
+def _kind(feed_forward: FeedForward) -> str:
     """Say of a layer what its kernels are made for, and all of a model have to share."""
-    gated = "gated " if feed_forward.gated else ""
-    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
+    return f"{'gated ' if feed_forward.gated else ''}{feed_forward.activation}"
 
 
 def _staged(target: Target, row_warps: int, column_warps: int, warp_rows: int, warp_columns: int) -> Tile:
