@@ -82,8 +82,9 @@ bool edgebert_pool(const struct image *image, const struct contents *contents, f
     (void)values;
     size_t size = (size_t)image->header.hidden_size, stride = (size_t)contents->plan.hidden_stride;
     float *vector = *out;
+    size_t token = image->header.pooling == EDGEBERT_POOL_LASTTOKEN ? length - 1 : 0;
     double squares = 0;
-    memcpy(vector, hidden, size * sizeof *vector);
+    memcpy(vector, hidden + token * stride, size * sizeof *vector);
     if (image->header.pooling == EDGEBERT_POOL_MEAN) {
         for (size_t i = 1; i < length; i++)
             for (size_t n = 0; n < size; n++)
