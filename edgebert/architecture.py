@@ -201,6 +201,7 @@ class Encoder:
             (
                 layer.attention.slots,
                 layer.attention.head_dim,
+                layer.attention.rotary is None,
                 layer.attention.score_scale,
                 layer.attention.distances,
                 layer.attention.slopes,

@@ -13,6 +13,7 @@ import numpy as np
 from edgebert.arguments import checked_choice, checked_iterator
 from edgebert.errors import InputError, SettingError, shown
 from edgebert.tasks.embed import WindowVectors
+from edgebert.tasks.sparse import SparseVector
 
 __all__ = ["table"]
 
@@ -23,9 +24,9 @@ def table(results: Iterable[Any], library: str | None = None) -> Any:
     """Make a table of what a method of `edgebert.Model` answered: a column for each thing that it says.
 
     One answer for each text is one row for each, in their order, so that the columns can be put beside the texts'.
-    Where a text may have several answers (tags, ``top_k`` labels, labels of one's own, windows), each answer is a row,
-    and the first column, ``text_index``, says of which text: none, where it has no answer. A vector is one value, in
-    the column ``vector``.
+    Where a text may have several answers (tags, ``top_k`` labels, labels of one's own, windows, words with weights),
+    each answer is a row, and the first column, ``text_index``, says of which text: none, where it has no answer. A
+    vector is one value, in the column ``vector``.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def table(results: Iterable[Any], library: str | None = None) -> Any:
     """
     module = importlib.import_module(_library(library))
     answers = list(checked_iterator(results, "results", "result"))
-    if any(isinstance(answer, (list, WindowVectors)) or _is_ranking(answer) for answer in answers):
+    if any(isinstance(answer, (list, WindowVectors, SparseVector)) or _is_ranking(answer) for answer in answers):
         rows = [{"text_index": i, **row} for i, answer in enumerate(answers) for row in _several(answer, i)]
     else:
         rows = [_one(answer, i) for i, answer in enumerate(answers)]
@@ -79,6 +80,8 @@ def _several(answer: Any, index: int) -> Iterator[dict[str, Any]]:
     if isinstance(answer, WindowVectors):
         for vector, start, end in zip(*answer, strict=True):
             yield {"start": int(start), "end": int(end), "vector": vector}
+    elif isinstance(answer, SparseVector):
+        yield from ({"word": word, "weight": weight} for word, weight in answer.items())
     elif _is_ranking(answer):
         for label, score in zip(answer["labels"], answer["scores"], strict=True):
             yield {"label": label, "score": score}

@@ -13,6 +13,7 @@ from edgebert.config import BertConfig
 from edgebert.families import encoder_of
 from edgebert.heads import head_parts
 from edgebert.heads.pooling import dense_name
+from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.kernels.plan import (
     INT4_GROUP,
     INT16_STEPS,
@@ -59,6 +60,7 @@ def expected_tensors(
     num_labels: int,
     dense: Sequence[tuple[int, int]] = (),
     embeddings: str = "int8",
+    query_weights: bool = False,
 ) -> dict[str, tuple[Shape, Dtype]]:
     """Return the shape and dtype of every tensor, by name; several dtypes where it may have any of them.
 
@@ -78,6 +80,8 @@ def expected_tensors(
         Sizes of the Dense modules behind the pooling.
     embeddings : str
         Of `EMBEDDINGS`.
+    query_weights : bool
+        Whether there is a weight for each word of a query.
     """
     table: dict[str, tuple[Shape, Dtype]] = {TOKENIZER: ((None,), np.uint8)}
 
@@ -118,6 +122,8 @@ def expected_tensors(
         table[f"{part.name}.bias"] = ((part.N,), np.float32)
     for i, (N, K) in enumerate(dense):
         table[f"{dense_name(i)}.weight"], table[f"{dense_name(i)}.bias"] = ((N, K), HALF_OR_WHOLE), ((N,), np.float32)
+    if query_weights:
+        table[QUERY_WEIGHTS] = ((config.vocab_size,), np.float32)
     return table
 
 

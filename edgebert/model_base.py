@@ -83,7 +83,7 @@ class LoadedModel:
         ----------
         task : str
             The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``,
-            ``"answer"``, ``"next_sentence"``; or ``"embed"``, which every model can do.
+            ``"answer"``, ``"next_sentence"``, ``"embed_sparse"``; or ``"embed"``, which every model can do.
 
         Raises
         ------
@@ -104,8 +104,8 @@ class LoadedModel:
         Parameters
         ----------
         task : str
-            The name of a method with an answer for each text: ``"classify"``, ``"embed"``, ``"fill_mask"``,
-            ``"next_sentence"``, ``"score"``, ``"tag"``.
+            The name of a method with an answer for each text: ``"classify"``, ``"embed"``, ``"embed_sparse"``,
+            ``"fill_mask"``, ``"next_sentence"``, ``"score"``, ``"tag"``.
         texts : iterable
             What that method takes; a generator is read no further than one batch ahead.
         batch : int

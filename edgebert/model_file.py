@@ -61,7 +61,8 @@ class ModelFile:
             faults.append(f"embeddings is {self.embeddings!r}, expected one of {', '.join(EMBEDDINGS)}")
         if not faults:
             sizes = [(step.N, step.K) for step in info.pipeline.dense]
-            expected = expected_tensors(info.config, info.heads, len(info.labels), sizes, self.embeddings)
+            queries = info.sparse is not None and info.sparse.query_weights
+            expected = expected_tensors(info.config, info.heads, len(info.labels), sizes, self.embeddings, queries)
             faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))
@@ -102,6 +103,7 @@ class ModelFile:
             "dense": [step.row for step in info.pipeline.dense],
             "normalize": info.pipeline.normalize,
             "truncate_dim": info.pipeline.truncate_dim,
+            **({"sparse": info.sparse._asdict()} if info.sparse else {}),
             "prompts": list(info.prompts),
             "receipt": self._artifact.json("receipt"),
         }

@@ -16,6 +16,7 @@ from edgebert.errors import CheckpointError
 from edgebert.families import config_of
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import DenseStep, Pipeline, poolings_of
+from edgebert.heads.splade import Splade
 
 __all__ = ["ModelInfo", "ModelSource"]
 
@@ -38,6 +39,8 @@ class ModelInfo:
         Among `edgebert.choices.FUNCTIONS`; empty without a classifier of texts.
     pipeline : Pipeline
         What comes behind the encoder of a model for embeddings.
+    sparse : Splade or None
+        How a model that was made for sparse vectors makes them; None for one that was not.
     prompts : mapping of str to str
         Texts to put before others, by name.
     default_prompt : str
@@ -68,6 +71,7 @@ class ModelInfo:
     labels: tuple[str, ...]
     problem_type: str
     pipeline: Pipeline
+    sparse: Splade | None
     prompts: Mapping[str, str]
     default_prompt: str
     include_prompt: bool
@@ -93,6 +97,7 @@ class ModelInfo:
             "dense": [step.row for step in pipeline.dense],
             "normalize": pipeline.normalize,
             **({"truncate_dim": pipeline.truncate_dim} if pipeline.truncate_dim else {}),
+            **({"sparse": list(self.sparse)} if self.sparse else {}),
             "prompts": dict(self.prompts),
             "default_prompt": self.default_prompt,
             "include_prompt": self.include_prompt,
@@ -128,6 +133,7 @@ class ModelInfo:
             prompts=_json(artifact, "prompts", dict, str),
             max_length=_json(artifact, "max_length", int),
             pipeline=_pipeline(artifact),
+            sparse=_sparse(artifact),
             problem_type=text("problem_type", ""),
             default_prompt=text("default_prompt", ""),
             mask_token=text("mask_token", ""),
@@ -154,7 +160,9 @@ class ModelInfo:
             faults.append(f"max_length is {self.max_length!r}, expected 3 to {longest}")
         if not self.labels and any(HEADS[head].has_labels for head in self.heads if head in HEADS):
             faults.append("there are no labels, expected one at least")
-        return faults + self._pipeline_faults()
+        if self.sparse and "masked_lm" not in self.heads:
+            faults.append("it is for sparse vectors, and has no head masked_lm, which makes them")
+        return faults + self._pipeline_faults() + (self.sparse.faults() if self.sparse else [])
 
     def _pipeline_faults(self) -> list[str]:
         """Return what no vector could be made with."""
@@ -196,6 +204,16 @@ def _pipeline(artifact: Artifact) -> Pipeline:
         raise damaged(artifact.path, f"its dense is {rows!r}, expected {_DENSE}") from error
     truncate_dim = _json(artifact, "truncate_dim", int) if "truncate_dim" in artifact.metadata else 0
     return Pipeline(artifact.metadata.get("pooling", ""), dense, _json(artifact, "normalize", bool), truncate_dim)
+
+
+def _sparse(artifact: Artifact) -> Splade | None:
+    """Return how sparse vectors are made, of a model for them."""
+    if "sparse" not in artifact.metadata:
+        return None
+    values = _json(artifact, "sparse", list)
+    if len(values) != len(Splade._fields):
+        raise damaged(artifact.path, f"its sparse is {values!r}, expected {', '.join(Splade._fields)}")
+    return Splade(*values)
 
 
 class ModelSource(Protocol):

@@ -17,12 +17,13 @@ from edgebert.arguments import (
     listed_texts,
 )
 from edgebert.choices import EMBED_WINDOWS
-from edgebert.coverage import Cut, OnCoverage, report
+from edgebert.coverage import Cut, OnCoverage, checked_cut, report
 from edgebert.errors import InputError, shown
 from edgebert.model_base import LoadedModel
 
 if TYPE_CHECKING:
     from edgebert.search.passages import Passage
+    from edgebert.tasks.sparse import SparseVector
 
 __all__ = ["VectorModel"]
 
@@ -115,6 +116,76 @@ class VectorModel(LoadedModel):
             return vectors
         width = dimensions or pipeline.dimensions(self.hidden_size, pooling)
         return np.stack(vectors) if vectors else np.empty((0, width), np.float32)
+
+    def embed_sparse(
+        self,
+        texts: Iterable[str],
+        top_k: int | None = None,
+        *,
+        query: bool = False,
+        ids: bool = False,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        whole: bool = False,
+        stride: int | None = None,
+        on_coverage: OnCoverage | None = None,
+    ) -> list[SparseVector]:
+        """Compute for each text the words that say what it is about, with their weights (SPLADE, arXiv 2109.10086).
+
+        Most of them do not stand in the text itself. A document fits a query as well as their vectors' dot product
+        says; a search engine with an inverted index finds it by these words. The model is one for masked words, best
+        one that was trained for this: by sentence-transformers' SparseEncoder, whose vectors these are.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        top_k : int, optional
+            How many words, the best ones; by default all that have a weight, or as many as the model's makers said.
+        query : bool
+            Whether the texts are queries: then the model's prompt for these is put before them, and where it has
+            weights for the words of queries (an ``idf.json``), they are all that a query takes: there is no forward
+            pass, and no other word.
+        ids : bool
+            Whether the model's numbers of the words stand in their place.
+        prompt, prompt_name : str, optional
+            What to put before every text, or the name of one of `prompts`.
+        whole : bool
+            Whether all of a text that is too long is read, in windows, as if it were one; without, one window is, as
+            `embed` does.
+        stride : int, optional
+            Tokens that two windows have in common; a quarter of a window by default.
+        on_coverage
+            As the class says.
+
+        Returns
+        -------
+        list of SparseVector
+            For each text a dict from word, as the model's vocabulary writes it, to weight, above 0, the best first:
+            ``{"film": 1.93, "movie": 1.2}``; it has a method ``dot(other)``.
+
+        Raises
+        ------
+        InputError
+            Also when the model has no head for masked words.
+        """
+        self._runner.require("embed_sparse")
+        listed = listed_texts(texts)
+        if top_k is not None:
+            checked_number(top_k, "top_k", "None for all, or a number of words from 1 on")
+        if stride is not None and not checked_flag(whole, "whole"):
+            raise InputError(f"stride is {shown(stride)}, expected None without whole=True: there is one window")
+        vectors, coverages = tasks.sparse.embed_sparse(
+            self._runner,
+            listed,
+            checked_cut(not checked_flag(whole, "whole"), stride, on_coverage),
+            top_k=top_k,
+            query=checked_flag(query, "query"),
+            ids=checked_flag(ids, "ids"),
+            prompt=prompt,
+            prompt_name=prompt_name,
+        )
+        report(coverages, on_coverage, self.max_length)
+        return vectors
 
     def similarity(self, a: Iterable[str], b: Iterable[str] | None = None) -> np.ndarray:
         """Compare texts by the cosines of their vectors; long ones are read whole, in windows.

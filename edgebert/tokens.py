@@ -121,6 +121,11 @@ class TextTokenizer:
             )
         return own
 
+    def token_of(self, own: int) -> str:
+        """Return the token with an id; ``id 30525`` for one that has none, as no token is written."""
+        found: str | None = self._tokenizer.id_to_token(own)
+        return f"id {own}" if found is None else found
+
     def decode(self, ids: list[int], *, skip_special: bool = False) -> str:
         """Turn ids back into text."""
         try:

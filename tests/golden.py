@@ -9,6 +9,7 @@ intermediate 100, tanh GELU, cased, 50 positions). Those of ``families`` are one
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from pathlib import Path
@@ -49,6 +50,16 @@ class FamilyOutputs(NamedTuple):
     token_type_ids: list[np.ndarray]
     last_hidden_state: list[np.ndarray]
     logits: dict[str, list[np.ndarray]]
+
+
+def assembled(golden: Path, base: str, name: str, target: Path) -> Path:
+    """Make a whole folder of a variant that has only what differs from another; `golden` holds both."""
+    shutil.copytree(golden / base, target)
+    shutil.copytree(golden / name, target, dirs_exist_ok=True)
+    gone = target / "gone.json"
+    for file in json.loads(gone.read_text(encoding="utf-8")) if gone.exists() else ():
+        (target / file).unlink()
+    return target
 
 
 def family_outputs(name: str) -> FamilyOutputs:

@@ -12,6 +12,7 @@ import pytest
 import edgebert
 from edgebert.errors import InputError, SettingError
 from edgebert.tasks.embed import WindowVectors
+from edgebert.tasks.sparse import SparseVector
 
 
 @pytest.fixture
@@ -89,3 +90,9 @@ def test_real_tables(name):
     assert type(table).__module__.startswith(name)
     assert edgebert.table([WINDOWS], name).shape == (2, 4)
     assert edgebert.table(np.ones((2, 3), np.float32), name).shape == (2, 1)
+
+
+def test_words_with_weights_are_rows_each(pandas):
+    """Whatever the words are: of other answers, keys are columns."""
+    found = edgebert.table([SparseVector({"labels": 2.0, "scores": 1.5}), SparseVector(), SparseVector({"a": 0.5})])
+    assert found == {"text_index": [0, 0, 2], "word": ["labels", "scores", "a"], "weight": [2.0, 1.5, 0.5]}

@@ -131,6 +131,7 @@ TASKS = {
     "score": lambda model: model.score([]),
     "answer": lambda model: model.answer([], []),
     "next_sentence": lambda model: model.next_sentence([]),
+    "embed_sparse": lambda model: model.embed_sparse([]),
     "embed": lambda model: model.embed([]),
 }
 

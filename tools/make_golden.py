@@ -69,7 +69,8 @@ def vocabulary(*, cased: bool) -> list[str]:
     return list(dict.fromkeys(SPECIAL + single + words + pieces))
 
 
-NORMS = tuple(f"{name}.weight" for name in ("LayerNorm", ".norm", ".attn_norm", ".mlp_norm", ".final_norm"))
+_NORMS = ("LayerNorm", ".norm", ".attn_norm", ".mlp_norm", ".final_norm", ".self_attn_layer_norm")
+NORMS = tuple(f"{name}.weight" for name in _NORMS)
 """How LayerNorms' weights are called whose values lie round 1; other families' were made otherwise, and stay."""
 
 

@@ -61,8 +61,12 @@ LABELS = {
     "mpnet": ["no", "yes"],
     "albert": ["negative", "neutral", "positive"],
     "modernbert": ["dull", "fair", "fine"],
+    "ernie": ["negative", "neutral", "positive"],
+    "data2vec-text": ["no", "yes"],
+    "roberta-prelayernorm": ["negative", "neutral", "positive"],
+    "xlm-roberta-xl": ["dull", "fair", "fine"],
 }
-LATER = ("albert", "modernbert")
+LATER = ("albert", "modernbert", "ernie", "data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl")
 """Families that were added, in this order, after all heads of the others."""
 PROBLEM_TYPES = {"distilbert": "multi_label_classification", "camembert": "regression"}
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
@@ -99,7 +103,9 @@ def tokenizer_of(family: str, folder: Path) -> Any:
     """Make a family's tokenizer."""
     corpus = [*TEXTS, *(text for pair in [*PAIRS, *QUESTIONS] for text in pair), SENTENCE] * 4
     name = FAMILIES[family].classes
-    if family in ("bert", "distilbert", "electra", "mpnet"):
+    if not hasattr(transformers, f"{name}TokenizerFast"):
+        name = FAMILIES[family].tokenizer.removesuffix("Tokenizer")
+    if family in ("bert", "ernie", "distilbert", "electra", "mpnet"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         if family == "mpnet":
             special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
@@ -107,7 +113,7 @@ def tokenizer_of(family: str, folder: Path) -> Any:
         vocab.write_text("\n".join(wordpiece(special)) + "\n", encoding="utf-8")
         return getattr(transformers, f"{name}TokenizerFast")(str(vocab), model_max_length=POSITIONS)
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    if family == "roberta":
+    if name == "Roberta":
         tokenizer = byte_level(corpus, special)
         parts = json.loads(tokenizer.to_str())["model"]
         (folder / "vocab.json").write_text(json.dumps(parts["vocab"]), encoding="utf-8")
@@ -144,8 +150,9 @@ def tokenizer_of(family: str, folder: Path) -> Any:
         trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False),
     )
     single, pair, ends = "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
-    if family == "albert":
+    if family in LATER:
         tokenizer.decoder = decoders.Metaspace()
+    if family == "albert":
         single, pair, ends = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ends)
     return getattr(transformers, f"{name}TokenizerFast")(tokenizer_object=tokenizer, model_max_length=POSITIONS)
@@ -158,9 +165,9 @@ def config_of(family: str, vocab_size: int, **more: Any) -> Any:
         names = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
         names["intermediate_size"] = "hidden_dim"
         sizes = {names.get(key, key): value for key, value in sizes.items()}
-    if family in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+    if FAMILIES[family].positions_follow_padding:
         sizes |= {"max_position_embeddings": POSITIONS + 2, "pad_token_id": 1, "layer_norm_eps": 1e-5}
-    if family in ("roberta", "xlm-roberta", "camembert"):
+    if "roberta" in family or family in ("camembert", "data2vec-text"):
         sizes |= {"type_vocab_size": 1}
     if family in ("electra", "albert"):
         sizes |= {"embedding_size": 16}

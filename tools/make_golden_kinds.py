@@ -137,6 +137,44 @@ KINDS = {
         | {"rope_parameters": TURNED, "pad_token_id": 3, "max_position_embeddings": 160},
         LONG,
     ),
+    # Heads whose width is not the hidden size's share, and of which three have a key and a value together.
+    "qwen3-shared": Kind(
+        "Qwen3Model",
+        "modernbert-masked",
+        {"hidden_size": 64, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 12}
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}, "max_position_embeddings": 160}
+        | {"rms_norm_eps": 0.2, "intermediate_size": 96},
+        LONG,
+    ),
+    # One key for all heads, and biases; each half of a head fills a vector and a bit.
+    "qwen3-odd": Kind(
+        "Qwen3Model",
+        "modernbert-masked",
+        {"hidden_size": 36, "num_hidden_layers": 3, "num_attention_heads": 3, "num_key_value_heads": 1}
+        | {"head_dim": 36, "intermediate_size": 52, "hidden_act": "gelu", "attention_bias": True}
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 40.0}, "max_position_embeddings": 170}
+        | {"rms_norm_eps": 0.3},
+        LONG,
+    ),
+    "gemma3-causal": Kind(
+        "Gemma3TextModel",
+        "modernbert-masked",
+        {"hidden_size": 36, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2}
+        | {"head_dim": 14, "intermediate_size": 48, "sliding_window": 9, "query_pre_attn_scalar": 20}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "rope_parameters": TURNED}
+        | {"rms_norm_eps": 0.2, "max_position_embeddings": 160},
+        LONG,
+    ),
+    # As EmbeddingGemma: every token sees those behind it too; types of layers by a pattern.
+    "gemma3-bidirectional": Kind(
+        "Gemma3TextModel",
+        "modernbert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 3, "num_key_value_heads": 1}
+        | {"head_dim": 20, "intermediate_size": 60, "sliding_window": 14, "query_pre_attn_scalar": 12}
+        | {"sliding_window_pattern": 2, "rope_parameters": TURNED, "use_bidirectional_attention": True}
+        | {"attention_bias": True, "hidden_activation": "silu", "rms_norm_eps": 0.1, "max_position_embeddings": 155},
+        LONG,
+    ),
 }
 
 
@@ -152,12 +190,15 @@ def make(name: str, golden: Path, seed: int) -> int:
     sizes = {**LAYOUT, "max_position_embeddings": POSITIONS, **kind.config, "vocab_size": len(vocabulary)}
     model = model_class(model_class.config_class(**sizes)).eval()
     generator = torch.Generator().manual_seed(seed)
+    scale = 0.0 if name.startswith("gemma3") else 1.0  # what stands in Gemma's file is added to 1
     for parameter_name, parameter in model.named_parameters():
-        middle = 1.0 if parameter_name.lower().endswith("norm.weight") else 0.0
+        middle = scale if parameter_name.lower().endswith("norm.weight") else 0.0
         values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * SPREAD + middle
         parameter.data = values.to(parameter.dtype)
     rounded(model)
-    model = model.double()
+    model.half().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    model = model_class.from_pretrained(folder, dtype=torch.float32).eval().double()  # what counts is in the files
     base = getattr(model, model.base_model_prefix, model)
     arrays: dict[str, list[np.ndarray]] = {}
 
@@ -180,8 +221,6 @@ def make(name: str, golden: Path, seed: int) -> int:
                     add("next_sentence_logits", answer.seq_relationship_logits.float())
     whole = {key: np.concatenate(parts) for key, parts in arrays.items() if parts}
     np.savez_compressed(folder / "outputs.npz", lengths=np.array([len(ids) for ids in kind.ids]), **whole)
-    model.half().save_pretrained(folder)
-    (folder / "generation_config.json").unlink(missing_ok=True)
     for path in folder.iterdir():
         path.chmod(0o644)
     return sum(path.stat().st_size for path in folder.iterdir())

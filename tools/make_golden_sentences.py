@@ -4,9 +4,10 @@ Run with torch, transformers 5 and sentence-transformers 6 installed::
 
     python tools/make_golden_sentences.py tests/data/golden/sentences
 
-``encoder`` and ``cross-encoder`` are whole folders as sentence-transformers saves them, with random weights in float16.
-A variant has only the files in which it differs from the one that it begins with (``gone.json`` names those that it
-lacks), and ``expected.npz``: the ``vectors`` of the texts of ``texts.json``, or the ``scores`` of its pairs.
+``encoder`` and ``cross-encoder`` are whole folders as sentence-transformers saves them, with random weights in float16;
+so are those in `DECODERS`, made as Qwen3-Embedding and EmbeddingGemma are. A variant has only the files in which it
+differs from the one that it begins with (``gone.json`` names those that it lacks), and ``expected.npz``: the
+``vectors`` of the texts of ``texts.json``, or the ``scores`` of its pairs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import transformers
 from make_golden import fill, write_json
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Dropout, Normalize, Pooling, Transformer
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
 TEXTS = [
@@ -42,6 +44,15 @@ SENTENCE = (
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyzN"
 HIDDEN, POSITIONS = 32, 32
+LAYOUT = {  # of decoders
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+    "intermediate_size": 48,
+    "max_position_embeddings": 2 * POSITIONS,
+}
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "identity": nn.Identity}
 
 
@@ -63,6 +74,87 @@ def save_base(folder: Path, kind: str, seed: int) -> None:
     model = getattr(transformers, f"Bert{kind}")(config).eval()
     fill(model, seed=seed)
     model.half().save_pretrained(folder)
+
+
+def save_qwen3(folder: Path) -> None:
+    """Save a Qwen3 and its tokenizer, which puts one token behind a text."""
+    end = "<|endoftext|>"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=[end], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([SENTENCE] * 4, trainer)
+    parts = json.loads(tokenizer.to_str())["model"]
+    merges = [tuple(pair) for pair in parts["merges"]]
+    whole = transformers.Qwen2Tokenizer(vocab=parts["vocab"], merges=merges, model_max_length=2 * POSITIONS)
+    whole.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[(end, 0)]
+    )
+    config = transformers.Qwen3Config(
+        **LAYOUT,
+        vocab_size=len(whole),
+        hidden_act="silu",
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        tie_word_embeddings=True,
+        pad_token_id=0,
+    )
+    save_decoder(folder, transformers.Qwen3Model(config), whole, 203)
+
+
+def save_gemma3(folder: Path) -> None:
+    """Save a Gemma 3 that looks both ways, and its tokenizer, with a token before and behind a text."""
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokens = [*special, *(AddedToken(f"<0x{i:02X}>", special=False) for i in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=340, special_tokens=tokens, show_progress=False)
+    tokenizer.train_from_iterator([SENTENCE] * 4, trainer)
+    parts = json.loads(tokenizer.to_str())["model"]
+    merges = [tuple(pair) for pair in parts["merges"]]
+    whole = transformers.GemmaTokenizer(
+        vocab=parts["vocab"], merges=merges, add_bos_token=True, add_eos_token=True, model_max_length=2 * POSITIONS
+    )
+    config = transformers.Gemma3TextConfig(
+        **LAYOUT,
+        vocab_size=len(whole),
+        query_pre_attn_scalar=12,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"],
+        use_bidirectional_attention=True,
+    )
+    save_decoder(folder, transformers.Gemma3TextModel(config), whole, 204)
+
+
+def save_decoder(folder: Path, model: Any, tokenizer: Any, seed: int) -> None:
+    """Fill the weights of a model and save it; its norms' weights, in Gemma's file, are added to 1."""
+    fill(model, seed=seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.copy_(parameter * 2 + (model.config.model_type == "qwen3"))
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def decoders(work: Path) -> dict[str, tuple[Path, SentenceTransformer]]:
+    """Return the folder of its encoder and the whole model, for each of `DECODERS`."""
+    result = {}
+    for name, save in DECODERS.items():
+        base = work / f"plain-{name}"
+        save(base)
+        encoder = Transformer(str(base), model_kwargs={"dtype": torch.float32})
+        if name == "qwen3-embedding":
+            modules = [encoder, Pooling(HIDDEN, "lasttoken", True), Normalize()]
+            prompts = {"query": "Instruct: find the story\nQuery:", "document": ""}
+        else:
+            dense = [
+                seeded(Dense(K, N, bias=False, activation_function=nn.Identity()), N)
+                for K, N in ((HIDDEN, 80), (80, HIDDEN))
+            ]
+            modules = [encoder, Pooling(HIDDEN, "mean", True), *dense, Normalize()]
+            prompts = {"query": "task: a story | query: ", "document": "title: none | text: "}
+        result[name] = base, SentenceTransformer(modules=modules, device="cpu", prompts=prompts)
+    return result
 
 
 def seeded(module: nn.Module, seed: int) -> nn.Module:
@@ -109,6 +201,10 @@ def pipelines(base: Path) -> dict[str, Callable[[], SentenceTransformer]]:
         "truncate-dense": lambda: model(dense(), truncate_dim=40),
         "max-seq-length": shorter,
     }
+
+
+DECODERS = {"qwen3-embedding": save_qwen3, "embeddinggemma": save_gemma3}
+"""Models that begin as others that write text -> what saves one."""
 
 
 def old_layouts() -> dict[str, Callable[[Path], None]]:
@@ -179,6 +275,15 @@ def expect(model: SentenceTransformer | CrossEncoder, target: Path) -> None:
     np.savez_compressed(target / "expected.npz", vectors=vectors.astype(np.float32))
 
 
+def save_decoders(work: Path, output: Path) -> None:
+    """Write the whole folders of `DECODERS`, with the weights as they were saved first."""
+    for name, (base, model) in decoders(work).items():
+        model.save_pretrained(str(work / name), create_model_card=False)
+        shutil.copy(base / "model.safetensors", work / name)
+        store(work / name, work / "none", output / name)
+        expect(reloaded(work / name, SentenceTransformer), output / name)
+
+
 def reloaded(folder: Path, kind: type) -> Any:
     """Load a saved folder anew: what counts is what is in the files."""
     return kind(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
@@ -188,7 +293,13 @@ def main() -> None:
     """Write all folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
-    output = parser.parse_args().output
+    parser.add_argument("--decoders", action="store_true", help="those alone, beside what is there")
+    arguments = parser.parse_args()
+    output = arguments.output
+    if arguments.decoders:
+        with tempfile.TemporaryDirectory() as name:
+            save_decoders(Path(name), output)
+        return
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     write_json(output / "texts.json", {"texts": TEXTS, "pairs": PAIRS})
@@ -228,6 +339,7 @@ def main() -> None:
                 if variant.startswith(f"cross-{labels}"):
                     save(variant, cross(), first)
                     first = first or variant
+        save_decoders(work, output)
     sizes = [path.stat().st_size for path in output.rglob("*") if path.is_file()]
     print(f"{len(sizes)} files, {sum(sizes):,} bytes")
 

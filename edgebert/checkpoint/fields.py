@@ -147,6 +147,7 @@ FILES: dict[str, Rule] = {
     **honoured(
         "sentence-transformers", "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
     ),
+    **honoured("of models for sparse vectors", "router_config.json", "idf.json"),
     **honoured("kept as the model's card", "README.md"),
     # Where there is a tokenizer.json, it has all of them; where there is none, the tokenizer is refused by its class.
     **without_effect(

@@ -77,8 +77,11 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **honoured("what is put before texts", "prompts default_prompt_name"),
         **honoured("what stands behind a cross-encoder", "activation_fn"),
         **honoured("how many values of a vector are kept", "truncate_dim"),
+        **honoured("how many words a sparse vector has at most", "max_active_dims"),
         **refused(
-            "models of other kinds give other results", "model_type", unless=("SentenceTransformer", "CrossEncoder")
+            "models of other kinds give other results",
+            "model_type",
+            unless=("SentenceTransformer", "CrossEncoder", "SparseEncoder"),
         ),
         **without_effect("says what it was made with", "__version__ requirements"),
         **without_effect("how vectors are to be compared, which changes none", "similarity_fn_name"),
@@ -90,7 +93,9 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **honoured("they replace what config.json says", "config_args config_kwargs"),
         **honoured("checked field by field", "processing_kwargs modality_config model_args model_kwargs"),
         **refused(
-            "edgebert has no such task", "transformer_task", unless=("feature-extraction", "sequence-classification")
+            "edgebert has no such task",
+            "transformer_task",
+            unless=("feature-extraction", "sequence-classification", "fill-mask"),
         ),
         **refused(
             "edgebert reads hidden states or logits", "module_output_name", unless=("token_embeddings", "scores")
@@ -132,6 +137,19 @@ FIELDS: dict[str, dict[str, Rule]] = {
     "Normalize/config.json": {
         **refused("edgebert normalises the vector of a text", "module_input_name", unless=(_SENTENCE,)),
         **refused("edgebert normalises the vector of a text", "module_output_name", unless=(_SENTENCE,)),
+    },
+    "SpladePooling/config.json": {
+        **honoured("how weights of words are made of logits", "pooling_strategy activation_function"),
+        **without_effect("the vocabulary's size says it", "embedding_dimension word_embedding_dimension"),
+        **without_effect("how much is computed at a time", "chunk_size"),
+    },
+    "router_config.json": {
+        **honoured("which modules there are for documents and queries", "types structure"),
+        **without_effect("a caller says which texts are queries", "parameters"),
+    },
+    "SparseStaticEmbedding/config.json": {
+        **honoured("where the weights of words are", "path"),
+        **without_effect("for training", "frozen"),
     },
     "Dropout/config.json": without_effect("for training", "dropout"),
 }

@@ -1,4 +1,4 @@
-"""The modules of sentence-transformers that compute something: Pooling and Dense, by their folders."""
+"""The modules of sentence-transformers that compute something, by their folders: Pooling, Dense, SpladePooling, ..."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from edgebert.checkpoint.weights import stored_tensors, weight_files
 from edgebert.choices import POOLINGS
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.heads.pooling import DENSE_ACTIVATIONS, DenseStep
+from edgebert.heads.splade import Splade
 
-__all__ = ["DenseModule", "read_dense", "read_pooling"]
+__all__ = ["DenseModule", "read_dense", "read_pooling", "read_splade"]
 
 _PREFIX = "pooling_mode_"
 _SWITCHES = {
@@ -118,3 +119,21 @@ def read_dense(folder: Path, *, unit_input: bool) -> tuple[DenseModule, list[str
     if type(bias) is not bool:
         raise CheckpointError(f"{path} has bias {bias!r}, expected true or false")
     return DenseModule(folder, N, K, bias, DENSE_ACTIVATIONS[name], unit_input), unknown
+
+
+def read_splade(path: Path) -> tuple[Splade, list[str]]:
+    """Return how the config of a SpladePooling makes sparse vectors, and its unknown fields.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing or malformed.
+    UnsupportedModelError
+        A strategy or an activation that edgebert does not know.
+    """
+    settings = read_json(path, dict)
+    unknown = check_fields(settings, FIELDS["SpladePooling/config.json"], where=str(path))
+    splade = Splade(settings.get("pooling_strategy", "max"), settings.get("activation_function", "relu"))
+    if faults := splade.faults():
+        raise UnsupportedModelError(f"{path}: {'; '.join(faults)}")
+    return splade, unknown

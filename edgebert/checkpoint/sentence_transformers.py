@@ -8,18 +8,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgebert.checkpoint.fields_models import FIELDS, check_fields
-from edgebert.checkpoint.modules import DenseModule, read_dense, read_pooling
+from edgebert.checkpoint.modules import DenseModule, read_dense, read_pooling, read_splade
+from edgebert.checkpoint.sparse import IDF, read_routes
 from edgebert.checkpoint.text_files import read_json
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.heads.pooling import Pipeline
+from edgebert.heads.splade import Splade
 
 __all__ = ["SentenceSettings", "read_sentence_settings"]
 
-_ENCODERS = ("Transformer", "BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRoBERTa", "XLMRoberta", "MPNet")
-"""How modules that hold an encoder are called; all but the first in folders of before 2020."""
+_OLD_ENCODERS = ("BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRoBERTa", "XLMRoberta", "MPNet")
+_ENCODERS = ("Transformer", "MLMTransformer", *_OLD_ENCODERS)
+"""How modules that hold an encoder are called: the second before a SpladePooling, the others in folders of before 2020.
+"""
 
 _BEHIND_POOLING = ("Dense", "Normalize", "Dropout")
-_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING)
+_SPARSE = "SpladePooling"
+_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING, _SPARSE)
 _SETTINGS_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -42,6 +47,10 @@ class SentenceSettings:
         What comes behind the encoder.
     dense : tuple of DenseModule
         The Dense modules of the pipeline, with their weights.
+    sparse : Splade or None
+        How a model for sparse vectors makes them.
+    query_weights : Path or None
+        The file, or the folder of the module, with the weights of a query's words.
     max_length : int or None
         In tokens; None where the folder does not say.
     lowercase : bool
@@ -67,6 +76,8 @@ class SentenceSettings:
     encoder: str = ""
     pipeline: Pipeline = dataclasses.field(default_factory=Pipeline)
     dense: tuple[DenseModule, ...] = ()
+    sparse: Splade | None = None
+    query_weights: Path | None = None
     max_length: int | None = None
     lowercase: bool = False
     prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -101,22 +112,27 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         A module, a pooling or a setting that edgebert does not run.
     """
     settings, unknown = _of_model(folder)
+    sparse_by = settings.pop("sparse_by")
     if not (folder / "modules.json").is_file():
         # Without modules, sentence-transformers reads nothing but what stands behind a cross-encoder.
+        idf = folder / IDF
         return SentenceSettings(
+            sparse=Splade(query_weights=True) if idf.is_file() else None,
+            query_weights=idf if idf.is_file() else None,
             activation_fn=settings["activation_fn"],
             is_cross_encoder=settings["is_cross_encoder"],
             unknown=tuple(unknown),
         )
-    modules, more = _modules(folder)
+    modules, query_weights, more = _modules(folder)
     unknown += more
     encoder = str(modules[0][1])
     encoder = "" if encoder == "." else encoder
     of_encoder, more = _of_encoder(folder / encoder)
     unknown += more
+    sparse_by += of_encoder.pop("sparse_by", [])
     pooling, include_prompt = "mean", True
     dense: list[DenseModule] = []
-    normalized = False
+    normalized, sparse = False, None
     for kind, path in modules[1:]:
         where = folder / path
         if kind == "Pooling":
@@ -125,6 +141,9 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
             module, more = read_dense(where, unit_input=normalized)
             dense.append(module)
             normalized = False
+        elif kind == _SPARSE:
+            sparse, more = read_splade(where / "config.json")
+            sparse = sparse._replace(most_words=settings["most_words"], query_weights=query_weights is not None)
         else:
             file = where / "config.json"
             values = read_json(file, dict) if file.is_file() else {}  # old versions wrote none
@@ -132,10 +151,17 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
             normalized |= kind == "Normalize"
         unknown += more
     steps = tuple(module.step for module in dense)
+    del settings["most_words"]
+    if sparse is None and sparse_by:
+        raise UnsupportedModelError(
+            f"{'; '.join(sparse_by)}, but there is no {_SPARSE} among its modules; expected one"
+        )
     return SentenceSettings(
         encoder=encoder,
         pipeline=Pipeline(pooling, steps, normalized, settings.pop("truncate_dim")),
         dense=tuple(dense),
+        sparse=sparse,
+        query_weights=query_weights,
         include_prompt=include_prompt,
         unknown=tuple(unknown),
         is_pipeline=len(modules) > 1,
@@ -144,11 +170,22 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
     )
 
 
-def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], list[str]]:
-    """Return the kind and the path of each module, in an order that edgebert runs; and the unknown fields."""
+def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], Path | None, list[str]]:
+    """Return the kind and the path of each module, in an order that edgebert runs; and the unknown fields.
+
+    Of modules with a Router, those that documents go through; between both stands the folder of the weights that
+    queries have instead, if they have.
+    """
     file = folder / "modules.json"
     listed = read_json(file, list)
     unknown: list[str] = []
+    query_weights = None
+    if [str(module.get("type")).rpartition(".")[2] for module in listed if isinstance(module, dict)] == ["Router"]:
+        unknown += check_fields(listed[0], FIELDS["modules.json"], where=str(file))
+        within = str(listed[0].get("path", ""))
+        routed, query_weights, more = read_routes(folder / within)
+        listed = [{**module, "path": str(PurePosixPath(within, module["path"]))} for module in routed]
+        unknown += more
     foreign: list[str] = []
     modules: list[tuple[str, PurePosixPath]] = []
     for module in listed:
@@ -169,15 +206,17 @@ def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], list[str]]:
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules {', '.join(foreign)}; edgebert runs {', '.join(_PIPELINE)}"
         )
-    ordered = (
-        kinds[:1] == ["Transformer"] and kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)
+    ordered = kinds[:1] == ["Transformer"] and (
+        (kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)) or kinds[1:] == [_SPARSE]
     )
     if not ordered:
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules in the order {', '.join(kinds) or 'of none'}; edgebert runs"
-            f" Transformer, Pooling, and any of {', '.join(_BEHIND_POOLING)} behind them"
+            f" Transformer, Pooling, and any of {', '.join(_BEHIND_POOLING)} behind them; or Transformer, {_SPARSE}"
         )
-    return modules, unknown
+    if query_weights is not None and _SPARSE not in kinds:
+        raise UnsupportedModelError(f"{folder} has weights for the words of queries, but no {_SPARSE} for documents")
+    return modules, query_weights, unknown
 
 
 def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -199,8 +238,10 @@ def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
         "prompts": prompts,
         "default_prompt": default,
         "truncate_dim": truncate_dim or 0,
+        "most_words": _count(values, "max_active_dims", "words of a vector", path) or 0,
         "activation_fn": activation_fn or "",
         "is_cross_encoder": values.get("model_type") == "CrossEncoder",
+        "sparse_by": [f"{path.name} has model_type 'SparseEncoder'"] * (values.get("model_type") == "SparseEncoder"),
     }, unknown
 
 
@@ -236,7 +277,9 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
         fields = _object(processing, name, path)
         unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
         length = _count(fields, "max_length", "tokens", path) or length
+    fills = values.get("transformer_task") == "fill-mask"
     return {
+        "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * fills,
         "max_length": length,
         "lowercase": _flag(values, "do_lower_case", path),
         "tokenizer_args": {name: value for name, value in tokenizer_args.items() if name not in _LOADING},

@@ -36,10 +36,15 @@ _DESCRIPTION = [
     "config_sentence_transformers.json",
     "?_*/*.json",  # of the modules of sentence-transformers, among them the encoder's in old folders
     "?_*/vocab.txt",
+    "router_config.json",
+    "idf.json",
+    "query_?_*/*.json",  # of the modules of a router
+    "document_?_*/*.json",
+    "document_?_*/vocab.txt",
     "*.py",  # never run: a module that needs it is refused
     "README.md",
 ]
-_WEIGHTS = [SINGLE, "model-*-of-*.safetensors", f"?_*/{SINGLE}"]
+_WEIGHTS = [SINGLE, "model-*-of-*.safetensors", f"?_*/{SINGLE}", f"query_?_*/{SINGLE}", f"document_?_*/{SINGLE}"]
 
 
 @dataclasses.dataclass(frozen=True)

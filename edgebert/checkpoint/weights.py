@@ -109,6 +109,8 @@ class Tensors(Mapping[str, np.ndarray]):
         Of some tensors: how many rows at their beginning no token uses, and nobody is to see.
     zeros : dict of str to tuple
         Tensors that this model does not have and others of its kind do -> their shapes.
+    made : dict of str to ndarray
+        Tensors that stand in no weight file.
 
     Raises
     ------
@@ -121,10 +123,14 @@ class Tensors(Mapping[str, np.ndarray]):
         stored: Mapping[str, StoredTensor],
         unused: Mapping[str, int] | None = None,
         zeros: Mapping[str, tuple[int, ...]] | None = None,
+        made: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self._stored, self._unused, self._zeros = dict(stored), dict(unused or {}), dict(zeros or {})
+        self._made = dict(made or {})
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name in self._made:
+            return self._made[name]
         if name in self._zeros:
             return np.zeros(self._zeros[name], np.float32)
         values = read_tensor(self._stored[name])[self._unused.get(name, 0) :]
@@ -137,10 +143,10 @@ class Tensors(Mapping[str, np.ndarray]):
         return values
 
     def __contains__(self, name: object) -> bool:
-        return name in self._stored or name in self._zeros  # Mapping's own would read the tensor
+        return name in self._stored or name in self._zeros or name in self._made  # Mapping's own would read the tensor
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self._stored, *self._zeros])
+        return iter([*self._stored, *self._zeros, *self._made])
 
     def __len__(self) -> int:
-        return len(self._stored) + len(self._zeros)
+        return len(self._stored) + len(self._zeros) + len(self._made)

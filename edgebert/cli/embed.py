@@ -16,6 +16,7 @@ from edgebert.cli.kept import Kept, as_json
 from edgebert.cli.lines import Task, Writer, answer_lines, placed
 from edgebert.cli.options import LineOptions, line_options, output_option, stride_option
 from edgebert.cli.parameters import Text
+from edgebert.cli.sparse import embed_sparse
 from edgebert.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ _HEADER_BYTES = 128
 )
 @click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
 @click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
+@click.option("--sparse", is_flag=True, help="Give words with weights instead, by a model for masked words (SPLADE).")
+@click.option("--top-k", type=click.IntRange(min=1), metavar="N", help="With --sparse: how many words.  [default: all]")
+@click.option("--query", is_flag=True, help="With --sparse: the texts are queries.")
+@click.option("--ids", is_flag=True, help="With --sparse: the model's numbers of the words.")
 @stride_option
 @line_options(windows=False, layouts=False)
 def embed(
@@ -70,6 +75,11 @@ def embed(
     prompt_name: str | None,
     whole: bool,
     chunks: bool,
+    *,
+    sparse: bool,
+    top_k: int | None,
+    query: bool,
+    ids: bool,
 ) -> None:
     """Give every text a vector.
 
@@ -89,7 +99,28 @@ def embed(
     OUT.parquet  the same, a row each; embedding is a list of float32
 
     On a terminal, without -o, the cosines of 2 to 12 texts are shown instead.
+
+    With --sparse a vector is words with weights, the best first, and other words than those
+    of the text are among them. --whole reads all of a long text then, as if it were one
+    window; --query takes the model's weights for the words of queries, where it has them.
+
+    \b
+    OUT.jsonl     text, tokens, windows, truncated, embedding: {word: weight, ...}
+    OUT.csv       a row for each word: text, word (with --ids: id), weight,
+                  tokens, windows, truncated
+    OUT.tsv       weight, word, text; without a header
+    OUT.parquet   the columns of csv
     """
+    if sparse:
+        if pooling is not None or normalize is not None or dimensions is not None or chunks:
+            raise click.UsageError(
+                "--sparse gives words with weights: leave --pooling, --normalize, --dimensions and --chunks out."
+            )
+        wanted = {"top_k": top_k, "query": query, "ids": ids, "prompt": prompt, "prompt_name": prompt_name}
+        embed_sparse(options, {**wanted, "whole": whole, "stride": options.stride})
+        return
+    if top_k is not None or query or ids:
+        raise click.UsageError("--top-k, --query and --ids are about words with weights: give them with --sparse.")
     to_stdout = options.output in (None, "-")
     terminal = Terminal.at_stdout() if to_stdout else None
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()

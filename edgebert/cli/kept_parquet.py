@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["ParquetAnswers"]
 
 _TYPES = {
-    **dict.fromkeys(("line", "rank", "start", "end", "mask", "token", "tokens", "windows", "text_index"), "int64"),
-    **dict.fromkeys(("score", "cosine", "perplexity"), "float64"),
+    **dict.fromkeys(
+        ("line", "rank", "start", "end", "mask", "token", "tokens", "windows", "text_index", "id"), "int64"
+    ),
+    **dict.fromkeys(("score", "cosine", "perplexity", "weight"), "float64"),
     "truncated": "bool",
 }
 """Of the columns of answers; others are text. A first row group may have no value of some."""

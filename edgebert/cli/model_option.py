@@ -11,6 +11,7 @@ import edgebert
 from edgebert.bundled import BUNDLED, default_for
 from edgebert.cli.progress import show_steps
 from edgebert.cli.terminal import note
+from edgebert.cli.wording import command_of
 
 if TYPE_CHECKING:
     from edgebert.model import Model
@@ -37,6 +38,11 @@ _ADVICE = {
         "google-bert/bert-base-uncased",
         "google-bert/bert-base-cased",
         "next-sentence -m {} pairs.tsv",
+    ),
+    "embed_sparse": (
+        "naver/splade-v3-distilbert",
+        "rasyosef/splade-tiny",
+        "embed --sparse -m {} notes.txt -o notes.jsonl",
     ),
 }
 """Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
@@ -66,7 +72,7 @@ def check_model(task: str, name: str | None) -> None:
     if name is None and default_for(task) is None:
         first, second, command = _ADVICE[task]
         raise click.UsageError(
-            f"{task.replace('_', '-')} needs a model of its kind, and none comes with edgebert: name one with -m, for"
+            f"{command_of(task)} needs a model of its kind, and none comes with edgebert: name one with -m, for"
             f" example {first} or {second}, which is downloaded and converted once: edgebert {command.format(first)}"
         )
 
@@ -117,15 +123,13 @@ def _check_serves(model: Model, task: str, name: str) -> None:
         from edgebert.heads import HEADS
 
         tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
-        serves = ", ".join(each.replace("_", "-") for each in tasks or ("embed", "rank", "search"))
+        serves = ", ".join(command_of(each) for each in tasks or ("embed", "rank", "search"))
         own = default_for(task)
         if own is not None:
             remedy = f"leave -m out for {own.title}, which comes with edgebert"
         else:
             remedy = f"name another one, for example {_ADVICE[task][0]} or {_ADVICE[task][1]}"
-        raise edgebert.InputError(
-            f"{name} is no model for {task.replace('_', '-')}: it is for {serves}; {remedy}"
-        ) from error
+        raise edgebert.InputError(f"{name} is no model for {command_of(task)}: it is for {serves}; {remedy}") from error
 
 
 def find_model_shown(name: str) -> Path:

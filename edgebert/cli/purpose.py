@@ -39,6 +39,8 @@ def purpose(facts: dict[str, Any]) -> str:
     vectors = (
         f"Makes vectors of texts ({facts['dimensions']} numbers each): for search, ranking, and sorting by labels."
     )
+    if facts.get("sparse"):
+        return "Makes sparse vectors of texts, words with weights: for search engines with an inverted index."
     return " ".join(told[head]() for head in facts["heads"]) or vectors
 
 
@@ -76,7 +78,11 @@ def how_good(receipt: dict[str, Any]) -> str:
 def length(facts: dict[str, Any]) -> str:
     """Return how long a text may be."""
     tokens = facts["max_length"]
-    longer = "of longer ones the beginning is seen" if not facts["heads"] else "longer ones are read in windows"
+    longer = (
+        "of longer ones the beginning is seen"
+        if not facts["heads"] or facts.get("sparse")
+        else "longer ones are read in windows"
+    )
     return f"{tokens} tokens at once, some {round(tokens * _WORDS_PER_TOKEN, -1):.0f} English words; {longer}"
 
 
@@ -90,6 +96,7 @@ def example(facts: dict[str, Any], named: str) -> str:
         "question_answering": 'answer FILE -q "..."',
     }
     command = next((commands[head] for head in facts["heads"]), "embed FILE -o OUT.npy")
+    command = "embed FILE --sparse -o OUT.jsonl" if facts.get("sparse") else command
     return f"edgebert {command}{named}"
 
 

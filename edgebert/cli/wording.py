@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["in_words_of_commands"]
+__all__ = ["command_of", "in_words_of_commands"]
 
 _OPTIONS = {
     "aggregation_strategy": "--strategy",
@@ -28,12 +28,19 @@ _PHRASES = {
     "more than its max_memory of": "more than its --max-memory of",
 }
 _AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes)\b)")
-_METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed|search|redact)\(\)")
+_COMMANDS = {"embed_sparse": "embed --sparse"}
+"""Method -> command, where that is not called so."""
+_METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed_sparse|embed|search|redact)\(\)")
+
+
+def command_of(method: str) -> str:
+    """Return the command that asks what a method of `edgebert.Model` asks."""
+    return _COMMANDS.get(method, method.replace("_", "-"))
 
 
 def in_words_of_commands(message: str) -> str:
     """Return a message of the library as a user of the command line understands it."""
-    message = _METHOD.sub(lambda found: f"edgebert {found[1].replace('_', '-')}", message)
+    message = _METHOD.sub(lambda found: f"edgebert {command_of(found[1])}", message)
     for phrase, told in _PHRASES.items():
         message = message.replace(phrase, told)
     return _AT_START.sub(lambda found: _OPTIONS[found[1]], message)

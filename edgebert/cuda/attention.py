@@ -1,12 +1,13 @@
-"""Masked multi-head self-attention (arXiv 1706.03762, section 3.2): the mask is where a sequence ends.
+"""Masked multi-head self-attention (arXiv 1706.03762, section 3.2): the mask is where a sequence ends, and a reach.
 
 A warp attends from 16 queries of one head to the keys of their sequence, 32 at a time; scores never leave its
 registers (FlashAttention, arXiv 2205.14135). They are computed twice, once for their maximum, so that the numerators
 are the whole numbers of the numeric law (`edgebert.kernels.reference.attend`) and not those of a maximum so far. They
 take 14 bits: eight and six, two products of bytes.
 
-Where a token attends to a window, the blocks of keys are those that the 16 windows reach. Only the largest scale of
-the values is the whole sequence's, as that law has it.
+Where a token attends to a window, or to none behind itself, the blocks of keys are those that the 16 queries reach.
+Only the largest scale of the values is the whole sequence's, as that law has it. Several heads may share a key and a
+value.
 
 Which key a lane has is chosen so that it holds the scores of eight neighbours: of those the numerators are packed into
 the words that the second product wants of this lane. A key's weight and the sum of the weights depend on no order:
@@ -63,7 +64,7 @@ def largest_of_warp(value):
     return value
 
 
-def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
+def attend_kernel(head_dim: int, longest: int, window: int, *, causal: bool, biased: bool):
     """Make the kernel of attention.
 
     Parameters
@@ -74,13 +75,18 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
         Most tokens of a sequence.
     window : int
         Tokens to either side that a token attends to; 0 for all.
+    causal : bool
+        Whether a token attends to none behind itself.
     biased : bool
         Whether the distance of two tokens adds to their score.
     """
     steps, octets = -(-head_dim // 32), head_dim // 8
     key_words, query_words, values = 2 * steps, 4 * steps, 4 * octets
     # The sum of the numerators is taken in whole numbers, as fine as 31 bits allow.
-    most_keys = min(longest, 2 * window + 1) if window else longest
+    before = window or longest
+    behind = 0 if causal else before
+    all_seen = before + behind >= 2 * longest
+    most_keys = min(longest, before + behind + 1)
     unit_bits = min(21, 30 - (most_keys - 1).bit_length())
     sum_levels, sum_unit = f32(2.0**unit_bits), f32(2.0**-unit_bits)
 
@@ -142,8 +148,8 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
     def is_seen(key, query, begin, end):
         """Say whether a query attends to a key."""
         inside = begin <= key and key < end
-        if window:
-            inside = inside and key - query <= window and query - key <= window
+        if not all_seen:
+            inside = inside and key - query <= behind and query - key <= before
         return inside
 
     @device
@@ -165,6 +171,7 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
         head_scale,
         capacity,
         heads,
+        key_heads,
         softmax_scale,
         position_bias,
         bias_row,
@@ -172,13 +179,13 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
         context,
         context_row,
     ):
-        """Compute the context of every token; what it attends to ends with its sequence, and its window.
+        """Compute the context of every token; what it attends to ends with its sequence, and its reach.
 
-        `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [2 heads, capacity, head_dim], queries and
-        keys; `transposed`, words of int8 [heads, head_dim, capacity], values; `head_scale` float32 [3 heads, capacity],
-        of a multiple of 128 tokens; `softmax_scale` log2(e) / sqrt(head_dim); `position_bias` float32
-        [heads, bias_row], in which the distance from query i to key k stands at bias_centre + k - i; `context` float32
-        [rows, context_row]. Twin: `reference.attend`.
+        `batch` int32 as `edgebert.cuda.layout` says; `pairs`, words of int8 [heads + key_heads, capacity, head_dim],
+        queries and keys; `transposed`, words of int8 [key_heads, head_dim, capacity], values; `head_scale` float32
+        [heads + 2 key_heads, capacity], of a multiple of 128 tokens; `softmax_scale` log2(e) times the scale of the
+        scores; `position_bias` float32 [heads, bias_row], in which the distance from query i to key k stands at
+        bias_centre + k - i; `context` float32 [rows, context_row]. Twin: `reference.attend`.
         """
         query = cuda.local.array(query_words, np.int32)
         rows = cuda.local.array(key_words, np.int32)
@@ -203,8 +210,9 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
             end = begin + length
             own = begin + first + group
             own_scales = head * np.int64(capacity)
-            key_scales = (heads + head) * np.int64(capacity)
-            value_scales = (2 * heads + head) * np.int64(capacity)
+            shared_head = head * key_heads // heads
+            key_scales = (heads + shared_head) * np.int64(capacity)
+            value_scales = (heads + key_heads + shared_head) * np.int64(capacity)
             keys_at = key_scales * row_words
             distances = head * np.int64(bias_row) + bias_centre
             for half in range(2):
@@ -217,8 +225,8 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
                 total[half] = 0
             largest = f32(0.0)
             low, high = begin, end
-            if window:
-                low, high = max(begin, begin + first - window), min(end, begin + first + QUERY_ROWS + window)
+            if not all_seen:
+                low, high = max(begin, begin + first - before), min(end, begin + first + QUERY_ROWS + behind)
                 largest = largest_scale(head_scale, value_scales, begin, end, lane)
             for k in range(low // KEY_BLOCK * KEY_BLOCK, high, KEY_BLOCK):
                 score(sums, query, pairs, keys_at + k * row_words, lane)
@@ -226,7 +234,7 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
                 load_scales(head_scale, value_scales + k + 8 * place, value_scale)
                 for e in range(8):
                     key = k + 8 * place + e
-                    if not window and begin <= key and key < end:
+                    if all_seen and begin <= key and key < end:
                         largest = max(largest, value_scale[e])
                     for half in range(2):
                         if is_seen(key, own + 8 * half, begin, end):
@@ -263,7 +271,7 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, biased: bool):
                         total[half] += as_int(fma(numerator, sum_levels, ROUND)) - START
                         bytes_of[8 * half + e] = as_int(fma(numerator, unit, ROUND))
                 for d in range(octets):
-                    at = (head * head_dim + 8 * d + group) * np.int64(capacity) + k + 8 * place
+                    at = (shared_head * head_dim + 8 * d + group) * np.int64(capacity) + k + 8 * place
                     v0, v1 = load2(transposed, at >> 2)
                     add_product(upper, 4 * d, bytes_of, 1, v0, v1)
                     add_product(lower, 4 * d, bytes_of, 0, v0, v1)

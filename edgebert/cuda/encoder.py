@@ -9,23 +9,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, FeedForward, Norm
+from edgebert.architecture import Attention, Encoder, Norm
 from edgebert.batch import PackedBatch
 from edgebert.cuda.device import Device
 from edgebert.cuda.layout import Tile, batch_words, constants, describe_batch, in_fragments
 from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import MOST_HEAD_DIM, Shape, expand_tile, heads_tile, project_tile
-from edgebert.cuda.signatures import kernel_name, launches_of
+from edgebert.cuda.shape import expand_tile, group_of, heads_tile, project_tile, shape_of
+from edgebert.cuda.signatures import attend_kind, kernel_name, launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
-from edgebert.errors import EdgebertError, SettingError
-from edgebert.kernels.plan import group_of_count, head_width, padded
-from edgebert.positions import angles_of, bias_of_distances
+from edgebert.errors import EdgebertError
+from edgebert.kernels.plan import padded
+from edgebert.positions import angles_of, distances_of
 from edgebert.steps import (
     AddAndNorm,
     Attend,
     Embed,
     Expand,
+    Normalise,
     Place,
     Project,
     ProjectHeads,
@@ -35,7 +36,7 @@ from edgebert.steps import (
     steps,
 )
 
-__all__ = ["CudaEncoder", "shape_of"]
+__all__ = ["CudaEncoder"]
 
 _LOG2_E = math.log2(math.e)
 _ROWS = 128
@@ -55,60 +56,6 @@ class _Linear(NamedTuple):
     weight: int
     constants: int
     width: int
-
-
-def _group(tensors: Mapping[str, np.ndarray], name: str) -> int:
-    _, steps, _, inputs = tensors[f"{name}.weight"].shape
-    return group_of_count(steps * inputs, len(tensors[f"{name}.scale"]))
-
-
-def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
-    """Return what of a model its kernels are made for.
-
-    Raises
-    ------
-    SettingError
-        When its heads are wider than the kernels can have them, or its layers are not of one kind.
-    """
-    attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
-    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
-    if len(kinds) > 1:
-        raise SettingError(
-            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
-        )
-    embeddings = encoder.embeddings
-    if (embeddings.positions is None) != (embeddings.token_types is None):
-        raise SettingError("this model has embeddings of positions or of token types, a GPU adds both or none: use cpu")
-    head_dim = head_width(attention)
-    if head_dim > MOST_HEAD_DIM:
-        raise SettingError(
-            f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
-        )
-    strides = {padded(attention.heads * head_dim)}
-    if embeddings.project:
-        strides.add(padded(encoder.hidden_size))
-    return Shape(
-        embedding_stride=padded(embeddings.words.width),
-        hidden_stride=padded(encoder.hidden_size),
-        head_dim=head_dim,
-        int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
-        biased=attention.distances is not None,
-        longest=encoder.longest,
-        form=feed_forward.activation,
-        inner_groups=tuple(sorted({_group(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
-        quantized_strides=tuple(sorted(strides)),
-        windows=tuple(sorted({layer.attention.window for layer in encoder.layers})),
-        summed=embeddings.positions is not None,
-        rotary=attention.rotary is not None,
-        gated=feed_forward.gated,
-        pre_norm=encoder.final_norm is not None,
-    )
-
-
-def _kind(attention: Attention, feed_forward: FeedForward) -> str:
-    """Say of a layer what its kernels are made for, and all of a model have to share."""
-    gated = "gated " if feed_forward.gated else ""
-    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
 
 
 class CudaEncoder:
@@ -210,7 +157,7 @@ class CudaEncoder:
             self._most_groups = max(self._most_groups, groups)
             together = constants(scale, tensors[f"{name}.column_sums"], tensors[f"{name}.bias"], tile.columns)
             fragments = upload(in_fragments(weight, tile.columns))
-            return _Linear(K, _group(tensors, name), groups, fragments, upload(together), together.shape[1])
+            return _Linear(K, group_of(tensors, name), groups, fragments, upload(together), together.shape[1])
 
         embeddings = encoder.embeddings
         words = embeddings.words.name
@@ -223,7 +170,7 @@ class CudaEncoder:
         factors = {}
         for layer in encoder.layers:
             feed_forward = layer.feed_forward
-            group = _group(tensors, feed_forward.output.name)
+            group = group_of(tensors, feed_forward.output.name)
             expand = expand_tile(target, group, gated=feed_forward.gated)
             linears[layer.attention.query_key_value.name] = heads
             linears[feed_forward.intermediate.name] = expand
@@ -247,11 +194,10 @@ class CudaEncoder:
         self._angles = {rotary: upload(self._angles_of(one)) for rotary, one in rotaries.items() if rotary}
         self._bias, self._bias_row, self._bias_centre = 0, 0, 0
         attention = encoder.layers[0].attention
-        if attention.distances:
-            longest = encoder.longest
-            bias = bias_of_distances(tensors[f"{attention.distances.name}.weight"] * np.float32(_LOG2_E), longest)
-            bias = np.pad(bias, [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
-            self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], longest - 1 + _BIAS_SLACK
+        bias = distances_of(attention, tensors, encoder.longest)
+        if bias is not None:
+            bias = np.pad(bias * np.float32(_LOG2_E), [(0, 0), (_BIAS_SLACK, _BIAS_SLACK)])
+            self._bias, self._bias_row, self._bias_centre = upload(bias), bias.shape[1], bias.shape[1] // 2
 
     def _angles_of(self, attention: Attention) -> np.ndarray:
         """Return the angles by which the points of heads turn, each half of a head padded."""
@@ -262,7 +208,7 @@ class CudaEncoder:
         """Allocate what a batch is computed in."""
         layer, shape, allocate = self._encoder.layers[0], self._shape, self.device.allocate
         rows = self._rows = -(-(self.token_budget + _SLACK) // _ROWS) * _ROWS
-        heads = layer.attention.heads
+        heads, key_heads, _ = layer.attention.slots
         self._context_stride = padded(heads * shape.head_dim)
         self._inner_stride = padded(layer.feed_forward.size)
         wide = max(shape.hidden_stride, shape.embedding_stride)
@@ -272,9 +218,9 @@ class CudaEncoder:
         self._hidden = allocate(4 * rows * shape.hidden_stride)
         self._narrow = allocate(4 * rows * wide)
         self._context = allocate(4 * rows * self._context_stride)
-        self._pairs = allocate(2 * heads * rows * shape.head_dim)
-        self._transposed = allocate(heads * rows * shape.head_dim)
-        self._head_scale = allocate(4 * 3 * heads * rows)
+        self._pairs = allocate((heads + key_heads) * rows * shape.head_dim)
+        self._transposed = allocate(key_heads * rows * shape.head_dim)
+        self._head_scale = allocate(4 * (heads + 2 * key_heads) * rows)
         self._quantized = allocate(rows * max(wide, self._context_stride))
         self._ranges = allocate(4 * 2 * rows * self._most_groups)
         self._inner = allocate(rows * self._inner_stride)
@@ -284,6 +230,7 @@ class CudaEncoder:
         """Launch a kernel for every step."""
         take: dict[type[Step], Callable[[Any], None]] = {
             Embed: self._embed,
+            Normalise: self._normalise,
             Quantize: self._quantize_rows,
             Project: self._project,
             ProjectHeads: self._project_heads,
@@ -298,17 +245,18 @@ class CudaEncoder:
         """Return the address of float32 rows."""
         return self._hidden if place == Place.RESIDUAL else self._narrow
 
-    def _norm(self, norm: Norm) -> dict[str, float]:
-        """Return a LayerNorm's arguments."""
+    def _norm(self, norm: Norm | None) -> dict[str, float]:
+        """Return the arguments of a norm, or of none."""
+        if norm is None:
+            return {"size": 0, "rms": 0, "weight": self._ones, "bias": self._ones, "eps": 0}
         weight, bias = self._norms[norm.name]
-        return {"size": norm.size, "weight": weight, "bias": bias, "eps": norm.eps}
+        return {"size": norm.size, "rms": norm.rms, "weight": weight, "bias": bias, "eps": norm.eps}
 
-    def _quantized_for(self, step: Embed | Quantize | AddAndNorm) -> dict[str, float]:
-        """Return the arguments of what writes quantized rows."""
-        # What nothing reads is quantized like the others: the kernel has no other form.
-        reader = step.quantize_for or self._encoder.layers[0].attention.query_key_value
-        linear = self._linears[reader.name]
-        return {"group": linear.group, "groups": linear.groups, "q": self._quantized, "ranges": self._ranges}
+    def _quantized_for(self, step: Embed | Normalise | Quantize | AddAndNorm) -> dict[str, float]:
+        """Return the arguments of what writes quantized rows, in no groups where nothing reads them."""
+        linear = self._linears[step.quantize_for.name] if step.quantize_for else None
+        group, groups = (linear.group, linear.groups) if linear else (0, 0)
+        return {"group": group, "groups": groups, "q": self._quantized, "ranges": self._ranges}
 
     def _product(self, step: Step) -> dict[str, float]:
         """Return the arguments of the quantized rows that a step reads, and of the layer that it multiplies by."""
@@ -332,20 +280,28 @@ class CudaEncoder:
             **self._quantized_for(step),
         )
 
+    def _normalise(self, step: Normalise) -> None:
+        self._quantize(step, self._hidden, self._shape.hidden_stride, step.norm)
+
     def _quantize_rows(self, step: Quantize) -> None:
-        context = step.source == Place.BRANCH
-        stride = self._context_stride if context else self._shape.hidden_stride
-        x = self._context if context else self._hidden
-        self.device.launch(f"quantize_rows_{stride}", batch=self._batch, x=x, **self._quantized_for(step))
+        if step.source == Place.BRANCH:
+            self._quantize(step, self._context, self._context_stride, None)
+        else:
+            self._quantize(step, self._hidden, self._shape.hidden_stride, None)
+
+    def _quantize(self, step: Normalise | Quantize, x: int, stride: int, norm: Norm | None) -> None:
+        name = kernel_name("quantize_rows", stride)
+        self.device.launch(name, batch=self._batch, x=x, **self._norm(norm), **self._quantized_for(step))
 
     def _project(self, step: Project) -> None:
         stride, out = self._shape.hidden_stride, self._rows_of(step.target)
         self.device.launch("project", **self._product(step), N=stride, out=out, out_row=stride)
 
-    def _heads(self, heads: int) -> dict[str, int]:
+    def _heads(self, attention: Attention) -> dict[str, int]:
         """Return the arguments of what query, key and value of every head are kept in."""
         return {
-            "heads": heads,
+            "heads": attention.heads,
+            "key_heads": attention.slots[1],
             "pairs": self._pairs,
             "transposed": self._transposed,
             "head_scale": self._head_scale,
@@ -355,14 +311,20 @@ class CudaEncoder:
     def _project_heads(self, step: ProjectHeads) -> None:
         rotary = step.attention.rotary
         angles = self._angles[rotary] if rotary else self._head_scale  # which is not read
-        self.device.launch("project_heads", **self._product(step), **self._heads(step.attention.heads), angles=angles)
+        norms = {
+            f"{part}_{name}": self._norm(norm)[name]
+            for part, norm in (("query", step.attention.query_norm), ("key", step.attention.key_norm))
+            for name in ("size", "weight", "eps")
+        }
+        heads = self._heads(step.attention)
+        self.device.launch("project_heads", **self._product(step), **heads, **norms, angles=angles)
 
     def _attend(self, step: Attend) -> None:
         self.device.launch(
-            kernel_name("attend", step.attention.window),
+            kernel_name(attend_kind(step.attention.causal), step.attention.window),
             batch=self._batch,
-            **self._heads(step.attention.heads),
-            softmax_scale=_LOG2_E / math.sqrt(step.attention.head_dim),
+            **self._heads(step.attention),
+            softmax_scale=_LOG2_E * step.attention.score_scale,
             position_bias=self._bias or self._head_scale,
             bias_row=self._bias_row,
             bias_centre=self._bias_centre,
@@ -377,6 +339,7 @@ class CudaEncoder:
             hidden=self._hidden,
             smoothing=self._smoothings[step.undo.name] if step.undo else self._ones,
             narrow=self._narrow,
+            **{f"branch_{name}": value for name, value in self._norm(step.branch_norm).items()},
             **self._norm(step.norm),
             **self._quantized_for(step),
         )

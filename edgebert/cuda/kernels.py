@@ -56,16 +56,19 @@ def _function(launch: Launch, shape: Shape, target: Target) -> Callable[..., Non
     """Make a kernel's function."""
     match launch.kind:
         case "embed":
-            return embed_kernel(shape.embedding_stride, int4=shape.int4, summed=shape.summed)
+            return embed_kernel(
+                shape.embedding_stride, int4=shape.int4, positions=shape.positions, token_types=shape.token_types
+            )
         case "quantize_rows":
             return quantize_rows_kernel(launch.size)
         case "project":
             return project_kernel(project_tile(target))
         case "project_heads":
             tile = heads_tile(target, shape.head_dim)
-            return project_heads_kernel(tile, shape.head_dim, rotary=shape.rotary)
-        case "attend":
-            return attend_kernel(shape.head_dim, shape.longest, launch.size, biased=shape.biased)
+            return project_heads_kernel(tile, shape.head_dim, rotary=shape.rotary, normed=shape.head_norms)
+        case "attend" | "attend_causal":
+            causal = launch.kind == "attend_causal"
+            return attend_kernel(shape.head_dim, shape.longest, launch.size, causal=causal, biased=shape.biased)
         case "add_and_norm" | "add_and_norm_beside":
             return add_and_norm_kernel(shape.hidden_stride, beside=launch.kind == "add_and_norm_beside")
         case "expand":

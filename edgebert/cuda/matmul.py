@@ -12,7 +12,8 @@ import numpy as np
 from numba.cuda import types
 
 from edgebert.cuda.activation import activation_function
-from edgebert.cuda.layout import HEADER, K_WORDS, PANEL_WORDS, PITCH_WORDS, POSITIONS, TOKENS, Tile
+from edgebert.cuda.heads import head_functions
+from edgebert.cuda.layout import K_WORDS, PANEL_WORDS, PITCH_WORDS, TOKENS, Tile
 from edgebert.cuda.ops import (
     barrier,
     copy_async,
@@ -24,13 +25,10 @@ from edgebert.cuda.ops import (
     load2,
     load4,
     mma_u8,
-    multiply,
-    round_to_int,
     shuffle_xor,
     unrolled,
 )
 from edgebert.cuda.rows import level, quantize
-from edgebert.kernels.constants import HEAD_LEVELS, QUERY_LEVELS, SMALLEST
 
 f32 = np.float32
 
@@ -208,64 +206,15 @@ def project_kernel(tile: Tile):
     return project
 
 
-def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool):
+def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool, normed: bool):
     """Make the kernel of query, key and value, with a warp's columns made up of whole heads.
 
-    `rotary` says whether queries and keys are turned by the positions of their tokens.
+    `rotary` says whether queries and keys are turned by the positions of their tokens, `normed` whether some of their
+    heads are normalised before.
     """
     compute_tile = tile_function(tile)
-    row_blocks, octets, rows, columns = tile.warp_rows // 16, tile.warp_columns // 8, tile.rows, tile.columns
-    values = tile.values
-    head_octets, half = head_dim // 8, head_dim // 16
-
-    @unrolled(2 * row_blocks * (octets // head_octets))
-    def rotate_head(i, y, row, column, heads, batch, angles):
-        """Turn one head of one token, of which the lane has whole points. Twin: `positions.rotate`."""
-        h, r = i // (2 * row_blocks), i % (2 * row_blocks)
-        first = 4 * ((r >> 1) * octets + h * head_octets) + 2 * (r & 1)
-        if column // head_dim + h < 2 * heads:
-            tokens = batch[TOKENS]
-            # Rows behind the last token are computed too, and read by nobody.
-            position = np.int64(batch[HEADER + POSITIONS * tokens + min(row + 8 * r, tokens - 1)])
-            for j in range(half):
-                at = position * head_dim + 8 * j + 2 * (cuda.threadIdx.x & 3)
-                cosine, sine = load2(angles, at), load2(angles, at + head_dim // 2)
-                for k in range(2):
-                    one, two = first + 4 * j + k, first + 4 * (j + half) + k
-                    a, b = y[one], y[two]
-                    y[one] = multiply(a, cosine[k]) - multiply(b, sine[k])
-                    y[two] = multiply(b, cosine[k]) + multiply(a, sine[k])
-
-    @unrolled(2 * row_blocks * (octets // head_octets))
-    def quantize_head(i, y, row, column, heads, pairs, transposed, head_scale, capacity):
-        """Quantize one head of one token, of which four lanes have parts: symmetric, with a scale of its own."""
-        h, r = i // (2 * row_blocks), i % (2 * row_blocks)
-        first = 4 * ((r >> 1) * octets + h * head_octets) + 2 * (r & 1)
-        slot, token = column // head_dim + h, np.int64(row + 8 * r)
-        place = cuda.threadIdx.x & 3
-        levels = QUERY_LEVELS if slot < heads else HEAD_LEVELS
-        largest = f32(0.0)
-        for j in range(head_octets):
-            largest = max(largest, abs(y[first + 4 * j]), abs(y[first + 4 * j + 1]))
-        largest = max(largest, shuffle_xor(largest, 1))
-        largest = max(largest, shuffle_xor(largest, 2))
-        if not largest > SMALLEST:
-            largest = levels
-        inverse = levels / largest
-        if slot < 3 * heads:
-            if place == 0:
-                head_scale[slot * np.int64(capacity) + token] = largest / levels
-            for j in range(head_octets):
-                q0 = round_to_int(y[first + 4 * j] * inverse)
-                q1 = round_to_int(y[first + 4 * j + 1] * inverse)
-                d = 8 * j + 2 * place
-                if slot < 2 * heads:
-                    at = (slot * np.int64(capacity) + token) * head_dim + d
-                    pairs[at >> 1] = q0 & 255 | (q1 & 255) << 8
-                else:
-                    at = ((slot - 2 * heads) * head_dim + d) * np.int64(capacity) + token
-                    transposed[at] = q0
-                    transposed[at + capacity] = q1
+    normalise_head, rotate_head, quantize_head = head_functions(tile, head_dim)
+    rows, columns, values = tile.rows, tile.columns, tile.values
 
     def project_heads(
         batch,
@@ -278,6 +227,13 @@ def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool):
         constants,
         width,
         heads,
+        key_heads,
+        query_size,
+        query_weight,
+        query_eps,
+        key_size,
+        key_weight,
+        key_eps,
         angles,
         pairs,
         transposed,
@@ -286,18 +242,25 @@ def project_heads_kernel(tile: Tile, head_dim: int, *, rotary: bool):
     ):
         """Multiply quantized rows by the projections of query, key and value, and quantize every head of each token.
 
-        The first as in `project`. `angles` float32 [positions, 2, head_dim / 2], cosines and sines; `pairs` of int8
-        [2 heads, capacity, head_dim] gets queries and keys, `transposed` int8 [heads, head_dim, capacity] the values;
-        `head_scale` float32 [3 heads, capacity]. Twins: `reference.rotate_heads`, `quantize_heads`.
+        The first as in `project`. Keys have `key_heads` heads, and so have values; a norm's size is 0 where there is
+        none, its weight float32 [head_dim]. `angles` float32 [positions, 2, head_dim / 2], cosines and sines;
+        `pairs` of int8 [heads + key_heads, capacity, head_dim] gets queries and keys, `transposed` int8 [key_heads,
+        head_dim, capacity] the values; `head_scale` float32 [heads + 2 key_heads, capacity]. Twins:
+        `reference.normalise_heads`, `rotate_heads`, `quantize_heads`.
         """
         shared = cuda.shared.array(0, types.int32)
         y = cuda.local.array(values, np.float32)
         items = (batch[TOKENS] + rows - 1) // rows * (width // columns)
+        keys_end = heads + key_heads
+        place = cuda.threadIdx.x & 3
         for item in range(cuda.blockIdx.x, items, cuda.gridDim.x):
             m, n = compute_tile(shared, y, item, x, ranges, K, group, groups, weight, constants, width)
+            if normed:
+                normalise_head(y, n, place, (0, heads), query_size, query_weight, query_eps)
+                normalise_head(y, n, place, (heads, keys_end), key_size, key_weight, key_eps)
             if rotary:
-                rotate_head(y, m, n, heads, batch, angles)
-            quantize_head(y, m, n, heads, pairs, transposed, head_scale, capacity)
+                rotate_head(y, m, n, place, keys_end, batch, angles)
+            quantize_head(y, m, n, place, heads, key_heads, pairs, transposed, head_scale, capacity)
 
     return project_heads
 

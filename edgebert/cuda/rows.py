@@ -51,7 +51,7 @@ def row_kernels(stride):
 
     Returns
     -------
-    quantize_row, layer_norm, finish_row : device functions
+    quantize_row, normalise, finish_row : device functions
     """
     steps = stride // STEP
 
@@ -60,7 +60,8 @@ def row_kernels(stride):
         """Quantize a row that the warp holds, each group of its values on its own.
 
         `values` float32 [stride / 32] of each lane; `q` pairs of uint8 [rows, stride / 2], `ranges` float32
-        [rows, groups, 2] get the levels, and scale and zero point. Twin: `reference.quantize_rows`.
+        [rows, groups, 2] get the levels, and scale and zero point; `groups` is 0 where nothing reads it. Twin:
+        `reference.quantize_rows`.
         """
         for g in range(groups):
             first, last = g * group, (g + 1) * group
@@ -83,16 +84,18 @@ def row_kernels(stride):
                     q[row * (stride // 2) + j * (STEP // 2) + lane] = pair
 
     @device
-    def layer_norm(values, size, weight, bias, eps, lane):
+    def layer_norm(values, size, rms, weight, bias, eps, lane):
         """Normalise a row that the warp holds in place (arXiv 1607.06450, equation 4).
 
-        `size` is the true size of the row, behind which values, weight and bias are zero, and values stay so. Twin:
-        `functions.layer_norm`.
+        With `rms` the mean counts as 0 (arXiv 1910.07467, equation 4). `size` is the true size of the row, behind which
+        values, weight and bias are zero, and values stay so. Twins: `functions.layer_norm`, `functions.rms_norm`.
         """
         total = f32(0.0)
         for k in range(2 * steps):
             total = total + values[k]
         mean = sum_of_lanes(total) / f32(size)
+        if rms:
+            mean = f32(0.0)
         squares = f32(0.0)
         for j in range(steps):
             for i in range(2):
@@ -109,23 +112,31 @@ def row_kernels(stride):
             values[2 * j + 1] = fma((values[2 * j + 1] - mean) * inverse, w1, b1)
 
     @device
-    def finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges):
+    def normalise(values, size, rms, weight, bias, eps, lane):
+        """Normalise a row that the warp holds in place, where there is a norm: else its `size` is 0."""
+        if size:
+            layer_norm(values, size, rms, weight, bias, eps, lane)
+
+    @device
+    def finish_row(values, row, lane, size, rms, weight, bias, eps, hidden, group, groups, q, ranges):
         """Normalise a row that the warp holds, write it to `hidden`, and quantize it for what follows."""
-        layer_norm(values, size, weight, bias, eps, lane)
+        normalise(values, size, rms, weight, bias, eps, lane)
         for j in range(steps):
             at = row * stride + j * STEP + 2 * lane
             hidden[at] = values[2 * j]
             hidden[at + 1] = values[2 * j + 1]
         quantize_row(values, group, groups, q, ranges, row, lane)
 
-    return quantize_row, layer_norm, finish_row
+    return quantize_row, normalise, finish_row
 
 
-def embed_kernel(stride, *, int4, summed):
+def embed_kernel(stride, *, int4, positions, token_types):
     """Make the kernel of the embeddings (arXiv 1810.04805, figure 2), for rows of `stride` values.
 
-    `int4` says whether word embeddings take four bits a value, `summed` whether the other two are there.
+    `int4` says whether word embeddings take four bits a value, `positions` and `token_types` whether these are there.
     """
+    has_positions, has_types = positions, token_types
+    alone = has_positions != has_types
     _, _, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
@@ -136,13 +147,27 @@ def embed_kernel(stride, *, int4, summed):
         return f32(whole >> 4) if upper else f32((whole & 15) - 8)
 
     def embed(
-        batch, words, word_scale, positions, token_types, size, weight, bias, eps, hidden, group, groups, q, ranges
+        batch,
+        words,
+        word_scale,
+        positions,
+        token_types,
+        size,
+        rms,
+        weight,
+        bias,
+        eps,
+        hidden,
+        group,
+        groups,
+        q,
+        ranges,
     ):
-        """Sum the embeddings of every token, normalise, and quantize for the linear layer that follows.
+        """Sum the embeddings of every token, normalise, and quantize for the linear layer that follows, if one does.
 
         `batch` int32 as `edgebert.cuda.layout` says; `words` int8 [vocab, stride], or two values a byte; `word_scale`
         float32 [vocab], or [vocab, stride / 64]; `positions`, `token_types` float32 [..., stride]; `hidden` float32
-        [rows, stride]. Twins: `reference.embed`, `norm`, `quantize_rows`.
+        [rows, stride]; `size` is 0 where there is no norm. Twins: `reference.embed`, `normalise`, `quantize_rows`.
         """
         values = cuda.local.array(count, np.float32)
         lane = cuda.threadIdx.x & 31
@@ -155,10 +180,11 @@ def embed_kernel(stride, *, int4, summed):
             for j in range(steps):
                 at = j * STEP + 2 * lane
                 rest0 = rest1 = f32(0.0)
-                if summed:
-                    p0, p1 = load2(positions, position * stride + at)
+                if has_positions:
+                    rest0, rest1 = load2(positions, position * stride + at)
+                if has_types:
                     t0, t1 = load2(token_types, token_type * stride + at)
-                    rest0, rest1 = p0 + t0, p1 + t1
+                    rest0, rest1 = rest0 + t0, rest1 + t1
                 if int4:
                     unit = word_scale[word * steps + j]
                     byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
@@ -167,9 +193,11 @@ def embed_kernel(stride, *, int4, summed):
                     values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit) + rest1
                 else:
                     unit = word_scale[word]
-                    values[2 * j] = fma(f32(words[word * stride + at]), unit, rest0)
-                    values[2 * j + 1] = fma(f32(words[word * stride + at + 1]), unit, rest1)
-            finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
+                    w0, w1 = f32(words[word * stride + at]), f32(words[word * stride + at + 1])
+                    # As the processor rounds: a product with the sum of both, or by itself before the one.
+                    values[2 * j] = multiply(w0, unit) + rest0 if alone else fma(w0, unit, rest0)
+                    values[2 * j + 1] = multiply(w1, unit) + rest1 if alone else fma(w1, unit, rest1)
+            finish_row(values, row, lane, size, rms, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return embed
 
@@ -179,51 +207,77 @@ def add_and_norm_kernel(stride, *, beside):
 
     `beside` says that the stream goes on as a sum: what is normalised is quantized, and not kept.
     """
-    quantize_row, layer_norm, finish_row = row_kernels(stride)
+    quantize_row, normalise, finish_row = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
-    def add_and_norm(batch, hidden, smoothing, narrow, size, weight, bias, eps, group, groups, q, ranges):
+    def add_and_norm(
+        batch,
+        hidden,
+        smoothing,
+        narrow,
+        branch_size,
+        branch_rms,
+        branch_weight,
+        branch_bias,
+        branch_eps,
+        size,
+        rms,
+        weight,
+        bias,
+        eps,
+        group,
+        groups,
+        q,
+        ranges,
+    ):
         """Undo the smoothing of `hidden`, add `narrow`, normalise, and quantize for the linear layer that follows.
 
-        `hidden`, `narrow` float32 [rows, stride]; `smoothing`, `weight`, `bias` float32 [stride]. Overwrites `hidden`.
-        Twins: `reference.norm`, `quantize_rows`.
+        `hidden`, `narrow` float32 [rows, stride]; `smoothing`, `weight`, `bias` float32 [stride]. What is added is
+        normalised first, where `branch_size` is not 0. Overwrites `hidden`. Twins: `reference.normalise`,
+        `quantize_rows`.
         """
         values = cuda.local.array(count, np.float32)
         lane = cuda.threadIdx.x & 31
         first = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
         for row in range(first, batch[TOKENS], cuda.gridDim.x * WARPS):
             for j in range(steps):
+                values[2 * j], values[2 * j + 1] = load2(narrow, row * stride + j * STEP + 2 * lane)
+            normalise(values, branch_size, branch_rms, branch_weight, branch_bias, branch_eps, lane)
+            for j in range(steps):
                 at = j * STEP + 2 * lane
                 x0, x1 = load2(hidden, row * stride + at)
-                y0, y1 = load2(narrow, row * stride + at)
                 s0, s1 = load2(smoothing, at)
-                values[2 * j] = fma(x0, s0, y0)
-                values[2 * j + 1] = fma(x1, s1, y1)
+                values[2 * j] = fma(x0, s0, values[2 * j])
+                values[2 * j + 1] = fma(x1, s1, values[2 * j + 1])
                 if beside:
                     hidden[row * stride + at] = values[2 * j]
                     hidden[row * stride + at + 1] = values[2 * j + 1]
             if beside:
-                layer_norm(values, size, weight, bias, eps, lane)
+                normalise(values, size, rms, weight, bias, eps, lane)
                 quantize_row(values, group, groups, q, ranges, row, lane)
             else:
-                finish_row(values, row, lane, size, weight, bias, eps, hidden, group, groups, q, ranges)
+                finish_row(values, row, lane, size, rms, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return add_and_norm
 
 
 def quantize_rows_kernel(stride):
     """Make the kernel that quantizes rows of `stride` float32 for a linear layer."""
-    quantize_row, _, _ = row_kernels(stride)
+    quantize_row, normalise, _ = row_kernels(stride)
     steps, count = stride // STEP, stride // 32
 
-    def quantize_rows(batch, x, group, groups, q, ranges):
-        """Quantize `x` float32 [rows, stride]. Twin: `reference.quantize_rows`."""
+    def quantize_rows(batch, x, size, rms, weight, bias, eps, group, groups, q, ranges):
+        """Quantize `x` float32 [rows, stride], normalised where `size` is not 0.
+
+        Twins: `reference.normalise`, `quantize_rows`.
+        """
         values = cuda.local.array(count, np.float32)
         lane = cuda.threadIdx.x & 31
         first = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
         for row in range(first, batch[TOKENS], cuda.gridDim.x * WARPS):
             for j in range(steps):
                 values[2 * j], values[2 * j + 1] = load2(x, row * stride + j * STEP + 2 * lane)
+            normalise(values, size, rms, weight, bias, eps, lane)
             quantize_row(values, group, groups, q, ranges, row, lane)
 
     return quantize_rows

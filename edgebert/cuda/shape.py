@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
+from edgebert.architecture import Attention, Encoder, FeedForward
 from edgebert.cuda.layout import Tile
 from edgebert.cuda.target import Target
 from edgebert.errors import SettingError
+from edgebert.kernels.plan import group_of_count, head_width, padded
+from edgebert.steps import Normalise, steps
 
-__all__ = ["ATTEND_WARPS", "MOST_HEAD_DIM", "ROW_WARPS", "Shape", "expand_tile", "heads_tile", "project_tile"]
+__all__ = [
+    "ATTEND_WARPS",
+    "MOST_HEAD_DIM",
+    "ROW_WARPS",
+    "Shape",
+    "expand_tile",
+    "group_of",
+    "heads_tile",
+    "project_tile",
+    "shape_of",
+]
 
 ROW_WARPS = 4
 """Warps of a block that goes row by row."""
@@ -40,13 +56,16 @@ class Shape(NamedTuple):
     inner_groups : tuple of int
         Sizes of the groups that intermediate activations are quantized in.
     quantized_strides : tuple of int
-        Widths of the rows that are quantized by themselves: the context, projected embeddings.
-    windows : tuple of int
-        How many tokens to either side a token attends to, each that a layer has; 0 for all.
-    summed : bool
-        Whether embeddings of positions and token types are added to the words'.
+        Widths of the rows that are quantized by themselves: the context, embeddings projected or normalised later.
+    reaches : tuple of (int, bool)
+        How many tokens to either side a token attends to, 0 for all, and whether to none behind itself: each that a
+        layer has.
+    positions, token_types : bool
+        Whether embeddings of these are added to the words'.
     rotary : bool
         Whether queries and keys are turned.
+    head_norms : bool
+        Whether heads of queries or keys are normalised.
     gated : bool
         Whether activations are multiplied by gates.
     pre_norm : bool
@@ -62,11 +81,68 @@ class Shape(NamedTuple):
     form: str
     inner_groups: tuple[int, ...]
     quantized_strides: tuple[int, ...]
-    windows: tuple[int, ...] = (0,)
-    summed: bool = True
+    reaches: tuple[tuple[int, bool], ...] = ((0, False),)
+    positions: bool = True
+    token_types: bool = True
     rotary: bool = False
+    head_norms: bool = False
     gated: bool = False
     pre_norm: bool = False
+
+
+def group_of(tensors: Mapping[str, np.ndarray], name: str) -> int:
+    """Return the size of the groups that the inputs of a linear layer are cut into."""
+    _, quads, _, inputs = tensors[f"{name}.weight"].shape
+    return group_of_count(quads * inputs, len(tensors[f"{name}.scale"]))
+
+
+def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
+    """Return what of a model its kernels are made for.
+
+    Raises
+    ------
+    SettingError
+        When its heads are wider than the kernels can have them, or its layers are not of one kind.
+    """
+    attention, feed_forward = encoder.layers[0].attention, encoder.layers[0].feed_forward
+    kinds = sorted({_kind(layer.attention, layer.feed_forward) for layer in encoder.layers})
+    if len(kinds) > 1:
+        raise SettingError(
+            f"this model has layers that are {' and others that are '.join(kinds)}, a GPU computes one kind: use cpu"
+        )
+    embeddings = encoder.embeddings
+    head_dim = head_width(attention)
+    if head_dim > MOST_HEAD_DIM:
+        raise SettingError(
+            f"this model has heads of {head_dim} values, a GPU computes at most {MOST_HEAD_DIM}: use cpu"
+        )
+    strides = {padded(attention.heads * head_dim)}
+    if embeddings.project or any(isinstance(step, Normalise) for step in steps(encoder)):
+        strides.add(padded(encoder.hidden_size))
+    return Shape(
+        embedding_stride=padded(embeddings.words.width),
+        hidden_stride=padded(encoder.hidden_size),
+        head_dim=head_dim,
+        int4=tensors[f"{embeddings.words.name}.scale"].ndim == 2,
+        biased=attention.distances is not None or bool(attention.slopes),
+        longest=encoder.longest,
+        form=feed_forward.activation,
+        inner_groups=tuple(sorted({group_of(tensors, layer.feed_forward.output.name) for layer in encoder.layers})),
+        quantized_strides=tuple(sorted(strides)),
+        reaches=tuple(sorted({(layer.attention.window, layer.attention.causal) for layer in encoder.layers})),
+        positions=embeddings.positions is not None,
+        token_types=embeddings.token_types is not None,
+        rotary=attention.rotary is not None,
+        head_norms=any(layer.attention.head_norms for layer in encoder.layers),
+        gated=feed_forward.gated,
+        pre_norm=encoder.final_norm is not None,
+    )
+
+
+def _kind(attention: Attention, feed_forward: FeedForward) -> str:
+    """Say of a layer what its kernels are made for, and all of a model have to share."""
+    gated = "gated " if feed_forward.gated else ""
+    return f"{'turned' if attention.rotary else 'not turned'} with {gated}{feed_forward.activation}"
 
 
 def _staged(target: Target, row_warps: int, column_warps: int, warp_rows: int, warp_columns: int) -> Tile:

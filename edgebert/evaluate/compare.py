@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
 from edgebert.heads.pooling import Embedding
+from edgebert.heads.splade import sparse_vectors
 from edgebert.model_file import ModelFile
 from edgebert.tokens import TextTokenizer
 from edgebert.windows import Window, fitting_ids
@@ -61,12 +63,12 @@ class Comparison:
     tokens : int
         In all of them.
     pooled_cosines : ndarray [shape=(texts,), dtype=float64]
-        Of the texts' vectors, as the model gives them: pooled, behind its Dense modules.
+        Of the texts' vectors, as the model gives them: pooled, behind its Dense modules; or sparse.
     token_cosines : ndarray [shape=(tokens,), dtype=float64]
         Of the tokens' last hidden states.
     decisions : dict of str to (ndarray, ndarray)
         Of each head: what the int8 model decided, and the one in fp32; a label for each text, a tag for each token, a
-        word in each masked place. Whole numbers, of the same shape.
+        word in each masked place. Whole numbers, of the same shape. A head that makes sparse vectors decides nothing.
     largest_difference : dict of str to float
         Of each head: between two logits.
     correlation : dict of str to float
@@ -230,7 +232,9 @@ def compare(
     config, pipeline = checkpoint.info.config, checkpoint.info.pipeline
     tokenizer = TextTokenizer.for_model(checkpoint.info)
     windows = [tokenizer.single(text) for text in texts]
-    mask = tokenizer.id_of(checkpoint.info.mask_token) if "masked_lm" in checkpoint.info.heads else None
+    sparse = checkpoint.info.sparse
+    words = "masked_lm" in checkpoint.info.heads and sparse is None
+    mask = tokenizer.id_of(checkpoint.info.mask_token) if words else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
     every_ids, every_types = fitting_ids(windows, config)
@@ -238,7 +242,11 @@ def compare(
         name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
         for name in checkpoint.info.heads
     }
-    embeddings = [Embedding(side.tensors, pipeline, side.backend) for side in (quantized, exact)]
+    embeds: list[Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]]
+    if sparse:  # its vectors are looked at, not the best words
+        embeds = [partial(sparse_vectors, head.logits, sparse, config.vocab_size) for head in heads.pop("masked_lm")]
+    else:
+        embeds = [partial(map, Embedding(side.tensors, pipeline, side.backend)) for side in (quantized, exact)]
     pooled, token = np.empty(len(texts)), []
     answers = _Answers(list(heads))
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
@@ -248,8 +256,8 @@ def compare(
         hidden = [quantized.backend.encode(own), exact.backend.encode(batch)]
         token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
-        vectors = [np.stack([embed(rows) for rows in each]) for embed, each in zip(embeddings, of_texts, strict=True)]
-        pooled[indices] = cosines(*vectors)
+        vectors = [embed(each) for embed, each in zip(embeds, of_texts, strict=True)]
+        pooled[indices] = [cosines(found[None], right[None])[0] for found, right in zip(*vectors, strict=True)]
         for name, sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
             logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(sides, hidden, strict=True)]

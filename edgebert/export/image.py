@@ -173,17 +173,23 @@ def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     if any("\0" in label for label in labels):
         raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
     arrays: list[np.ndarray] = []
-    chain = kind.chain(config)
-    for layer, activation in chain:
-        weight, bias = model.tensors[f"{layer}.weight"], model.tensors[f"{layer}.bias"]
-        form = FORMS.get(activation, activation)
-        code = ACTIVATIONS[f"gelu_{form}" if activation in FORMS and "gelu" in activation else form]
-        arrays += [np.array([len(bias), code], np.int64), columns_of(weight), bias]
+    parts = kind.parts(config)
+    for part in parts:
+        weight, bias = model.tensors[f"{part.name}.weight"], model.tensors[f"{part.name}.bias"]
+        form = FORMS.get(part.activation, part.activation)
+        code = ACTIVATIONS[f"gelu_{form}" if part.activation in FORMS and "gelu" in part.activation else form]
+        eps = np.array(config.layer_norm_eps if part.K is None else 0, np.float64)
+        arrays += [
+            np.array([len(bias), code, eps.view(np.int64)]),
+            weight if part.K is None else columns_of(weight),
+            bias,
+        ]
     arrays.append(np.frombuffer(b"".join(label.encode() + b"\0" for label in labels), np.uint8))
     fields = {
         "head": HEADS[kind.exported],
         "function": FUNCTIONS[kind.function(model.info.problem_type)],
-        "head_layers": len(chain),
+        "head_pooling": POOLINGS[config.head_layers.pooling if kind.exported == "text" else ""],
+        "head_layers": len(parts),
         "label_count": len(labels),
         "label_bytes": arrays[-1].size,
     }

@@ -81,6 +81,7 @@ LIMITS = {
     "has_token_type_embeddings": (0, 1),
     "head": (0, max(HEADS.values())),
     "function": (0, max(FUNCTIONS.values())),
+    "head_pooling": (0, max(POOLINGS.values())),  # of the hidden states that a head of texts looks at
     "head_layers": (0, _MOST_HEAD_LAYERS),
     "label_count": (0, 2**20),
     "label_bytes": (0, 2**30),  # names that end in a zero
@@ -116,8 +117,8 @@ their sizes follow from what stands before them.
   the angles that heads turn by, float32 [angles_count, max_position_embeddings, head_dim].
 - What distances add in attention, each as the steps that have it say: float32 [heads or 1, row].
 - The arrays that a PLAN leads to.
-- The layers of the head, each its outputs and the code of its activation, int64 [2], its weight, float32
-  [K, outputs padded to 16], and its bias.
+- The layers of the head, each its outputs, the code of its activation and the bits of its eps, a double, int64 [3], its
+  weight and its bias. Of a linear layer, whose eps is 0, the weight is float32 [K, outputs padded to 16].
 - The labels.
 """
 

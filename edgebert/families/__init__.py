@@ -43,7 +43,7 @@ class _Families(Mapping[str, Family]):
 @functools.cache
 def _modules() -> dict[str, str]:
     """Return ``model_type`` -> the module of its family: all in this folder but what every family is made with."""
-    names = {module.name for module in pkgutil.iter_modules(__path__)} - {"family", "rules"}
+    names = {module.name for module in pkgutil.iter_modules(__path__)} - {"family", "rope", "rules"}
     return {_MODEL_TYPES.get(name, name.replace("_", "-")): name for name in sorted(names)}
 
 

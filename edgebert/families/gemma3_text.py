@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.architecture import Embeddings, Encoder, Layer, Norm, Rotary, Table
-from edgebert.families import qwen3
+from edgebert.families import qwen3, rope
 from edgebert.families.family import Family
 from edgebert.families.qwen3 import DecoderConfig
 from edgebert.families.rules import honoured, refused, without_effect
@@ -17,6 +17,7 @@ from edgebert.families.rules import honoured, refused, without_effect
 __all__ = ["FAMILY", "GemmaConfig"]
 
 _KINDS = ("sliding_attention", "full_attention")
+_BASES = {_KINDS[0]: "rope_local_base_freq", _KINDS[1]: "rope_theta"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,10 @@ def _layer(i: int, config: GemmaConfig) -> Layer:
     )
 
 
+def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return rope.read_bases(values, _BASES)
+
+
 def _norm(name: str, size: int, config: GemmaConfig) -> Norm:
     return qwen3.rms_norm(name, size, config)._replace(offset=1.0)
 
@@ -135,13 +140,15 @@ FAMILY = Family(
             "the encoder's",
             "num_key_value_heads head_dim rms_norm_eps rope_theta rope_local_base_freq attention_bias",
             "hidden_activation",
-            "query_pre_attn_scalar sliding_window layer_types sliding_window_pattern _sliding_window_pattern",
+            "query_pre_attn_scalar sliding_window layer_types sliding_window_pattern",
             "use_bidirectional_attention",
         ),
-        **refused("positions that are scaled", "rope_scaling", unless=({},)),
+        **rope.RULES,
         **refused("scores or logits that are bent", "attn_logit_softcapping final_logit_softcapping"),
+        **without_effect("kept beside sliding_window_pattern, and not read", "_sliding_window_pattern"),
         **without_effect("for training", "attention_dropout"),
         **without_effect("of writing text", "use_cache bos_token_id eos_token_id"),
     },
     config=GemmaConfig,
+    translate=_translate,
 )

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
 from edgebert.config import BertConfig, HeadLayers
-from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.families import rope
 from edgebert.families.family import Family
-from edgebert.families.rules import honoured, refused, without_effect
+from edgebert.families.rules import honoured, without_effect
 
 __all__ = ["FAMILY", "ModernBertConfig"]
 
@@ -61,9 +61,7 @@ class ModernBertConfig(BertConfig):
         for name, least in (("global_attn_every_n_layers", 1), ("local_attention", 2)):
             if type(values[name]) is not int or not least <= values[name] <= 2**20:
                 faults.append(f"{name} is {values[name]!r}, expected a whole number from {least} to {2**20}")
-        for name in ("global_rope_theta", "local_rope_theta"):
-            if type(values[name]) not in (int, float) or not 1 < values[name] <= 1e12:
-                faults.append(f"{name} is {values[name]!r}, expected a number above 1, at most 1e12")
+        faults += rope.base_faults(values, *_BASES.values())
         if values["classifier_pooling"] not in ("cls", "mean"):
             faults.append(f"classifier_pooling is {values['classifier_pooling']!r}, expected 'cls' or 'mean'")
         types, layers = values["layer_types"], values["num_hidden_layers"]
@@ -124,24 +122,7 @@ def _norm(name: str, config: ModernBertConfig) -> Norm:
 
 
 def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Bring what transformers 5 writes of rotary positions, by type of layer, to the two fields from before."""
-    given = values.get("rope_parameters") or {}
-    objects = isinstance(given, dict) and all(isinstance(each, dict) for each in given.values())
-    if not objects or given.keys() - _BASES:
-        raise CheckpointError(
-            f"config.json has rope_parameters {given!r}, expected an object for {' and '.join(_BASES)}"
-        )
-    result = dict(values)
-    for kind, own in given.items():
-        others = {name: value for name, value in own.items() if name != "rope_theta"}
-        if others not in ({}, {"rope_type": "default"}):
-            raise UnsupportedModelError(
-                f"config.json has rope_parameters {own!r} for {kind}; edgebert turns positions by rope_theta alone, of"
-                " the rope_type 'default'"
-            )
-        if own.get("rope_theta") is not None:
-            result[_BASES[kind]] = own["rope_theta"]
-    return result
+    return rope.read_bases(values, _BASES)
 
 
 FAMILY = Family(
@@ -182,13 +163,13 @@ FAMILY = Family(
         **honoured(
             "the encoder's",
             "hidden_activation norm_eps norm_bias attention_bias mlp_bias",
-            "global_attn_every_n_layers local_attention global_rope_theta local_rope_theta layer_types rope_parameters",
+            "global_attn_every_n_layers local_attention global_rope_theta local_rope_theta layer_types",
         ),
         **without_effect("the family reads hidden_activation and norm_eps", "hidden_act layer_norm_eps"),
         **without_effect(
             "the family has rotary positions and no types, whatever it says", "position_embedding_type type_vocab_size"
         ),
-        **refused("edgebert stretches no positions", "rope_scaling", unless=({"rope_type": "default"},)),
+        **rope.RULES,
         **honoured("the heads'", "classifier_bias classifier_activation classifier_pooling decoder_bias"),
         **without_effect("for training", "attention_dropout embedding_dropout mlp_dropout initializer_cutoff_factor"),
         **without_effect("of its code for GPUs", "deterministic_flash_attn reference_compile repad_logits_with_grad"),

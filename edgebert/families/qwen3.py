@@ -8,6 +8,7 @@ from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
 from edgebert.config import BertConfig
+from edgebert.families import rope
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, refused, without_effect
 
@@ -37,9 +38,7 @@ class DecoderConfig(BertConfig):
             faults.append(f"num_key_value_heads is {shared!r}, expected a divisor of num_attention_heads, {heads}")
         if type(size) is not int or not 0 <= size <= 2**12 or size % 2:
             faults.append(f"head_dim is {size!r}, expected an even number up to {2**12}")
-        for name in (field.name for field in dataclasses.fields(cls) if field.name.startswith("rope_")):
-            if type(values[name]) not in (int, float) or not 1 < values[name] <= 1e12:
-                faults.append(f"{name} is {values[name]!r}, expected a number above 1, at most 1e12")
+        faults += rope.base_faults(values, *(name for name in values if name.startswith("rope_")))
         if type(values["attention_bias"]) is not bool:
             faults.append(f"attention_bias is {values['attention_bias']!r}, expected true or false")
         return faults
@@ -98,6 +97,10 @@ def layer(name: str, config: DecoderConfig, rotary: Rotary) -> Layer:
     )
 
 
+def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return rope.read_bases(values, rope.BASES)
+
+
 def rms_norm(name: str, size: int, config: DecoderConfig) -> Norm:
     """Return an RMSNorm."""
     return Norm(name, size, config.layer_norm_eps, bias=False, rms=True)
@@ -146,10 +149,11 @@ FAMILY = Family(
     rules={
         **honoured("the encoder's", "num_key_value_heads head_dim rms_norm_eps rope_theta attention_bias"),
         **refused("windows", "use_sliding_window", unless=(False,)),
-        **refused("positions that are scaled", "rope_scaling", unless=({},)),
+        **rope.RULES,
         **without_effect("of windows, which are not used", "sliding_window max_window_layers layer_types"),
         **without_effect("for training", "attention_dropout"),
         **without_effect("of writing text", "use_cache bos_token_id eos_token_id"),
     },
     config=DecoderConfig,
+    translate=_translate,
 )

@@ -11,7 +11,6 @@ import numpy as np
 from edgebert.batch import PackedBatch
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
-from edgebert.errors import SettingError
 from edgebert.heads.chain import Chain, Part
 
 __all__ = ["Head"]
@@ -68,26 +67,6 @@ class Head(ABC):
     def function(cls, problem_type: str) -> str:  # noqa: ARG003
         """Return what makes scores of its logits: ``"softmax"``, ``"sigmoid"`` or ``"none"``."""
         return "softmax"
-
-    @classmethod
-    def chain(cls, config: BertConfig) -> list[tuple[str, str]]:
-        """Return the names of its layers with the activation behind each, for a C program.
-
-        Raises
-        ------
-        SettingError
-            It is more than linear layers on tokens' hidden states: that is not exported yet.
-        """
-        parts = cls.parts(config)
-        more = [f"a LayerNorm, {part.name}" for part in parts if part.K is None]
-        if cls.exported == "text" and config.head_layers.pooling != "cls":
-            more.append(f"the {config.head_layers.pooling} of a text's hidden states")
-        if more:
-            raise SettingError(
-                f"the head {cls.name} of this {config.model_type} cannot be exported: it has {' and '.join(more)},"
-                " expected linear layers on the hidden states of tokens; ask it with edgebert.load"
-            )
-        return [(part.name, part.activation) for part in parts]
 
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         """Return float32 (M, outputs) for the hidden states of M tokens, or for what `of_text` makes of M texts'."""

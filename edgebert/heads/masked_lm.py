@@ -21,8 +21,8 @@ class MaskedLM(Head):
 
     name = "masked_lm"
     architecture = "ForMaskedLM"
-    tasks = ("fill_mask", "score")
-    serves = "fill_mask() and score()"
+    tasks = ("fill_mask", "score", "embed_sparse")
+    serves = "fill_mask(), score() and embed_sparse()"
     has_labels = False
     decision = "word"
 

@@ -80,15 +80,15 @@ def pack_values(value, row, length, head_dim, out, out_panel):
 
 
 @kernel
-def softmax_numerators(scores, length, padded_length, query_scale, bias, columns, columns_row, upper, lower):
+def softmax_numerators(scores, length, padded_length, query_scale, bias, columns, upper, lower):
     """Turn a row of scores into the numerators of its softmax, each times the scale of its value; return their sum.
 
     `scores` int32 [length], overwritten; `bias` float32 [length] is added to the scaled scores, 0 for none;
-    `columns` as `prepare_columns` leaves them, `columns_row` bytes from row to row; `upper` and `lower` uint8
+    `columns` are the addresses of the three rows that `prepare_columns` leaves; `upper` and `lower` uint8
     [padded_length] get the two halves of the numerators, zero from `length` on.
     """
     size = (length + LANES - 1) // LANES * LANES
-    scale, offset, value_scale = columns, columns + columns_row, columns + 2 * columns_row
+    scale, offset, value_scale = columns
     highest = broadcast(LOWEST_SCORE)
     scales = broadcast(query_scale)
     if bias == 0:
@@ -192,6 +192,8 @@ def attend_head(plan, step, head, sequence, queries, scratch):
         padded_count = (count + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
         panels = (count + LANES - 1) // LANES
         own = start - low
+        column = columns + 4 * own
+        columns_of_tile = (column, column + columns_row, column + 2 * columns_row)
         product(
             rows,
             head_dim // 4,
@@ -210,8 +212,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
                 padded_count,
                 load_scalar(query_scale + 4 * (at + r)) * plan.softmax_scale,
                 bias + 4 * (start - at - r) if bias != 0 else bias,
-                columns + 4 * own,
-                columns_row,
+                columns_of_tile,
                 upper + r * padded_count,
                 lower + r * padded_count,
             )

@@ -22,6 +22,7 @@ from edgebert.families import encoder_of
 from edgebert.heads import HEADS, head_parts
 from edgebert.heads.chain import Chain, transform
 from edgebert.heads.pooling import dense_name
+from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.kernels import reference
 from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
@@ -66,8 +67,8 @@ def convert(
         Texts to measure the result on, others than those; by default another small general text.
     min_agreement : float, optional
         Refuse to write a model that agrees less with fp32: as the share of decisions that stay the same (labels, tags,
-        words) or, without a head, the mean cosine of the texts' vectors. By default 0.99, give or take two standard
-        deviations of what so many decisions can tell.
+        words) or, without a head or for sparse vectors, the mean cosine of the texts' vectors. By default 0.99, give or
+        take two standard deviations of what so many decisions can tell.
     force : bool
         Write it all the same; its receipt says so.
     embeddings : str
@@ -198,8 +199,8 @@ def _quantize(
     on_progress: OnProgress | None,
 ) -> tuple[dict[str, np.ndarray], Report]:
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
-    weights, config = checkpoint.tensors, checkpoint.info.config
-    masks = checkpoint.info.mask_token if "masked_lm" in checkpoint.info.heads else ""
+    weights, config, sparse = checkpoint.tensors, checkpoint.info.config, checkpoint.info.sparse
+    masks = checkpoint.info.mask_token if "masked_lm" in checkpoint.info.heads and sparse is None else ""
     batch = calibration_batch(tokenizer, texts, masks, config)
     encoder, hidden, report = quantize_encoder(encoder_of(config), weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.info.mask_token) if checkpoint.info.mask_token else None
@@ -207,8 +208,8 @@ def _quantize(
     for part in head_parts(checkpoint.info.heads, config, len(checkpoint.info.labels)).values():
         weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
         if part.kind == "int8":
-            # It reads masked words alone.
-            read = HEADS["masked_lm"].reads(batch, mask)
+            # It reads masked words alone; all of them for sparse vectors.
+            read = np.arange(0) if sparse else HEADS["masked_lm"].reads(batch, mask)
             before = Chain(transform(config), weights, config, Float32Layers())
             x = before(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
@@ -219,6 +220,8 @@ def _quantize(
         name = dense_name(i)
         tensors[f"{name}.weight"] = half_or_whole(weights[f"{name}.weight"])
         tensors[f"{name}.bias"] = weights[f"{name}.bias"]
+    if sparse and sparse.query_weights:
+        tensors[QUERY_WEIGHTS] = weights[QUERY_WEIGHTS]
     return tensors, report
 
 

@@ -28,7 +28,9 @@ __all__ = [
     "is_normalized",
     "mean_of_windows",
     "prompt_of",
+    "prompt_tokens",
     "prompted",
+    "windows_of",
 ]
 
 QUERY_PROMPTS = ("query",)
@@ -124,7 +126,7 @@ def embed(
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
     windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
-    lead = _prompt_tokens(runner, prompt)
+    lead = prompt_tokens(runner, prompt)
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
     for each in itertools.chain.from_iterable(runner.encode(windows)):
         if options.pooling == "none":
@@ -146,9 +148,9 @@ def embed_windows(
         How many tokens each window of a text answers for: one that two windows have counts once. At least 1.
     coverages : list of Coverage
     """
-    lead = _prompt_tokens(runner, prompt)
+    lead = prompt_tokens(runner, prompt)
     contents = runner.contents((prompt + text for text in texts), offsets=True)
-    windows = [_windows(runner, content, lead, cut) for content in contents]
+    windows = [windows_of(runner, content, lead, cut) for content in contents]
     found: list[list[np.ndarray]] = [[np.empty(0, np.float32)] * len(own) for own in windows]
     for each in itertools.chain.from_iterable(runner.encode(windows)):
         found[each.text][each.number] = _vector(runner, each, texts[each.text], options, lead)
@@ -180,7 +182,8 @@ def is_normalized(pipeline: Pipeline, options: VectorOptions) -> bool:
     return pipeline.normalize and not pipeline.truncate_dim
 
 
-def _prompt_tokens(runner: Runner, prompt: str) -> int:
+def prompt_tokens(runner: Runner, prompt: str) -> int:
+    """Return how many tokens a prompt is."""
     return len(runner.tokenizer.content(prompt).ids) if prompt else 0
 
 
@@ -196,7 +199,7 @@ def _vector(runner: Runner, encoded: Encoded, text: str, options: VectorOptions,
     return finite(runner.embedding(states, *options, skipped if skipped < len(states) else 0), "vectors")
 
 
-def _windows(runner: Runner, content: Content, lead: int, cut: Cut) -> list[Window]:
+def windows_of(runner: Runner, content: Content, lead: int, cut: Cut) -> list[Window]:
     """Cut a text into windows; one that fits is the window that it is without being asked for several."""
     if cut.truncate or runner.tokenizer.count(content) <= runner.tokenizer.max_length:
         return [runner.tokenizer.truncated(content, None, cut.stride)]

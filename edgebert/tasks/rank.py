@@ -1,4 +1,4 @@
-"""Documents in the order of a query: by a cross-encoder's score, or by how close their vectors are to the query's."""
+"""Documents in the order of a query: by a cross-encoder's score, or by how well their vectors fit the query's."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from edgebert.tasks.embed import (
     prompted,
 )
 from edgebert.tasks.similarity import cosines
+from edgebert.tasks.sparse import embed_sparse
 
 __all__ = ["best", "check_label", "relevance", "scorer_of"]
 
 
 def scorer_of(runner: Runner) -> Head | None:
-    """Return the head that scores a query and a document together; None for a model that has vectors and no head.
+    """Return the head that scores a query and a document together; None for a model that makes vectors of each.
 
     Raises
     ------
     InputError
         When the model has a head for something else.
     """
-    return runner.require("rank") if runner.info.heads else None
+    return runner.require("rank") if runner.info.heads and runner.info.sparse is None else None
 
 
 def check_label(runner: Runner, label: str | None) -> int:
@@ -66,6 +67,8 @@ def relevance(
 ) -> tuple[list[float], list[Coverage]]:
     """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
     head = scorer_of(runner)
+    if head is None and runner.info.sparse:
+        return _words_in_common(runner, query, documents, cut)
     if head is None:
         return _closeness(runner, query, documents, cut)
     query, function = prompt_of_pairs(runner) + query, head.function(runner.info.problem_type)
@@ -92,4 +95,14 @@ def _closeness(runner: Runner, query: str, documents: Sequence[str], cut: Cut) -
     asked, (coverage,) = embed(runner, [query], unit, before_query)
     found, _, coverages = embed_windows(runner, documents, unit, before, cut)
     scores = [float(cosines(own.vectors, asked[0][None]).max()) for own in found]
+    return scores, [each._replace(truncated=each.truncated or coverage.truncated) for each in coverages]
+
+
+def _words_in_common(
+    runner: Runner, query: str, documents: Sequence[str], cut: Cut
+) -> tuple[list[float], list[Coverage]]:
+    """Score documents by the dot products of their sparse vectors with the query's."""
+    (asked,), (coverage,) = embed_sparse(runner, [query], Cut(truncate=True), query=True)
+    found, coverages = embed_sparse(runner, documents, cut)
+    scores = [asked.dot(each) for each in found]
     return scores, [each._replace(truncated=each.truncated or coverage.truncated) for each in coverages]

@@ -125,3 +125,10 @@ def test_a_size_by_the_family_s_name_and_by_berts(tmp_path):
     assert (config.hidden_size, config.num_attention_heads) == (24, 3)
     change_json(folder / "config.json", n_heads=2)
     assert "n_heads 2 and num_attention_heads 3, expected one of them" in open_refusal(folder)
+
+
+def test_types_of_tasks_are_refused_where_they_are_used():
+    table = config_fields("ernie")
+    assert check_fields({"use_task_id": False, "task_type_vocab_size": 3}, table, where="x") == []
+    with pytest.raises(UnsupportedModelError, match=r"use_task_id True .*edgebert has no types of tasks"):
+        check_fields({"use_task_id": True}, table, where="x")

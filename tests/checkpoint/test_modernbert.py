@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 import edgebert
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import CheckpointWarning, SettingError
+from edgebert.errors import CheckpointWarning
 from edgebert.evaluate.float32 import load_float32
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS
@@ -118,17 +118,6 @@ def test_what_stands_behind_the_dense_layer_is_the_family_s_own_to_say(copied):
     assert gelu != silu
 
 
-@pytest.mark.parametrize(("name", "pooling"), [("classifier", "cls"), ("classifier", "mean"), ("token", "")])
-def test_a_head_that_a_c_program_cannot_have_is_refused(copied, name, pooling):
-    folder = copied(name, **({"classifier_pooling": pooling} if pooling else {}))
-    info = open_checkpoint(folder).info
-    with pytest.raises(
-        SettingError, match=r"cannot be exported: it has a LayerNorm, cls\.predictions\.transform"
-    ) as error:
-        HEADS[info.heads[0]].chain(info.config)
-    assert ("the mean of a text's hidden states" in str(error.value)) == (pooling == "mean")
-
-
 def test_long_texts_are_pooled_window_by_window(copied):
     """A classifier that reads the mean of all tokens reads that of each window."""
     folder = copied("classifier", classifier_pooling="mean")
@@ -191,7 +180,7 @@ def test_folders_for_vectors(copied, pooling, kinds):
     change_json(folder / "sentence_bert_config.json", max_seq_length=8192, do_lower_case=False)
     model = load_float32(folder)
     assert (model.max_length, model._runner.info.pipeline.pooling) == (96, pooling)
-    (vector,) = model.embed(["a good film"], prompt="search_query" if prompts else None)
+    (vector,) = model.embed(["a good film"], prompt_name="search_query" if prompts else None)
     ids = model._runner.tokenizer.single(("query: " if prompts else "") + "a good film").ids
     (states,) = model.hidden_states([ids.tolist()])
     expected = states.mean(axis=0) / np.linalg.norm(states.mean(axis=0)) if pooling == "mean" else states[0]

@@ -6,85 +6,31 @@ imported whether it simulates. Integers are compared for equality.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgebert.cuda.encoder as encoder_module
-from edgebert import functions
-from edgebert.architecture import Attention, FeedForward, Linear, Rotary
+from edgebert.architecture import Attention, FeedForward, Linear, Norm, Rotary, Table
 from edgebert.batch import pack
 from edgebert.checkpoint.names import encoder_tensors
-from edgebert.cuda.device import Device
-from edgebert.cuda.encoder import CudaEncoder, shape_of
-from edgebert.cuda.layout import batch_words, constants, describe_batch, in_fragments
-from edgebert.cuda.program import load_program
-from edgebert.cuda.shape import Shape, expand_tile, heads_tile, project_tile
-from edgebert.cuda.signatures import kernel_name, launches_of
-from edgebert.cuda.target import target_of
+from edgebert.cuda.encoder import CudaEncoder
+from edgebert.cuda.layout import constants, in_fragments
+from edgebert.cuda.shape import expand_tile, heads_tile, project_tile, shape_of
+from edgebert.cuda.signatures import attend_kind, kernel_name
 from edgebert.engine.backend import open_backend
-from edgebert.engine.devices import cuda_driver, missing_for_cuda
 from edgebert.errors import EdgebertError
-from edgebert.families import encoder_of, modernbert
+from edgebert.families import encoder_of, gemma3_text, modernbert
 from edgebert.kernels import reference
 from edgebert.model_file import ModelFile
-from edgebert.positions import angles_of
+from edgebert.positions import angles_of, distances_of, split_heads
 from edgebert.quantize.encoder import quantize_encoder
-
-SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
-SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
-CAPACITY = 128
-
-
-def driver_and_target(shape, shared_bytes=None):
-    """Return the driver, and the target whose tiles kernels have: small ones where a thread is Python's."""
-    if not SIMULATED:
-        return cuda_driver(), None
-    from tests.cuda.fake_driver import FakeDriver, PtxDriver
-
-    if "EDGEBERT_TEST_PTX" in os.environ:  # like 8.0, or 8.0 dp4a
-        capability, _, product = os.environ["EDGEBERT_TEST_PTX"].partition(" ")
-        major, minor = map(int, capability.split("."))
-        target = target_of((major, minor), product or None)
-    else:
-        target = target_of((9, 0))._replace(warps=2)
-    target = target._replace(shared_bytes=shared_bytes or target.shared_bytes)
-    driver = PtxDriver if "EDGEBERT_TEST_PTX" in os.environ else FakeDriver
-    return driver(shape, target), target
-
-
-@contextmanager
-def kernels(shape, shared_bytes=None):
-    """Yield a device with the kernels of a shape, and its target: with less shared memory, but for a real GPU."""
-    driver, target = driver_and_target(shape, shared_bytes)
-    device = Device(driver)
-    target = target or target_of(device.capability)
-    device.load(b"" if SIMULATED else load_program(shape, device.capability))
-    for name, launch in launches_of(shape, target).items():
-        device.prepare(name, launch)
-    yield device, target
-    device.close()
-
-
-def read(device, address, shape, dtype):
-    """Copy memory of the device."""
-    array = device.pinned(shape, dtype)
-    device.copy_out(array, address, array.nbytes)
-    device.wait()
-    return array.copy()
-
-
-def upload_batch(device, lengths):
-    """Put a batch on the device; return its address and its number of tokens."""
-    batch = pack([[1] * length for length in lengths])
-    words = np.zeros(batch_words(sum(lengths)), np.int32)
-    describe_batch(batch, words)
-    return device.upload(words), sum(lengths)
+from tests.cuda.gpu import CAPACITY, SHAPE, SIMULATED, driver_and_target, kernels, read, upload_batch
 
 
 def quantized_rows(rng, device, K, groups):
@@ -104,32 +50,6 @@ def linear(rng, device, N, K, groups, tile):
     arguments = {"K": K, "group": K // groups, "groups": groups, "width": together.shape[1]}
     arguments["weight"] = device.upload(in_fragments(panels, tile.columns))
     return (panels, scale, bias, K // groups), {**arguments, "constants": device.upload(together)}
-
-
-def test_quantize_rows():
-    with kernels(SHAPE) as (device, _):
-        rng = np.random.default_rng(0)
-        batch, tokens = upload_batch(device, [37])
-        for group in (64, 128):
-            x = (rng.normal(size=(CAPACITY, 128)) * 10).astype(np.float32)
-            x[3], x[4] = 0, np.abs(x[4])
-            q, ranges = device.allocate(x.size), device.allocate(4 * CAPACITY * 4)
-            out = {"group": group, "groups": 128 // group, "q": q, "ranges": ranges}
-            device.launch("quantize_rows_128", batch=batch, x=device.upload(x), **out)
-            expected, scale, zero = reference.quantize_rows(x[:tokens], group)
-            np.testing.assert_array_equal(read(device, q, x.shape, np.uint8)[:tokens], expected)
-            got = read(device, ranges, (CAPACITY, 128 // group, 2), np.float32)
-            np.testing.assert_array_equal(got[:tokens, :, 1], zero)
-            np.testing.assert_array_equal(got[:tokens, :, 0], scale)
-            assert not read(device, q, x.shape, np.uint8)[tokens:].any()
-
-
-def test_arguments_have_to_be_the_kernels():
-    with kernels(SHAPE) as (device, _):
-        right = dict.fromkeys(("batch", "x", "group", "groups", "q", "ranges"), 0)
-        for wrong in ({**right, "size": 1}, {name: 0 for name in right if name != "q"}):
-            with pytest.raises(TypeError, match=r"quantize_rows_64 got .*, expected \['batch', 'group'"):
-                device.launch("quantize_rows_64", **wrong)
 
 
 def test_project():
@@ -157,41 +77,71 @@ def check_project(shared_bytes, sizes):
             np.testing.assert_allclose(got, expected, rtol=3e-7, atol=1e-6)
 
 
+def attention_of(heads, **parts):
+    """Return an attention with heads of 24 values."""
+    return Attention(heads, 24, *[Linear("", 0, 0)] * 2, **parts)
+
+
 def test_project_heads():
-    check_project_heads(None)
+    check_project_heads(attention_of(2))
 
 
 def test_project_heads_that_are_turned():
     """Each half of a head is padded by itself; a text begins at 0 again."""
-    check_project_heads(Rotary(100.0))
+    check_project_heads(attention_of(2, rotary=Rotary(100.0)))
 
 
-def check_project_heads(rotary):
-    heads, dim = 2, 32
-    attention = Attention(heads, 24, *[Linear("", 0, 0)] * 2, rotary=rotary)
-    with kernels(SHAPE._replace(rotary=rotary is not None)) as (device, target):
+def test_project_heads_that_share_a_key():
+    """Heads of keys alone are normalised, before they are turned."""
+    norm = Norm("key", 24, 1e-6, rms=True)
+    check_project_heads(attention_of(4, rotary=Rotary(100.0), key_value_heads=1, key_norm=norm))
+
+
+def check_project_heads(attention):
+    rotary, dim, (heads, key_heads, _) = attention.rotary, 32, attention.slots
+    slots, turned_heads = heads + 2 * key_heads, heads + key_heads
+    normed = attention.key_norm is not None
+    with kernels(SHAPE._replace(rotary=rotary is not None, head_norms=normed)) as (device, target):
         rng = np.random.default_rng(2)
         batch, tokens = upload_batch(device, [20, 1])
         q, scale, zero, q_at, ranges = quantized_rows(rng, device, 64, 1)
-        layer, arguments = linear(rng, device, 192, 64, 1, heads_tile(target, dim))
-        pairs, transposed = device.allocate(2 * heads * CAPACITY * dim), device.allocate(heads * CAPACITY * dim)
-        head_scale = device.allocate(4 * 3 * heads * CAPACITY)
+        layer, arguments = linear(rng, device, slots * dim, 64, 1, heads_tile(target, dim))
+        pairs, transposed = device.allocate(turned_heads * CAPACITY * dim), device.allocate(key_heads * CAPACITY * dim)
+        head_scale = device.allocate(4 * slots * CAPACITY)
         out = {"pairs": pairs, "transposed": transposed, "head_scale": head_scale, "capacity": CAPACITY}
         angles = head_scale
         if rotary:
             angles = device.upload(np.pad(angles_of(attention, 64), [(0, 0), (0, 0), (0, 4)]))
-        out["angles"] = angles
-        device.launch("project_heads", batch=batch, x=q_at, ranges=ranges, **arguments, heads=heads, **out)
+        out["angles"], out["heads"], out["key_heads"] = angles, heads, key_heads
+        weight = rng.uniform(0.5, 2, dim).astype(np.float32)
+        out |= {"query_size": 0, "query_weight": head_scale, "query_eps": 0}
+        out |= {"key_size": 24 * normed, "key_weight": device.upload(weight), "key_eps": 1e-6}
+        device.launch("project_heads", batch=batch, x=q_at, ranges=ranges, **arguments, **out)
         product = reference.matmul(q, scale, zero, *layer)[:tokens]
-        turned = reference.rotate_heads(product, attention, pack([[1] * 20, [1]]).position_ids)
+        turned = reference.normalise_heads(product, attention, {"key.weight": weight})
+        turned = reference.rotate_heads(turned, attention, pack([[1] * 20, [1]]).position_ids)
         assert np.array_equal(product, turned) == (rotary is None)
-        expected, scales = reference.quantize_heads(turned, heads)
-        got = read(device, pairs, (2, heads, CAPACITY, dim), np.int8)[:, :, :tokens]
-        np.testing.assert_array_equal(got, expected[:2])
-        values = read(device, transposed, (heads, dim, CAPACITY), np.int8)[:, :, :tokens]
-        np.testing.assert_array_equal(values.transpose(0, 2, 1), expected[2])
-        got_scales = read(device, head_scale, (3, heads, CAPACITY), np.float32)[:, :, :tokens]
-        np.testing.assert_allclose(got_scales, scales, rtol=3e-7)
+        expected, scales = reference.quantize_heads(repeated(turned, attention), heads)
+        each = heads // key_heads
+        got = read(device, pairs, (turned_heads, CAPACITY, dim), np.int8)[:, :tokens]
+        values = read(device, transposed, (key_heads, dim, CAPACITY), np.int8)[:, :, :tokens].transpose(0, 2, 1)
+        got = np.stack([got[:heads], got[heads:].repeat(each, axis=0), values.repeat(each, axis=0)])
+        if normed:  # in another order: what lies on an edge between two levels may fall to the other
+            assert np.abs(got.astype(int) - expected).max() <= 1
+            assert (got != expected).mean() < 0.01
+        else:
+            np.testing.assert_array_equal(got, expected)
+        own = read(device, head_scale, (slots, CAPACITY), np.float32)[:, :tokens]
+        got_scales = np.stack(
+            [part.repeat(heads // len(part), axis=0) for part in np.split(own, [heads, turned_heads])]
+        )
+        np.testing.assert_allclose(got_scales, scales, rtol=1e-6 if normed else 3e-7)
+
+
+def repeated(x, attention):
+    """Return queries, keys and values with the keys and values of several heads there for each."""
+    parts = split_heads(x, attention)
+    return np.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
 
 
 def test_expand():
@@ -228,29 +178,35 @@ def check_expand(forms, gated):
             assert np.abs(got_ranges[:, :, 1] - zeros).max() <= 1
 
 
-def attended(device, x, lengths, heads, bias=None, window=0):
+def attended(device, x, lengths, attention, bias=None):
     """Return the context that the kernel computes from float32 queries, keys and values."""
     batch, tokens = upload_batch(device, lengths)
-    q, scales = reference.quantize_heads(x, heads)
-    dim = q.shape[3]
-    pairs, transposed = np.zeros((2, heads, CAPACITY, dim), np.int8), np.zeros((heads, dim, CAPACITY), np.int8)
-    head_scale = np.zeros((3, heads, CAPACITY), np.float32)
-    pairs[:, :, :tokens], transposed[:, :, :tokens] = q[:2], q[2].transpose(0, 2, 1)
-    head_scale[:, :, :tokens] = scales
+    heads, key_heads, _ = attention.slots
+    q, scales = reference.quantize_heads(repeated(x, attention), heads)
+    dim, each = q.shape[3], heads // key_heads
+    pairs, transposed = (
+        np.zeros((heads + key_heads, CAPACITY, dim), np.int8),
+        np.zeros((key_heads, dim, CAPACITY), np.int8),
+    )
+    head_scale = np.zeros((heads + 2 * key_heads, CAPACITY), np.float32)
+    pairs[:, :tokens] = np.concatenate([q[0], q[1, ::each]])
+    transposed[:, :, :tokens] = q[2, ::each].transpose(0, 2, 1)
+    head_scale[:, :tokens] = np.concatenate([scales[0], scales[1, ::each], scales[2, ::each]])
     table, row, centre = head_scale, 0, 0
     if bias is not None:
         table = np.pad(bias * np.float32(math.log2(math.e)), [(0, 0), (16, 16)])
         row, centre = table.shape[1], bias.shape[1] // 2 + 16
     out = device.allocate(4 * CAPACITY * heads * dim)
     device.launch(
-        kernel_name("attend", window),
+        kernel_name(attend_kind(attention.causal), attention.window),
         batch=batch,
         pairs=device.upload(pairs),
         transposed=device.upload(transposed),
         head_scale=device.upload(head_scale),
         capacity=CAPACITY,
         heads=heads,
-        softmax_scale=math.log2(math.e) / math.sqrt(dim),
+        key_heads=key_heads,
+        softmax_scale=math.log2(math.e) * attention.score_scale,
         position_bias=device.upload(table),
         bias_row=row,
         bias_centre=centre,
@@ -263,80 +219,42 @@ def attended(device, x, lengths, heads, bias=None, window=0):
 
 
 def test_attend():
-    check_attend(((False, 0), (True, 0)))
+    check_attend(wide(2))
+    check_attend(wide(2), biased=True)
 
 
 def test_attend_to_a_window():
-    check_attend(((False, 3), (True, 19)))
+    check_attend(wide(2, window=3))
+    check_attend(wide(2, window=19), biased=True)
 
 
-def check_attend(kinds):
-    lengths, heads = [5, 33, 1, 17], 2
+def test_attend_to_what_is_before():
+    """By a key that two heads share: all that is before, weaker the farther it is (ALiBi), or some of it."""
+    check_attend(wide(2, causal=True, key_value_heads=1, slopes=(0.5, 0.0625), scale=0.3))
+    check_attend(wide(2, causal=True, key_value_heads=1, window=19))
+
+
+def wide(heads, **parts):
+    """Return an attention with heads of 32 values."""
+    return Attention(heads, 32, *[Linear("", 0, 0)] * 2, **parts)
+
+
+def check_attend(attention, biased=False):
+    lengths = [5, 33, 1, 17]
     ends = np.concatenate([[0], np.cumsum(lengths)])
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(ends[-1], 3 * heads * 32)).astype(np.float32)
-    bias = rng.normal(size=(heads, 2 * 64 - 1)).astype(np.float32)
-    for biased, window in kinds:
-        table = bias if biased else None
-        with kernels(SHAPE._replace(biased=biased, windows=(window,))) as (device, _):
-            got = attended(device, x, lengths, heads, table, window)
-            expected = reference.attend(x, ends, heads, 1 / math.sqrt(32), table, window)
-            np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
-            # The same bits alone.
-            for begin, end in itertools.pairwise(ends[1:]):
-                alone = attended(device, x[begin:end], [end - begin], heads, table, window)
-                np.testing.assert_array_equal(alone, got[begin:end])
-
-
-def test_add_and_norm():
-    check_add_and_norm("add_and_norm")
-
-
-def test_add_and_norm_beside_the_stream():
-    check_add_and_norm("add_and_norm_beside")
-
-
-def check_add_and_norm(name):
-    with kernels(SHAPE._replace(pre_norm=True)) as (device, _):
-        rng = np.random.default_rng(5)
-        batch, tokens = upload_batch(device, [9])
-        size = 48
-        x, y = (rng.normal(size=(CAPACITY, 64)).astype(np.float32) for _ in range(2))
-        smoothing, weight, bias = (rng.normal(size=64).astype(np.float32) for _ in range(3))
-        for array in (x, y, smoothing, weight, bias):
-            array[..., size:] = 0
-        hidden, q, ranges = device.upload(x), device.allocate(CAPACITY * 64), device.allocate(4 * CAPACITY * 2)
-        norm = {"size": size, "weight": device.upload(weight), "bias": device.upload(bias), "eps": 1e-12}
-        narrow = device.upload(y)
-        device.launch(
-            name,
-            batch=batch,
-            hidden=hidden,
-            smoothing=device.upload(smoothing),
-            narrow=narrow,
-            **norm,
-            group=64,
-            groups=1,
-            q=q,
-            ranges=ranges,
-        )
-        got = read(device, hidden, x.shape, np.float32)
-        sums = (x * smoothing + y)[:tokens]
-        expected = np.zeros_like(sums)
-        expected[:, :size] = functions.layer_norm(sums[:, :size], weight[:size], bias[:size], 1e-12)
-        levels, normal = read(device, q, x.shape, np.uint8)[:tokens].astype(int), got[:tokens]
-        if name == "add_and_norm":
-            np.testing.assert_allclose(normal, expected, rtol=0, atol=1e-5)
-        else:
-            np.testing.assert_allclose(normal, sums, rtol=0, atol=1e-6)
-            normal = expected
-        assert not got[:tokens, size:].any()
-        np.testing.assert_array_equal(got[tokens:], x[tokens:])
-        np.testing.assert_array_equal(read(device, narrow, y.shape, np.float32), y)
-        wanted, *_ = reference.quantize_rows(normal)
-        # What the test normalises itself may fall to the other side of an edge between two levels.
-        assert np.abs(levels - wanted).max() <= (normal is expected)
-        assert (levels != wanted).mean() < 0.01
+    x = rng.normal(size=(ends[-1], sum(attention.slots) * 32)).astype(np.float32)
+    drawn = rng.normal(size=(attention.heads, 2 * 64 - 1)).astype(np.float32)
+    bias = drawn if biased else distances_of(attention, {}, 64)
+    shape = SHAPE._replace(biased=bias is not None, reaches=((attention.window, attention.causal),))
+    with kernels(shape) as (device, _):
+        got = attended(device, x, lengths, attention, bias)
+        expected = reference.attend(x, ends, attention, bias)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
+        # The same bits alone.
+        for begin, end in itertools.pairwise(ends[1:]):
+            alone = attended(device, x[begin:end], [end - begin], attention, bias)
+            np.testing.assert_array_equal(alone, got[begin:end])
 
 
 def test_a_model_of_new_parts():
@@ -352,13 +270,44 @@ def test_a_model_of_new_parts():
         global_attn_every_n_layers=2,
         local_attention=6,
     )
-    encoder = modernbert.encoder(config)
+    check_model(modernbert.encoder(config))
+
+
+def check_decoder():
+    """Gemma's parts, with token types alone and the slopes of ALiBi: one layer sees five tokens, one all before it."""
+    config = gemma3_text.GemmaConfig.from_dict(
+        {
+            "vocab_size": 40,
+            "hidden_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 24,
+            "intermediate_size": 72,
+            "hidden_act": "gelu_pytorch_tanh",
+            "layer_norm_eps": 1e-6,
+            "max_position_embeddings": 64,
+            "sliding_window": 5,
+            "query_pre_attn_scalar": 16,
+            "layer_types": ["sliding_attention", "full_attention"],
+        }
+    )
+    whole = gemma3_text.encoder(config)
+    slopes = (0.5, 0.25, 0.125, 0.0625)
+    layers = tuple(layer._replace(attention=layer.attention._replace(slopes=slopes)) for layer in whole.layers)
+    embeddings = whole.embeddings._replace(token_types=Table("types", 2, 48))
+    check_model(dataclasses.replace(whole, embeddings=embeddings, layers=layers))
+
+
+def check_model(encoder):
+    """Run a model with random weights: what the reference answers, and the same bits whatever else is in the batch."""
     rng = np.random.default_rng(7)
     weights = {name: rng.normal(size=size).astype(np.float32) for name, size in encoder_tensors(encoder).items()}
     for norm in encoder.norms():
-        weights[f"{norm.name}.weight"] = 1 + weights[f"{norm.name}.weight"] / 5
+        weights[f"{norm.name}.weight"] = 1 - norm.offset + weights[f"{norm.name}.weight"] / 5
     for part in encoder.linears():
-        weights[f"{part.name}.weight"] /= np.sqrt(np.float32(part.K))
+        for name in part.stored:
+            weights[f"{name}.weight"] /= np.sqrt(np.float32(part.K))
     ids = [rng.integers(0, 40, length).tolist() for length in (3, 17, 1)]
     tensors, *_ = quantize_encoder(encoder, weights, pack(ids))
     driver, target = driver_and_target(shape_of(encoder, tensors))

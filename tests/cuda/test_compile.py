@@ -46,7 +46,11 @@ ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
 """Projected embeddings in four bits, heads of an odd size, distances, the other GELU, groups of other sizes."""
 MODERN = (
     "Shape(768, 768, 64, False, False, 8192, 'erf', (384,), (768,),"
-    " windows=(0, 64), summed=False, rotary=True, gated=True, pre_norm=True)"
+    " reaches=((0, False), (64, False)), positions=False, token_types=False, rotary=True, gated=True, pre_norm=True)"
+)
+DECODER = (
+    "Shape(1024, 1024, 128, False, True, 8192, 'silu', (384,), (1024, 2048),"
+    " reaches=((0, True), (64, True)), positions=False, rotary=True, head_norms=True, gated=True, pre_norm=True)"
 )
 
 
@@ -59,6 +63,8 @@ MODERN = (
         ((9, 0), "m16n8k32", ALL),
         ((7, 5), "m8n8k16", MODERN),
         ((9, 0), "m16n8k32", MODERN),
+        ((7, 5), "m8n8k16", DECODER),
+        ((9, 0), "m16n8k32", DECODER),
     ],
 )
 def test_compiles(run_python, capability, product, shape):

@@ -1,4 +1,4 @@
-"""The functions of `tests.cuda.cases`, each in a process of its own."""
+"""The functions of `tests.cuda.cases` and `row_cases`, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import edgebert
 from edgebert.engine.devices import missing_for_cuda
 from tests.golden import GOLDEN
 
-CASES = re.findall(r"^def (test_\w+)\(\):", (Path(__file__).parent / "cases.py").read_text(), re.MULTILINE)
+CASES = [
+    f"{path.stem}.{name}"
+    for path in sorted(Path(__file__).parent.glob("*cases.py"))
+    for name in re.findall(r"^def (test_\w+)\(\):", path.read_text(), re.MULTILINE)
+]
 HAS_NUMBA_CUDA = find_spec("numba_cuda") is not None
 PTX = "EDGEBERT_TEST_PTX"
 """What `tests.cuda.cases` takes a capability from, and a product, to interpret what is compiled for it."""
@@ -32,7 +36,7 @@ def run_case(run_python):
         environment = {"NUMBA_ENABLE_CUDASIM": "1"} if missing_for_cuda() else {}
         if ptx:
             environment = {"NUMBA_ENABLE_CUDASIM": "0", PTX: ptx}
-        code = f"import sys; from tests.cuda import cases; cases.{name}(*sys.argv[1:])"
+        code = f"import sys; from tests.cuda import cases, row_cases; {name}(*sys.argv[1:])"
         return run_python(code, *arguments, environment=environment, timeout=600)
 
     return run
@@ -50,9 +54,9 @@ def test_ptx_of_a_kernel(run_case, name):
 
 @pytest.mark.parametrize("ptx", ["7.5", "7.5 dp4a"])
 def test_ptx_of_other_products(run_case, ptx):
-    run_case("test_project", ptx=ptx)
-    run_case("test_project_with_one_stage", ptx=ptx)
-    run_case("test_attend", ptx=ptx)
+    run_case("cases.test_project", ptx=ptx)
+    run_case("cases.test_project_with_one_stage", ptx=ptx)
+    run_case("cases.test_attend", ptx=ptx)
 
 
 WINDOW = """
@@ -62,23 +66,33 @@ from tests.cuda import cases
 multiply, calls = attention.mma_s8, []
 attention.mma_s8 = lambda *values: calls.append(0) or multiply(*values)
 rng = np.random.default_rng(0)
-with cases.kernels(cases.SHAPE._replace(windows=(0, 3))) as (device, _):
-    for window in (0, 3):
+reaches = ((0, False), (0, True), (3, False), (3, True))
+with cases.kernels(cases.SHAPE._replace(reaches=reaches)) as (device, _):
+    for window, causal in reaches:
         calls.clear()
-        cases.attended(device, rng.normal(size=(96, 3 * 32)).astype(np.float32), [96], 1, window=window)
+        attention = cases.wide(1, window=window, causal=causal)
+        cases.attended(device, rng.normal(size=(96, 3 * 32)).astype(np.float32), [96], attention)
         print(len(calls) // (32 * 4 * 2))
 """
 """Count blocks of 32 keys: products of 32 lanes, four in a block, which is visited twice."""
 
 
-def test_a_window_costs_what_it_reaches(run_python):
-    """The six tiles of 16 queries reach, three keys to either side, 1, 2, 2, 2, 2 and 1 blocks of the three."""
+def test_attention_costs_what_it_reaches(run_python):
+    """The six tiles of 16 queries reach, three keys to either side, 1, 2, 2, 2, 2 and 1 blocks of the three.
+
+    What is before, 1, 1, 2, 2, 3 and 3; three keys of it 1, 1, 2, 1, 2 and 1.
+    """
     process = run_python(WINDOW, environment={"NUMBA_ENABLE_CUDASIM": "1"})
-    assert process.stdout.split() == ["18", "10"]
+    assert process.stdout.split() == ["18", "12", "10", "8"]
+
+
+def test_decoder(run_case):
+    """By its PTX alone: simulated, it takes minutes."""
+    run_case("cases.check_decoder", ptx="9.0")
 
 
 @pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])
 def test_whole_model(run_case, tmp_path, name, embeddings, ptx):
     """One whose embeddings are projected, in four bits; one with learned distances."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", embeddings=embeddings, force=True)
-    run_case("test_model", path, ptx=ptx)
+    run_case("cases.test_model", path, ptx=ptx)

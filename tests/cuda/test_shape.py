@@ -6,8 +6,7 @@ import dataclasses
 
 import pytest
 
-from edgebert.cuda.encoder import shape_of
-from edgebert.cuda.shape import MOST_HEAD_DIM, expand_tile
+from edgebert.cuda.shape import MOST_HEAD_DIM, expand_tile, shape_of
 from edgebert.cuda.target import target_of
 from edgebert.errors import SettingError
 from edgebert.families.modernbert import ModernBertConfig, encoder
@@ -57,13 +56,6 @@ def test_layers_of_two_kinds_are_refused(attention, feed_forward, found):
     mixed = dataclasses.replace(whole, layers=(first, altered(second, attention, feed_forward)))
     with pytest.raises(SettingError, match=f"layers that are {found}, a GPU computes one kind: use cpu"):
         shape_of(mixed, {})
-
-
-def test_half_of_the_small_embeddings_is_refused():
-    whole = encoder(ModernBertConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2))
-    half = whole.embeddings._replace(positions=whole.embeddings.words)
-    with pytest.raises(SettingError, match="positions or of token types, a GPU adds both or none: use cpu"):
-        shape_of(dataclasses.replace(whole, embeddings=half), {})
 
 
 def test_wide_heads_are_refused_by_the_width_that_is_computed():

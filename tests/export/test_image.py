@@ -123,6 +123,7 @@ STEPS = r"its step \d+ cannot be taken"
         ("bias_count", lambda n: 1, SIZES),
         ("max_length", lambda n: n + 1000, CONTRADICTION),
         ("head", lambda n: 0, CONTRADICTION),
+        ("head_pooling", lambda n: 0, CONTRADICTION),
         ("head_layers", lambda n: 0, CONTRADICTION),
         ("head_layers", lambda n: 1, SIZES),
         ("head_layers", lambda n: 3, SIZES),
@@ -189,6 +190,22 @@ def refuses(opened, data, name, change, message):
     with pytest.raises(Refused, match=message) as caught:
         opened(with_field(data, name, value))
     assert caught.value.status == Status.DAMAGED
+
+
+def test_a_layer_norm_of_a_head_is_checked(opened, exported):
+    data = exported("modernbert-classifier")[1].read_bytes()
+    places = [place for place in places_of_shapes(data) if np.frombuffer(data, np.int64, 3, place)[2] > 2**20]
+    assert len(places) == 1
+    outputs = int(np.frombuffer(data, np.int64, 1, places[0])[0])
+    for offset, value in (
+        (0, struct.pack("<q", outputs - 1)),
+        (8, struct.pack("<q", 1)),  # an activation
+        *((16, struct.pack("<d", eps)) for eps in (-1e-5, 1.0, float("nan"), float("inf"), 0.0)),
+    ):
+        damaged = bytearray(data)
+        damaged[places[0] + offset : places[0] + offset + 8] = value
+        with pytest.raises(Refused, match=SIZES):
+            opened(resealed(bytes(damaged)))
 
 
 @pytest.mark.parametrize("offset", [0, 8, 16, 24], ids=["N", "K", "groups", "depth"])

@@ -6,24 +6,19 @@ What a kernel writes lies between guards, so that a write outside of its output 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from edgebert.architecture import Attention
 from edgebert.engine.library import KernelLibrary
-from edgebert.engine.model_plan import reach, rows_of_bias
-from edgebert.kernels import reference
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
     BRANCH,
     CODE_ADD_AND_NORM,
-    CODE_ATTEND,
     CODE_EXPAND,
     CODE_PROJECT,
-    CODE_PROJECT_HEADS,
     CODE_QUANTIZE,
     GROUP_LARGEST,
     LANES,
@@ -36,21 +31,20 @@ from edgebert.kernels.plan import (
     padded,
 )
 from edgebert.kernels.simd.families import FAMILIES
-from edgebert.positions import split_heads
 
 __all__ = [
+    "Linear",
     "activate",
     "add_layer_norm",
     "assert_equal",
-    "attend",
     "dense",
     "expand",
     "guarded",
     "matmul",
     "matmul_part",
     "pack",
-    "project_heads",
     "quantize_rows",
+    "slack",
     "take",
     "unsigned",
 ]
@@ -260,48 +254,6 @@ def expand(
     return (q, scale, zero), tasks
 
 
-def project_heads(
-    library: KernelLibrary,
-    *operands: np.ndarray,
-    heads: int,
-    key_heads: int = 0,
-    group: int | None = None,
-    int16_steps: int = 1,
-    threads: int = 1,
-    norms: Sequence[tuple[np.ndarray, float]] = (),
-    positions: np.ndarray | None = None,
-    angles: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute query, key and value: uint8 (M, N), float32 (slots, M), float32 (key heads, M).
-
-    Queries and keys are normalised by their `norms`, weight float32 (head_dim,) and eps, and turned by the `angles` of
-    their `positions`, int32 (M,), where these are given.
-    """
-    linear = Linear(library, *operands, group, int16_steps)
-    key_heads = key_heads or heads
-    slots = heads + 2 * key_heads
-    head_dim = linear.N // slots
-    records = np.zeros(len(norms), NORM)
-    for record, (weight, eps) in zip(records, norms, strict=True):
-        record["size"], record["eps"], record["weight"] = head_dim, eps, weight.ctypes.data
-    with (
-        guarded((linear.M, linear.N), np.uint8) as q,
-        guarded((slots, linear.M), np.float32, np.nan) as scale,
-        guarded((key_heads, linear.M), np.float32, np.nan) as offset,
-        guarded((library.scratch_bytes(head_dim, 16),), np.uint8) as scratch,
-    ):
-        arrays = {"heads": q, "head_scale": scale, "key_offset": offset, "scratch": scratch}
-        places = {name: array.ctypes.data for name, array in arrays.items()}
-        if positions is not None and angles is not None:
-            places |= {"position_ids": positions.ctypes.data, "angles": angles.ctypes.data}
-        for i, field in enumerate(("query_norm", "key_norm")[: len(norms)]):
-            places[field] = records[i : i + 1].ctypes.data
-        sizes = {"num_attention_heads": heads, "num_key_value_heads": key_heads, "head_dim": head_dim}
-        sizes["rows"] = linear.M
-        take(library, CODE_PROJECT_HEADS, threads=threads, **linear.fields, **places, **sizes)
-    return q, scale, offset
-
-
 def activate(library: KernelLibrary, x: np.ndarray, form: str, factor: np.ndarray | None = None) -> np.ndarray:
     """Apply an activation, and a factor of the same shape, to float32 `x`, whose size is a multiple of 16.
 
@@ -369,56 +321,6 @@ def add_layer_norm(
         places = {name: array.ctypes.data for name, array in arrays.items() if array is not None}
         take(library, code, tokens=M, hidden_stride=stride, target=target, **places)
     return stream, branch
-
-
-def attend(
-    library: KernelLibrary,
-    query_key_value: np.ndarray,
-    cu_seqlens: np.ndarray,
-    attention: Attention,
-    threads: int = 1,
-    bias: np.ndarray | None = None,
-) -> np.ndarray:
-    """Quantize and attend, cut as for so many threads: float32 (T, slots * head_dim) -> (T, heads * head_dim).
-
-    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
-    """
-    T, columns = query_key_value.shape
-    heads, key_heads, _ = attention.slots
-    head_dim = columns // (heads + 2 * key_heads)
-    split = np.stack(split_heads(query_key_value, attention), axis=1)
-    q, scales = reference.quantize_heads(split.reshape(T, 3 * heads * head_dim), heads)
-    # Of the heads that share a key and a value, as `quantize_heads` has them, the first one's.
-    first = np.arange(key_heads) * (heads // key_heads)
-    offset = -64 * q[1].sum(axis=2, dtype=np.float32)[first] * scales[1][first]
-    q[0] += 64
-    joined = np.concatenate([q[0], q[1][first], q[2][first]])
-    # Keys are read in blocks of 16 rows: beyond the last token lies what must not show.
-    rows = slack(np.ascontiguousarray(joined.view(np.uint8).transpose(1, 0, 2)).reshape(T, columns))
-    beyond = [(0, 0), (0, 16)]
-    scales, offset = (
-        np.ascontiguousarray(np.pad(array, beyond, constant_values=np.nan))
-        for array in (np.concatenate([scales[0], scales[1][first], scales[2][first]]), offset)
-    )
-    longest = int(np.diff(cu_seqlens).max(initial=1))
-    most = longest if bias is None else bias.shape[1] // 2 + 1
-    before, behind = reach(attention, most)
-    distances = {"before": before, "behind": behind, "longest": longest}
-    if bias is not None or attention.window or attention.causal:
-        binary = None if bias is None else bias * np.float32(math.log2(math.e))
-        padded_bias, centre = rows_of_bias(binary, attention, most)
-        padded_bias[:, -LANES:] = np.nan
-        row = 0 if bias is None else padded_bias.shape[1]
-        distances |= {"bias": padded_bias.ctypes.data, "bias_row": row, "bias_centre": centre}
-    size = library.scratch_bytes(head_dim, longest)
-    with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
-        arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}
-        places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
-        sizes = {"rows": T + 16, "sequences": len(cu_seqlens) - 1, "head_dim": head_dim}
-        sizes |= {"num_attention_heads": heads, "num_key_value_heads": key_heads}
-        more = {"softmax_scale": attention.score_scale * math.log2(math.e), "context_stride": heads * head_dim}
-        take(library, CODE_ATTEND, threads=threads, **places, **sizes, **more, **distances)
-    return out
 
 
 def dense(library: KernelLibrary, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

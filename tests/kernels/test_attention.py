@@ -8,7 +8,8 @@ import pytest
 from edgebert.architecture import Attention, Linear
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
-from tests.kernels.calls import assert_equal, attend, take
+from tests.kernels.calls import assert_equal, take
+from tests.kernels.calls_of_heads import attend
 from tests.selection import AVAILABLE, of_families
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)

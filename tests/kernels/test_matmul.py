@@ -18,10 +18,10 @@ from tests.kernels.calls import (
     matmul,
     matmul_part,
     pack,
-    project_heads,
     quantize_rows,
     unsigned,
 )
+from tests.kernels.calls_of_heads import project_heads
 
 ROWS = (*range(1, 18), 63, 64, 65, 128, 130)
 COLUMNS = (16, 32, 48, 64, 80, 384)

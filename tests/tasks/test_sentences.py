@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
 import edgebert
 from edgebert.evaluate.float32 import load_float32
-from tests.golden import GOLDEN
+from tests.golden import GOLDEN, assembled
 
 SENTENCES = GOLDEN / "sentences"
 """Made by ``tools/make_golden_sentences.py``, which says what lies there."""
@@ -18,7 +17,8 @@ SENTENCES = GOLDEN / "sentences"
 VARIANTS = sorted(path.name for path in SENTENCES.iterdir() if path.is_dir())
 CROSS = [name for name in VARIANTS if name.startswith("cross-")]
 EMBEDDING = [name for name in VARIANTS if name not in CROSS]
-QUANTIZED = ("poolings-dense-normalize", "normalize-dense", "truncate-normalize", "prompt-not-weighted")
+WHOLE = ("qwen3-embedding", "embeddinggemma")
+QUANTIZED = (*WHOLE, "poolings-dense-normalize", "normalize-dense", "truncate-normalize", "prompt-not-weighted")
 TOLERANCE = 2e-5
 CASES = json.loads((SENTENCES / "texts.json").read_text(encoding="utf-8"))
 
@@ -28,14 +28,8 @@ def folder_of(tmp_path):
     """Return a function from the name of a variant to a whole folder."""
 
     def assemble(name):
-        base = f"{name[:7]}-identity" if name in CROSS else "encoder"
-        folder = tmp_path / name
-        shutil.copytree(SENTENCES / base, folder)
-        shutil.copytree(SENTENCES / name, folder, dirs_exist_ok=True)
-        gone = folder / "gone.json"
-        for file in json.loads(gone.read_text(encoding="utf-8")) if gone.exists() else ():
-            (folder / file).unlink()
-        return folder
+        base = f"{name[:7]}-identity" if name in CROSS else name if name in WHOLE else "encoder"
+        return assembled(SENTENCES, base, name, tmp_path / name)
 
     return assemble
 
@@ -55,7 +49,7 @@ def scores_of(model):
 
 def test_every_variant_is_there():
     assert len(CROSS) == 7
-    assert len(EMBEDDING) == 26
+    assert len(EMBEDDING) == 28
 
 
 @pytest.mark.parametrize("name", EMBEDDING)
@@ -90,6 +84,18 @@ def test_vectors_in_int8(folder_of, tmp_path, name):
 def test_scores_in_int8(folder_of, tmp_path):
     model = edgebert.load(edgebert.convert(folder_of("cross-3-sigmoid"), tmp_path / "m.edgebert", min_agreement=0))
     np.testing.assert_allclose(scores_of(model), expected("cross-3-sigmoid", "scores"), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_prompts_of_those_that_are_no_bert(folder_of, name):
+    """What stands before a query is said by name; the vector is that of both together, the prompt's tokens counted."""
+    model = load_float32(folder_of(name))
+    path = SENTENCES / name / "config_sentence_transformers.json"
+    prompts = json.loads(path.read_text(encoding="utf-8"))
+    (found,) = model.embed(["a plot"], prompt_name="query")
+    (joined,) = model.embed([prompts["prompts"]["query"] + "a plot"])
+    np.testing.assert_allclose(found, joined, rtol=0, atol=1e-6)
+    assert np.abs(found - model.embed(["a plot"])[0]).max() > 0.01
 
 
 def test_options_of_a_pipeline(folder_of):

@@ -26,7 +26,7 @@ from tools.fuzz.damage import change_bytes, change_json, change_values, json_tex
 
 __all__ = ["MODELS", "File", "ask", "draw", "prepare"]
 
-MODELS = ("encoder", "classifier", *(f"families/{name}" for name in (
+MODELS = ("encoder", "classifier", "sparse/max", *(f"families/{name}" for name in (
     "bert-pretraining", "bert-question", "bert-token", "electra-masked", "mpnet-classifier", "roberta-masked",
     "distilbert-question", "xlm-roberta-token",
 )), *TINY)  # fmt: skip
@@ -108,6 +108,8 @@ def ask(path: Path) -> list[Any]:
     if "masked_lm" in heads and model.mask_token:
         answers.append(model.fill_mask([f"the {model.mask_token} was good"], targets=None, on_coverage=_heard))
         answers.append(model.score(_TEXTS[:2], on_coverage=_heard))
+    if "masked_lm" in heads:
+        answers += [model.embed_sparse(_TEXTS, query=query, on_coverage=_heard) for query in (False, True)]
     if "question_answering" in heads:
         answers.append(model.answer("what was good?", _TEXTS[2], top_k=3, on_coverage=_heard))
     return answers

@@ -19,7 +19,7 @@ __all__ = ["Random", "draw", "prepare"]
 MODELS = {
     "bert-classifier": ("classify", "rank"),
     "bert-token": ("tag", "redact"),
-    "bert-masked": ("fill_mask", "score", "classify"),
+    "bert-masked": ("fill_mask", "score", "embed_sparse", "classify"),
     "bert-question": ("answer",),
     "bert-pretraining": ("next_sentence",),
 }
@@ -154,6 +154,17 @@ METHODS: dict[str, Right] = {
         "dimensions": _one_of(None, 1, 8),
         "prompt": _one_of(None, "query: "),
         "prompt_name": _one_of(None, None, "query"),
+        "on_coverage": _LONG["on_coverage"],
+    },
+    "embed_sparse": {
+        "texts": _LISTS,
+        "top_k": (*_COUNT, lambda: None),
+        "query": _FLAG,
+        "ids": _FLAG,
+        "prompt": _one_of(None, "query: "),
+        "prompt_name": _one_of(None, None, "query"),
+        "whole": _FLAG,
+        "stride": _LONG["stride"],
         "on_coverage": _LONG["on_coverage"],
     },
     "hidden_states": {"token_ids": _IDS},

@@ -69,12 +69,14 @@ def place_of_steps() -> int:
 def places_of_shapes(data: bytes) -> list[int]:
     """Return where the file holds what describes a linear layer, a LayerNorm or a layer of the head, or looks like it.
 
-    Up to four small numbers on a line of 64 bytes behind the steps, whose rest is zero: the gap before the next array.
+    Up to four numbers on a line of 64 bytes behind the steps, whose rest is zero: the gap before the next array. They
+    are small, but for the third, which may be the bits of an eps.
     """
     header = np.frombuffer(data[: HEADER.itemsize].ljust(HEADER.itemsize, b"\0"), HEADER)[0]
     begin = (place_of_steps() + min(max(int(header["step_count"]), 0), 2**13) * STEP.itemsize) // 64 + 1
     lines = np.frombuffer(data[: len(data) // 64 * 64], np.int64).reshape(-1, 8)[begin:]
-    small = (lines[:, 0] >= 1) & ((lines[:, :4] >= 0) & (lines[:, :4] <= 2**20)).all(axis=1)
+    counts = lines[:, [0, 1, 3]]
+    small = (lines[:, 0] >= 1) & ((counts >= 0) & (counts <= 2**20)).all(axis=1)
     return (64 * (begin + np.flatnonzero(small & ~lines[:, 4:].any(axis=1)))).tolist()
 
 

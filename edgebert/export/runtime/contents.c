@@ -45,6 +45,7 @@ static edgebert_status check_header(const char *path, const struct header *heade
     if (header->max_length > header->max_position_embeddings || header->intermediate_stride % EDGEBERT_K_MULTIPLE ||
         header->embedding_stride % EDGEBERT_K_MULTIPLE || (header->word_groups && header->word_groups != groups) ||
         headless != !header->head_layers || headless != !header->label_count || !sound_heads(header) ||
+        (header->head == EDGEBERT_HEAD_TEXT) != (header->head_pooling != EDGEBERT_POOL_NONE) ||
         !(header->softmax_scale >= EDGEBERT_LEAST_SCALE && header->softmax_scale <= EDGEBERT_MOST_SCALE))
         return edgebert_fail(EDGEBERT_DAMAGED, "%s is damaged: its sizes contradict each other; export it again", path);
     return EDGEBERT_OK;
@@ -201,19 +202,24 @@ static void take_plan(struct reader *reader, struct contents *contents) {
 static void take_head(struct reader *reader, struct contents *contents) {
     const struct header *header = &reader->image->header;
     int64_t K = header->hidden_size;
+    contents->widest = K; /* the mean of a text's hidden states */
     for (int64_t i = 0; i < header->head_layers && reader->fits; i++) {
         struct head_layer *layer = &contents->head[i];
-        int64_t shape[2];
+        int64_t shape[3];
         memcpy(shape, take(reader, 1, sizeof shape), sizeof shape);
+        memcpy(&layer->eps, &shape[2], sizeof layer->eps);
         layer->K = K;
         layer->outputs = K = shape[0];
         layer->activation = shape[1];
+        bool normalises = shape[2] != 0;
         reader->fits &= K >= 1 && K <= EDGEBERT_MOST_OUTPUTS && layer->activation >= 0 &&
-                        layer->activation <= EDGEBERT_LAST_ACTIVATION;
+                        layer->activation <= EDGEBERT_LAST_ACTIVATION &&
+                        (!normalises ||
+                         (layer->eps > 0 && layer->eps < 1 && K == layer->K && !layer->activation));
         if (!reader->fits)
             return;
         layer->N = edgebert_padded(K, EDGEBERT_LANES);
-        layer->weight = (const float *)take_floats(reader, layer->K, layer->N);
+        layer->weight = (const float *)(normalises ? take_floats(reader, 1, K) : take_floats(reader, layer->K, layer->N));
         layer->bias = (const float *)take_floats(reader, 1, layer->outputs);
         if (layer->N > contents->widest)
             contents->widest = layer->N;

@@ -41,7 +41,8 @@ void edgebert_unmap_image(struct image *image);
 /* contents.c: the records that lead to the arrays of a model file; they lie in memory of this process. */
 struct head_layer {
     int64_t K, N, outputs, activation; /* N: outputs padded */
-    const float *weight, *bias;        /* [K][N], [outputs] */
+    double eps;                        /* of a LayerNorm; 0 for a linear layer */
+    const float *weight, *bias;        /* [K][N], of a LayerNorm [outputs]; [outputs] */
 };
 struct contents {
     struct plan plan;
@@ -91,7 +92,7 @@ void edgebert_end_team(struct team *team, bool forked);
  * where a result is no number. */
 typedef bool edgebert_output(const struct image *image, const struct contents *contents, float *const values[2],
                              const float *hidden, size_t length, float **out);
-edgebert_output edgebert_copy_hidden, edgebert_pool, edgebert_head_of_first, edgebert_head_of_all;
+edgebert_output edgebert_copy_hidden, edgebert_pool, edgebert_head_of_text, edgebert_head_of_all;
 
 /* functions.c: to the last bit or nearly so in double, whatever the C library has. */
 bool edgebert_all_finite(const void *floats, size_t count);

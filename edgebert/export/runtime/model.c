@@ -217,7 +217,7 @@ edgebert_status edgebert_classify(edgebert_model *model, const int32_t *ids, con
                                   const size_t *lengths, size_t texts, float *scores) {
     if (model->image.header.head != EDGEBERT_HEAD_TEXT)
         return edgebert_fail(EDGEBERT_TASK, "the model has no classifier of texts");
-    return run(model, ids, types, lengths, texts, edgebert_head_of_first, scores);
+    return run(model, ids, types, lengths, texts, edgebert_head_of_text, scores);
 }
 
 edgebert_status edgebert_tag(edgebert_model *model, const int32_t *ids, const int32_t *types, const size_t *lengths,
