@@ -53,7 +53,7 @@ _FORMAT = 5
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
 FUNCTIONS = {"none": 0, "softmax": 1, "sigmoid": 2}
-POOLINGS = {"": 0, "mean": 1, "cls": 2}
+POOLINGS = {"": 0, "mean": 1, "cls": 2, "lasttoken": 3}
 ACTIVATIONS = {"": 0, "tanh": 1, "relu": 2, "gelu_erf": 3, "gelu_tanh": 4, "silu": 5, "gelu_quick": 6}
 _MOST_HEAD_LAYERS = 8
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.artifact import read_artifact, write_artifact
 from edgebert.choices import FUNCTIONS
 from edgebert.engine.kernel_file import this_platform
-from edgebert.errors import SettingError
 from edgebert.export.image import write_image
-from edgebert.export.records import HEADER
+from edgebert.export.records import HEADER, POOLINGS
 from edgebert.heads.classification import scores
 from edgebert.heads.pooling import pool, unit
 from edgebert.kernels.plan import WINDOW_BLOCK
@@ -23,11 +23,6 @@ from tests.kernels.calls import assert_equal
 from tests.selection import few
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
-
-
-REFUSED = ("modernbert-classifier", "modernbert-token")
-"""Golden models with a LayerNorm in a head that C programs could ask for: it is not exported yet."""
-EXPORTED = [name for name in (*NAMES, *FAMILIES, *KINDS) if name not in REFUSED]
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def inputs_of(name):
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
 
-@pytest.mark.parametrize("name", few(EXPORTED, *NAMES, "electra-token", "mpnet-odd"))
+@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *KINDS], *NAMES, "electra-token", "mpnet-odd"))
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)
@@ -121,12 +116,6 @@ def test_scores_that_fall_with_distances(native_library, tmp_path, monkeypatch, 
             c.close()
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_heads_that_are_not_exported_are_refused(exported, name):
-    with pytest.raises(SettingError, match="cannot be exported: it has a LayerNorm"):
-        exported(name)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", TINY)
 def test_windows_and_rotations(open_both, name, threads):
@@ -137,6 +126,20 @@ def test_windows_and_rotations(open_both, name, threads):
         c.encode([[5] * (LONGEST + 1)])
     with pytest.raises(Refused, match="type 1 of text 0 is 1, expected 0 to 0"):
         c.encode([[5, 6]], [[0, 1]])
+
+
+@pytest.mark.parametrize("pooling", [name for name in POOLINGS if name])
+def test_vectors(native_library, golden_files, tmp_path, monkeypatch, pooling):
+    monkeypatch.setenv("EDGEBERT_FAMILY", FAMILY)
+    artifact = read_artifact(golden_files["encoder"])
+    write_artifact(tmp_path / "m.edgebert", artifact.tensors, artifact.metadata | {"pooling": pooling})
+    write_image(ModelFile(tmp_path / "m.edgebert"), tmp_path / "model.image")
+    c, python = CModel(native_library, tmp_path / "model.image"), edgebert.load(tmp_path / "m.edgebert", threads=1)
+    ids, types = inputs_of("encoder")
+    vectors = [pool(rows, pooling) for rows in hidden_of(python, ids, types)]
+    normalize = python._runner.source.info.pipeline.normalize
+    assert_equal(c.embed(ids, types), np.stack([unit(each) if normalize else each for each in vectors]))
+    c.close()
 
 
 @pytest.mark.slow

@@ -237,7 +237,13 @@ def test_the_header_is_for_cxx_too(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "kind"),
-    [({}, "mean"), ({"pooling": "cls"}, "cls"), ({"pooling": "cls+cls"}, ""), ({"truncate_dim": 8}, "")],
+    [
+        ({}, "mean"),
+        ({"pooling": "cls"}, "cls"),
+        ({"pooling": "lasttoken"}, "lasttoken"),
+        ({"pooling": "cls+cls"}, ""),
+        ({"truncate_dim": 8}, ""),
+    ],
 )
 def test_vectors_that_the_library_does_not_make_are_none_of_its_image(golden_files, tmp_path, changes, kind):
     artifact = read_artifact(golden_files["encoder"])

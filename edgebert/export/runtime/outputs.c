@@ -89,29 +89,34 @@ static void mean_of_rows(const float *hidden, size_t length, size_t stride, size
 static bool run_head(const struct header *header, const struct contents *contents, float *const values[2],
                      const float *hidden, float **out) {
     const float *x = hidden;
+    /* Of values that are no numbers an activation may make zeros, and a softmax scores; `hidden` is overwritten. */
+    if (!edgebert_all_finite(hidden, (size_t)header->hidden_size))
+        return false;
     for (int64_t i = 0; i < header->head_layers; i++) {
         const struct head_layer *layer = &contents->head[i];
         float *y = values[i % 2];
         (layer->eps > 0 ? normalise : multiply)(layer, x, y);
         x = y;
     }
-    /* Of values that are no numbers an activation may make zeros, and a softmax scores. */
-    if (!edgebert_all_finite(hidden, (size_t)header->hidden_size) ||
-        !edgebert_all_finite(x, (size_t)header->label_count))
+    if (!edgebert_all_finite(x, (size_t)header->label_count))
         return false;
     score(x, header->label_count, header->function, *out);
     *out += header->label_count;
     return true;
 }
 
+/* The first of some rows, the last, or their mean. */
+static void pool_rows(const float *rows, size_t length, int64_t pooling, size_t stride, size_t size, float *out) {
+    const float *first = pooling == EDGEBERT_POOL_LASTTOKEN ? rows + (length - 1) * stride : rows;
+    mean_of_rows(first, pooling == EDGEBERT_POOL_MEAN ? length : 1, stride, size, out);
+}
+
 bool edgebert_head_of_text(const struct image *image, const struct contents *contents, float *const values[2],
                            const float *hidden, size_t length, float **out) {
-    if (image->header.head_pooling == EDGEBERT_POOL_MEAN) {
-        size_t size = (size_t)image->header.hidden_size;
-        mean_of_rows(hidden, length, (size_t)contents->plan.hidden_stride, size, values[1]);
-        hidden = values[1]; /* the first layer writes the other */
-    }
-    return run_head(&image->header, contents, values, hidden, out);
+    size_t size = (size_t)image->header.hidden_size, stride = (size_t)contents->plan.hidden_stride;
+    /* The first layer writes the other. */
+    pool_rows(hidden, length, image->header.head_pooling, stride, size, values[1]);
+    return run_head(&image->header, contents, values, values[1], out);
 }
 
 bool edgebert_head_of_all(const struct image *image, const struct contents *contents, float *const values[2],
@@ -128,7 +133,7 @@ bool edgebert_pool(const struct image *image, const struct contents *contents, f
     size_t size = (size_t)image->header.hidden_size, stride = (size_t)contents->plan.hidden_stride;
     float *vector = *out;
     double squares = 0;
-    mean_of_rows(hidden, image->header.pooling == EDGEBERT_POOL_MEAN ? length : 1, stride, size, vector);
+    pool_rows(hidden, length, image->header.pooling, stride, size, vector);
     for (size_t n = 0; n < size; n++)
         squares += (double)vector[n] * vector[n];
     double norm = square_root(squares);
