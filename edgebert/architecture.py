@@ -187,7 +187,8 @@ class Encoder:
     Raises
     ------
     ValueError
-        Layers have different sizes: the kernels' buffers, and what attention needs, are the same for all.
+        Layers have different sizes: the kernels' buffers, and what attention needs, are the same for all. Or heads are
+        normalised by something else than an RMSNorm without bias.
     """
 
     embeddings: Embeddings
@@ -213,6 +214,9 @@ class Encoder:
             raise ValueError(
                 f"layers have {len(sizes)} different sizes, expected the same for all: {sorted(map(str, sizes))}"
             )
+        for norm in (norm for layer in self.layers for norm in layer.attention.head_norms):
+            if norm.bias or not norm.rms:
+                raise ValueError(f"{norm.name} normalises heads, expected an RMSNorm without bias")
 
     def parts(self) -> list[Table | Linear | Norm]:
         """Return every part that has tensors once, in the order in which a forward pass meets them."""

@@ -139,6 +139,16 @@ def test_embeddings_without_a_norm():
     assert encoder_of(config).stream_norms() == []
 
 
+@pytest.mark.parametrize("other", [{"rms": False}, {"bias": True}])
+def test_heads_are_normalised_by_one_kind_of_norm(other):
+    one = encoder_of(FAMILIES["qwen3"].read_config({"num_hidden_layers": 1}))
+    (layer,) = one.layers
+    assert layer.attention.key_norm
+    attention = layer.attention._replace(key_norm=layer.attention.key_norm._replace(**other))
+    with pytest.raises(ValueError, match="key_norm normalises heads, expected an RMSNorm without bias"):
+        Encoder(one.embeddings, (layer._replace(attention=attention),), one.hidden_size, one.longest, one.final_norm)
+
+
 def test_a_norm_that_is_missing():
     one = encoder()
     bare = one.layers[0]._replace(attention_norm=None)

@@ -172,6 +172,10 @@ def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     labels = kind.label_names(model.info.labels)
     if any("\0" in label for label in labels):
         raise SettingError(f"{model.path} cannot be exported: a label has a zero byte, which ends a name in C")
+    pooling = config.head_layers.pooling if kind.exported == "text" else ""
+    if pooling not in POOLINGS:
+        known = " or ".join(filter(None, POOLINGS))
+        raise SettingError(f"{model.path} cannot be exported: its head reads the {pooling} of a text, expected {known}")
     arrays: list[np.ndarray] = []
     parts = kind.parts(config)
     for part in parts:
@@ -188,7 +192,7 @@ def _head(model: ModelFile) -> tuple[dict[str, int], list[np.ndarray]]:
     fields = {
         "head": HEADS[kind.exported],
         "function": FUNCTIONS[kind.function(model.info.problem_type)],
-        "head_pooling": POOLINGS[config.head_layers.pooling if kind.exported == "text" else ""],
+        "head_pooling": POOLINGS[pooling],
         "head_layers": len(parts),
         "label_count": len(labels),
         "label_bytes": arrays[-1].size,

@@ -49,8 +49,8 @@ class GemmaConfig(DecoderConfig):
         if type(values["sliding_window"]) is not int or not 1 <= values["sliding_window"] <= 2**20:
             faults.append(f"sliding_window is {values['sliding_window']!r}, expected a whole number from 1 to {2**20}")
         scalar = values["query_pre_attn_scalar"]
-        if type(scalar) not in (int, float) or not 0 < scalar <= 1e6:
-            faults.append(f"query_pre_attn_scalar is {scalar!r}, expected a positive number, at most 1e6")
+        if type(scalar) not in (int, float) or not 1e-6 <= scalar <= 1e6:
+            faults.append(f"query_pre_attn_scalar is {scalar!r}, expected a number from 1e-6 to 1e6")
         if type(values["use_bidirectional_attention"]) is not bool:
             faults.append(
                 f"use_bidirectional_attention is {values['use_bidirectional_attention']!r}, expected true or false"
