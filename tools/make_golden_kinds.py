@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 import transformers
 from make_golden import rounded
+from safetensors.torch import load_file, save_file
 
 LAYOUT = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 POSITIONS = 40
@@ -260,6 +262,38 @@ KINDS = {
         hub="new",
         spread=SMALLER,
     ),
+    "new-classifier": Kind(
+        "GteForSequenceClassification",
+        "bert-classifier",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE
+        | labelled(STARS),
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-token": Kind(
+        "GteForTokenClassification",
+        "bert-token",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE
+        | labelled(TAGS),
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-masked": Kind(
+        "GteForMaskedLM",
+        "bert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE,
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
 }
 
 
@@ -271,7 +305,11 @@ def as_on_the_hub(model_type: str, folder: Path) -> None:
     values = {HUB[model_type].get(key, key): value for key, value in values.items()} | {"model_type": model_type}
     values.pop("head_dim", None)
     if model_type == "new":
-        values |= {"architectures": ["NewModel"], "rope_theta": base, "position_embedding_type": "rope"}
+        names = [name.replace("Gte", "New") for name in values["architectures"]]
+        weights = folder / "model.safetensors"
+        tensors = {re.sub(r"^gte\.", "new.", key): each for key, each in load_file(weights).items()}
+        save_file(tensors, weights, {"format": "pt"})
+        values |= {"architectures": names, "rope_theta": base, "position_embedding_type": "rope"}
         values |= {"rope_scaling": {"type": "ntk", "factor": STRETCHED}, "pack_qkv": True}
     else:
         values |= {"rotary_emb_base": base, "rotary_emb_fraction": 1.0, "prenorm": False}
@@ -309,11 +347,11 @@ def make(name: str, golden: Path, seed: int) -> int:
     model.half().save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval().double()  # what counts is in the files
+    base = getattr(model, model.base_model_prefix, model)
     if kind.hub == "new":
-        stretch(model)
+        stretch(base)
     if kind.hub:
         as_on_the_hub(kind.hub, folder)
-    base = getattr(model, model.base_model_prefix, model)
     arrays: dict[str, list[np.ndarray]] = {}
 
     def add(key: str, array: torch.Tensor) -> None:

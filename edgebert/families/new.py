@@ -101,6 +101,7 @@ FAMILY = Family(
     defaults={"vocab_size": 30528, "max_position_embeddings": 2048, "type_vocab_size": 1},
     fixed={"position_embedding_type": None},
     tokenizer="PreTrainedTokenizer",
+    heads={"ForQuestionAnswering": None},  # nothing here was compared with one
     rules={
         **honoured("the encoder's", "rope_theta rope_scaling"),
         **refused("the family has rotary positions here", "position_embedding_type", unless=("rope",)),
