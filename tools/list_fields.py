@@ -18,6 +18,22 @@ import transformers
 
 from edgebert.families import FAMILIES
 
+OWN_CODE = {
+    "nomic_bert": "n_embd n_layer n_head n_inner n_positions layer_norm_epsilon activation_function prenorm"
+    " parallel_block parallel_block_tied_norm rotary_emb_fraction fused_dropout_add_ln fused_bias_fc use_flash_attn"
+    " use_xentropy qkv_proj_bias rotary_emb_base rotary_emb_scale_base rotary_emb_interleaved mlp_fc1_bias mlp_fc2_bias"
+    " use_rms_norm causal type_vocab_size dense_seq_output pad_vocab_size_multiple rotary_scaling_factor"
+    " max_trained_positions attn_pdrop embd_pdrop resid_pdrop scale_attn_weights scale_attn_by_inverse_layer_idx"
+    " reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels summary_type"
+    " summary_use_proj auto_map",
+    "eurobert": "clf_pooling rope_theta rope_scaling auto_map",
+    "new": "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act"
+    " hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range"
+    " layer_norm_type layer_norm_eps position_embedding_type rope_theta rope_scaling classifier_dropout pack_qkv"
+    " unpad_inputs use_memory_efficient_attention logn_attention_scale logn_attention_clip1 auto_map",
+}
+"""Fields of models that came with code of their own, from before transformers had them, or still."""
+
 
 def config_fields(model_type: str) -> set[str]:
     """Return the fields of a family's config.json, those that are written only when they are set included."""
@@ -58,8 +74,10 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     output = parser.parse_args().output
     known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-    found = {f"config.json {model_type}": config_fields(model_type) for model_type in FAMILIES}
-    releases = [(f"transformers {transformers.__version__}", found)]
+    here = [model_type for model_type in FAMILIES if model_type in transformers.CONFIG_MAPPING]
+    found = {f"config.json {model_type}": config_fields(model_type) for model_type in here}
+    own = {f"config.json {model_type}": set(fields.split()) for model_type, fields in OWN_CODE.items()}
+    releases = [(f"transformers {transformers.__version__}", found), ("own code", own)]
     of_sentences = sentence_fields()
     if of_sentences:
         import sentence_transformers

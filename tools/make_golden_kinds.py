@@ -13,6 +13,8 @@ wherever that can be: whoever takes a default for what the config says gets some
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 import transformers
 from make_golden import rounded
+from safetensors.torch import load_file, save_file
 
 LAYOUT = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 POSITIONS = 40
@@ -28,12 +31,15 @@ WORDS_KEPT = 2
 """Tokens of each sequence whose logits are kept."""
 SPREAD = 0.25
 """Standard deviation of the weights: an activation then reaches well beyond the bend at 0."""
+SMALLER = 0.15
+"""Of models whose layers would otherwise make a little noise a lot: gates and sharp attention, one behind the other."""
 
 
 class Kind(NamedTuple):
     """A model to make: its class, where its tokenizer comes from, its config, the ids that it is asked.
 
-    With several token types, a third of each sequence has the first, a third the second, and so on.
+    ``hub`` is the ``model_type`` whose config.json it gets, where the class was another's code before it was one of
+    transformers. With several token types, a third of each sequence has the first, a third the second, and so on.
     """
 
     model: str
@@ -41,6 +47,8 @@ class Kind(NamedTuple):
     config: dict[str, Any]
     ids: list[list[int]]
     types: int = 1
+    hub: str = ""
+    spread: float = SPREAD
 
 
 PADDED = [[0, 20, 1, 30, 1, 1, 40, 2], [1, 1, 1], [0, 50, 60, 2, 2, 7, 5, 1], [0, 1, 21, 22, 5, 2]]
@@ -51,6 +59,20 @@ TURNED = {
     "full_attention": {"rope_type": "default", "rope_theta": 400.0},
     "sliding_attention": {"rope_type": "default", "rope_theta": 30.0},
 }
+ONE_BASE = {"rope_parameters": {"rope_type": "default", "rope_theta": 90.0}}
+STRETCHED = 3.0
+HUB = {
+    "nomic_bert": {
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "intermediate_size": "n_inner",
+        "max_position_embeddings": "n_positions",
+        "layer_norm_eps": "layer_norm_epsilon",
+    },
+    "new": {},
+}
+"""``model_type`` -> how its config.json calls what transformers calls otherwise."""
 STARS = ["two", "four", "one", "three"]
 
 
@@ -175,7 +197,133 @@ KINDS = {
         | {"attention_bias": True, "hidden_activation": "silu", "rms_norm_eps": 0.1, "max_position_embeddings": 155},
         LONG,
     ),
+    # Of its four heads two have a key and a value together; with biases.
+    "eurobert-shared": Kind(
+        "EuroBertModel",
+        "modernbert-masked",
+        {"hidden_size": 56, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+        | {"intermediate_size": 72, "attention_bias": True, "rms_norm_eps": 0.2, "max_position_embeddings": 160}
+        | {"pad_token_id": 3}
+        | ONE_BASE,
+        LONG,
+        spread=SMALLER,
+    ),
+    "eurobert-token": Kind(
+        "EuroBertForTokenClassification",
+        "modernbert-token",
+        {"hidden_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2}
+        | {"intermediate_size": 52, "hidden_act": "gelu", "rms_norm_eps": 0.1, "max_position_embeddings": 150}
+        | {"pad_token_id": 3}
+        | ONE_BASE
+        | labelled(TAGS),
+        LONG,
+        spread=SMALLER,
+    ),
+    # As transformers 5 writes it, and as the hub has it.
+    "nomic-types": Kind(
+        "NomicBertModel",
+        "bert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 64}
+        | {"layer_norm_eps": 0.2, "type_vocab_size": 3, "max_position_embeddings": 60, "hidden_act": "gelu"}
+        | ONE_BASE,
+        PLAIN,
+        3,
+        spread=SMALLER,
+    ),
+    "nomic-hub": Kind(
+        "NomicBertModel",
+        "bert-masked",
+        {"hidden_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 56}
+        | {"layer_norm_eps": 0.1, "max_position_embeddings": 160}
+        | ONE_BASE,
+        LONG,
+        hub="nomic_bert",
+        spread=SMALLER,
+    ),
+    # Stretched positions; with types of tokens, and without.
+    "new-types": Kind(
+        "GteModel",
+        "bert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 64}
+        | {"layer_norm_eps": 0.2, "type_vocab_size": 2, "max_position_embeddings": 70, "pad_token_id": 0}
+        | ONE_BASE,
+        PLAIN,
+        2,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-stretched": Kind(
+        "GteModel",
+        "modernbert-masked",
+        {"hidden_size": 60, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 44}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 0, "max_position_embeddings": 170, "hidden_act": "silu"}
+        | ONE_BASE,
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-classifier": Kind(
+        "GteForSequenceClassification",
+        "bert-classifier",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE
+        | labelled(STARS),
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-token": Kind(
+        "GteForTokenClassification",
+        "bert-token",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE
+        | labelled(TAGS),
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
+    "new-masked": Kind(
+        "GteForMaskedLM",
+        "bert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160, "pad_token_id": 0}
+        | ONE_BASE,
+        LONG,
+        hub="new",
+        spread=SMALLER,
+    ),
 }
+
+
+def as_on_the_hub(model_type: str, folder: Path) -> None:
+    """Write a config.json as it was before the class came into transformers."""
+    path = folder / "config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    base = values.pop("rope_parameters")["rope_theta"]
+    values = {HUB[model_type].get(key, key): value for key, value in values.items()} | {"model_type": model_type}
+    values.pop("head_dim", None)
+    if model_type == "new":
+        names = [name.replace("Gte", "New") for name in values["architectures"]]
+        weights = folder / "model.safetensors"
+        tensors = {re.sub(r"^gte\.", "new.", key): each for key, each in load_file(weights).items()}
+        save_file(tensors, weights, {"format": "pt"})
+        values |= {"architectures": names, "rope_theta": base, "position_embedding_type": "rope"}
+        values |= {"rope_scaling": {"type": "ntk", "factor": STRETCHED}, "pack_qkv": True}
+    else:
+        values |= {"rotary_emb_base": base, "rotary_emb_fraction": 1.0, "prenorm": False}
+        values |= dict.fromkeys(("qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias"), False)
+        values["activation_function"] = {"silu": "swiglu"}[values.pop("hidden_act")]
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def stretch(model: Any) -> None:
+    """Turn a model's positions as the type "ntk" does: of a larger base, and slower, for texts that are longer."""
+    rotary, size = model.rotary_emb, model.config.hidden_size // model.config.num_attention_heads
+    base = model.config.rope_parameters["rope_theta"] * STRETCHED
+    frequencies = base ** -(torch.arange(0, size, 2, dtype=torch.float64) / size) / STRETCHED ** (2 / size)
+    rotary.inv_freq = rotary.original_inv_freq = frequencies
 
 
 def make(name: str, golden: Path, seed: int) -> int:
@@ -193,13 +341,17 @@ def make(name: str, golden: Path, seed: int) -> int:
     scale = 0.0 if name.startswith("gemma3") else 1.0  # what stands in Gemma's file is added to 1
     for parameter_name, parameter in model.named_parameters():
         middle = scale if parameter_name.lower().endswith("norm.weight") else 0.0
-        values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * SPREAD + middle
+        values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * kind.spread + middle
         parameter.data = values.to(parameter.dtype)
     rounded(model)
     model.half().save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval().double()  # what counts is in the files
     base = getattr(model, model.base_model_prefix, model)
+    if kind.hub == "new":
+        stretch(base)
+    if kind.hub:
+        as_on_the_hub(kind.hub, folder)
     arrays: dict[str, list[np.ndarray]] = {}
 
     def add(key: str, array: torch.Tensor) -> None:

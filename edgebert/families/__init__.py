@@ -20,7 +20,7 @@ from edgebert.families.family import Family
 __all__ = ["FAMILIES", "Family", "config_of", "encoder_of", "family_of"]
 
 
-_MODEL_TYPES = {"gemma3_text": "gemma3_text"}
+_MODEL_TYPES = {name: name for name in ("gemma3_text", "nomic_bert")}
 """Module -> its ``model_type``, where that has an underscore as well."""
 
 

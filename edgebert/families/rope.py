@@ -5,13 +5,15 @@ transformers 5 writes ``rope_parameters``; these are brought to the fields from 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families.rules import Rule, honoured, refused
 
-__all__ = ["BASES", "RULES", "base_faults", "read_bases"]
+__all__ = ["BASES", "RULES", "RotaryConfig", "base_faults", "read_bases"]
 
 BASES = {"": "rope_theta"}
 """The field of the base where all layers have one."""
@@ -66,3 +68,21 @@ def base_faults(values: Mapping[str, Any], *names: str) -> list[str]:
         for name in names
         if type(values[name]) not in (int, float) or not 1 < values[name] <= 1e12
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class RotaryConfig(BertConfig):
+    """A BERT's with rotary positions: ``rope_theta`` is their base in all layers."""
+
+    rope_theta: float = 10000.0
+
+    @classmethod
+    def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with the fields that BERT has not."""
+        faults = base_faults(values, "rope_theta")
+        if values["hidden_size"] // values["num_attention_heads"] % 2:
+            faults.append(
+                f"hidden_size {values['hidden_size']} in {values['num_attention_heads']} attention heads gives each an"
+                " odd number of values, expected an even one, which are turned in pairs"
+            )
+        return faults

@@ -124,6 +124,31 @@ OWN = {
         "layer_types": (*(["sliding_attention"] * 5 + ["full_attention"]) * 4, *["sliding_attention"] * 2),
         "use_bidirectional_attention": False,
     },
+    "eurobert": {
+        "vocab_size": 128256,
+        "hidden_act": "silu",
+        "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 8192,
+        "type_vocab_size": 1,
+        "num_key_value_heads": 0,
+        "head_size": 0,
+        "rope_theta": 10000.0,
+        "attention_bias": False,
+    },
+    "nomic_bert": {
+        "vocab_size": 30528,
+        "hidden_act": "silu",
+        "max_position_embeddings": 2048,
+        "rope_theta": 1000.0,
+    },
+    "new": {
+        "vocab_size": 30528,
+        "max_position_embeddings": 2048,
+        "type_vocab_size": 1,
+        "rope_theta": 10000.0,
+        "rope_factor": 1.0,
+        "has_types": True,
+    },
 }
 """Family -> what differs from BERT."""
 

@@ -27,7 +27,7 @@ def test_the_list_has_every_family_and_the_releases_of_today():
     assert {file.partition(" ")[2] for file in WRITTEN if file.startswith("config.json")} == set(FAMILIES)
     releases = {release.rpartition(" ") for fields in WRITTEN.values() for each in fields.values() for release in each}
     majors = {(name, version.partition(".")[0]) for name, _, version in releases}
-    assert majors == {("transformers", "4"), ("transformers", "5"), ("sentence-transformers", "6")}
+    assert majors == {("transformers", "4"), ("transformers", "5"), ("sentence-transformers", "6"), ("own", "code")}
 
 
 @pytest.mark.parametrize("file", sorted(WRITTEN))
@@ -132,3 +132,23 @@ def test_types_of_tasks_are_refused_where_they_are_used():
     assert check_fields({"use_task_id": False, "task_type_vocab_size": 3}, table, where="x") == []
     with pytest.raises(UnsupportedModelError, match=r"use_task_id True .*edgebert has no types of tasks"):
         check_fields({"use_task_id": True}, table, where="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("nomic_bert", {"rotary_emb_fraction": 0.5}),
+        ("nomic_bert", {"prenorm": True}),
+        ("nomic_bert", {"qkv_proj_bias": True}),
+        ("nomic_bert", {"rotary_emb_interleaved": True}),
+        ("nomic_bert", {"causal": True}),
+        ("new", {"position_embedding_type": "absolute"}),
+        ("new", {"layer_norm_type": "rms_norm"}),
+        ("new", {"logn_attention_scale": True}),
+        ("new", {"pack_qkv": False}),
+        ("eurobert", {"mlp_bias": True}),
+    ],
+)
+def test_what_a_rotary_family_does_not_follow_is_refused_by_name(name, fields):
+    with pytest.raises(UnsupportedModelError, match=next(iter(fields))):
+        check_fields(fields, config_fields(name), where="config.json")

@@ -118,3 +118,67 @@ def test_positions_that_are_stretched(name, fields, fault):
 def test_what_is_not_followed_is_refused_by_name(name, fields):
     with pytest.raises(UnsupportedModelError, match=next(iter(fields))):
         check_fields(fields, config_fields(name), where="config.json")
+
+
+BERT_SIZES = {name: SIZES[name] for name in ("hidden_size", "num_attention_heads", "num_hidden_layers")}
+GPT2 = {"n_embd": 24, "n_head": 2, "n_layer": 4, "n_inner": 16, "n_positions": 8192, "rotary_emb_base": 70.0}
+
+
+def config_by(name, **values):
+    """Return a config, read back from what a file has of it."""
+    config = FAMILIES[name].read_config({"model_type": name, **values})
+    assert config_of(json.loads(json.dumps(config.to_dict()))) == config
+    return config
+
+
+def test_nomic_by_either_s_names():
+    by_gpt2 = config_by("nomic_bert", **GPT2, activation_function="geglu", layer_norm_epsilon=0.5)
+    by_bert = config_by(
+        "nomic_bert",
+        **BERT_SIZES,
+        intermediate_size=16,
+        max_position_embeddings=8192,
+        rope_parameters={"rope_type": "default", "rope_theta": 70.0},
+        hidden_act="gelu",
+        layer_norm_eps=0.5,
+        head_dim=12,
+    )
+    assert by_gpt2 == by_bert
+    with pytest.raises(CheckpointError, match="n_embd 24 and hidden_size 48, expected one of them"):
+        config_by("nomic_bert", **GPT2, hidden_size=48)
+    with pytest.raises(UnsupportedModelError, match="activation_function 'gelu'; edgebert runs those with gates"):
+        config_by("nomic_bert", **GPT2, activation_function="gelu")
+    with pytest.raises(UnsupportedModelError, match="head_dim 8, expected hidden_size / num_attention_heads, 12"):
+        config_by("nomic_bert", **BERT_SIZES, head_dim=8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "longest"),
+    [
+        ({}, 8192),
+        ({"rotary_scaling_factor": 2}, 2048),
+        ({"rotary_scaling_factor": 2, "max_trained_positions": 512}, 512),
+        ({"max_trained_positions": 512}, 8192),
+    ],
+)
+def test_texts_end_where_nomic_would_stretch_positions(fields, longest):
+    assert config_by("nomic_bert", **GPT2, **fields).max_position_embeddings == longest
+
+
+def test_positions_of_alibaba_s_models_are_stretched():
+    plain, stretched = (
+        config_by("new", **BERT_SIZES, rope_theta=50.0, rope_scaling=each)
+        for each in (None, {"type": "ntk", "factor": 4.0})
+    )
+    (before, *_), (after, *_) = (encoder_of(config).layers for config in (plain, stretched))
+    assert before.attention.rotary == (50.0, 1.0)
+    assert after.attention.rotary == (200.0, 4.0 ** (1 / 6))
+    assert encoder_of(plain).embeddings.token_types
+    assert not encoder_of(config_by("new", **BERT_SIZES, type_vocab_size=0)).embeddings.token_types
+    for fault in ({"type": "dynamic", "factor": 2.0}, {"type": "ntk", "factor": 2.0, "mixed_b": 0.6}):
+        with pytest.raises(UnsupportedModelError, match="of the type 'ntk' by a factor"):
+            config_by("new", **BERT_SIZES, rope_scaling=fault)
+    with pytest.raises(CheckpointError, match=r"rope_scaling has the factor 0\.5, expected a number from 1"):
+        config_by("new", **BERT_SIZES, rope_scaling={"type": "ntk", "factor": 0.5})
+    with pytest.raises(CheckpointError, match="expected an even one, which are turned in pairs"):
+        config_by("new", **{**BERT_SIZES, "num_attention_heads": 8})
