@@ -31,6 +31,10 @@ OWN_CODE = {
     " hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range"
     " layer_norm_type layer_norm_eps position_embedding_type rope_theta rope_scaling classifier_dropout pack_qkv"
     " unpad_inputs use_memory_efficient_attention logn_attention_scale logn_attention_clip1 auto_map",
+    "jina_bert": "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act"
+    " hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range"
+    " layer_norm_eps pad_token_id position_embedding_type use_cache classifier_dropout feed_forward_type emb_pooler"
+    " attn_implementation model_max_length gradient_checkpointing auto_map",
 }
 """Fields of models that came with code of their own, from before transformers had them, or still."""
 

@@ -19,6 +19,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jina_bert
 import numpy as np
 import torch
 import transformers
@@ -61,6 +62,7 @@ TURNED = {
 }
 ONE_BASE = {"rope_parameters": {"rope_type": "default", "rope_theta": 90.0}}
 STRETCHED = 3.0
+ALIBI = {"position_embedding_type": "alibi", "emb_pooler": "mean", "tie_word_embeddings": False}
 HUB = {
     "nomic_bert": {
         "hidden_size": "n_embd",
@@ -294,6 +296,44 @@ KINDS = {
         hub="new",
         spread=SMALLER,
     ),
+    # Gated by GELU, or by ReLU where GELU is the transform's; heads that are no power of two; several types of tokens.
+    "jina-types": Kind(
+        "JinaBertModel",
+        "bert-masked",
+        {"hidden_size": 60, "num_hidden_layers": 3, "num_attention_heads": 5, "intermediate_size": 44}
+        | {"layer_norm_eps": 0.2, "type_vocab_size": 3, "max_position_embeddings": 70}
+        | {"feed_forward_type": "geglu", **ALIBI},
+        PLAIN,
+        3,
+        spread=SMALLER,
+    ),
+    "jina-masked": Kind(
+        "JinaBertForMaskedLM",
+        "bert-masked",
+        {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 64}
+        | {"layer_norm_eps": 0.1, "type_vocab_size": 1, "max_position_embeddings": 160}
+        | {"feed_forward_type": "reglu", **ALIBI},
+        LONG,
+        spread=SMALLER,
+    ),
+    "jina-classifier": Kind(
+        "JinaBertForSequenceClassification",
+        "bert-classifier",
+        {"hidden_size": 40, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 56}
+        | {"layer_norm_eps": 0.1, "max_position_embeddings": 160, "feed_forward_type": "geglu", **ALIBI}
+        | labelled(STARS),
+        LONG,
+        spread=SMALLER,
+    ),
+    "jina-token": Kind(
+        "JinaBertForTokenClassification",
+        "bert-token",
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
+        | {"layer_norm_eps": 0.1, "max_position_embeddings": 160, "feed_forward_type": "geglu", **ALIBI}
+        | labelled(TAGS),
+        LONG,
+        spread=SMALLER,
+    ),
 }
 
 
@@ -333,7 +373,7 @@ def make(name: str, golden: Path, seed: int) -> int:
     origin = golden / "families" / kind.tokenizer
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(origin / file, folder / file)
-    model_class = getattr(transformers, kind.model)
+    model_class = getattr(jina_bert, kind.model, None) or getattr(transformers, kind.model)
     vocabulary = transformers.AutoTokenizer.from_pretrained(origin)
     sizes = {**LAYOUT, "max_position_embeddings": POSITIONS, **kind.config, "vocab_size": len(vocabulary)}
     model = model_class(model_class.config_class(**sizes)).eval()

@@ -95,7 +95,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     check_files(encoder)
     values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
-    unknown = check_fields(values, config_fields(values.get("model_type") or "bert"), where="config.json")
+    unknown = check_fields(values, config_fields(family.model_type), where="config.json")
     config = family.read_config(values)
     _check_dense(sentence, config.hidden_size)
     settings = read_tokenizer_settings(encoder, sentence.tokenizer_args)

@@ -20,7 +20,7 @@ from edgebert.families.family import Family
 __all__ = ["FAMILIES", "Family", "config_of", "encoder_of", "family_of"]
 
 
-_MODEL_TYPES = {name: name for name in ("gemma3_text", "nomic_bert")}
+_MODEL_TYPES = {name: name for name in ("gemma3_text", "jina_bert", "nomic_bert")}
 """Module -> its ``model_type``, where that has an underscore as well."""
 
 
@@ -59,6 +59,8 @@ def family_of(values: Mapping[str, Any], *, source: str) -> Family:
         Naming its ``model_type``, and what is supported.
     """
     model_type = values.get("model_type") or "bert"
+    if model_type == "bert" and values.get("position_embedding_type") == "alibi":
+        model_type = "jina_bert"  # which says that it is a BERT
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise UnsupportedModelError(f"{source} is a model of type {model_type!r}; edgebert runs {', '.join(FAMILIES)}")
     return FAMILIES[model_type]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from edgebert.checkpoint.fields_models import check_fields, config_fields
-from edgebert.errors import CheckpointError
+from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import FAMILIES, config_of, encoder_of, family_of
 
 BASE = {
@@ -149,6 +149,7 @@ OWN = {
         "rope_factor": 1.0,
         "has_types": True,
     },
+    "jina_bert": {"transform_act": "gelu"},
 }
 """Family -> what differs from BERT."""
 
@@ -343,3 +344,18 @@ def test_modernberts_that_cannot_be(fields, fault):
 
 def test_a_size_that_is_null_is_not_given():
     assert read(model_type="distilbert", n_heads=None, num_attention_heads=3)["num_attention_heads"] == 3
+
+
+def test_a_bert_whose_scores_fall_with_the_distance_is_jina_s():
+    values = {"model_type": "bert", "position_embedding_type": "alibi", "hidden_size": 60, "num_attention_heads": 5}
+    family = family_of(values, source="it")
+    assert family.model_type == "jina_bert"
+    config = family.read_config({**values, "feed_forward_type": "reglu", "hidden_act": "gelu"})
+    assert config_of(json.loads(json.dumps(config.to_dict()))) == config
+    assert (config.hidden_act, config.transform_act) == ("relu", "gelu")
+    encoder = encoder_of(config)
+    assert encoder.embeddings.positions is None
+    assert {layer.attention.slopes for layer in encoder.layers} == {(2**-2, 2**-4, 2**-6, 2**-8, 2**-1)}
+    for name, gates in (("original", "geglu and reglu"), (["geglu"], r"\['geglu'\]")):
+        with pytest.raises(UnsupportedModelError, match=gates):
+            family.read_config({**values, "feed_forward_type": name})

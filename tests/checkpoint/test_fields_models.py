@@ -147,8 +147,10 @@ def test_types_of_tasks_are_refused_where_they_are_used():
         ("new", {"logn_attention_scale": True}),
         ("new", {"pack_qkv": False}),
         ("eurobert", {"mlp_bias": True}),
+        ("jina_bert", {"position_embedding_type": "absolute"}),
+        ("jina_bert", {"emb_pooler": "cls"}),
     ],
 )
-def test_what_a_rotary_family_does_not_follow_is_refused_by_name(name, fields):
+def test_what_a_family_does_not_follow_is_refused_by_name(name, fields):
     with pytest.raises(UnsupportedModelError, match=next(iter(fields))):
         check_fields(fields, config_fields(name), where="config.json")
