@@ -7,9 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from edgebert.architecture import Attention, Linear
 from edgebert.evaluate import arithmetic
 from edgebert.kernels import reference
-from edgebert.positions import bias_of_distances, blocks, buckets_of_distances
+from edgebert.positions import bias_of_distances, blocks, buckets_of_distances, split_heads
 
 DISTANCES = [0, 1, 7, 8, 11, 12, 15, 16, 22, 23, 31, 32, 45, 46, 63, 64, 90, 91, 119, 120, 127, 128, 500]
 BUCKETS = {
@@ -52,12 +53,18 @@ def heads_of(length):
     return np.random.default_rng(length).normal(size=(length, 96)).astype(np.float32)
 
 
+def attention(window):
+    nothing = Linear("", 0, 0)
+    return Attention(2, 16, nothing, nothing, window=window)
+
+
 def in_float32(x, window, bias=None):
-    return arithmetic.attend(*np.split(x, 3, axis=1), np.array([0, len(x)]), 2, bias, window)
+    heads = split_heads(x, attention(window))
+    return arithmetic.attend(*heads, np.array([0, len(x)]), attention(window), bias)
 
 
 def in_integers(x, window, bias=None):
-    return reference.attend(x, np.array([0, len(x)]), 2, 0.25, bias, window)
+    return reference.attend(x, np.array([0, len(x)]), attention(window), bias)
 
 
 @pytest.mark.parametrize(("attend", "tolerance"), [(in_float32, 1e-5), (in_integers, 0.05)])
