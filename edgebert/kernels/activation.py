@@ -33,15 +33,22 @@ def exp2(x):
     return from_bits(bits(p) + exponent(bits(shifted)))
 
 
-def _row(function):
-    """Make the kernel that applies a function to `size` float32 in place, then multiplies by `factor`."""
+def _row(function, gated):
+    """Make the kernel that applies a function to `size` float32 in place, then multiplies by `factor`.
+
+    Where it is `gated`, 16 values are followed by the 16 that multiply them: the results stand at the beginning.
+    """
+    step = 8 if gated else 4
 
     @kernel
     def row(x, factor, size):
         low = broadcast(f32(0.0))
         high = broadcast(f32(0.0))
         for i in range(0, size, LANES):
-            value = function(load(x + 4 * i)) * load(factor + 4 * i)
+            value = function(load(x + step * i))
+            if gated:
+                value = value * load(x + step * i + 4 * LANES)
+            value = value * load(factor + 4 * i)
             store(x + 4 * i, value)
             low = minimum(low, value)
             high = maximum(high, value)
@@ -92,31 +99,10 @@ def relu(x):
     return maximum(x, broadcast(f32(0.0)))
 
 
-def _gated_row(function):
-    """Make the kernel that applies a function to 16 float32 in turn, and multiplies by the 16 behind and by `factor`.
-
-    What comes out of 2 * `size` values stands at their beginning.
-    """
-
-    @kernel
-    def row(x, factor, size):
-        low = broadcast(f32(0.0))
-        high = broadcast(f32(0.0))
-        for i in range(0, size, LANES):
-            gate = load(x + 8 * i + 4 * LANES)
-            value = function(load(x + 8 * i)) * gate * load(factor + 4 * i)
-            store(x + 4 * i, value)
-            low = minimum(low, value)
-            high = maximum(high, value)
-        return low, high
-
-    return row
-
-
-def _by_code(make):
-    """Make the kernel that chooses among what `make` makes of each activation, by its code."""
-    erf, tanh, relu_row = make(_gelu(ERF)), make(_gelu(TANH)), make(relu)
-    silu, quick = (make(_of_sigmoid(SIGMOID_SLOPES[form])) for form in ("silu", "quick"))
+def _by_code(gated):
+    """Make the kernel that chooses among the rows of all activations, by their code."""
+    functions = _gelu(ERF), _gelu(TANH), relu, *(_of_sigmoid(SIGMOID_SLOPES[form]) for form in ("silu", "quick"))
+    erf, tanh, relu_row, silu, quick = (_row(function, gated) for function in functions)
 
     @kernel
     def row(x, factor, size, code):
@@ -133,7 +119,7 @@ def _by_code(make):
     return row
 
 
-row_by_code, gated_row_by_code = _by_code(_row), _by_code(_gated_row)
+row_by_code, gated_row_by_code = _by_code(gated=False), _by_code(gated=True)
 
 
 @kernel
