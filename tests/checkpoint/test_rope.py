@@ -85,7 +85,7 @@ def test_a_base_for_each_type_of_layers(fields, windows, bases):
         ("gemma3_text", {"rope_local_base_freq": "5"}, "rope_local_base_freq is '5', expected a number above 1"),
         ("gemma3_text", {"sliding_window": 0}, "sliding_window is 0, expected a whole number from 1"),
         ("gemma3_text", {"layer_types": [FULL]}, "layer_types is .*, expected 4 of"),
-        ("gemma3_text", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0, expected a positive number"),
+        ("gemma3_text", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0, expected a number from 1e-6 to 1e6"),
         ("gemma3_text", {"use_bidirectional_attention": 1}, "use_bidirectional_attention is 1, expected true or false"),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.heads.masked_lm import MaskedLM
 from tests.golden import GOLDEN
 from tests.kernels.calls import assert_equal
 
@@ -15,7 +16,9 @@ def decoder(tmp_path_factory):
     """Return the int8 layer of a head for words, and the width that it reads."""
     path = tmp_path_factory.mktemp("linear") / "m.edgebert"
     model = edgebert.load(edgebert.convert(GOLDEN / "families" / "bert-masked", path, min_agreement=0), threads=1)
-    return model._runner.heads["masked_lm"]._decoder, model.hidden_size
+    runner = model._runner
+    decoder = MaskedLM.parts(runner.config)[-1]
+    return runner.backend.linear(runner.source.tensors, decoder.name, decoder.N), model.hidden_size
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 63, 64, 65, 128, 129, 200])

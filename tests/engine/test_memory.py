@@ -20,16 +20,16 @@ def test_memory_begins_at_a_cache_line(count, dtype):
 
 
 def test_what_a_token_takes_of_the_workspace():
-    """Worked out by hand from the comments of PLAN: 3 heads of 16, three widths, five groups."""
-    plan = {"num_attention_heads": 3, "head_dim": 16, "intermediate_stride": 448}
+    """Worked out by hand from the comments of PLAN: 3 heads of 16 on 2 keys and values, three widths, five groups."""
+    plan = {"num_attention_heads": 3, "num_key_value_heads": 2, "head_dim": 16, "intermediate_stride": 448}
     for widths in ((64, 128, 192), (192, 64, 128), (128, 192, 64)):
         plan |= dict(zip(("context_stride", "hidden_stride", "embedding_stride"), widths, strict=True))
         assert row_bytes(SimpleNamespace(record=[plan], most_groups=5)) == {
             "hidden": 4 * widths[1],
             "narrow": 4 * 192,
-            "heads": 144,
-            "head_scale": 36,
-            "key_offset": 12,
+            "heads": 112,
+            "head_scale": 28,
+            "key_offset": 8,
             "quantized": 192,
             "row_scale": 20,
             "row_zero": 20,

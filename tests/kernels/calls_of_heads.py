@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from edgebert import architecture
 from edgebert.architecture import Attention
 from edgebert.engine.library import KernelLibrary
 from edgebert.engine.model_plan import reach, rows_of_bias
@@ -15,7 +17,13 @@ from edgebert.kernels.plan import CODE_ATTEND, CODE_PROJECT_HEADS, LANES, NORM
 from edgebert.positions import split_heads
 from tests.kernels.calls import Linear, guarded, slack, take
 
-__all__ = ["attend", "project_heads"]
+__all__ = ["attend", "heads_of", "project_heads"]
+
+
+def heads_of(heads: int, scale: float, **more: Any) -> Attention:
+    """Describe an attention; its heads' size follows from the rows."""
+    nothing = architecture.Linear("", 0, 0)
+    return Attention(heads, 0, nothing, nothing, scale=scale, **more)
 
 
 def project_heads(

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from edgebert.architecture import Attention, Linear
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
 from tests.kernels.calls import assert_equal, take
-from tests.kernels.calls_of_heads import attend
+from tests.kernels.calls_of_heads import attend, heads_of
 from tests.selection import AVAILABLE, of_families
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
@@ -23,12 +22,6 @@ def draw(lengths, heads, head_dim, seed=0):
     cu_seqlens = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     rng = np.random.default_rng(seed)
     return rng.normal(size=(cu_seqlens[-1], 3 * heads * head_dim)).astype(np.float32), cu_seqlens
-
-
-def heads_of(heads, scale, **more):
-    """Describe an attention; its heads' size follows from the rows."""
-    nothing = Linear("", 0, 0)
-    return Attention(heads, 0, nothing, nothing, scale=scale, **more)
 
 
 def alone(length):

@@ -5,10 +5,12 @@ import functools
 import numpy as np
 import pytest
 
+from edgebert.architecture import Rotary
 from edgebert.engine.backend import CompiledBackend
 from edgebert.kernels.plan import ACTIVATION_CODES, INT16_STEPS
 from edgebert.model import Model
 from edgebert.model_file import ModelFile
+from edgebert.positions import angles_of
 from edgebert.runner import token_budget
 from tests.emulator import EMULATED
 from tests.golden import NAMES, load_inputs
@@ -16,15 +18,14 @@ from tests.kernels.calls import (
     activate,
     add_layer_norm,
     assert_equal,
-    attend,
     dense,
     expand,
     matmul,
     pack,
-    project_heads,
     quantize_rows,
     unsigned,
 )
+from tests.kernels.calls_of_heads import attend, heads_of, project_heads
 from tests.selection import AVAILABLE, of_families
 
 BEST, *OTHERS = AVAILABLE
@@ -59,7 +60,12 @@ def run_expand(library, rng):
 
 
 def run_project_heads(library, rng):
-    return project_heads(library, *draw_linear(rng, 37, 3 * 3 * 48, 64, 64), heads=3)
+    plain = project_heads(library, *draw_linear(rng, 37, 3 * 3 * 48, 64, 64), heads=3)
+    turned = {"positions": np.arange(37, dtype=np.int32)}
+    turned["angles"] = angles_of(heads_of(3, 1.0, rotary=Rotary(99.0))._replace(head_dim=32), 37)
+    norms = [(rng.uniform(0.5, 2, 32).astype(np.float32), 1e-6)] * 2
+    operands = draw_linear(rng, 37, 3 * 3 * 32, 64, 64)
+    return [*plain, *project_heads(library, *operands, heads=3, norms=norms, **turned)]
 
 
 def run_activate(library, rng):
@@ -69,12 +75,16 @@ def run_activate(library, rng):
 
 def run_add_layer_norm(library, rng):
     arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((5, 100), 100, (5, 100), 100, 100)]
-    return [add_layer_norm(library, *arrays, 1e-12)]
+    return add_layer_norm(library, *arrays, 1e-12)
 
 
 def run_attend(library, rng):
     rows = rng.normal(size=(60, 3 * 3 * 48)).astype(np.float32)
-    return [attend(library, rows, np.array([0, 33, 34, 60], np.int32), 3, 0.1)]
+    cu_seqlens = np.array([0, 33, 34, 60], np.int32)
+    bias = rng.normal(size=(3, 2 * 33 - 1)).astype(np.float32)
+    kinds = [{}, {"window": 5}, {"causal": True}]
+    results = [attend(library, rows, cu_seqlens, heads_of(3, 0.1, **kind)) for kind in kinds]
+    return [*results, attend(library, rows, cu_seqlens, heads_of(3, 0.1), bias=bias)]
 
 
 def run_dense(library, rng):

@@ -323,7 +323,8 @@ def test_each_model_says_what_it_serves(model_of):
         model_of("bert-token").classify(["a"])
     with pytest.raises(InputError, match=r"it serves classify\(\) or, with one label, rank\(\); for tag\(\)"):
         model_of("bert-classifier").tag(["a"])
-    with pytest.raises(InputError, match=r"it serves fill_mask\(\) and score\(\), next_sentence\(\); for answer\(\)"):
+    served = r"it serves fill_mask\(\), score\(\) and embed_sparse\(\), next_sentence\(\); for answer\(\)"
+    with pytest.raises(InputError, match=served):
         model_of("bert-pretraining").answer("a", "b")
 
 
