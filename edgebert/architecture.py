@@ -12,7 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Attention", "Embeddings", "Encoder", "FeedForward", "Layer", "Linear", "Norm", "Rotary", "Table"]
+__all__ = [
+    "Attention",
+    "Disentangled",
+    "Embeddings",
+    "Encoder",
+    "FeedForward",
+    "Layer",
+    "Linear",
+    "Norm",
+    "Rotary",
+    "Table",
+]
 
 
 class Linear(NamedTuple):
@@ -97,6 +108,24 @@ class Rotary(NamedTuple):
     stretch: float = 1.0
 
 
+class Disentangled(NamedTuple):
+    """What queries and keys say of distances (disentangled attention, DeBERTa, arXiv 2006.03654, section 3.1).
+
+    The rows of ``table``, one for each bucket of distances, normalised by ``norm`` where there is one, go through the
+    same projections as tokens: each has a query and a key. To the score of two tokens adds that of the query and the
+    key of their distance, and that of the key and the query of their distance. Up to ``exact`` to either side, each
+    distance has a row; further ones share rows, logarithmically, up to ``largest``. ``queries`` and ``keys`` name what
+    a quantized model has of the rows, in the place of table and norm.
+    """
+
+    table: Table
+    norm: Norm | None
+    exact: int
+    largest: int
+    queries: str
+    keys: str
+
+
 class Attention(NamedTuple):
     """Multi-head self-attention (arXiv 1706.03762, section 3.2).
 
@@ -105,7 +134,8 @@ class Attention(NamedTuple):
     ``window`` is how many tokens to either side a token attends to (arXiv 2004.05150, section 3.1); 0 for all. Where it
     is ``causal``, a token attends to none behind itself. Several heads may share a key and a value: there are
     ``key_value_heads`` of these (arXiv 2305.13245), 0 for as many as heads. ``query_norm`` and ``key_norm`` normalise
-    each head, before it is turned. Scores are multiplied by ``scale``, 0 for 1 / sqrt(head_dim).
+    each head, before it is turned. Scores are multiplied by ``scale``, 0 for 1 / sqrt(head_dim); what ``disentangled``
+    positions add to them, too.
     """
 
     heads: int
@@ -121,6 +151,7 @@ class Attention(NamedTuple):
     key_norm: Norm | None = None
     scale: float = 0.0
     slopes: tuple[float, ...] = ()
+    disentangled: Disentangled | None = None
 
     @property
     def slots(self) -> tuple[int, int, int]:
@@ -206,6 +237,7 @@ class Encoder:
                 layer.attention.score_scale,
                 layer.attention.distances,
                 layer.attention.slopes,
+                layer.attention.disentangled is None,
                 layer.feed_forward.size,
             )
             for layer in self.layers
@@ -219,7 +251,7 @@ class Encoder:
                 raise ValueError(f"{norm.name} normalises heads, expected an RMSNorm without bias")
 
     def parts(self) -> list[Table | Linear | Norm]:
-        """Return every part that has tensors once, in the order in which a forward pass meets them."""
+        """Return every part that has tensors in a checkpoint once, in the order in which a forward pass meets them."""
         return list(dict.fromkeys(self._parts()))
 
     def _parts(self) -> Iterator[Table | Linear | Norm]:
@@ -230,6 +262,7 @@ class Encoder:
         if embeddings.project:
             yield embeddings.project
         yield from (layer.attention.distances for layer in self.layers if layer.attention.distances)
+        yield from self._of_checkpoints()
         for layer in self.layers:
             attention, feed_forward = layer.attention, layer.feed_forward
             first = (layer.attention_norm, attention.query_key_value, attention.query_norm, attention.key_norm)
@@ -243,17 +276,34 @@ class Encoder:
         if self.final_norm:
             yield self.final_norm
 
+    def _of_checkpoints(self) -> Iterator[Table | Norm]:
+        """Yield what a quantized model has otherwise (`Disentangled`)."""
+        for layer in self.layers:
+            if positions := layer.attention.disentangled:
+                yield positions.table
+                if positions.norm:
+                    yield positions.norm
+
+    def _kept(self) -> list[Table | Linear | Norm]:
+        apart = set(self._of_checkpoints())
+        return [part for part in self.parts() if part not in apart]
+
     def tables(self) -> list[Table]:
-        """Return its tables."""
-        return [part for part in self.parts() if isinstance(part, Table)]
+        """Return its tables, as a quantized model has them."""
+        return [part for part in self._kept() if isinstance(part, Table)]
 
     def linears(self) -> list[Linear]:
         """Return its linear layers."""
         return [part for part in self.parts() if isinstance(part, Linear)]
 
     def norms(self) -> list[Norm]:
-        """Return its LayerNorms."""
-        return [part for part in self.parts() if isinstance(part, Norm)]
+        """Return its LayerNorms, as a quantized model has them."""
+        return [part for part in self._kept() if isinstance(part, Norm)]
+
+    def disentangled(self) -> list[tuple[Disentangled, Attention]]:
+        """Return what its layers have of distances, each with its attention; what several share is there once."""
+        found = {positions: layer.attention for layer in self.layers if (positions := layer.attention.disentangled)}
+        return list(found.items())
 
     def stream_norms(self) -> list[Norm]:
         """Return the LayerNorms that make the stream, which a quantized model divides: so each has a smoothing."""

@@ -69,7 +69,8 @@ def expected_tensors(
     inputs and each output), ``x.bias`` and ``x.depth`` (over how many steps of 4 inputs products fit 16 bits). Of a
     gated intermediate layer, 16 outputs that are activated and the 16 that they are multiplied by stand in turn. A
     LayerNorm that makes the stream has ``smoothing`` beside its weight and bias; the intermediate activations are
-    multiplied by a factor.
+    multiplied by a factor. The queries and keys that stand for distances are rows of whole numbers, with a scale for
+    each head.
 
     Parameters
     ----------
@@ -107,6 +108,11 @@ def expected_tensors(
     for norm in encoder.norms():
         for vector in ("weight", "bias", *["smoothing"] * (norm in encoder.stream_norms())):
             table[f"{norm.name}.{vector}"] = ((widths.get(norm) or padded(norm.size),), np.float32)
+    for positions, attention in encoder.disentangled():
+        for name in (positions.queries, positions.keys):
+            size = attention.heads * head_width(attention)
+            table[f"{name}.weight"] = ((positions.table.rows, size), np.int8)
+            table[f"{name}.scale"] = ((attention.heads, positions.table.rows), np.float32)
     if encoder.embeddings.project:
         table[f"{encoder.embeddings.project.name}.smoothing"] = ((padded(encoder.hidden_size),), np.float32)
     for name, size in encoder.factors().items():

@@ -1,6 +1,7 @@
 """Where tokens stand, in attention: what their distance adds to a score, and by which angles they turn.
 
 Learned distances (MPNet, arXiv 2004.09297) have the buckets of T5; rotations are those of RoPE (arXiv 2104.09864).
+Queries and keys may say themselves what a distance adds (DeBERTa, arXiv 2006.03654).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgebert.architecture import Attention
+from edgebert.architecture import Attention, Disentangled
 from edgebert.exact import exp, log, sine_and_cosine
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "blocks",
     "buckets_of_distances",
     "distances_of",
+    "of_distances",
     "rotate",
+    "rows_of_distances",
     "split_heads",
     "unseen",
 ]
@@ -90,6 +93,47 @@ def distances_of(attention: Attention, tensors: Mapping[str, np.ndarray], longes
 def between(bias: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """Look biases of distances up, float32 (heads, 2 * P - 1), for distances as in `Block`: (heads, queries, keys)."""
     return bias[:, bias.shape[1] // 2 + distances]
+
+
+def rows_of_distances(positions: Disentangled, distances: np.ndarray) -> np.ndarray:
+    """Return which row of a table stands for each distance of a key from its query, positive behind it.
+
+    Parameters
+    ----------
+    positions : Disentangled
+    distances : ndarray [dtype=int]
+
+    Returns
+    -------
+    ndarray [dtype=int64], the same shape
+    """
+    span, exact = positions.table.rows // 2, positions.exact
+    rows, sizes = -distances.astype(np.int64), np.abs(distances)
+    if exact < span:
+        # In float32, as it was trained: the edges of the buckets depend on it.
+        ratio = log(np.maximum(sizes, exact).astype(np.float32) / np.float32(exact)).astype(np.float32)
+        extent = log(np.array(np.float32((positions.largest - 1) / exact), np.float32)).astype(np.float32)
+        shared = np.ceil(ratio / extent * np.float32(exact - 1)).astype(np.int64) + exact
+        rows = np.where(sizes <= exact, rows, np.sign(rows) * shared)
+    return np.clip(rows + span, 0, 2 * span - 1)
+
+
+def of_distances(by_query: np.ndarray, by_key: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what queries, and what keys, say of the distance of each pair of them.
+
+    Parameters
+    ----------
+    by_query : ndarray [shape=(heads, queries, rows of the table)]
+    by_key : ndarray [shape=(heads, keys, rows of the table)]
+    rows : ndarray [shape=(queries, keys), dtype=int64]
+        As `rows_of_distances` gives them.
+
+    Returns
+    -------
+    tuple of ndarray [shape=(heads, queries, keys)]
+    """
+    of_keys = np.take_along_axis(by_key.transpose(0, 2, 1), rows[None], axis=1)
+    return np.take_along_axis(by_query, rows[None], axis=2), of_keys
 
 
 class Block(NamedTuple):

@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from edgebert.architecture import Attention, Linear
+from edgebert.architecture import Attention, Disentangled, Linear, Table
 from edgebert.evaluate import arithmetic
 from edgebert.kernels import reference
-from edgebert.positions import bias_of_distances, blocks, buckets_of_distances, split_heads
+from edgebert.positions import bias_of_distances, blocks, buckets_of_distances, rows_of_distances, split_heads
 
 DISTANCES = [0, 1, 7, 8, 11, 12, 15, 16, 22, 23, 31, 32, 45, 46, 63, 64, 90, 91, 119, 120, 127, 128, 500]
 BUCKETS = {
@@ -26,6 +26,43 @@ def test_buckets(count):
     assert buckets_of_distances(-distances, count).tolist() == expected.tolist()
     behind = np.where(distances > 0, expected + count // 2, 0)
     assert buckets_of_distances(distances, count).tolist() == behind.tolist()
+
+
+ROWS = {
+    (256, 512): {
+        0: (256, 256),
+        1: (257, 255),
+        127: (383, 129),
+        128: (384, 128),
+        129: (385, 127),
+        133: (388, 124),
+        134: (389, 123),
+        200: (425, 87),
+        300: (463, 49),
+        400: (489, 23),
+        510: (511, 1),
+        511: (511, 1),
+        512: (511, 0),
+        600: (511, 0),
+    },
+    (8, 160): {3: (11, 5), 4: (12, 4), 5: (13, 3), 10: (13, 3), 20: (14, 2), 22: (14, 2), 50: (15, 1), 160: (15, 0)},
+}
+"""Buckets and largest distance -> distance -> the rows of a key so far before its query, and so far behind it, from
+transformers' DebertaV2Encoder.get_rel_pos and DisentangledSelfAttention."""
+
+
+@pytest.mark.parametrize(("buckets", "largest"), ROWS)
+def test_rows_of_distances(buckets, largest):
+    positions = Disentangled(Table("", 2 * buckets, 1), None, buckets // 2, largest, "", "")
+    expected = ROWS[buckets, largest]
+    distances = np.array(list(expected))
+    found = [rows_of_distances(positions, side).tolist() for side in (-distances, distances)]
+    assert list(zip(*found, strict=True)) == list(expected.values())
+
+
+def test_a_row_for_each_distance():
+    positions = Disentangled(Table("", 10, 1), None, 5, 5, "", "")
+    assert rows_of_distances(positions, np.arange(-7, 8)).tolist() == [9, 9, 9, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
 
 
 def test_bias():

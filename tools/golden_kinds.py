@@ -312,4 +312,27 @@ KINDS = {
         LONG,
         spread=SMALLER,
     ),
+    # As the third version is: distances that share rows, normalised; no positions in the embeddings.
+    "deberta-v2-third": Kind(
+        "DebertaV2ForSequenceClassification",
+        "xlm-roberta-classifier",
+        {"hidden_size": 48, "num_attention_heads": 3, "max_position_embeddings": 160, "layer_norm_eps": 1e-3}
+        | {"position_buckets": 8, "max_relative_positions": -1, "norm_rel_ebd": "layer_norm", "type_vocab_size": 0}
+        | {"relative_attention": True, "share_att_key": True, "pos_att_type": ["p2c", "c2p"]}
+        | {"position_biased_input": False, "pooler_hidden_act": "gelu", "pooler_hidden_size": 48}
+        | labelled(STARS),
+        LONG,
+        spread=SMALLER,
+    ),
+    # A row for each distance up to a largest one, as they are; positions and token types in the embeddings.
+    "deberta-v2-odd": Kind(
+        "DebertaV2ForMaskedLM",
+        "bert-masked",
+        {"hidden_size": 40, "num_attention_heads": 5, "max_position_embeddings": 45, "layer_norm_eps": 0.1}
+        | {"max_relative_positions": 11, "relative_attention": True, "share_att_key": True, "type_vocab_size": 3}
+        | {"pos_att_type": ["c2p", "p2c"], "position_biased_input": True, "hidden_act": "silu", "pad_token_id": 7},
+        PLAIN,
+        3,
+        spread=SMALLER,
+    ),
 }

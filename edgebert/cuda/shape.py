@@ -110,6 +110,8 @@ def shape_of(encoder: Encoder, tensors: Mapping[str, np.ndarray]) -> Shape:
         raise SettingError(
             f"this model has layers with {' and others with '.join(kinds)}, a GPU computes one kind: use cpu"
         )
+    if attention.disentangled:
+        raise SettingError("this model's queries and keys score distances, which a GPU does not compute: use cpu")
     embeddings = encoder.embeddings
     head_dim = head_width(attention)
     if head_dim > MOST_HEAD_DIM:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgebert.architecture import Attention, Encoder, Linear, Norm, Rotary
+from edgebert.engine.distances import distances_record
 from edgebert.engine.linear import linear_record
 from edgebert.kernels.constants import LOWEST_SCORE
 from edgebert.kernels.plan import (
@@ -57,7 +58,7 @@ class ModelPlan:
         self._describe(tensors)
 
     def _describe(self, tensors: Mapping[str, np.ndarray]) -> None:
-        encoder, plan = self.encoder, self.record[0]
+        encoder, plan, place = self.encoder, self.record[0], self._place
         attention = encoder.layers[0].attention  # all have the same sizes
         head_dim = head_width(attention)
         plan["hidden_stride"] = padded(encoder.hidden_size)
@@ -71,6 +72,10 @@ class ModelPlan:
         linears = {linear.name: self._linear(tensors, linear) for linear in encoder.linears()}
         norms = {norm.name: self._norm(tensors, norm) for norm in encoder.norms()}
         factors = {name: self._place(tensors[name]) for name in encoder.factors()}
+        distances = {
+            positions: place(distances_record(positions, attention, tensors, encoder.longest, place))
+            for positions, attention in encoder.disentangled()
+        }
         smoothings: dict[str, int] = {}
         records = np.zeros(len(steps(encoder)), STEP)
         for record, step in zip(records, steps(encoder), strict=True):
@@ -102,6 +107,8 @@ class ModelPlan:
                 if step.attention.rotary:
                     record["angles"] = self._angles(step.attention)
             if isinstance(step, Attend):
+                if step.attention.disentangled:
+                    record["distances"] = distances[step.attention.disentangled]
                 record["before"], record["behind"] = reach(step.attention, encoder.longest)
                 record["bias"], record["bias_row"], record["bias_centre"] = self._bias(tensors, step.attention)
         plan["steps"], plan["step_count"] = self._place(records), len(records)

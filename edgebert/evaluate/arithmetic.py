@@ -12,7 +12,17 @@ from edgebert.architecture import Attention, Encoder, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.exact import exp, multiply, total
 from edgebert.functions import activate, layer_norm, rms_norm
-from edgebert.positions import angles_of, between, blocks, distances_of, rotate, split_heads, unseen
+from edgebert.positions import (
+    angles_of,
+    between,
+    blocks,
+    distances_of,
+    of_distances,
+    rotate,
+    rows_of_distances,
+    split_heads,
+    unseen,
+)
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = ["Float32Arithmetic", "attend", "encode"]
@@ -79,7 +89,17 @@ class Float32Arithmetic:
         attention = step.attention
         query, key, value = split_heads(query_key_value, attention)
         bias = distances_of(attention, self._weights, self._longest)
-        return attend(query, key, value, self._batch.cu_seqlens, attention, bias)
+        distances = self.heads_of_distances(attention) if attention.disentangled else None
+        return attend(query, key, value, self._batch.cu_seqlens, attention, bias, distances)
+
+    def heads_of_distances(self, attention: Attention) -> tuple[np.ndarray, np.ndarray]:
+        """Return the queries and the keys that stand for distances, float32 (rows, heads, head_dim)."""
+        assert attention.disentangled
+        norm = attention.disentangled.norm
+        rows = self._weights[f"{attention.disentangled.table.name}.weight"]
+        rows = self.normalise(norm, rows, Place.BRANCH) if norm else rows
+        query, key, _ = split_heads(self._linear(attention.query_key_value, rows), attention)
+        return query, key
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Multiply and activate."""
@@ -121,6 +141,7 @@ def attend(
     cu_seqlens: np.ndarray,
     attention: Attention,
     bias: np.ndarray | None = None,
+    of_distance: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2).
 
@@ -131,6 +152,8 @@ def attend(
     attention : Attention
     bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
         What a distance adds to a scaled score (`edgebert.positions`).
+    of_distance : tuple of ndarray [shape=(rows, heads, head_dim), dtype=float32], optional
+        The queries and the keys that stand for distances (`edgebert.architecture.Disentangled`).
 
     Returns
     -------
@@ -143,6 +166,12 @@ def attend(
         q, k, v = (array[:, begin:end] for array in by_head)
         for queries, keys, distances in blocks(end - begin, attention.window):
             scores = multiply(q[:, queries], k[:, keys].transpose(0, 2, 1))
+            if of_distance:
+                assert attention.disentangled
+                their_queries, their_keys = (each.transpose(1, 2, 0) for each in of_distance)
+                rows = rows_of_distances(attention.disentangled, distances)
+                by_query, by_key = multiply(q[:, queries], their_keys), multiply(k[:, keys], their_queries)
+                scores = sum(of_distances(by_query, by_key, rows), scores)
             # Divided by a root, as most models do; or multiplied.
             scores = scores * np.float32(attention.scale) if attention.scale else scores / _root(attention)
             if bias is not None:

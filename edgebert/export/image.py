@@ -28,7 +28,7 @@ from edgebert.export.records import (
 from edgebert.families import encoder_of
 from edgebert.heads import HEADS as HEAD_CLASSES
 from edgebert.heads.dense import columns_of
-from edgebert.kernels.plan import LINEAR, NORM, PLAN, addresses, padded
+from edgebert.kernels.plan import DISTANCES, LINEAR, NORM, PLAN, addresses, padded
 from edgebert.model_file import ModelFile
 from edgebert.output import open_output
 
@@ -38,7 +38,7 @@ __all__ = ["seal", "write_image"]
 _COUNTED = {
     "linear": ("linear", "reader"),
     "norm": ("norm", "branch_norm", "query_norm", "key_norm"),
-    **{name: (name,) for name in ("undo", "factor", "angles", "bias")},
+    **{name: (name,) for name in ("distances", "undo", "factor", "angles", "bias")},
 }
 """Kind of a part, which the header counts -> the fields of a STEP that lead to such parts."""
 
@@ -89,6 +89,8 @@ class _Parts:
             yield np.array([record["eps"]], np.float32)
             for array in (self._at(record[name]) for name in addresses(NORM)):
                 yield np.pad(array, (0, padded(int(record["size"])) - len(array)))  # a head's is shorter
+        for record in (self._at(number)[0] for number in self._numbers["distances"]):
+            yield from (self._at(record[name]) for name in addresses(DISTANCES))
         for field in ("undo", "factor", "angles", "bias"):
             yield from map(self._at, self._numbers[field])
         yield from (self._at(self.plan[name]) for name in addresses(PLAN) if self.plan[name] and name != "steps")

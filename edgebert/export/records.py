@@ -12,6 +12,7 @@ from edgebert.engine.memory import SLACK_ROWS
 from edgebert.kernels.plan import (
     ACTIVATION_CODES,
     BEYOND_WINDOW,
+    DISTANCES,
     GROUP_LARGEST,
     INT4_GROUP,
     INT16_STEPS,
@@ -48,7 +49,7 @@ __all__ = [
 MAGIC = b"EDGEBERT"
 ALIGNMENT = 64
 """Every array of an image begins at a multiple of it."""
-_FORMAT = 5
+_FORMAT = 6
 """To be raised where the same fields and arrays come to mean something else."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}
@@ -71,6 +72,7 @@ LIMITS = {
     "embedding_stride": (K_MULTIPLE, 2**16),
     "linear_count": (1, 2**13),
     "norm_count": (1, 2**13),
+    "distances_count": (0, 2**13),
     "undo_count": (0, 2**13),
     "factor_count": (0, 2**13),
     "angles_count": (0, 2**13),
@@ -113,6 +115,7 @@ their sizes follow from what stands before them.
 - The linear layers, each its N, K, groups and depth, int64 [4], and the arrays of a LINEAR.
 - The LayerNorms, each its size and rms, int64 [2], its eps, float32 [1], and the arrays of a NORM, all padded to 64,
   those of a head, too.
+- What stands for distances, each the arrays of a DISTANCES, of max_position_embeddings tokens.
 - What undoes smoothing, float32 [undo_count, H padded]; the factors of activations, float32 [factor_count, I padded];
   the angles that heads turn by, float32 [angles_count, max_position_embeddings, head_dim].
 - What distances add in attention, each as the steps that have it say: float32 [heads or 1, row].
@@ -170,7 +173,7 @@ def _shared() -> str:
         **_numbered("", ACTIVATIONS),
         "LIMITS": " ".join(limits),
     }
-    structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "step": STEP, "plan": PLAN}
+    structs = {"header": HEADER, "linear": LINEAR, "norm": NORM, "distances": DISTANCES, "step": STEP, "plan": PLAN}
     lines = [*(_struct(name, dtype) for name, dtype in structs.items()), *_prototypes(), ""]
     return _defines(constants) + "\n".join(lines)
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from edgebert.kernels.activation import exp2
 from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
+from edgebert.kernels.distances import score_distances
 from edgebert.kernels.jit import kernel
 from edgebert.kernels.plan import K_MULTIPLE, WINDOW_BLOCK
 from edgebert.kernels.polynomials import ROUND
+from edgebert.kernels.product import product
 from edgebert.kernels.schedule import TASKS_PER_THREAD, share
-from edgebert.kernels.scratch import PANELS, ROWS, attention_places
+from edgebert.kernels.scratch import ROWS, attention_places
 from edgebert.kernels.simd.families import LANES
 from edgebert.kernels.simd.ops import (
     bits,
@@ -37,26 +39,12 @@ from edgebert.kernels.simd.ops import (
     upper_seven_bits,
     where_before,
 )
-from edgebert.kernels.simd.tile import PANEL_BYTES, dot_tile
+from edgebert.kernels.simd.tile import PANEL_BYTES
 
 f32 = np.float32
 
 UPPER = f32(128.0)
 """What the upper half of a numerator counts for."""
-
-
-tile = dot_tile()
-
-
-@kernel
-def product(rows, steps, a, a_row, b, b_panel, panels, out, out_row):
-    """Multiply a few rows of uint8 by a matrix of `panels` * 16 columns, `steps` * 4 deep, into int32."""
-    panel = np.int64(0)
-    while panel < panels:
-        count = min(panels - panel, PANELS)
-        weight = b + panel * b_panel
-        tile(rows, count, steps, a, a_row, 4, weight, b_panel, PANEL_BYTES, out + panel * PANEL_BYTES, out_row)
-        panel += count
 
 
 @kernel
@@ -173,6 +161,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
     keys, values, columns, scores = scratch, scratch + places[0], scratch + places[1], scratch + places[2]
     upper, lower = scratch + places[3], scratch + places[4]
     upper_sums, lower_sums, totals = scratch + places[5], scratch + places[6], scratch + places[7]
+    of_distances = (scratch + places[8], scratch + places[9])
     columns_row = (seen + LANES - 1) // LANES * PANEL_BYTES
     scores_row, sums_row, values_row = columns_row, 4 * head_dim, padded_seen * LANES
     pack_keys(rows_begin + key_slot * head_dim + low * row, row, seen, head_dim, keys)
@@ -205,13 +194,29 @@ def attend_head(plan, step, head, sequence, queries, scratch):
             scores,
             scores_row,
         )
+        added, added_row = bias, np.int64(-4)
+        if bias != 0:
+            added += 4 * (start - at)
+        elif step.distances != 0:
+            added, added_row = score_distances(
+                plan,
+                step,
+                head,
+                (at, rows, row),
+                query + at * row,
+                query_scale + 4 * at,
+                keys,
+                (columns, columns + columns_row),
+                seen,
+                of_distances,
+            )
         for r in range(rows):
             total = softmax_numerators(
                 scores + r * scores_row,
                 count,
                 padded_count,
                 load_scalar(query_scale + 4 * (at + r)) * plan.softmax_scale,
-                bias + 4 * (start - at - r) if bias != 0 else bias,
+                added + r * added_row if added != 0 else added,
                 columns_of_tile,
                 upper + r * padded_count,
                 lower + r * padded_count,

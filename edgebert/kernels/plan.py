@@ -34,6 +34,7 @@ __all__ = [
     "CODE_RELU",
     "CODE_SILU",
     "CODE_TANH",
+    "DISTANCES",
     "GROUP_LARGEST",
     "HEADS",
     "INT4_GROUP",
@@ -135,6 +136,17 @@ NORM = np.dtype(
 )
 """One LayerNorm."""
 
+DISTANCES = np.dtype(
+    [
+        ("row", np.int64),  # distances, padded to 16, as far as a tile of scores may reach
+        ("centre", np.int64),  # which of them is 0; those of keys behind their query come after it
+        ("keys", ADDRESS),  # int8 [heads, row / 16, head_dim padded to 64 / 4, 16, 4]: panels
+        ("queries", ADDRESS),  # uint8 [heads, row, head_dim], and 64 bytes that may be read
+        ("scales", ADDRESS),  # float32 [heads, 3, row]: of keys; what zero points of queries add; of queries, in log2
+    ]
+)
+"""The queries and keys that stand for distances (`edgebert.architecture.Disentangled`), a row for each distance."""
+
 STEP_CODES = {
     Embed: CODE_EMBED,
     Quantize: CODE_QUANTIZE,
@@ -163,6 +175,7 @@ STEP = np.dtype(
         ("bias", ADDRESS),  # float32 [heads or 1, bias_row]: what a distance adds to log2 weights; 0 for none
         ("bias_row", np.int64),  # 0 where it is the same for all heads
         ("bias_centre", np.int64),  # where in a row distance 0 stands; key behind query is to the right
+        ("distances", ADDRESS),  # the DISTANCES that queries and keys score; 0 for none
         ("before", np.int64),  # tokens before itself that a token attends to
         ("behind", np.int64),  # and behind itself
         ("branch_norm", ADDRESS),  # the NORM of what is added to the stream; 0 for none

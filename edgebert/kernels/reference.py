@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,10 +20,21 @@ from edgebert.batch import PackedBatch
 from edgebert.exact import exp, total
 from edgebert.functions import activate, layer_norm, rms_norm
 from edgebert.kernels.plan import group_of_count
-from edgebert.positions import angles_of, between, blocks, distances_of, rotate, split_heads, unseen
+from edgebert.positions import (
+    angles_of,
+    between,
+    blocks,
+    distances_of,
+    of_distances,
+    rotate,
+    rows_of_distances,
+    split_heads,
+    unseen,
+)
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = [
+    "DistanceHeads",
     "activate_gated",
     "attend",
     "dense",
@@ -30,6 +42,7 @@ __all__ = [
     "embed",
     "embed_words",
     "encode",
+    "heads_of_distances",
     "linear",
     "matmul",
     "normalise",
@@ -194,8 +207,36 @@ def rotate_heads(query_key_value: np.ndarray, attention: Attention, positions: n
     return np.concatenate([rotate(slots[:, :turned], angles), slots[:, turned:]], axis=1).reshape(T, columns)
 
 
+class DistanceHeads(NamedTuple):
+    """The queries and the keys that stand for distances (`edgebert.architecture.Disentangled`).
+
+    Whole numbers, float32 (heads, rows, width), and their scales, float32 (heads, rows).
+    """
+
+    query: np.ndarray
+    query_scale: np.ndarray
+    key: np.ndarray
+    key_scale: np.ndarray
+
+
+def heads_of_distances(attention: Attention, tensors: Mapping[str, np.ndarray]) -> DistanceHeads | None:
+    """Return what stands for distances, None where nothing does."""
+    positions = attention.disentangled
+    if positions is None:
+        return None
+    arrays = []
+    for name in (positions.queries, positions.keys):
+        q = tensors[f"{name}.weight"].reshape(positions.table.rows, attention.heads, -1)
+        arrays += [q.transpose(1, 0, 2).astype(np.float32), tensors[f"{name}.scale"]]
+    return DistanceHeads(*arrays)
+
+
 def attend(
-    query_key_value: np.ndarray, cu_seqlens: np.ndarray, attention: Attention, bias: np.ndarray | None = None
+    query_key_value: np.ndarray,
+    cu_seqlens: np.ndarray,
+    attention: Attention,
+    bias: np.ndarray | None = None,
+    of_distance: DistanceHeads | None = None,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
@@ -207,6 +248,8 @@ def attend(
     attention : Attention
     bias : ndarray [shape=(heads, 2 * P - 1), dtype=float32], optional
         What a distance adds to a scaled score (`edgebert.positions.bias_of_distances`).
+    of_distance : DistanceHeads, optional
+        As `heads_of_distances` gives them.
 
     Returns
     -------
@@ -222,13 +265,21 @@ def attend(
         for queries, keys, distances in blocks(end - begin, attention.window):
             own, seen = (slice(begin + each.start, begin + each.stop) for each in (queries, keys))
             scores = query[:, own] @ key[:, seen].transpose(0, 2, 1) * key_scale[:, None, seen]
+            added = None if bias is None else between(bias, distances)
+            if of_distance:
+                assert attention.disentangled
+                by_query = query[:, own] @ of_distance.key.transpose(0, 2, 1) * of_distance.key_scale[:, None]
+                by_key = key[:, seen] @ of_distance.query.transpose(0, 2, 1) * of_distance.query_scale[:, None]
+                by_key *= key_scale[:, seen, None] * np.float32(scale)
+                of_query, added = of_distances(by_query, by_key, rows_of_distances(attention.disentangled, distances))
+                scores += of_query
             scores[:, unseen(attention, distances)] = -np.inf
-            if bias is None:
+            if added is None:
                 scores -= scores.max(axis=2, keepdims=True)
                 exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
             else:
                 exponents = scores.astype(np.float64) * (query_scale[:, own, None] * scale)
-                exponents += between(bias, distances)
+                exponents += added
                 exponents -= exponents.max(axis=2, keepdims=True)
             numerators = exp(exponents).astype(np.float32)
             largest = value_scale[:, None, begin:end].max(axis=2, keepdims=True)
@@ -345,7 +396,8 @@ class IntegerArithmetic:
         """Attend within each sequence."""
         attention = step.attention
         bias = distances_of(attention, self._tensors, self._encoder.longest)
-        return attend(query_key_value, self._batch.cu_seqlens, attention, bias)
+        of_distance = heads_of_distances(attention, self._tensors)
+        return attend(query_key_value, self._batch.cu_seqlens, attention, bias, of_distance)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize, multiply, activate, and apply the factors."""

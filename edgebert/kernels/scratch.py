@@ -25,7 +25,8 @@ def attention_places(length, head_dim):
     -------
     tuple of int
         Values (the keys come first), what keys bring to every row of scores, scores, upper and lower halves of the
-        softmax's numerators, sums of the upper and of the lower ones, the factor of each row; and the end.
+        softmax's numerators, sums of the upper and of the lower ones, the factor of each row, what queries say of
+        distances, what keys say of them; and the end.
     """
     keys = (length + LANES - 1) // LANES * LANES
     padded_length = (length + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
@@ -39,7 +40,16 @@ def attention_places(length, head_dim):
     upper_sums = lower + ROWS * padded_length
     lower_sums = upper_sums + ROWS * 4 * head_dim
     totals = lower_sums + ROWS * 4 * head_dim
-    return values, columns, scores, upper, lower, upper_sums, lower_sums, totals, totals + 4 * ROWS
+    by_query = totals + 4 * ROWS
+    by_key = by_query + ROWS * distances_row(length)
+    end = by_key + (ROWS + LANES) * 4 * LANES
+    return values, columns, scores, upper, lower, upper_sums, lower_sums, totals, by_query, by_key, end
+
+
+@kernel
+def distances_row(length):
+    """Return the bytes of a row of what queries say of distances: those of ROWS queries from `length` keys."""
+    return ((length + ROWS + 2 * LANES) // LANES + 1) * 4 * LANES
 
 
 @kernel

@@ -5,7 +5,17 @@ from __future__ import annotations
 import functools
 import zlib
 
-from edgebert.kernels.plan import ACTIVATION_CODES, LINEAR, NORM, PLAN, STAGE_BYTES, STEP, STEP_CODES, TIME_OFFSET
+from edgebert.kernels.plan import (
+    ACTIVATION_CODES,
+    DISTANCES,
+    LINEAR,
+    NORM,
+    PLAN,
+    STAGE_BYTES,
+    STEP,
+    STEP_CODES,
+    TIME_OFFSET,
+)
 from edgebert.steps import Place
 
 __all__ = ["PREFIX", "SIGNATURES", "interface_hash"]
@@ -24,7 +34,7 @@ SIGNATURES = {
 @functools.cache
 def interface_hash() -> str:
     """Hash the signatures and records: a library of another interface would read and write wrong places."""
-    records = [(record.descr, record.itemsize) for record in (LINEAR, NORM, STEP, PLAN)]
+    records = [(record.descr, record.itemsize) for record in (LINEAR, NORM, DISTANCES, STEP, PLAN)]
     codes = [*ACTIVATION_CODES.items(), *((step.__name__, code) for step, code in STEP_CODES.items()), *Place]
     text = repr((SIGNATURES, records, codes, STAGE_BYTES, TIME_OFFSET)).encode()
     return f"{zlib.crc32(text):08x}{len(text):x}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgebert.architecture import Attention, Encoder, FeedForward, Linear, Norm
+from edgebert.architecture import Attention, Disentangled, Encoder, FeedForward, Linear, Norm
 from edgebert.batch import PackedBatch
 from edgebert.engine.backend import open_linear
 from edgebert.evaluate.arithmetic import Float32Arithmetic
@@ -178,8 +178,28 @@ class QuantizingArithmetic:
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence, in integers."""
         attention = step.attention
+        if attention.disentangled:
+            self.result |= self._of_distances(attention, attention.disentangled)
         bias = distances_of(attention, self.result, self._encoder.longest)
-        return reference.attend(query_key_value, self._batch.cu_seqlens, attention, bias)
+        of_distance = reference.heads_of_distances(attention, self.result)
+        return reference.attend(query_key_value, self._batch.cu_seqlens, attention, bias, of_distance)
+
+    def _of_distances(self, attention: Attention, positions: Disentangled) -> dict[str, np.ndarray]:
+        """Quantize the queries and the keys that stand for distances, as those of tokens are."""
+        exact = Float32Arithmetic(self._encoder, self._weights, self._batch)
+        query, key = exact.heads_of_distances(attention)
+        rows, heads, size = query.shape
+        # The oracle quantizes three kinds of heads, of which the third is not used here.
+        both = np.pad(np.stack([query, key, key], axis=1), [(0, 0)] * 3 + [(0, head_width(attention) - size)])
+        q, scale = reference.quantize_heads(both.reshape(rows, -1), heads)
+        return {
+            name: array
+            for place, part in enumerate((positions.queries, positions.keys))
+            for name, array in (
+                (f"{part}.weight", np.ascontiguousarray(q[place].transpose(1, 0, 2)).reshape(rows, -1)),
+                (f"{part}.scale", scale[place]),
+            )
+        }
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize the intermediate layer, the largest activations first: so they share a group with their like."""

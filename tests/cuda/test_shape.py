@@ -9,6 +9,8 @@ import pytest
 from edgebert.cuda.shape import MOST_HEAD_DIM, expand_tile, shape_of
 from edgebert.cuda.target import target_of
 from edgebert.errors import SettingError
+from edgebert.families import deberta_v2
+from edgebert.families.deberta_v2 import DebertaConfig
 from edgebert.families.modernbert import ModernBertConfig, encoder
 
 REGISTERS = 65536
@@ -56,3 +58,16 @@ def test_wide_heads_are_refused_by_the_width_that_is_computed():
     config = ModernBertConfig(hidden_size=194, num_hidden_layers=1, num_attention_heads=1)
     with pytest.raises(SettingError, match=f"heads of 224 values, a GPU computes at most {MOST_HEAD_DIM}"):
         shape_of(encoder(config), {})
+
+
+def test_distances_that_queries_and_keys_score_are_refused():
+    config = DebertaConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        relative_attention=True,
+        share_att_key=True,
+        pos_att_type="c2p|p2c",
+    )
+    with pytest.raises(SettingError, match="queries and keys score distances, which a GPU does not compute: use cpu"):
+        shape_of(deberta_v2.encoder(config), {})

@@ -22,7 +22,7 @@ from edgebert.kernels.simd.families import FAMILIES
 from edgebert.model_file import ModelFile
 from tests.export.c_model import CModel, Refused, Status
 from tests.export.compiled import compile_c, compile_library
-from tests.export.tiny import CAUSAL, MODERNBERT
+from tests.export.tiny import CAUSAL, DEBERTA, MODERNBERT
 from tools.fuzz.images import mutate, places_of_shapes, resealed
 
 pytestmark = pytest.mark.skipif(find_compiler(this_platform()) is None, reason="there is no C compiler")
@@ -162,6 +162,20 @@ def test_numbers_are_checked_against_each_other(opened, exported, name, change, 
 )
 def test_numbers_of_a_model_with_windows_are_checked_against_each_other(opened, exported, name, change, message):
     refuses(opened, exported(MODERNBERT)[1].read_bytes(), name, change, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("distances_count", lambda n: 0),
+        ("distances_count", lambda n: n - 1),
+        ("distances_count", lambda n: n + 1),
+        ("max_position_embeddings", lambda n: n + 8),
+        ("max_position_embeddings", lambda n: n - 8),
+    ],
+)
+def test_numbers_of_a_model_with_distances_are_checked_against_each_other(opened, exported, name, change):
+    refuses(opened, exported(DEBERTA)[1].read_bytes(), name, change, SIZES)
 
 
 @pytest.mark.parametrize(

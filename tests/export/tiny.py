@@ -20,13 +20,13 @@ from edgebert.config import BertConfig
 from edgebert.families import bert, encoder_of, family_of
 from tests.checkpoint.folders import copy_model, write_safetensors
 
-__all__ = ["CAUSAL", "LONGEST", "MODERNBERT", "TINY", "VOCABULARY", "convert_tiny", "slopes", "write_tiny"]
+__all__ = ["CAUSAL", "DEBERTA", "LONGEST", "MODERNBERT", "TINY", "VOCABULARY", "convert_tiny", "slopes", "write_tiny"]
 
 LONGEST = 700
 """Tokens of a text."""
 VOCABULARY = 165
 
-MODERNBERT, CAUSAL = "modernbert", "gemma3-text"
+MODERNBERT, CAUSAL, DEBERTA = "modernbert", "gemma3-text", "deberta-v2"
 _COMMON = {"vocab_size": VOCABULARY, "max_position_embeddings": LONGEST, "pad_token_id": 0}
 _SHARED = {
     **_COMMON,
@@ -60,11 +60,26 @@ _CONFIGS: Mapping[str, Mapping[str, Any]] = {
     CAUSAL: _GEMMA,
     "gemma3-text-both-sides": {**_GEMMA, "use_bidirectional_attention": True},
     "qwen3": {**_SHARED, "model_type": "qwen3"},
+    DEBERTA: {
+        **_COMMON,
+        "model_type": "deberta-v2",
+        "hidden_size": 72,
+        "intermediate_size": 40,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "position_buckets": 24,
+        "norm_rel_ebd": "layer_norm",
+        "relative_attention": True,
+        "share_att_key": True,
+        "pos_att_type": "c2p|p2c",
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+    },
 }
 TINY = tuple(_CONFIGS)
 """Their names, where those of golden models are known: windows, rotations and gates; Gemma 3, with windows to one side
-or to both, fewer keys than queries, norms of heads and of what is added; without windows, but causal. Half a head is no
-whole vector."""
+or to both, fewer keys than queries, norms of heads and of what is added; without windows, but causal; queries and keys
+that score distances. Neither a head nor half of it is whole vectors."""
 
 
 def write_tiny(name: str, folder: Path) -> Path:

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgebert import architecture
 from edgebert.architecture import Attention
+from edgebert.engine.distances import distances_record
 from edgebert.engine.library import KernelLibrary
+from edgebert.engine.memory import keeper
 from edgebert.engine.model_plan import reach, rows_of_bias
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, CODE_PROJECT_HEADS, LANES, NORM
 from edgebert.positions import split_heads
 from tests.kernels.calls import Linear, guarded, slack, take
 
-__all__ = ["attend", "heads_of", "project_heads"]
+__all__ = ["attend", "disentangled", "heads_of", "project_heads"]
 
 
 def heads_of(heads: int, scale: float, **more: Any) -> Attention:
     """Describe an attention; its heads' size follows from the rows."""
     nothing = architecture.Linear("", 0, 0)
     return Attention(heads, 0, nothing, nothing, scale=scale, **more)
+
+
+def disentangled(heads: int, head_dim: int, buckets: int, largest: int) -> tuple[Attention, dict[str, np.ndarray]]:
+    """Describe an attention whose queries and keys score distances, and draw what stands for these."""
+    positions = architecture.Disentangled(
+        architecture.Table("t", 2 * buckets, 0), None, buckets // 2 if largest else buckets, largest, "queries", "keys"
+    )
+    rng, tensors = np.random.default_rng(7), {}
+    for name, levels in (("queries", 63), ("keys", 127)):
+        tensors[f"{name}.weight"] = rng.integers(-levels, levels + 1, (2 * buckets, heads * head_dim)).astype(np.int8)
+        tensors[f"{name}.scale"] = rng.uniform(0.2, 2.0, (heads, 2 * buckets)).astype(np.float32) / np.float32(levels)
+    return heads_of(heads, 1 / math.sqrt(3 * head_dim), disentangled=positions), tensors
 
 
 def project_heads(
@@ -75,12 +89,15 @@ def attend(
     attention: Attention,
     threads: int = 1,
     bias: np.ndarray | None = None,
+    tensors: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Quantize and attend, cut as for so many threads: float32 (T, slots * head_dim) -> (T, heads * head_dim).
 
-    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it.
+    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it; `tensors` are those of disentangled positions.
     """
     T, columns = query_key_value.shape
+    kept: list[object] = []
+    keep = keeper(kept)
     heads, key_heads, _ = attention.slots
     head_dim = columns // (heads + 2 * key_heads)
     split = np.stack(split_heads(query_key_value, attention), axis=1)
@@ -107,6 +124,10 @@ def attend(
         padded_bias[:, -LANES:] = np.nan
         row = 0 if bias is None else padded_bias.shape[1]
         distances |= {"bias": padded_bias.ctypes.data, "bias_row": row, "bias_centre": centre}
+    if attention.disentangled and tensors:
+        sized = attention._replace(head_dim=head_dim)
+        record = distances_record(attention.disentangled, sized, tensors, longest, keep)
+        distances["distances"] = keep(record)
     size = library.scratch_bytes(head_dim, longest)
     with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
         arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}

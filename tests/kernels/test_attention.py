@@ -8,7 +8,7 @@ import pytest
 from edgebert.kernels import reference
 from edgebert.kernels.plan import CODE_ATTEND, LONGEST_TEXT
 from tests.kernels.calls import assert_equal, take
-from tests.kernels.calls_of_heads import attend, heads_of
+from tests.kernels.calls_of_heads import attend, disentangled, heads_of
 from tests.selection import AVAILABLE, of_families
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 33, 128, 512)
@@ -87,6 +87,25 @@ def test_distances_add_to_the_scores(library, lengths, parts):
     for begin, length in zip(cu_seqlens, lengths, strict=False):
         own = slice(begin, begin + length)
         assert_equal(got[own], attend(library, rows[own], alone(length), heads_of(3, scale), 1, bias))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+@pytest.mark.parametrize(("head_dim", "buckets", "largest"), [(16, 32, 300), (48, 7, 0), (64, 200, 0)])
+def test_queries_and_keys_score_distances(library, head_dim, buckets, largest, parts):
+    """Distances that share rows, and those beyond which all are one; texts up to the longest, in no whole panels."""
+    lengths = (1, 2, 15, 16, 17, 90, 199)
+    rows, cu_seqlens = draw(lengths, 3, head_dim)
+    attention, tensors = disentangled(3, head_dim, buckets, largest)
+    got = attend(library, rows, cu_seqlens, attention._replace(head_dim=head_dim), parts, tensors=tensors)
+    exact = attention._replace(head_dim=head_dim)
+    of_distance = reference.heads_of_distances(exact, tensors)
+    expected = reference.attend(rows, cu_seqlens, exact, None, of_distance)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+    without = reference.attend(rows, cu_seqlens, exact)
+    assert np.abs(expected - without).max() > 0.3
+    for begin, length in zip(cu_seqlens, lengths, strict=False):
+        own = slice(begin, begin + length)
+        assert_equal(got[own], attend(library, rows[own], alone(length), exact, tensors=tensors))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])

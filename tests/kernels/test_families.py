@@ -25,7 +25,7 @@ from tests.kernels.calls import (
     quantize_rows,
     unsigned,
 )
-from tests.kernels.calls_of_heads import attend, heads_of, project_heads
+from tests.kernels.calls_of_heads import attend, disentangled, heads_of, project_heads
 from tests.selection import AVAILABLE, of_families
 
 BEST, *OTHERS = AVAILABLE
@@ -84,6 +84,8 @@ def run_attend(library, rng):
     bias = rng.normal(size=(3, 2 * 33 - 1)).astype(np.float32)
     kinds = [{}, {"window": 5}, {"causal": True}]
     results = [attend(library, rows, cu_seqlens, heads_of(3, 0.1, **kind)) for kind in kinds]
+    scored, tensors = disentangled(3, 48, 10, 40)
+    results.append(attend(library, rows, cu_seqlens, scored, tensors=tensors))
     return [*results, attend(library, rows, cu_seqlens, heads_of(3, 0.1), bias=bias)]
 
 

@@ -105,6 +105,17 @@ static void take_norm(struct reader *reader, struct norm *norm) {
     norm->bias = take_floats(reader, 1, edgebert_padded(norm->size, EDGEBERT_K_MULTIPLE));
 }
 
+/* The queries and keys that stand for distances: their sizes follow from those of heads and of the longest text. */
+static void take_distances(struct reader *reader, struct distances *distances) {
+    const struct header *header = &reader->image->header;
+    int64_t heads = header->num_attention_heads, head_dim = header->head_dim, longest = header->max_position_embeddings;
+    int64_t row = edgebert_padded(2 * longest + 2 * EDGEBERT_LANES, EDGEBERT_LANES);
+    *distances = (struct distances){.row = row, .centre = longest - 1};
+    distances->keys = take_bytes(reader, heads * row, edgebert_padded(head_dim, EDGEBERT_K_MULTIPLE));
+    distances->queries = take_bytes(reader, 1, heads * row * head_dim + EDGEBERT_K_MULTIPLE);
+    distances->scales = take_floats(reader, heads * 3, row);
+}
+
 /* In the file a step counts the parts of each kind from 1. */
 static int64_t part(struct reader *reader, int64_t number, int64_t count, const void *parts, size_t size) {
     if (!number)
@@ -153,6 +164,8 @@ static void take_parts(struct reader *reader, struct contents *contents) {
         take_linear(reader, &contents->linears[i]);
     for (int64_t i = 0; i < header->norm_count && reader->fits; i++)
         take_norm(reader, &contents->norms[i]);
+    for (int64_t i = 0; i < header->distances_count && reader->fits; i++)
+        take_distances(reader, &contents->distances[i]);
     const int64_t hidden = plan->hidden_stride, wide = plan->intermediate_stride;
     const int64_t turns = header->max_position_embeddings * plan->head_dim;
     const float *undo = (const float *)take_floats(reader, header->undo_count, hidden);
@@ -166,6 +179,8 @@ static void take_parts(struct reader *reader, struct contents *contents) {
         int64_t *norms[] = {&step->norm, &step->branch_norm, &step->query_norm, &step->key_norm};
         for (size_t n = 0; n < sizeof norms / sizeof *norms; n++)
             *norms[n] = part(reader, *norms[n], header->norm_count, contents->norms, sizeof(struct norm));
+        step->distances =
+            part(reader, step->distances, header->distances_count, contents->distances, sizeof(struct distances));
         step->undo = part(reader, step->undo, header->undo_count, undo, sizeof *undo * (size_t)hidden);
         step->factor = part(reader, step->factor, header->factor_count, factor, sizeof *factor * (size_t)wide);
         step->angles = part(reader, step->angles, header->angles_count, angles, sizeof *angles * (size_t)turns);
@@ -247,9 +262,11 @@ edgebert_status edgebert_read_contents(const char *path, const struct image *ima
     contents->steps = calloc((size_t)header->step_count, sizeof *contents->steps);
     contents->linears = calloc((size_t)header->linear_count, sizeof *contents->linears);
     contents->norms = calloc((size_t)header->norm_count, sizeof *contents->norms);
+    contents->distances = calloc((size_t)header->distances_count + 1, sizeof *contents->distances);
     contents->biases = calloc((size_t)header->bias_count + 1, sizeof *contents->biases);
     contents->labels = calloc((size_t)header->label_bytes + 1, 1);
-    if (!contents->steps || !contents->linears || !contents->norms || !contents->biases || !contents->labels)
+    if (!contents->steps || !contents->linears || !contents->norms || !contents->distances || !contents->biases ||
+        !contents->labels)
         return edgebert_fail(EDGEBERT_MEMORY, "there is no memory for a model");
     struct reader reader = {.image = image, .at = sizeof *header, .fits = true, .finite = true};
     take_plan(&reader, contents);
@@ -273,6 +290,7 @@ void edgebert_free_contents(struct contents *contents) {
     free(contents->steps);
     free(contents->linears);
     free(contents->norms);
+    free(contents->distances);
     free(contents->biases);
     free(contents->labels);
 }

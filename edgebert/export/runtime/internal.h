@@ -49,6 +49,7 @@ struct contents {
     struct step *steps;
     struct linear *linears;
     struct norm *norms;
+    struct distances *distances;
     struct bias {
         const struct step *first; /* that has it */
         int64_t values;

@@ -78,10 +78,11 @@ static bool project_heads(const struct plan *plan, const struct step *step, stru
            normalises_heads(step->query_norm, plan->head_dim) && normalises_heads(step->key_norm, plan->head_dim);
 }
 
-/* What is not seen is what a bias masks. */
+/* What is not seen is what a bias masks; where distances are scored, all is seen. */
 static bool attend(const struct plan *plan, const struct step *step, int64_t longest, struct made *made) {
     made->branch = plan->context_stride;
-    return made->heads && (step->bias || (step->before >= longest - 1 && step->behind >= longest - 1));
+    bool sees_all = step->before >= longest - 1 && step->behind >= longest - 1;
+    return made->heads && (step->bias ? !step->distances : sees_all);
 }
 
 static bool add_and_norm(const struct plan *plan, const struct step *step, int64_t hidden_size, struct made *made) {

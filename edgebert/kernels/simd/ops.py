@@ -194,6 +194,14 @@ def where_before(builder, count, first, rest):
     return builder.select(builder.icmp_signed("<", lanes, limit), first, rest)
 
 
+@_operation(f32x16, types.int64, f32x16, f32x16)
+def where_bit(builder, bit, without, having):
+    """Return `having` in the lanes whose number has a bit, `without` in the others."""
+    lanes = ir.Constant(_I32X, list(range(LANES)))
+    own = builder.and_(lanes, broadcast_value(builder, builder.trunc(bit, I32)))
+    return builder.select(builder.icmp_signed("==", own, splat(0)), without, having)
+
+
 @_operation(f32x16, i32x16)
 def to_float(builder, a):
     """Convert int32 to float32, rounding half to even."""
