@@ -180,6 +180,7 @@ def _is_compiled(path: str) -> bool:
     """Say whether a module is compiled by Numba, of which nothing is seen."""
     plain = (
         "reference.py",
+        "reference_heads.py",
         "plan.py",
         "constants.py",
         "polynomials.py",
