@@ -26,6 +26,8 @@ OWN_CODE = {
     " max_trained_positions attn_pdrop embd_pdrop resid_pdrop scale_attn_weights scale_attn_by_inverse_layer_idx"
     " reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels summary_type"
     " summary_use_proj auto_map",
+    "deberta-v2": "position_buckets norm_rel_ebd share_att_key pooler_hidden_size conv_kernel_size conv_act conv_groups"
+    " attention_head_size",
     "eurobert": "clf_pooling rope_theta rope_scaling auto_map",
     "new": "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act"
     " hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range"
@@ -36,7 +38,8 @@ OWN_CODE = {
     " layer_norm_eps pad_token_id position_embedding_type use_cache classifier_dropout feed_forward_type emb_pooler"
     " attn_implementation model_max_length gradient_checkpointing auto_map",
 }
-"""Fields of models that came with code of their own, from before transformers had them, or still."""
+"""Fields of models that came with code of their own, from before transformers had them, or still; and those that
+Microsoft's have, and transformers reads without a name in its class."""
 
 
 def config_fields(model_type: str) -> set[str]:

@@ -48,7 +48,20 @@ _DROPPED = {"copy", "strip", "lstrip", "rstrip", "lower", "casefold", "split", "
 """Methods without arguments whose call is dropped."""
 _NO_DIFFERENCE = {"strict", "encoding", "stacklevel", "daemon", "help", "metavar", "name"}
 """Keywords that only guard against mistakes of the programmer, or only word what a person reads."""
-_WORDS = {"_tell", "Notice", "echo", "secho", "warn", "damaged", "append", "option", "argument", "command", "main"}
+_WORDS = {
+    "_tell",
+    "Notice",
+    "checked_iterator",
+    "echo",
+    "secho",
+    "warn",
+    "damaged",
+    "append",
+    "option",
+    "argument",
+    "command",
+    "main",
+}
 """Functions whose strings are read by people."""
 _EASY = {"arguments swapped", "nothing returned"}
 _ANY_ORDER = {

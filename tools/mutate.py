@@ -129,6 +129,8 @@ class Copy:
                 more["EDGEBERT_TEST_CACHE"] = str(shutil.copytree(kernels, f"{scratch}/kernels"))
             environment = self.environment(**more)
             command = [sys.executable, "-m", "pytest", "-x", "-m", "", "-p", "mutate_plugin", "-p", "no:cacheprovider"]
+            # Which reserve more memory than a process may have here.
+            command += ["-k", "not sanitizers"]
             with subprocess.Popen(
                 [*command, "--tb=line", f"--basetemp={scratch}/base", *files],
                 cwd=self.folder,

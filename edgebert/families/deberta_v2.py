@@ -21,7 +21,9 @@ _TERMS = ("c2p", "p2c")
 
 @dataclasses.dataclass(frozen=True)
 class DebertaConfig(BertConfig):
-    """Distances have ``position_buckets`` rows in each direction (-1: one each, up to ``max_relative_positions``).
+    """With ``relative_attention``, queries and keys score distances, as the two terms of ``pos_att_type`` say.
+
+    Distances have ``position_buckets`` rows in each direction (-1: one each, up to ``max_relative_positions``).
 
     ``norm_rel_ebd`` is ``"layer_norm"`` where these rows are normalised. ``position_biased_input``: whether positions
     add to the embeddings, too; ``has_types``: whether token types do.
@@ -51,15 +53,14 @@ class DebertaConfig(BertConfig):
     def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the fields that BERT has not."""
         faults = []
-        for name in ("position_biased_input", "has_types"):
+        for name in ("position_biased_input", "has_types", "relative_attention"):
             if type(values[name]) is not bool:
                 faults.append(f"{name} is {values[name]!r}, expected true or false")
-        for name in ("relative_attention", "share_att_key"):
-            if values[name] is not True:
-                faults.append(f"{name} is {values[name]!r}, expected true: edgebert runs no others of this family")
-        given = values["pos_att_type"]
-        if not isinstance(given, str) or sorted(given.lower().split("|")) != sorted(_TERMS):
-            faults.append(f"pos_att_type is {given!r}, expected {'|'.join(_TERMS)}")
+        relative, given = values["relative_attention"] is True, values["pos_att_type"]
+        if not isinstance(given, str) or (relative and _terms(given) != set(_TERMS)):
+            faults.append(f"pos_att_type is {given!r}, expected {'|'.join(_TERMS)} where attention is relative")
+        if relative and values["share_att_key"] is not True:
+            faults.append(f"share_att_key is {values['share_att_key']!r}, expected true where attention is relative")
         if values["norm_rel_ebd"] not in ("none", "layer_norm"):
             faults.append(f"norm_rel_ebd is {values['norm_rel_ebd']!r}, expected 'none' or 'layer_norm'")
         for name in ("position_buckets", "max_relative_positions"):
@@ -103,8 +104,13 @@ def _layer(layer: Layer, name: str, config: DebertaConfig) -> Layer:
         queries=f"{name}.attention.self.distance_queries",
         keys=f"{name}.attention.self.distance_keys",
     )
-    scale = 1 / math.sqrt(config.head_dim * (1 + len(_TERMS)))
-    return layer._replace(attention=layer.attention._replace(disentangled=distances, scale=scale))
+    scale = 1 / math.sqrt(config.head_dim * (1 + len(_terms(config.pos_att_type))))
+    positions = distances if config.relative_attention else None
+    return layer._replace(attention=layer.attention._replace(disentangled=positions, scale=scale))
+
+
+def _terms(pos_att_type: str) -> set[str]:
+    return {term.strip() for term in pos_att_type.lower().split("|")} & set(_TERMS)
 
 
 def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgebert.checkpoint.architecture import heads_of
+from edgebert.checkpoint.architecture import heads_of, problem_type_of
 from edgebert.families import FAMILIES
 
 PRETRAINING = ("masked_lm", "next_sentence")
@@ -41,3 +41,15 @@ def test_heads_of_a_class(model_type, architecture, among, heads):
 def test_a_class_that_is_not_known(model_type, architecture):
     values = {"model_type": model_type, "architectures": [architecture]}
     assert heads_of(values, PRETRAINING, FAMILIES[model_type]) == ((), architecture)
+
+
+@pytest.mark.parametrize(
+    ("function", "problem_type"),
+    [
+        ("torch.nn.modules.linear.Identity", "regression"),
+        ("torch.nn.modules.activation.Sigmoid", "multi_label_classification"),
+        ("torch.nn.modules.activation.Softmax", "single_label_classification"),
+    ],
+)
+def test_what_stands_behind_the_logits_of_a_cross_encoder(function, problem_type):
+    assert problem_type_of({}, 2, function, is_cross_encoder=True) == problem_type

@@ -78,12 +78,20 @@ def test_what_the_second_version_may_have():
     assert positions.norm is None
 
 
+@pytest.mark.parametrize(("terms", "parts"), [(None, 1), ("c2p", 2), ("P2C | c2p", 3)])
+def test_attention_that_is_not_relative(terms, parts):
+    """Its scores are divided by as many terms all the same."""
+    encoder = encoder_of(read(relative_attention=False, share_att_key=None, pos_att_type=terms))
+    assert encoder.disentangled() == []
+    assert encoder.layers[0].attention.score_scale == 1 / math.sqrt(parts * 64)
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"relative_attention": False}, "relative_attention is False, expected true"),
-        ({"share_att_key": None}, "share_att_key is False, expected true"),
-        ({"pos_att_type": "c2p"}, r"pos_att_type is 'c2p', expected c2p\|p2c"),
+        ({"relative_attention": 1}, "relative_attention is 1, expected true or false"),
+        ({"share_att_key": None}, "share_att_key is False, expected true where attention is relative"),
+        ({"pos_att_type": "c2p"}, r"pos_att_type is 'c2p', expected c2p\|p2c where attention is relative"),
         ({"pos_att_type": ["c2p", 3]}, r"pos_att_type is 'c2p\|3'"),
         ({"pos_att_type": 7}, "pos_att_type is 7, "),
         ({"norm_rel_ebd": "batch_norm"}, "norm_rel_ebd is 'batch_norm', expected 'none' or 'layer_norm'"),

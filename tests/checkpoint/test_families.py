@@ -150,6 +150,24 @@ OWN = {
         "has_types": True,
     },
     "jina_bert": {"transform_act": "gelu"},
+    "deberta-v2": {
+        "vocab_size": 128100,
+        "hidden_size": 1536,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 24,
+        "intermediate_size": 6144,
+        "layer_norm_eps": 1e-7,
+        "type_vocab_size": 1,
+        "pooler_act": "gelu",
+        "position_buckets": -1,
+        "max_relative_positions": -1,
+        "norm_rel_ebd": "none",
+        "position_biased_input": True,
+        "relative_attention": False,
+        "share_att_key": False,
+        "pos_att_type": "",
+        "has_types": False,
+    },
 }
 """Family -> what differs from BERT."""
 

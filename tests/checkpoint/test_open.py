@@ -96,7 +96,7 @@ def test_an_adapter_beside_the_weights_is_refused(encoder):
     assert "merge the adapter into its weights first" in open_refusal(encoder, UnsupportedModelError)
 
 
-@pytest.mark.parametrize("model_type", ["deberta-v2", "gpt2", "modernbert-decoder", 3])
+@pytest.mark.parametrize("model_type", ["deberta", "gpt2", "modernbert-decoder", 3])
 def test_another_model_type_is_named_with_those_supported(encoder, model_type):
     change_json(encoder / "config.json", model_type=model_type)
     message = open_refusal(encoder, UnsupportedModelError)
@@ -104,7 +104,7 @@ def test_another_model_type_is_named_with_those_supported(encoder, model_type):
 
 
 def test_an_unsupported_model_is_refused_before_its_weights_are_looked_for(encoder):
-    change_json(encoder / "config.json", model_type="deberta-v2")
+    change_json(encoder / "config.json", model_type="deberta")
     (encoder / "model.safetensors").unlink()
     open_refusal(encoder, UnsupportedModelError)
 

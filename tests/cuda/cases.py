@@ -257,7 +257,7 @@ def check_attend(attention, biased=False):
             np.testing.assert_array_equal(alone, got[begin:end])
 
 
-def test_a_model_of_new_parts():
+def check_new_parts():
     """Normalised before, turned, gated, one layer that sees all and one that sees a window; no positions to add."""
     config = modernbert.ModernBertConfig(
         vocab_size=40,

@@ -86,13 +86,18 @@ def test_attention_costs_what_it_reaches(run_python):
     assert process.stdout.split() == ["18", "12", "10", "8"]
 
 
+def test_a_model_of_new_parts(run_case):
+    """Simulated alone: its kernels are interpreted each by itself."""
+    run_case("cases.check_new_parts")
+
+
 def test_decoder(run_case):
     """By its PTX alone: simulated, it takes minutes."""
     run_case("cases.check_decoder", ptx="9.0")
 
 
-@pytest.mark.parametrize(("name", "embeddings", "ptx"), [("electra-token", "int4", ""), ("mpnet-token", "int8", "9.0")])
-def test_whole_model(run_case, tmp_path, name, embeddings, ptx):
+@pytest.mark.parametrize(("name", "embeddings"), [("electra-token", "int4"), ("mpnet-token", "int8")])
+def test_whole_model(run_case, tmp_path, name, embeddings):
     """One whose embeddings are projected, in four bits; one with learned distances."""
     path = edgebert.convert(GOLDEN / "families" / name, tmp_path / "m.edgebert", embeddings=embeddings, force=True)
-    run_case("cases.test_model", path, ptx=ptx)
+    run_case("cases.test_model", path)

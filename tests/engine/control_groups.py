@@ -46,6 +46,7 @@ CONTROL_GROUPS = [
     ("4:cpu:/box\n", cfs("cpu/box", -1), []),
     ("4:cpu:/box\n", cfs("cpu", 200000), [2]),
     ("4:cpu:/box\n", cfs("cpu/box", 100000, 0), []),
+    ("5:cpuset:/box\n4:cpu:/box\n", cfs("cpu/box", 300000), [3]),
     ("5:cpuset:/box\n3:memory:/box\n", cfs("cpu/box", 300000), []),
     ("4:cpu:/box\n0::/a/b\n", cfs("cpu/box", 300000) | v2("200000 100000\n"), [2, 3]),
 ]

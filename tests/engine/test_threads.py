@@ -73,6 +73,13 @@ def test_control_groups(tmp_path, membership, files, expected):
     assert sorted(threads._quotas(*write_groups(tmp_path, membership, files))) == expected
 
 
+def test_where_nothing_is_known_of_the_processors(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    monkeypatch.setattr(threads, "_quotas", lambda membership, root: [])
+    assert explain_threads(environment={}) == (1, "all processors")
+
+
 def test_without_control_groups(tmp_path):
     assert threads._quotas(tmp_path / "missing", tmp_path / "missing") == []
 

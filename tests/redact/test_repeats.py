@@ -32,6 +32,7 @@ def again(word: str, label: str, *texts: str) -> list[str]:
         ("Li", "SURNAME", "Mr Li and Lily", ["Li"]),
         ("OR", "STATE", "this OR that", []),
         ("X", "SURNAME", "X marks it", []),
+        ("AB1", "LICENCE", "AB1, ab1, AB 1", ["AB1"]),
         ("12", "BUILDING_NUMBER", "12 chairs", []),
         ("94105", "ZIP_CODE", "94105 is not 94105.20, 1,94105 or 941055", ["94105"]),
         ("4B", "SECONDARY_ADDRESS", "4B or 4b", []),

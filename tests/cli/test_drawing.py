@@ -1,0 +1,24 @@
+"""How wide what is drawn for people may be: no wider than their terminal, nor than can be read with ease."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebert.cli.drawing import paragraph
+from edgebert.cli.terminal import Terminal
+
+TEXT = "words of a text that is longer than any line " * 8
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken", "widest"),
+    [(60, 0, 60), (60, 8, 52), (100, 0, 100), (180, 0, 100), (180, 30, 70), (24, 10, 20)],
+)
+def test_a_text_is_folded_at_words(columns, taken, widest):
+    lines = paragraph(TEXT, Terminal(columns), taken)
+    assert " ".join(lines) == TEXT.strip()
+    assert widest - 6 <= max(map(len, lines)) <= widest
+
+
+def test_a_text_for_a_file_is_one_line():
+    assert paragraph(TEXT, Terminal(None)) == paragraph(TEXT, None) == [TEXT]
