@@ -61,10 +61,16 @@ def export_onnx(source: Path, out: Path) -> None:
 
 
 def fuse(model: Path, out: Path) -> None:
-    """Let ONNX Runtime's own tool merge attention, LayerNorm and GELU into single operators."""
+    """Let ONNX Runtime's own tool merge attention, LayerNorm and GELU into single operators.
+
+    It knows a BERT's attention; of other families the runtime merges what it can when it loads them.
+    """
     from onnxruntime.transformers import optimizer
 
     config = json.loads((model.parent / "source" / "config.json").read_text("utf-8"))
+    if config["model_type"] != "bert":
+        shutil.copyfile(model, out)
+        return
     fused = optimizer.optimize_model(
         str(model),
         model_type="bert",
