@@ -23,6 +23,7 @@ may not install beside them.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shutil
 import time
@@ -43,12 +44,13 @@ def export_onnx(source: Path, out: Path) -> None:
     if int(transformers.__version__.split(".")[0]) >= 5:
         raise ImportError(f"transformers {transformers.__version__} cannot be traced, it takes transformers<5")
     model = transformers.AutoModel.from_pretrained(source, attn_implementation="eager").eval()
-    names = ["input_ids", "attention_mask", "token_type_ids"]
+    taken = inspect.signature(model.forward).parameters
+    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in taken]
     ids = torch.randint(1, model.config.vocab_size, (2, 9))
-    ids_mask_types = (ids, torch.ones_like(ids), torch.zeros_like(ids))
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
     torch.onnx.export(
         model,
-        ids_mask_types,
+        tuple(given[name] for name in names),
         str(out),
         input_names=names,
         output_names=["last_hidden_state"],
@@ -59,10 +61,16 @@ def export_onnx(source: Path, out: Path) -> None:
 
 
 def fuse(model: Path, out: Path) -> None:
-    """Let ONNX Runtime's own tool merge attention, LayerNorm and GELU into single operators."""
+    """Let ONNX Runtime's own tool merge attention, LayerNorm and GELU into single operators.
+
+    It knows a BERT's attention; of other families the runtime merges what it can when it loads them.
+    """
     from onnxruntime.transformers import optimizer
 
     config = json.loads((model.parent / "source" / "config.json").read_text("utf-8"))
+    if config["model_type"] != "bert":
+        shutil.copyfile(model, out)
+        return
     fused = optimizer.optimize_model(
         str(model),
         model_type="bert",
@@ -167,6 +175,12 @@ def prepare(out_dir: Path, texts: list[str]) -> None:
             make(out_dir / origin, out_dir / name)
         except ImportError as error:
             print(f"{name}: left out, {error}", flush=True)
+        except Exception as error:  # a peer that does not know a family says so in ways of its own
+            print(
+                f"{name}: cannot be made, {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}",
+                flush=True,
+            )
+            _remove(out_dir / name)
         except BaseException:
             # What is half made must not be kept by the next run.
             _remove(out_dir / name)
@@ -187,7 +201,7 @@ def main() -> None:
     from benchmarks.random_bert import SHAPES, write_random_bert
 
     parser = argparse.ArgumentParser(description="Make the peers' models from one Hugging Face folder.")
-    parser.add_argument("model_dir", type=Path, help="a Hugging Face folder of a BERT")
+    parser.add_argument("model_dir", type=Path, help="a Hugging Face folder; with --shape, of whose tokenizer alone")
     parser.add_argument("out_dir", type=Path, help="where the models go, and a copy of the folder")
     parser.add_argument("texts", type=Path, help="texts to calibrate with: one a line, or a csv of pairs")
     parser.add_argument("--shape", choices=SHAPES, help="random weights of this size instead of the folder's own")

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from safetensors.numpy import load_file
 
 import edgebert
-from benchmarks.random_bert import SHAPES
+from benchmarks.random_bert import SHAPES, write_random_bert
 from benchmarks.texts import read_texts
+from edgebert.checkpoint import open_checkpoint
+from tests.golden import GOLDEN
 
 
 def test_pairs_alternate_and_keep_their_scores(tmp_path):
@@ -42,3 +45,15 @@ def test_a_table_of_oranges(tmp_path):
     path = tmp_path / "posts.tab"
     path.write_text("Category\tText\nd\tstring\nclass\t\nsci.space\tone post\nsci.med\t\nsci.med\tanother\n", "utf-8")
     assert read_texts(path) == (["one post", "another"], [])
+
+
+def test_a_shape_of_another_family(tmp_path):
+    """By the names that its own files have, so that peers read it, too."""
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    write_random_bert(tmp_path, {**SHAPES["deberta-v3-small"], **small, "vocab_size": 5000}, GOLDEN / "encoder")
+    assert "encoder.layer.0.attention.self.query_proj.weight" in load_file(tmp_path / "model.safetensors")
+    checkpoint = open_checkpoint(tmp_path)
+    assert checkpoint.info.config.model_type == "deberta-v2"
+    rows = checkpoint.tensors["encoder.rel_embeddings.weight"]
+    assert rows.shape == (512, 32)
+    assert (checkpoint.tensors["encoder.LayerNorm.weight"] == 1).all()
