@@ -13,6 +13,7 @@ import pytest
 
 from edgebert.errors import InputError
 from tools.fuzz import __main__ as command
+from tools.fuzz import artifacts
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
 from tools.fuzz.frame import Finding, Tally, run
 
@@ -171,3 +172,13 @@ def test_ctrl_c_ends_it_and_keeps_what_was_found():
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert 0 < tally.answered < 1000
     assert tally.findings == []
+
+
+def test_one_kind_is_prepared_after_another(tmp_path, monkeypatch):
+    """Images are of the models that artifacts are, too: each has them in a folder of its own."""
+    monkeypatch.setattr(artifacts, "MODELS", ("encoder",))
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        artifacts.prepare(tmp_path / name)
+        assert [path.name for path in (tmp_path / name).glob("*.edgebert")] == ["0.edgebert"]
+    assert len(artifacts._files) == 1

@@ -62,6 +62,7 @@ def prepare(folder: Path) -> None:
     """Convert the models whose files are changed."""
     global _folder
     _folder = folder
+    _files.clear()  # of another kind's run
     for name in MODELS:
         path = folder / f"{len(_files)}.edgebert"
         convert_tiny(write_tiny(name, folder / name) if name in TINY else GOLDEN / name, path)

@@ -174,6 +174,7 @@ def prepare(folder: Path) -> None:
     global _folder
     _folder = folder
     artifacts.prepare(folder)
+    _images.clear()
     for number in range(len(artifacts.MODELS)):
         write_image(ModelFile(folder / f"{number}.edgebert"), folder / "whole.image")
         _images.append((folder / "whole.image").read_bytes())
