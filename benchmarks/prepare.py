@@ -176,10 +176,7 @@ def prepare(out_dir: Path, texts: list[str]) -> None:
         except ImportError as error:
             print(f"{name}: left out, {error}", flush=True)
         except Exception as error:  # a peer that does not know a family says so in ways of its own
-            print(
-                f"{name}: cannot be made, {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}",
-                flush=True,
-            )
+            print(f"{name}: cannot be made, {error!r:.200}", flush=True)
             _remove(out_dir / name)
         except BaseException:
             # What is half made must not be kept by the next run.

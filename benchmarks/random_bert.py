@@ -35,7 +35,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "share_att_key": True,
         "pos_att_type": "p2c|c2p",
         "position_biased_input": False,
-        "layer_norm_eps": 1e-7,
+        "max_relative_positions": -1,
     },
     "tiny": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
 }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from edgebert.errors import CheckpointError
 from edgebert.kernels.plan import LONGEST_TEXT
 
-__all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig", "HeadLayers"]
+__all__ = ["ACTIVATIONS", "HEAD_ACTIVATIONS", "BertConfig", "HeadLayers", "flag_faults"]
 
 ACTIVATIONS = {
     "gelu": "erf",
@@ -55,6 +55,11 @@ class HeadLayers(NamedTuple):
     dense_bias: bool = True
     norm_bias: bool = True
     decoder_bias: bool = True
+
+
+def flag_faults(values: Mapping[str, Any], *names: str) -> list[str]:
+    """Return which of some fields are neither true nor false."""
+    return [f"{name} is {values[name]!r}, expected true or false" for name in names if type(values[name]) is not bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,8 +160,7 @@ class BertConfig:
             faults.append(f"relative_attention_num_buckets is {buckets!r}, expected 0, or an even number from 4 to 510")
         if not isinstance(merged["model_type"], str):
             faults.append(f"model_type is {merged['model_type']!r}, expected a name")
-        if type(merged["positions_follow_padding"]) is not bool:
-            faults.append(f"positions_follow_padding is {merged['positions_follow_padding']!r}, expected true or false")
+        faults += flag_faults(merged, "positions_follow_padding")
         if type(merged["pad_token_id"]) is not int or not 0 <= merged["pad_token_id"] < 2**31:
             faults.append(f"pad_token_id is {merged['pad_token_id']!r}, expected a whole number")
         epsilon = merged["layer_norm_eps"]

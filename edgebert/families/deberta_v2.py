@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Disentangled, Encoder, Layer, Norm, Table
-from edgebert.config import BertConfig
+from edgebert.config import BertConfig, flag_faults
 from edgebert.families import bert
-from edgebert.families.family import Family
+from edgebert.families.family import Family, said_of_types
 from edgebert.families.rules import honoured, refused, without_effect
 
 __all__ = ["FAMILY", "DebertaConfig"]
@@ -52,10 +52,7 @@ class DebertaConfig(BertConfig):
     @classmethod
     def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the fields that BERT has not."""
-        faults = []
-        for name in ("position_biased_input", "has_types", "relative_attention"):
-            if type(values[name]) is not bool:
-                faults.append(f"{name} is {values[name]!r}, expected true or false")
+        faults = flag_faults(values, "position_biased_input", "has_types", "relative_attention")
         relative, given = values["relative_attention"] is True, values["pos_att_type"]
         if not isinstance(given, str) or (relative and _terms(given) != set(_TERMS)):
             faults.append(f"pos_att_type is {given!r}, expected {'|'.join(_TERMS)} where attention is relative")
@@ -114,14 +111,11 @@ def _terms(pos_att_type: str) -> set[str]:
 
 
 def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    result = dict(values)
+    result = {**values, **said_of_types(values, default=0)}
     if isinstance(given := result.get("pos_att_type"), list):
         result["pos_att_type"] = "|".join(map(str, given))
     if isinstance(given := result.get("norm_rel_ebd"), str):
         result["norm_rel_ebd"] = given.strip().lower()
-    result["has_types"] = result.get("type_vocab_size") not in (None, 0)
-    if not result["has_types"]:
-        result["type_vocab_size"] = 1
     return result
 
 

@@ -12,7 +12,7 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.families.rules import Rule
 
-__all__ = ["Family", "Renames"]
+__all__ = ["Family", "Renames", "said_of_types"]
 
 Renames = tuple[tuple[str, str], ...]
 
@@ -129,6 +129,26 @@ class Family:
         if result.get("embedding_size") == result.get("hidden_size"):
             result.pop("embedding_size", None)
         return result
+
+
+def said_of_types(values: Mapping[str, Any], default: int) -> dict[str, Any]:
+    """Return whether a model has embeddings of token types, of which a config.json may say that there are none.
+
+    Parameters
+    ----------
+    values : mapping
+        Of config.json.
+    default : int
+        Types, where it does not say.
+
+    Returns
+    -------
+    dict
+        ``has_types``; and where there are none a ``type_vocab_size`` as BERT may have it.
+    """
+    given = values.get("type_vocab_size")
+    has_types = (default if given is None else given) != 0
+    return {"has_types": has_types} if has_types else {"has_types": False, "type_vocab_size": 1}
 
 
 def _renamed(name: str, renames: Renames) -> str:

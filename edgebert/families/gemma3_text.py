@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.architecture import Embeddings, Encoder, Layer, Norm, Rotary, Table
+from edgebert.config import flag_faults
 from edgebert.families import qwen3, rope
 from edgebert.families.family import Family
 from edgebert.families.qwen3 import DecoderConfig
@@ -51,11 +52,7 @@ class GemmaConfig(DecoderConfig):
         scalar = values["query_pre_attn_scalar"]
         if type(scalar) not in (int, float) or not 1e-6 <= scalar <= 1e6:
             faults.append(f"query_pre_attn_scalar is {scalar!r}, expected a number from 1e-6 to 1e6")
-        if type(values["use_bidirectional_attention"]) is not bool:
-            faults.append(
-                f"use_bidirectional_attention is {values['use_bidirectional_attention']!r}, expected true or false"
-            )
-        return faults
+        return faults + flag_faults(values, "use_bidirectional_attention")
 
 
 def encoder(config: GemmaConfig) -> Encoder:

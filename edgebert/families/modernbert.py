@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
-from edgebert.config import BertConfig, HeadLayers
+from edgebert.config import BertConfig, HeadLayers, flag_faults
 from edgebert.families import rope
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, without_effect
@@ -55,9 +55,7 @@ class ModernBertConfig(BertConfig):
     @classmethod
     def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the fields that BERT has not."""
-        faults = [
-            f"{name} is {values[name]!r}, expected true or false" for name in _BIASES if type(values[name]) is not bool
-        ]
+        faults = flag_faults(values, *_BIASES)
         for name, least in (("global_attn_every_n_layers", 1), ("local_attention", 2)):
             if type(values[name]) is not int or not least <= values[name] <= 2**20:
                 faults.append(f"{name} is {values[name]!r}, expected a whole number from {least} to {2**20}")

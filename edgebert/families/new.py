@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Encoder, FeedForward, Layer, Linear, Rotary
+from edgebert.config import flag_faults
 from edgebert.errors import UnsupportedModelError
 from edgebert.families import bert
-from edgebert.families.family import Family
+from edgebert.families.family import Family, said_of_types
 from edgebert.families.rope import RotaryConfig
 from edgebert.families.rules import honoured, refused, without_effect
 
@@ -32,9 +33,7 @@ class NewConfig(RotaryConfig):
         faults, factor = super().own_faults(values), values["rope_factor"]
         if type(factor) not in (int, float) or not 1 <= factor <= 1e3:
             faults.append(f"rope_scaling has the factor {factor!r}, expected a number from 1 to 1000")
-        if type(values["has_types"]) is not bool:
-            faults.append(f"has_types is {values['has_types']!r}, expected true or false")
-        return faults
+        return faults + flag_faults(values, "has_types")
 
 
 def encoder(config: NewConfig) -> Encoder:
@@ -69,9 +68,7 @@ def _layer(name: str, config: NewConfig) -> Layer:
 
 
 def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    result = {**values, "has_types": values.get("type_vocab_size") != 0, "rope_factor": 1.0}
-    if not result["has_types"]:
-        result["type_vocab_size"] = 1
+    result = {**values, **said_of_types(values, default=1), "rope_factor": 1.0}
     given = values.get("rope_scaling") or {}
     if given:
         if not isinstance(given, dict) or given.keys() - {"type", "factor"} or given.get("type") != "ntk":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
-from edgebert.config import BertConfig
+from edgebert.config import BertConfig, flag_faults
 from edgebert.families import rope
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, refused, without_effect
@@ -39,9 +39,7 @@ class DecoderConfig(BertConfig):
         if type(size) is not int or not 0 <= size <= 2**12 or size % 2:
             faults.append(f"head_dim is {size!r}, expected an even number up to {2**12}")
         faults += rope.base_faults(values, *(name for name in values if name.startswith("rope_")))
-        if type(values["attention_bias"]) is not bool:
-            faults.append(f"attention_bias is {values['attention_bias']!r}, expected true or false")
-        return faults
+        return faults + flag_faults(values, "attention_bias")
 
 
 def encoder(config: DecoderConfig) -> Encoder:

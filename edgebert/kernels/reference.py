@@ -17,7 +17,6 @@ from edgebert.batch import PackedBatch
 from edgebert.functions import activate, layer_norm, rms_norm
 from edgebert.kernels.plan import group_of_count
 from edgebert.kernels.reference_heads import (
-    DistanceHeads,
     attend,
     heads_of_distances,
     normalise_heads,
@@ -28,7 +27,6 @@ from edgebert.positions import distances_of
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, run
 
 __all__ = [
-    "DistanceHeads",
     "activate_gated",
     "attend",
     "dense",

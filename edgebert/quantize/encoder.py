@@ -179,12 +179,12 @@ class QuantizingArithmetic:
         """Attend within each sequence, in integers."""
         attention = step.attention
         if attention.disentangled:
-            self.result |= self._of_distances(attention, attention.disentangled)
+            self._quantize_distances(attention, attention.disentangled)
         bias = distances_of(attention, self.result, self._encoder.longest)
         of_distance = reference.heads_of_distances(attention, self.result)
         return reference.attend(query_key_value, self._batch.cu_seqlens, attention, bias, of_distance)
 
-    def _of_distances(self, attention: Attention, positions: Disentangled) -> dict[str, np.ndarray]:
+    def _quantize_distances(self, attention: Attention, positions: Disentangled) -> None:
         """Quantize the queries and the keys that stand for distances, as those of tokens are."""
         exact = Float32Arithmetic(self._encoder, self._weights, self._batch)
         query, key = exact.heads_of_distances(attention)
@@ -192,14 +192,9 @@ class QuantizingArithmetic:
         # The oracle quantizes three kinds of heads, of which the third is not used here.
         both = np.pad(np.stack([query, key, key], axis=1), [(0, 0)] * 3 + [(0, head_width(attention) - size)])
         q, scale = reference.quantize_heads(both.reshape(rows, -1), heads)
-        return {
-            name: array
-            for place, part in enumerate((positions.queries, positions.keys))
-            for name, array in (
-                (f"{part}.weight", np.ascontiguousarray(q[place].transpose(1, 0, 2)).reshape(rows, -1)),
-                (f"{part}.scale", scale[place]),
-            )
-        }
+        for name, heads_of_rows, factors in zip((positions.queries, positions.keys), q, scale, strict=False):
+            self.result[f"{name}.weight"] = np.ascontiguousarray(heads_of_rows.transpose(1, 0, 2)).reshape(rows, -1)
+            self.result[f"{name}.scale"] = factors
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize the intermediate layer, the largest activations first: so they share a group with their like."""

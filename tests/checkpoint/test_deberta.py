@@ -7,28 +7,13 @@ import math
 
 import pytest
 
+from benchmarks.random_bert import SHAPES
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import FAMILIES, config_of, encoder_of
 
 FAMILY = FAMILIES["deberta-v2"]
-V3_SMALL = {
-    "model_type": "deberta-v2",
-    "hidden_size": 768,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "relative_attention": True,
-    "position_buckets": 256,
-    "norm_rel_ebd": "layer_norm",
-    "share_att_key": True,
-    "pos_att_type": "p2c|c2p",
-    "position_biased_input": False,
-    "max_relative_positions": -1,
-    "type_vocab_size": 0,
-    "vocab_size": 128100,
-}
+V3_SMALL = SHAPES["deberta-v3-small"]
 """As microsoft/deberta-v3-small has it."""
 
 
