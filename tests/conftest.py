@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+# Read when NumPy is loaded, here and in the processes that tests start. Threads of BLAS wait in loops: with two
+# processes on two cores they take twice the time of one thread.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import edgebert
 from edgebert.engine.library import load_library
+from edgebert.engine.processor import available_families
 from tests.emulator import EMULATED, EmulatedLibrary, build_remote, emulator_or_skip
 from tests.golden import GOLDEN, NAMES
 
@@ -28,15 +33,21 @@ pytest_plugins = ["tests.selection"]
 def cache_home(tmp_path_factory):
     """Keep compiled kernels in a folder of this session: each family is compiled once, and by these sources.
 
-    Or in the folder that ``EDGEBERT_TEST_CACHE`` names, for those who start many sessions (``tools/mutate.py``).
+    The processes of one session (pytest-xdist) share it. ``EDGEBERT_TEST_CACHE`` names another folder, for those who
+    start many sessions (``tools/mutate.py``).
     """
-    home = Path(os.environ.get("EDGEBERT_TEST_CACHE") or tmp_path_factory.mktemp("cache_home"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    shared = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
+    home = Path(os.environ.get("EDGEBERT_TEST_CACHE") or shared / "cache_home")
+    home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get("EDGEBERT_MATERIAL"):
             # Fetched models are large and pinned by their sha256: those stay where they are.
             usual = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
             patch.setenv("EDGEBERT_MATERIAL", str(Path(usual) / "edgebert" / "material"))
         patch.setenv("XDG_CACHE_HOME", str(home))
+        if worker:  # two processes compile one family each
+            load_library((available_families()[0], "portable")[int(worker.removeprefix("gw")) % 2])
         yield home
 
 

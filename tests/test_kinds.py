@@ -14,7 +14,9 @@ from edgebert.evaluate.compare import evaluate
 from edgebert.families import encoder_of
 from tests.golden import GOLDEN, KINDS, hidden_of, kind_outputs, read_by
 from tests.kernels.calls import assert_equal
+from tests.selection import few
 
+QUICK = ("bert-odd", "deberta-v2-third", "modernbert-odd", "qwen3-shared", "roberta-padding")
 PADDED = [name for name in KINDS if name.endswith("padding")]
 COSINE = 0.995
 """Of a token's hidden states to transformers': a row of another position, or another activation, is below 0.98."""
@@ -48,7 +50,7 @@ def check_close(got, expected, cosine, length):
 
 
 @pytest.mark.parametrize("family", ["", "reference"])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", few(KINDS, *QUICK))
 def test_hidden_states(converted, monkeypatch, name, family):
     if family:
         monkeypatch.setenv("EDGEBERT_FAMILY", family)
@@ -62,7 +64,7 @@ def test_hidden_states(converted, monkeypatch, name, family):
         np.testing.assert_allclose(alone, rows, rtol=0, atol=0 if not family else 1e-5)
 
 
-@pytest.mark.parametrize("kind", [name for name in KINDS if kind_outputs(name).logits])
+@pytest.mark.parametrize("kind", few((name for name in KINDS if kind_outputs(name).logits), *QUICK))
 def test_logits(converted, kind):
     """Of every head, from the hidden states that int8 gives."""
     outputs = kind_outputs(kind)

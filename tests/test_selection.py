@@ -53,7 +53,7 @@ def run(tmp_path):
     return pytest_says
 
 
-@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
+@pytest.mark.parametrize("processes", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
 def test_what_is_left_out_is_said(run, processes):
     said = run("-v", *processes)
     assert LINE in said.splitlines()

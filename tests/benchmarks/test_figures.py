@@ -15,7 +15,7 @@ from edgebert.engine.library import load_library
 from edgebert.kernels.plan import INT16_STEPS
 from edgebert.kernels.simd.families import FAMILIES, MATRIX
 from edgebert.loading import DEFAULT_MODEL
-from tests.selection import AVAILABLE, of_families
+from tests.selection import AVAILABLE
 
 MIB = 2**20
 
@@ -64,6 +64,7 @@ def test_what_cannot_be_is_marked(capsys):
     assert "measure again" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_loaded_model_takes_little_more_than_its_file():
     """What a MiniLM keeps resident beyond its imports: its file, and at most 40 MB for everything else."""
@@ -97,8 +98,9 @@ def test_lines_are_as_many_as_asked_and_the_same_again(tmp_path):
     assert (tmp_path / "two").read_text().splitlines() == lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("int16_steps", INT16_STEPS)
-@pytest.mark.parametrize("family", of_families(AVAILABLE))
+@pytest.mark.parametrize("family", AVAILABLE)
 @pytest.mark.parametrize("M", [1, 8, 65])
 def test_the_matmul_that_is_timed_is_right(cache_home, M, family, int16_steps):
     matmul = Matmul(load_library(family), M, 64, 48, int16_steps)

@@ -61,6 +61,7 @@ def cached(folder):
     return path
 
 
+@pytest.mark.slow
 def test_the_first_process_compiles_and_the_second_does_not(run_python, golden_files, tmp_path):
     environment = {"XDG_CACHE_HOME": str(tmp_path), "EDGEBERT_FAMILY": FAMILY}
     before = os.times()

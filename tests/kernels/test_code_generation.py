@@ -42,9 +42,7 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 BIGGER_REGISTERS = {"%zmm": r"%tmm", "%ymm": r"%[tz]mm", "%xmm": r"%[tyz]mm"}
 
 
-@pytest.fixture(
-    scope="module", params=few(CASES, ("avx2", LINUX)), ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}"
-)
+@pytest.fixture(scope="module", params=few(CASES), ids=lambda case: f"{case[0]}-{case[1].split('-')[0]}")
 def emitted(request, run_python, tmp_path_factory):
     """Compile one case: (case, assembly, object file)."""
     output = tmp_path_factory.mktemp("emitted") / "kernels"

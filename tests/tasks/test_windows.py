@@ -171,6 +171,7 @@ print(seen[0].tokens, seen[0].windows, resource.getrusage(resource.RUSAGE_SELF).
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert-classifier", "bert-token"])
 def test_a_book_of_a_million_words_in_bounded_memory(model_of, run_python, name):
     path = model_of(name).info["file"]

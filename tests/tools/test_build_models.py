@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import build_models
+import pytest
 
 from edgebert.bundled import BUNDLED
 from edgebert.model_file import ModelFile
@@ -17,6 +18,7 @@ def test_every_model_has_a_recipe_and_a_card():
         assert build_models.RECIPES[model.name].source == (model.hub or "sentiment-hf")
 
 
+@pytest.mark.slow
 def test_a_file_is_named_by_its_source_and_by_no_place(tmp_path, monkeypatch):
     def make_folder(folder):
         shutil.copytree(GOLDEN / "encoder", folder)

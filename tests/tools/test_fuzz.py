@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgebert.errors import InputError
+from tests.selection import few
 from tools.fuzz import __main__ as command
 from tools.fuzz import artifacts
 from tools.fuzz.damage import change_bytes, change_json, change_values, json_text
@@ -71,7 +72,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("jobs", few([1, 3]))
 def test_what_is_planted_is_found_and_all_else_is_run(jobs):
     """Bad cases among good ones, more than one child has: none is lost, none is run twice."""
     planted = list(PLANTED)

@@ -12,7 +12,10 @@ import mutation_map
 import pytest
 from mutants import draw, mutants_of
 
+from tests.selection import few
+
 ROOT = Path(__file__).parents[2]
+MODULES = ("edgebert/config.py", "edgebert/tokens.py", "edgebert/kernels/attention.py")
 SOURCE = '''"""A module."""
 
 __all__ = ["larger"]
@@ -74,7 +77,7 @@ def test_faults_of_a_module():
         assert not any(left_alone in line for line in found)
 
 
-@pytest.mark.parametrize("module", ["edgebert/tokens.py", "edgebert/kernels/attention.py"])
+@pytest.mark.parametrize("module", few(MODULES, "edgebert/config.py"))
 def test_every_fault_is_of_one_line_and_python(module):
     source = (ROOT / module).read_text(encoding="utf-8")
     drawn = draw(ROOT, [module], 60, 7)
@@ -118,6 +121,7 @@ def run(tmp_path, monkeypatch):
     return mutate.Run(found, copies, tmp_path / "kernels", tmp_path / "mutation.json", 100)
 
 
+@pytest.mark.slow
 def test_what_the_tests_notice(run, capsys):
     mutants = [mutant for mutant in mutants_of("edgebert/larger.py", SOURCE) if mutant.line == 12 or mutant.line == 17]
     wanted = {
