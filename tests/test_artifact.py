@@ -145,6 +145,13 @@ def test_a_header_of_unlikely_size_is_not_read(tmp_path):
         read_artifact(tmp_path / "m.edgebert")
 
 
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_file_of_a_few_bytes_is_none(tmp_path, size):
+    (tmp_path / "m.edgebert").write_bytes(b"\0" * size)
+    with pytest.raises(ArtifactError, match="does not begin like a safetensors file"):
+        read_artifact(tmp_path / "m.edgebert")
+
+
 def test_a_newer_format_says_to_upgrade(path):
     _with_version(path, str(FORMAT_VERSION + 1))
     found = rf"has format version '{FORMAT_VERSION + 1}', this edgebert reads {FORMAT_VERSION}; upgrade edgebert"

@@ -1,6 +1,7 @@
 """``edgebert doctor``: each finding with what to do about it, and a self-test that can fail."""
 
 import json
+import platform
 import sys
 
 import numpy as np
@@ -134,3 +135,31 @@ def test_a_setting_that_cannot_be_used_is_a_finding(monkeypatch):
     assert list(findings) == NAMES
     assert findings["family"].state == findings["self-test"].state == FAULT
     assert "EDGEBERT_FAMILY is 'sse9', expected one of" in findings["family"].text
+
+
+def test_a_family_that_is_not_the_fastest(monkeypatch):
+    monkeypatch.delenv("EDGEBERT_FAMILY", raising=False)
+    monkeypatch.setattr(processor, "available_families", lambda: ["avx512_vnni", "avx2", "portable"])
+    said = {}
+    for chosen in ("avx512_vnni", "avx2", "portable"):
+        monkeypatch.setattr(processor, "choose_family", lambda chosen=chosen: chosen)
+        said[chosen] = look("family")
+    assert (said["avx512_vnni"].state, said["avx512_vnni"].advice) == (GOOD, "")
+    for family in ("avx2", "portable"):
+        assert (said[family].state, said[family].text[-29:]) == (NOTE, ", for which there are kernels")
+        assert said[family].advice.endswith("edgebert compile --target avx512_vnni makes its kernels")
+    monkeypatch.setattr(processor, "available_families", lambda: ["portable"])
+    assert (look("family").state, look("family").advice[:26]) == (NOTE, "these kernels use no instr")
+
+
+def test_a_processor_without_a_name(monkeypatch):
+    monkeypatch.setattr(processor, "Path", lambda _: NoFile())
+    monkeypatch.setattr(platform, "processor", str)
+    assert processor.processor_name() == platform.machine()
+    monkeypatch.setattr(platform, "machine", str)
+    assert processor.processor_name() == "unknown processor"
+
+
+class NoFile:
+    def read_text(self):
+        raise FileNotFoundError

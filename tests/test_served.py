@@ -197,3 +197,12 @@ def test_what_a_program_opened_in_the_files_place_stays_open(tmp_path):
     os.fstat(own)
     os.close(own)
     os.close(null)
+
+
+def test_a_file_that_was_only_touched_is_read_once_more(served):
+    path, model = served
+    before = bits(model)
+    os.utime(path, (1, 1))
+    assert bits(model) == before
+    os.utime(path, (2, 2))
+    assert bits(model) == before

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgebert.cli import cli
+from edgebert.errors import InputError
 from edgebert.evaluate.compare import Comparison
 from tests.golden import GOLDEN
 
@@ -184,3 +185,23 @@ def test_convert_below_the_agreement(run, tmp_path):
     result = run("convert", GOLDEN / "encoder", output, "--min-agreement", "1", "--force")
     assert result.exit_code == 0
     assert "forced            the agreement is below" in result.stdout
+
+
+def test_threads_and_device_reach_the_comparison(run, golden_files, texts, monkeypatch):
+    asked = {}
+
+    def compare_files(*_, **options):
+        asked.update(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr("edgebert.evaluate.evaluate", compare_files)
+    run(
+        "evaluate",
+        golden_files["classifier"],
+        "--against",
+        GOLDEN / "classifier",
+        "--texts",
+        texts,
+        *("--threads", 3, "--device", "cpu"),
+    )
+    assert (asked["threads"], asked["device"]) == (3, "cpu")

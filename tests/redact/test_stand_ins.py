@@ -219,3 +219,11 @@ def test_words_that_no_number_stands_for() -> None:
 def test_a_house_has_no_number_that_begins_with_zero() -> None:
     stand_in = StandIns()
     assert all(stand_in(str(100 + i), "BUILDING_NUMBER")[0] != "0" for i in range(100))
+
+
+def test_with_a_key_no_text_changes_a_stand_in() -> None:
+    """What stands for a value is the same in every text; even one that has the stand-in itself."""
+    usual = StandIns(b"key")("Alice", "GIVEN_NAME")
+    stand_in = StandIns(b"key")
+    stand_in.avoid(f"{usual} met Alice")
+    assert stand_in("Alice", "GIVEN_NAME") == usual

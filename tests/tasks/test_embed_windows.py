@@ -67,6 +67,9 @@ def test_coverage_is_of_the_whole_text(encoder):
     assert [coverage.truncated for coverage in seen.values()] == [False] * 4
     assert seen[1].windows > 2
     assert seen[1].tokens == len(encoder._runner.tokenizer.content(LONG).ids) + 2
+    with_a_bar = {}
+    encoder.embed(TEXTS, windows="mean", progress=True, on_coverage=with_a_bar.__setitem__)
+    assert with_a_bar == seen
 
 
 @pytest.mark.parametrize("include", [True, False])

@@ -300,3 +300,15 @@ def test_queries_that_take_the_same_route(folder_of):
     change(path, structure={"query": document, "document": document})
     model = load_float32(folder)
     assert model.embed_sparse(["a plot"], query=True) == model.embed_sparse(["a plot"])
+
+
+@pytest.mark.parametrize(
+    "file", ["modules.json", "router_config.json", "document_0_Transformer/sentence_bert_config.json"]
+)
+def test_settings_that_are_not_known_are_told_in_every_file(folder_of, file):
+    folder = folder_of("router")
+    values = json.loads((folder / file).read_text(encoding="utf-8"))
+    (values[0] if isinstance(values, list) else values)["never_heard_of"] = 1
+    (folder / file).write_text(json.dumps(values), encoding="utf-8")
+    with pytest.warns(match="has settings that edgebert does not know.*never_heard_of"):
+        load_float32(folder)
