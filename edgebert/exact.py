@@ -32,7 +32,6 @@ _BITS = 26
 """A row of whole numbers is at most 2**26 long, as a vector: by Cauchy's inequality no sum of products of two such
 rows, nor any part of it, exceeds 2**52 by much, and float64 holds all whole numbers up to 2**53."""
 _BLOCK = 128
-_Parts = list[tuple[np.ndarray, np.ndarray]]
 _ROWS = 512
 
 _LOG2 = 1.4426950408889634
@@ -79,13 +78,13 @@ def matmul(x: np.ndarray, y: np.ndarray, parts: int = 1) -> np.ndarray:
     -------
     ndarray [shape=(..., M, N), dtype=float64]
     """
-    of_y = _whole(y, -2, parts)
+    of_y = _rounded(y, -2, parts)
     if x.shape[-2] <= _ROWS:
-        return _product(_whole(x, -1, parts), of_y)
+        return _product(_rounded(x, -1, parts), of_y)
     result = np.empty((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]))
     for begin in range(0, x.shape[-2], _ROWS):  # which stay in the cache
         rows = slice(begin, begin + _ROWS)
-        result[..., rows, :] = _product(_whole(x[..., rows, :], -1, parts), of_y)
+        result[..., rows, :] = _product(_rounded(x[..., rows, :], -1, parts), of_y)
     return result
 
 
@@ -94,45 +93,40 @@ def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return matmul(x, y).astype(np.float32)
 
 
-def _product(of_x: _Parts, of_y: _Parts) -> np.ndarray:
-    product = None
-    for i, (whole_x, unit_x) in enumerate(of_x):
-        for whole_y, unit_y in of_y[: len(of_x) - i]:
-            part = whole_x @ whole_y
-            part *= unit_x
-            part *= unit_y
-            product = part if product is None else product + part
-    assert product is not None
+def _product(of_x: list[np.ndarray], of_y: list[np.ndarray]) -> np.ndarray:
+    product = of_x[0] @ of_y[0]
+    for i, part in enumerate(of_x):
+        for j in range(i == 0, len(of_x) - i):
+            product += part @ of_y[j]
     return product
 
 
 def products(x: np.ndarray) -> np.ndarray:
     """Multiply each two columns of a matrix: float (M, K) -> float64 (K, K), as `matmul` of it with itself."""
-    ((whole, unit),) = _whole(x, -2, 1)
-    return (whole.T @ whole) * unit.T * unit  # BLAS sees that it is symmetric, and computes half
+    (rounded,) = _rounded(x, -2, 1)
+    return rounded.T @ rounded  # BLAS sees that it is symmetric, and computes half
 
 
-def _whole(x: np.ndarray, axis: int, parts: int) -> _Parts:
-    """Split a matrix into whole numbers, each with the powers of two to multiply its rows (or columns) by."""
+def _rounded(x: np.ndarray, axis: int, parts: int) -> list[np.ndarray]:
+    """Split a matrix into parts, whose rows (or columns) are whole numbers times a power of two, and what they lack."""
     found = []
-    x = x.astype(np.float64)
+    rest = np.asarray(x, np.float64)
     for part in range(parts):
         # In pieces along the other axis, which stay in the cache.
-        length = np.concatenate([total(piece * piece, axis) for piece in _pieces(x, -1 if axis == -2 else -2)], axis=-1)
-        _, exponent = np.frexp(length)
+        pieces = _pieces(rest, -1 if axis == -2 else -2)
+        _, exponent = np.frexp(np.concatenate([total(piece * piece, axis) for piece in pieces], axis=-1))
         shift = np.expand_dims(_BITS - (exponent + 1) // 2, axis).clip(-900, 900)
-        whole = x * np.ldexp(1.0, shift)
+        whole = rest * np.ldexp(1.0, shift)
         np.rint(whole, out=whole)
-        unit = np.ldexp(1.0, -shift)
-        found.append((whole, unit))
+        whole *= np.ldexp(1.0, -shift)
+        found.append(whole)
         if part + 1 < parts:
-            x = x - whole * unit
+            rest = rest - whole
     return found
 
 
 def _pieces(x: np.ndarray, axis: int) -> list[np.ndarray]:
-    count = max(1, -(-x.shape[axis] // _ROWS))
-    return np.array_split(x, count, axis)
+    return np.array_split(x, max(1, -(-x.shape[axis] // _ROWS)), axis)
 
 
 def inverse_factor(matrix: np.ndarray) -> np.ndarray:
@@ -160,27 +154,46 @@ def inverse_factor(matrix: np.ndarray) -> np.ndarray:
         own = slice(begin, min(begin + _BLOCK, K))
         inverse[own, own] = _inverse_of_triangle(lower[own, own])
         if begin:
-            rows = matmul(lower[own, :begin], inverse[:begin, :begin], 2)
+            rows = _times_triangle(lower[own, :begin], inverse[:begin, :begin])
             inverse[own, :begin] = -matmul(inverse[own, own], rows, 2)
     return np.ascontiguousarray(inverse[::-1, ::-1])
 
 
+def _times_triangle(x: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Multiply by a lower triangle as `matmul` does in two parts, leaving out most of its zeros."""
+    of_x, of_lower = _rounded(x, -1, 2), _rounded(lower, -2, 2)
+    result = np.empty(x.shape)
+    for begin in range(0, len(lower), _ROWS):
+        own = slice(begin, begin + _ROWS)
+        result[:, own] = _product([part[:, begin:] for part in of_x], [part[begin:, own] for part in of_lower])
+    return result
+
+
 def _cholesky(matrix: np.ndarray) -> np.ndarray:
-    """Return the upper triangle R for which R^T R is a matrix."""
+    """Return the upper triangle R for which R^T R is a matrix, of which only the upper triangle is read."""
     rest, K = matrix.copy(), len(matrix)
     factor = np.zeros_like(rest)
     for begin in range(0, K, _BLOCK):
         end = min(begin + _BLOCK, K)
-        rows = rest[begin:end, begin:].copy()
-        for i in range(end - begin):
-            if not rows[i, i] > 0:
-                raise np.linalg.LinAlgError(f"the matrix is not positive definite: pivot {begin + i} is {rows[i, i]}")
-            rows[i, i:] /= np.sqrt(rows[i, i])
-            rows[i + 1 :, i + 1 :] -= rows[i, i + 1 : end - begin, None] * rows[i, i + 1 :]
-            rows[i + 1 :, i] = 0
-        factor[begin:end, begin:] = rows
-        right = rows[:, end - begin :]
-        rest[end:, end:] -= matmul(right.T, right, 2)
+        own, roots = rest[begin:end, begin:end].copy(), np.empty(end - begin)
+        for i in range(len(own)):
+            if not own[i, i] > 0:
+                raise np.linalg.LinAlgError(f"the matrix is not positive definite: pivot {begin + i} is {own[i, i]}")
+            roots[i] = np.sqrt(own[i, i])
+            own[i, i:] /= roots[i]
+            own[i + 1 :, i + 1 :] -= own[i, i + 1 :, None] * own[i, i + 1 :]
+            own[i + 1 :, i] = 0
+        factor[begin:end, begin:end] = own
+        for piece in _pieces(rest[begin:end, end:], -1):  # in place
+            for i in range(len(own)):
+                piece[i] /= roots[i]
+                piece[i + 1 :] -= own[i, i + 1 :, None] * piece[i]
+        right = factor[begin:end, end:] = rest[begin:end, end:]
+        rounded = _rounded(right, -2, 2)
+        for first in range(0, K - end, _ROWS):
+            rows = [part[:, first : first + _ROWS].T for part in rounded]
+            product = _product(rows, [part[:, first:] for part in rounded])
+            rest[end + first : end + first + len(product), end + first :] -= product
     return factor
 
 

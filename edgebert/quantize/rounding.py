@@ -15,6 +15,7 @@ __all__ = ["Inputs", "inputs_of", "round_weight"]
 _BLOCK = 128  # holds whole groups of columns that meet
 _DAMPING = 0.01
 _LEVELS_STEP = 4
+_SCALE_ROWS = 128  # of one group, which stay in the cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,26 @@ class Inputs:
     """
 
     sums: np.ndarray
+    _factors: dict[int, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
-    def factor(self, order: np.ndarray) -> np.ndarray:
-        """Return GPTQ's Cholesky factor, float64 (K, K), with the inputs in an order."""
-        sums = self.sums[np.ix_(order, order)]
-        # Inputs that the text never uses, and more columns than tokens, would leave it singular.
-        sums[np.diag_indices_from(sums)] += _DAMPING * max(float(mean(np.diagonal(sums))), 1e-12)
-        return inverse_factor(sums)
+    @property
+    def energy(self) -> np.ndarray:
+        """Sum of the squares of each input, float64 (K,)."""
+        return np.diagonal(self.sums)
+
+    def factor(self, int16_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the order that inputs are rounded in, int64 (K,), and GPTQ's Cholesky factor, float64 (K, K), in it.
+
+        Those that meet stand together, the largest first. It is computed once, for all outputs.
+        """
+        if int16_steps not in self._factors:
+            order = meeting(len(self.sums), int16_steps)
+            order = order[np.argsort(-total(self.energy[order]), kind="stable")].reshape(-1)
+            sums = self.sums[np.ix_(order, order)]
+            # Inputs that the text never uses, and more columns than tokens, would leave it singular.
+            sums[np.diag_indices_from(sums)] += _DAMPING * max(float(mean(np.diagonal(sums))), 1e-12)
+            self._factors[int16_steps] = order, inverse_factor(sums)
+        return self._factors[int16_steps]
 
 
 def inputs_of(x: np.ndarray) -> Inputs:
@@ -63,13 +77,10 @@ def round_weight(weight: np.ndarray, inputs: Inputs, group: int, int16_steps: in
         In -127..127, those that meet within their limit.
     scale : ndarray [shape=(G, N), dtype=float32]
     """
-    energy = np.diagonal(inputs.sums)
-    bounds = range(0, weight.shape[1], group)
+    bounds, energy = range(0, weight.shape[1], group), inputs.energy
     scale = np.stack([_choose_scale(weight[:, k : k + group], energy[k : k + group], int16_steps) for k in bounds])
-    order = meeting(weight.shape[1], int16_steps)
-    met = order.shape[1]
-    order = order[np.argsort(-total(energy[order]), kind="stable")].reshape(-1)
-    upper = inputs.factor(order)
+    order, upper = inputs.factor(int16_steps)
+    met = 2 * int16_steps
     rest = weight.T[order].astype(np.float64)  # (K, N): a column of the weight lies in one piece
     scales = scale[order // group].astype(np.float64)
     q = np.empty(rest.shape)
@@ -139,6 +150,11 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, int16_steps: int) -> n
     """
     columns = np.ascontiguousarray(meeting(weight.shape[1], int16_steps).T)  # those that meet along the first axis
     importance = energy[columns].astype(np.float32)[:, None, :]
+    rows = range(0, len(weight), _SCALE_ROWS)
+    return np.concatenate([_scales(weight[i : i + _SCALE_ROWS], columns, importance, int16_steps) for i in rows])
+
+
+def _scales(weight: np.ndarray, columns: np.ndarray, importance: np.ndarray, int16_steps: int) -> np.ndarray:
     best = np.full(len(weight), np.inf)
     chosen = np.ones(len(weight), np.float32)
     weights = np.ascontiguousarray(weight[:, columns].transpose(1, 0, 2))
@@ -147,7 +163,12 @@ def _choose_scale(weight: np.ndarray, energy: np.ndarray, int16_steps: int) -> n
         scale = channel_scale(weight, levels)
         met = weights / scale[:, None]
         kept = _shorten(np.maximum(met, 0), SATURATION_LIMIT) - _shorten(np.maximum(-met, 0), SATURATION_LIMIT)
-        error = total(total(np.square((np.rint(kept) - met) * scale[:, None]) * importance, 0))
+        np.rint(kept, out=kept)
+        kept -= met
+        kept *= scale[:, None]
+        kept *= kept
+        kept *= importance
+        error = total(total(kept, 0))
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, scale, chosen)
     return chosen
