@@ -61,6 +61,7 @@ def expected_tensors(
     dense: Sequence[tuple[int, int]] = (),
     embeddings: str = "int8",
     query_weights: bool = False,
+    word_factor: bool = False,
 ) -> dict[str, tuple[Shape, Dtype]]:
     """Return the shape and dtype of every tensor, by name; several dtypes where it may have any of them.
 
@@ -83,6 +84,8 @@ def expected_tensors(
         Of `EMBEDDINGS`.
     query_weights : bool
         Whether there is a weight for each word of a query.
+    word_factor : bool
+        Whether the columns of the word embeddings are multiplied by factors.
     """
     table: dict[str, tuple[Shape, Dtype]] = {TOKENIZER: ((None,), np.uint8)}
 
@@ -97,6 +100,8 @@ def expected_tensors(
     words, *small = encoder.embeddings.tables
     E = padded(words.width)
     table[f"{words.name}.weight"] = ((words.rows, E if embeddings == "int8" else E // 2), np.int8)
+    if word_factor:
+        table[f"{words.name}.factor"] = ((E,), np.float32)
     scales: Shape = (words.rows,) if embeddings == "int8" else (words.rows, E // INT4_GROUP)
     table[f"{words.name}.scale"] = (scales, np.float32)
     for rows in encoder.tables():

@@ -62,7 +62,10 @@ class ModelFile:
         if not faults:
             sizes = [(step.N, step.K) for step in info.pipeline.dense]
             queries = info.sparse is not None and info.sparse.query_weights
-            expected = expected_tensors(info.config, info.heads, len(info.labels), sizes, self.embeddings, queries)
+            factor = f"{encoder_of(info.config).embeddings.words.name}.factor" in self.tensors
+            expected = expected_tensors(
+                info.config, info.heads, len(info.labels), sizes, self.embeddings, queries, factor
+            )
             faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))

@@ -33,7 +33,7 @@ MANY_ARGUMENTS = {
     "edgebert/cuda/matmul.py:expand_kernel.quantize_group": 11,
     "edgebert/cuda/matmul.py:expand_kernel.expand": 14,
     "edgebert/cuda/rows.py:row_kernels.finish_row": 13,
-    "edgebert/cuda/rows.py:embed_kernel.embed": 15,
+    "edgebert/cuda/rows.py:embed_kernel.embed": 16,
     "edgebert/cuda/rows.py:add_and_norm_kernel.add_and_norm": 18,
     "edgebert/cuda/rows.py:quantize_rows_kernel.quantize_rows": 11,
     "edgebert/kernels/distances.py:score_distances": 10,

@@ -31,6 +31,8 @@ def receipt_rows(receipt: dict[str, Any]) -> Rows:
             f"{words['kind']}, {size_of(words['bytes'])}, {_cosines(words['cosine_mean'], words['cosine_worst'])}",
         )
     )
+    if "columns_with_factors" in words:
+        rows.append(("far larger or smaller", f"{words['columns_with_factors']} columns of them, kept with factors"))
     rows.append(("worst layers", "; ".join(f"{name} {error:.1e}" for name, error in receipt["worst_layers"].items())))
     rows.append(("depth 2", f"{depths.count(2)} of {len(depths)} linear layers"))
     finer = "; ".join(f"{name} {group}" for name, group in receipt["finer_groups"].items())

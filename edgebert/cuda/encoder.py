@@ -161,7 +161,12 @@ class CudaEncoder:
 
         embeddings = encoder.embeddings
         words = embeddings.words.name
-        self._words_at = upload(tensors[f"{words}.weight"]), upload(tensors[f"{words}.scale"].astype(np.float32))
+        ones = np.ones(padded(embeddings.words.width), np.float32)
+        self._words_at = {
+            "words": upload(tensors[f"{words}.weight"]),
+            "word_scale": upload(tensors[f"{words}.scale"].astype(np.float32)),
+            "word_factor": upload(tensors.get(f"{words}.factor", ones)),
+        }
         self._positions, self._token_types = (
             upload(tensors[f"{table.name}.weight"].astype(np.float32)) if table else 0
             for table in (embeddings.positions, embeddings.token_types)
@@ -267,14 +272,13 @@ class CudaEncoder:
         return {"batch": self._batch, "x": x, "ranges": ranges, **self._linears[linear.name]._asdict()}
 
     def _embed(self, step: Embed) -> None:
-        words, word_scale = self._words_at
+        unused = self._words_at["word_factor"]
         self.device.launch(
             "embed",
             batch=self._batch,
-            words=words,
-            word_scale=word_scale,
-            positions=self._positions or word_scale,
-            token_types=self._token_types or word_scale,
+            **self._words_at,
+            positions=self._positions or unused,
+            token_types=self._token_types or unused,
             hidden=self._rows_of(step.target),
             **self._norm(step.norm),
             **self._quantized_for(step),

@@ -150,6 +150,7 @@ def embed_kernel(stride, *, int4, positions, token_types):
         batch,
         words,
         word_scale,
+        word_factor,
         positions,
         token_types,
         size,
@@ -166,8 +167,9 @@ def embed_kernel(stride, *, int4, positions, token_types):
         """Sum the embeddings of every token, normalise, and quantize for the linear layer that follows, if one does.
 
         `batch` int32 as `edgebert.cuda.layout` says; `words` int8 [vocab, stride], or two values a byte; `word_scale`
-        float32 [vocab], or [vocab, stride / 64]; `positions`, `token_types` float32 [..., stride]; `hidden` float32
-        [rows, stride]; `size` is 0 where there is no norm. Twins: `reference.embed`, `normalise`, `quantize_rows`.
+        float32 [vocab], or [vocab, stride / 64]; `word_factor` float32 [stride]; `positions`, `token_types` float32
+        [..., stride]; `hidden` float32 [rows, stride]; `size` is 0 where there is no norm. Twins: `reference.embed`,
+        `normalise`, `quantize_rows`.
         """
         values = cuda.local.array(count, np.float32)
         lane = cuda.threadIdx.x & 31
@@ -179,6 +181,7 @@ def embed_kernel(stride, *, int4, positions, token_types):
             token_type = np.int64(batch[HEADER + TOKEN_TYPES * tokens + row])
             for j in range(steps):
                 at = j * STEP + 2 * lane
+                factor0, factor1 = load2(word_factor, at)
                 rest0 = rest1 = f32(0.0)
                 if has_positions:
                     rest0, rest1 = load2(positions, position * stride + at)
@@ -189,14 +192,14 @@ def embed_kernel(stride, *, int4, positions, token_types):
                     unit = word_scale[word * steps + j]
                     byte = word * (stride // 2) + j * HALF + (2 * lane) % HALF
                     upper = 2 * lane < HALF
-                    values[2 * j] = multiply(word_value(words[byte], upper), unit) + rest0
-                    values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit) + rest1
+                    values[2 * j] = multiply(word_value(words[byte], upper), unit * factor0) + rest0
+                    values[2 * j + 1] = multiply(word_value(words[byte + 1], upper), unit * factor1) + rest1
                 else:
-                    unit = word_scale[word]
+                    unit0, unit1 = word_scale[word] * factor0, word_scale[word] * factor1
                     w0, w1 = f32(words[word * stride + at]), f32(words[word * stride + at + 1])
                     # As the processor rounds: a product with the sum of both, or by itself before the one.
-                    values[2 * j] = multiply(w0, unit) + rest0 if alone else fma(w0, unit, rest0)
-                    values[2 * j + 1] = multiply(w1, unit) + rest1 if alone else fma(w1, unit, rest1)
+                    values[2 * j] = multiply(w0, unit0) + rest0 if alone else fma(w0, unit0, rest0)
+                    values[2 * j + 1] = multiply(w1, unit1) + rest1 if alone else fma(w1, unit1, rest1)
             finish_row(values, row, lane, size, rms, weight, bias, eps, hidden, group, groups, q, ranges)
 
     return embed

@@ -44,6 +44,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
         "batch": "int32*",
         "words": "int8*",
         "word_scale": "float32*",
+        "word_factor": "float32*",
         "positions": "float32*",
         "token_types": "float32*",
         **_NORM,

@@ -121,6 +121,8 @@ class ModelPlan:
         plan["embedding_stride"] = padded(words.width)
         plan["word_weight"] = self._place(tensors[f"{words.name}.weight"])
         plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
+        ones = np.ones(padded(words.width), np.float32)
+        plan["word_factor"] = self._place(tensors.get(f"{words.name}.factor", ones))
         fields = {"position_embeddings": embeddings.positions, "token_type_embeddings": embeddings.token_types}
         for field, table in fields.items():
             if table:

@@ -49,7 +49,7 @@ __all__ = [
 MAGIC = b"EDGEBERT"
 ALIGNMENT = 64
 """Every array of an image begins at a multiple of it."""
-_FORMAT = 6
+_FORMAT = 7
 """To be raised where the same fields and arrays come to mean something else."""
 
 HEADS = {"": 0, "text": 1, "tokens": 2}

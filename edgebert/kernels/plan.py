@@ -199,6 +199,7 @@ PLAN = np.dtype(
         ("embedding_stride", np.int64),  # E padded
         ("word_weight", ADDRESS),  # int8 [vocab_size, E padded], or two values of four bits a byte
         ("word_scale", ADDRESS),  # float32 [vocab_size, word_groups or 1]
+        ("word_factor", ADDRESS),  # float32 [E padded], powers of two: what each column of the words is multiplied by
         ("word_groups", np.int64),  # of INT4_GROUP values in four bits; 0 for eight bits
         ("position_embeddings", ADDRESS),  # float32 [position_rows, E padded]; 0 where there are none
         ("token_type_embeddings", ADDRESS),  # float32 [type_vocab_size, E padded]; 0 where there are none

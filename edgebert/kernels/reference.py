@@ -152,7 +152,9 @@ def dense(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def embed_words(tensors: Mapping[str, np.ndarray], name: str, ids: np.ndarray) -> np.ndarray:
     """Return the word embeddings of ids, from eight bits or four: float32 (T, E padded)."""
     word, scale = (tensors[f"{name}.{part}"][ids] for part in ("weight", "scale"))
-    return word.astype(np.float32) * scale[:, None] if scale.ndim == 1 else unpack_int4(word, scale)
+    x = word.astype(np.float32) * scale[:, None] if scale.ndim == 1 else unpack_int4(word, scale)
+    factor = tensors.get(f"{name}.factor")  # powers of two
+    return x if factor is None else x * factor
 
 
 def embed(embeddings: Embeddings, tensors: Mapping[str, np.ndarray], batch: PackedBatch) -> np.ndarray:

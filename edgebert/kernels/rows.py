@@ -44,6 +44,7 @@ def embed(plan, step, scratch, task):
         embed_token(
             plan.word_weight + word * word_bytes,
             plan.word_scale + word * word_scales,
+            plan.word_factor,
             plan.word_groups,
             position,
             token_type,

@@ -231,6 +231,9 @@ def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k
     exact = checkpoint.tensors[f"{name}.weight"]
     every = np.arange(len(exact))
     kept = reference.embed_words(tensors, name, every)[:, : exact.shape[1]]
+    factor = tensors.get(f"{name}.factor")
+    if factor is not None:  # or else the largest columns alone would count
+        kept, exact = (rows / factor[: exact.shape[1]] for rows in (kept, exact))
     found = cosines(kept, exact)[np.abs(exact).max(axis=1) > 0]  # a padding token may be all zero
     if not len(found):
         raise CheckpointError(
@@ -241,4 +244,5 @@ def _embedding_line(checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k
         "bytes": tensors[f"{name}.weight"].nbytes + tensors[f"{name}.scale"].nbytes,
         "cosine_mean": round(float(mean(found)), 6),
         "cosine_worst": round(float(found.min()), 6),
+        **({} if factor is None else {"columns_with_factors": int((factor != 1).sum())}),
     }

@@ -17,8 +17,8 @@ from edgebert.kernels import reference
 from edgebert.kernels.plan import PANEL_COLUMNS, head_width, padded
 from edgebert.layout import padded_sizes
 from edgebert.positions import distances_of
-from edgebert.quantize.law import quantize_embeddings, quantize_embeddings_int4
-from edgebert.quantize.linear import Report, extended, half, quantize_linear
+from edgebert.quantize.law import column_factors, quantize_embeddings, quantize_embeddings_int4
+from edgebert.quantize.linear import Report, energies, extended, half, quantize_linear
 from edgebert.quantize.smoothing import WHEN_NEEDED, smoothing
 from edgebert.steps import AddAndNorm, Attend, Expand, Place, Project, ProjectHeads, linear_of, run, steps
 
@@ -102,6 +102,10 @@ class QuantizingArithmetic:
         words, stride = tables.words.name, padded(tables.words.width)
         quantize = quantize_embeddings if self._kind == "int8" else quantize_embeddings_int4
         rows = self._weights[f"{words}.weight"] * np.float32(tables.scale)
+        factor = column_factors(energies(rows))
+        if (factor != 1).any():
+            rows /= factor
+            self.result[f"{words}.factor"] = np.pad(factor, (0, stride - len(factor)), constant_values=1)
         weight, scale = quantize(extended(rows, (len(rows), stride)))
         self.result |= {f"{words}.weight": weight, f"{words}.scale": scale}
         for table in self._encoder.tables():

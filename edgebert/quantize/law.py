@@ -40,6 +40,7 @@ from edgebert.kernels.plan import INT4_GROUP, PANEL_COLUMNS, PANEL_K
 __all__ = [
     "SCHEME",
     "channel_scale",
+    "column_factors",
     "exceeds_limit",
     "meeting",
     "pack_panels",
@@ -90,6 +91,33 @@ def channel_scale(rows: np.ndarray, levels: int) -> np.ndarray:
     """
     largest = np.abs(rows).max(axis=1)
     return np.where(largest > 0, largest / np.float32(levels), np.float32(1)).astype(np.float32)
+
+
+def column_factors(energies: np.ndarray) -> np.ndarray:
+    """Choose what the columns of a table of embeddings are divided by, so that one scale does for a row.
+
+    Most tables need nothing. Where a model has no LayerNorm behind its embeddings, a few columns may be a thousand
+    times as large as the others, which eight bits would then round to nothing.
+
+    Parameters
+    ----------
+    energies : ndarray [shape=(H,), dtype=float64]
+        The sum of the squares of each column.
+
+    Returns
+    -------
+    ndarray [shape=(H,), dtype=float32]
+        Powers of two, by which nothing is rounded: about the size of a column beside the usual one; 1 where that is
+        between 1/16 and 16.
+    """
+    size = np.sqrt(energies)
+    ratio = size / (np.median(size[size > 0]) if size.any() else 1.0)
+    outlier = (ratio >= _OUTLIER) | ((ratio > 0) & (ratio <= 1 / _OUTLIER))
+    return np.where(outlier, np.ldexp(1.0, np.frexp(ratio)[1] - 1), 1.0).astype(np.float32)
+
+
+_OUTLIER = 16.0
+"""Four of the eight bits."""
 
 
 def quantize_embeddings(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,18 @@ from edgebert.exact import multiply, total
 from edgebert.kernels import reference
 from edgebert.kernels.plan import finer_groups, padded
 from edgebert.quantize.law import exceeds_limit, pack_panels
-from edgebert.quantize.rounding import inputs_of, round_weight
+from edgebert.quantize.rounding import Inputs, inputs_of, round_weight
 
-__all__ = ["Report", "extended", "half", "half_or_whole", "quantize_linear"]
+__all__ = ["Report", "energies", "extended", "half", "half_or_whole", "quantize_linear"]
 
 LARGEST_ERROR = 7e-5
 """What a linear layer may lose, as a share of its outputs' energy, in a form that is faster than others."""
 
 _OUTPUTS, _ROWS = 1 << 13, 256
+_PIECE = 512
+"""Outputs that are quantized at a time."""
+_SURELY = 1 + 1e-9
+"""By what part of an error exceeds its limit, the whole does, however it is added."""
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -75,15 +79,15 @@ def quantize_linear(
     """
     K = padded(weight.shape[1])
     weight, bias, rows = extended(weight, (N, K)), extended(bias, (N,)), extended(x, (len(x), K))
-    # Outputs do not depend on each other: of a whole vocabulary, some at a time.
-    blocks = [slice(begin, min(begin + _OUTPUTS, N)) for begin in range(0, N, _OUTPUTS)]
-    exact = [multiply(rows, weight[own].T) if product is None else product[:, own] for own in blocks]
-    if not all(np.isfinite(each).all() for each in (rows, weight, *exact)):
+    blocks = [slice(begin, begin + _OUTPUTS) for begin in range(0, N, _OUTPUTS)]
+    exact = np.concatenate([multiply(rows, weight[own].T) for own in blocks], axis=1) if product is None else product
+    if not all(np.isfinite(each).all() for each in (rows, weight, exact)):
         raise CheckpointError(
             f"{name} has inputs or outputs that are no finite numbers where the calibration text passes through: the"
             " weights of this layer, or of one before it, are damaged or too large"
         )
-    energy = sum(_energy(each) for each in exact)
+    energy = max(_sum(energies(exact)), 1e-30)
+    trial = _Trial(name, rows, weight, bias, exact)
     usual, *finer = finer_groups(K)
     of_group = 0
     for group, int16_steps in [(usual, 2), (usual, 1), *((group, 1) for group in finer)]:
@@ -91,27 +95,52 @@ def quantize_linear(
             # What the layer will read: the values that the integers stand for.
             inputs = inputs_of(reference.dequantize_rows(*reference.quantize_rows(rows, group), group))
             of_group = group
-        parts, lost = [], 0.0
-        for own, wanted in zip(blocks, exact, strict=True):
-            q, scale = round_weight(weight[own], inputs, group, int16_steps)
-            assert not exceeds_limit(q, int16_steps)
-            panels = pack_panels(q)
-            # The limit on weights that meet keeps them within 16 bits.
-            sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
-            part = _tensors(name, panels, scale, sums, bias[own], int16_steps)
-            y = open_linear(part, name, len(q))(rows)
-            lost += _energy(y, wanted + bias[own])
-            parts.append((panels, scale, sums, y))
-        error = lost / max(energy, 1e-30)
+        last = int16_steps == 1 and group == [usual, *finer][-1]
+        parts = trial.quantize(inputs, group, int16_steps, np.inf if last else LARGEST_ERROR * energy)
+        if parts is None:
+            continue
+        panels, scale, sums, y, lost = (
+            np.concatenate(each, axis) for each, axis in zip(parts, (0, 1, 1, 1, 0), strict=True)
+        )
+        error = _sum(lost) / energy
         if error <= LARGEST_ERROR:
             break
     report.errors[name], report.int16_steps[name] = error, int16_steps
     if group != usual:
         report.finer[name] = group
-    panels, scale, sums, y = (
-        np.concatenate(pieces, axis=axis) for pieces, axis in zip(zip(*parts, strict=True), (0, 1, 1, 1), strict=True)
-    )
     return _tensors(name, panels, scale, sums, bias, int16_steps), y
+
+
+class _Trial:
+    """A linear layer that is quantized in one form after the other.
+
+    Outputs do not depend on each other: some at a time are quantized, until it is clear that a form loses too much.
+    """
+
+    def __init__(self, name: str, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, product: np.ndarray) -> None:
+        self._name, self._x, self._weight, self._bias, self._product = name, x, weight, bias, product
+
+    def quantize(
+        self, inputs: Inputs, group: int, int16_steps: int, most: float
+    ) -> list[tuple[np.ndarray, ...]] | None:
+        """Return panels, scales, column sums, outputs and their errors, some outputs at a time; None above an error."""
+        lost, parts = 0.0, []
+        for begin in range(0, len(self._weight), _PIECE):
+            parts.append(self._outputs(slice(begin, begin + _PIECE), inputs, group, int16_steps))
+            lost += float(parts[-1][-1].sum())
+            if lost > most * _SURELY:
+                return None
+        return list(zip(*parts, strict=True))
+
+    def _outputs(self, own: slice, inputs: Inputs, group: int, int16_steps: int) -> tuple[np.ndarray, ...]:
+        weight, bias, K = self._weight[own], self._bias[own], self._weight.shape[1]
+        q, scale = round_weight(weight, inputs, group, int16_steps)
+        assert not exceeds_limit(q, int16_steps)
+        # The limit on weights that meet keeps them within 16 bits.
+        sums = np.stack([q[:, k : k + group].sum(axis=1, dtype=np.int16) for k in range(0, K, group)])
+        panels = pack_panels(q)
+        y = open_linear(_tensors(self._name, panels, scale, sums, bias, int16_steps), self._name, len(q))(self._x)
+        return panels, scale, sums, y, energies(y, self._product[:, own] + bias)
 
 
 def _tensors(
@@ -128,13 +157,18 @@ def _tensors(
     return {f"{name}.{part}": array for part, array in tensors.items()}
 
 
-def _energy(y: np.ndarray, wanted: np.ndarray | None = None) -> float:
-    """Return the sum of the squares of float32 (T, N), or of its difference to another."""
-    parts = []
+def energies(y: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
+    """Return the sum of the squares of each column of float32 (T, N), or of its difference to another, float64 (N,)."""
+    parts = [np.zeros(y.shape[1])]
     for i in range(0, len(y), _ROWS):  # which stay in the cache
         rows = y[i : i + _ROWS] if wanted is None else y[i : i + _ROWS] - wanted[i : i + _ROWS]
         parts.append(total(np.square(rows, dtype=np.float64), 0))
-    return float(total(total(np.array(parts), 0))) if parts else 0.0
+    return total(np.array(parts[1:] or parts), 0)
+
+
+def _sum(each: np.ndarray) -> float:
+    """Add the energies of all outputs."""
+    return sum(float(total(each[begin : begin + _OUTPUTS])) for begin in range(0, len(each), _OUTPUTS))
 
 
 def half(name: str, array: np.ndarray) -> np.ndarray:

@@ -58,6 +58,7 @@ def test_embed_without_norm_or_reader():
         batch, tokens = upload_batch(device, [5, 4])
         words, scale = rng.integers(-127, 128, (2, 64)).astype(np.int8), rng.uniform(0.01, 0.1, 2).astype(np.float32)
         rest = rng.normal(size=(2, 8, 64)).astype(np.float32)
+        factor = np.ldexp(np.float32(1), rng.integers(-9, 10, 64))
         weight, bias = rng.normal(size=64).astype(np.float32), np.zeros(64, np.float32)
         for array in (words, rest, weight):
             array[..., 48:] = 0
@@ -67,6 +68,7 @@ def test_embed_without_norm_or_reader():
             batch=batch,
             words=device.upload(words),
             word_scale=device.upload(scale),
+            word_factor=device.upload(factor),
             positions=device.upload(rest[0]),
             token_types=device.upload(rest[1]),
             **norm_of(device),
@@ -78,7 +80,7 @@ def test_embed_without_norm_or_reader():
         )
         x = read(device, hidden, (CAPACITY, 64), np.float32)
         positions = pack([[1] * 5, [1] * 4]).position_ids
-        expected = words[1].astype(np.float32) * scale[1] + rest[0][positions] + rest[1][0]
+        expected = words[1].astype(np.float32) * scale[1] * factor + rest[0][positions] + rest[1][0]
         np.testing.assert_allclose(x[:tokens], expected, rtol=1e-6, atol=1e-6)
         assert not read(device, q, (CAPACITY, 64), np.uint8).any()
         out = {"group": 64, "groups": 1, "q": q, "ranges": ranges}
@@ -97,12 +99,14 @@ def test_embed_with_one_small_table():
             words = rng.integers(-127, 128, (2, 32 if int4 else 64)).astype(np.int8)
             scale = rng.uniform(0.01, 0.1, (2, 1) if int4 else 2).astype(np.float32)
             rest = rng.normal(size=(8, 64)).astype(np.float32)
+            factor = np.ldexp(np.float32(1), rng.integers(-9, 10, 64))
             hidden, q, ranges = (device.allocate(CAPACITY * size) for size in (4 * 64, 64, 8))
             device.launch(
                 "embed",
                 batch=batch,
                 words=device.upload(words),
                 word_scale=device.upload(scale),
+                word_factor=device.upload(factor),
                 **{"positions": ranges, "token_types": ranges, present: device.upload(rest)},
                 **norm_of(device),
                 hidden=hidden,
@@ -112,7 +116,7 @@ def test_embed_with_one_small_table():
                 ranges=ranges,
             )
             got = read(device, hidden, (CAPACITY, 64), np.float32)[:tokens]
-            tensors = {"w.weight": words, "w.scale": scale, "rest.weight": rest}
+            tensors = {"w.weight": words, "w.scale": scale, "w.factor": factor, "rest.weight": rest}
             tables = Embeddings(Table("w", 2, 64), None, None, None)._replace(**{present: Table("rest", 8, 64)})
             expected = reference.embed(tables, tensors, pack([[1] * 5, [1] * 4]))
             np.testing.assert_array_equal(got, expected)

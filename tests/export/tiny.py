@@ -12,21 +12,39 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from safetensors.numpy import load_file
 
 import edgebert
 from edgebert import families
 from edgebert.architecture import Encoder, Linear, Norm
+from edgebert.batch import pack
+from edgebert.checkpoint import open_checkpoint
 from edgebert.config import BertConfig
+from edgebert.evaluate.arithmetic import Float32Arithmetic
 from edgebert.families import bert, encoder_of, family_of
+from edgebert.steps import Place, run
 from tests.checkpoint.folders import copy_model, write_safetensors
 
-__all__ = ["CAUSAL", "DEBERTA", "LONGEST", "MODERNBERT", "TINY", "VOCABULARY", "convert_tiny", "slopes", "write_tiny"]
+__all__ = [
+    "CAUSAL",
+    "DEBERTA",
+    "LONGEST",
+    "MODERNBERT",
+    "TINY",
+    "VOCABULARY",
+    "convert_tiny",
+    "plant",
+    "slopes",
+    "write_tiny",
+]
 
 LONGEST = 700
 """Tokens of a text."""
 VOCABULARY = 165
 
 MODERNBERT, CAUSAL, DEBERTA = "modernbert", "gemma3-text", "deberta-v2"
+OUTLIERS = (3, 17, 30)
+"""Columns of the word embeddings that `plant` makes a thousand times as large as the others."""
 _COMMON = {"vocab_size": VOCABULARY, "max_position_embeddings": LONGEST, "pad_token_id": 0}
 _SHARED = {
     **_COMMON,
@@ -60,6 +78,7 @@ _CONFIGS: Mapping[str, Mapping[str, Any]] = {
     CAUSAL: _GEMMA,
     "gemma3-text-both-sides": {**_GEMMA, "use_bidirectional_attention": True},
     "qwen3": {**_SHARED, "model_type": "qwen3"},
+    "qwen3-outliers": {**_SHARED, "model_type": "qwen3"},
     DEBERTA: {
         **_COMMON,
         "model_type": "deberta-v2",
@@ -79,12 +98,55 @@ _CONFIGS: Mapping[str, Mapping[str, Any]] = {
 TINY = tuple(_CONFIGS)
 """Their names, where those of golden models are known: windows, rotations and gates; Gemma 3, with windows to one side
 or to both, fewer keys than queries, norms of heads and of what is added; without windows, but causal; queries and keys
-that score distances. Neither a head nor half of it is whole vectors."""
+that score distances; columns of the embeddings that need factors. Neither a head nor half of it is whole vectors."""
 
 
 def write_tiny(name: str, folder: Path) -> Path:
     """Write a checkpoint, with the tokenizer of a golden model; return its folder."""
-    return _write(_CONFIGS[name], folder)
+    _write(_CONFIGS[name], folder)
+    return plant(folder) if name.endswith("-outliers") else folder
+
+
+def plant(folder: Path) -> Path:
+    """Make a few columns of the residual stream a thousand times as large as the others, as large models have them.
+
+    The norms are made to fit, one after the other: the others reach each layer as large as before, and these as a
+    tenth of them, so that the model stays about what it is.
+    """
+    path = folder / "model.safetensors"
+    encoder, before = _sizes(folder)
+    arrays = {name: array.copy() for name, array in load_file(path).items()}
+    words = arrays[f"{encoder.embeddings.words.name}.weight"]
+    usual = np.sqrt(np.mean(np.square(words)))
+    rng = np.random.default_rng(0)
+    words[:, OUTLIERS] = 1000 * usual * (1 + 0.1 * rng.standard_normal((len(words), len(OUTLIERS))))
+    branches = {layer.attention_branch_norm for layer in encoder.layers}
+    branches |= {layer.feed_forward_branch_norm for layer in encoder.layers}
+    for norm in before:
+        if norm in branches:
+            continue
+        write_safetensors(path, arrays)
+        weight = arrays[f"{norm.stored}.weight"] + np.float32(norm.offset)
+        weight *= _sizes(folder)[1][norm] / before[norm]
+        weight[list(OUTLIERS)] *= 0.1 * before[norm] / (1000 * usual * encoder.embeddings.scale)
+        arrays[f"{norm.stored}.weight"] = (weight - norm.offset).astype(np.float32)
+    write_safetensors(path, arrays)
+    return folder
+
+
+def _sizes(folder: Path) -> tuple[Encoder, dict[Norm, float]]:
+    """Return an encoder, and the root of the mean square of what each norm of the stream reads."""
+    checkpoint = open_checkpoint(folder)
+    encoder, found = encoder_of(checkpoint.info.config), {}
+
+    class Watching(Float32Arithmetic):
+        def normalise(self, norm: Norm, x: np.ndarray, target: Place) -> np.ndarray:
+            found[norm] = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+            return super().normalise(norm, x, target)
+
+    texts = pack([list(range(first, first + 12)) for first in range(5, VOCABULARY - 12, 12)])
+    run(encoder, Watching(encoder, checkpoint.tensors, texts))
+    return encoder, found
 
 
 def convert_tiny(folder: Path, path: Path) -> Path:

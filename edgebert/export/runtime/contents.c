@@ -208,6 +208,7 @@ static void take_plan(struct reader *reader, struct contents *contents) {
     int64_t width = plan->embedding_stride, groups = plan->word_groups, longest = header->max_position_embeddings;
     plan->word_weight = take_bytes(reader, header->vocab_size, groups ? width / 2 : width);
     plan->word_scale = take_floats(reader, header->vocab_size, groups ? groups : 1);
+    plan->word_factor = take_floats(reader, 1, width);
     if (header->has_position_embeddings)
         plan->position_embeddings = take_floats(reader, longest + (header->padding >= 0), width);
     if (header->has_token_type_embeddings)
