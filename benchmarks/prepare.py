@@ -195,7 +195,8 @@ def _remove(path: Path) -> None:
 
 def main() -> None:
     """Put the source folder into OUT_DIR, and make the models beside it."""
-    from benchmarks.random_bert import SHAPES, write_random_bert
+    from benchmarks.random_bert import write_random_bert
+    from benchmarks.shapes import SHAPES
 
     parser = argparse.ArgumentParser(description="Make the peers' models from one Hugging Face folder.")
     parser.add_argument("model_dir", type=Path, help="a Hugging Face folder; with --shape, of whose tokenizer alone")

@@ -1,7 +1,8 @@
-"""A model folder of a chosen size with random weights: for speed, which the weights' values do not change."""
+"""Models of a chosen size with random weights: for speed, which the weights' values do not change."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -11,36 +12,33 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from edgebert.architecture import Norm
+from edgebert.architecture import Linear, Norm
+from edgebert.artifact import write_artifact
+from edgebert.bundled import default_model
 from edgebert.checkpoint.names import encoder_tensors
 from edgebert.families import encoder_of, family_of
+from edgebert.kernels.plan import PANEL_K, group_size
+from edgebert.layout import TOKENIZER, expected_tensors
+from edgebert.model_file import ModelFile
+from edgebert.quantize.law import SCHEME
 
-__all__ = ["SHAPES", "write_random_bert"]
+__all__ = ["write_random_artifact", "write_random_bert"]
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "minilm-l6": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
-    "bert-base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
-    "deberta-v3-small": {
-        "model_type": "deberta-v2",
-        "hidden_size": 768,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "vocab_size": 128100,
-        "max_position_embeddings": 512,
-        "type_vocab_size": 0,
-        "relative_attention": True,
-        "position_buckets": 256,
-        "norm_rel_ebd": "layer_norm",
-        "share_att_key": True,
-        "pos_att_type": "p2c|c2p",
-        "position_biased_input": False,
-        "max_relative_positions": -1,
-    },
-    "tiny": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+_OWN_NAMES = {
+    "deberta-v2": ((r"\.self\.(query|key|value)\.", r".self.\1_proj."),),
+    "modernbert": (
+        (r"^embeddings\.word_embeddings\.", "embeddings.tok_embeddings."),
+        (r"^embeddings\.LayerNorm\.", "embeddings.norm."),
+        (r"^encoder\.final_norm\.", "final_norm."),
+        (r"^encoder\.layer\.", "layers."),
+        (r"\.attention\.LayerNorm\.", ".attn_norm."),
+        (r"\.attention\.self\.query_key_value\.", ".attn.Wqkv."),
+        (r"\.attention\.output\.dense\.", ".attn.Wo."),
+        (r"\.intermediate\.LayerNorm\.", ".mlp_norm."),
+        (r"\.intermediate\.dense\.", ".mlp.Wi."),
+        (r"\.output\.dense\.", ".mlp.Wo."),
+    ),
 }
-"""Name -> what makes it, in Hugging Face's names; a BERT, unless it says otherwise."""
-_OWN_NAMES = {"deberta-v2": ((r"\.self\.(query|key|value)\.", r".self.\1_proj."),)}
 """Family -> from BERT's names of tensors to its own."""
 
 DEVIATION = 0.02  # of the weights, as BERT's own initialisation has it
@@ -54,7 +52,7 @@ def write_random_bert(folder: Path, sizes: dict[str, Any], tokenizer_folder: Pat
     folder : Path
         Made if need be; it gets config.json, model.safetensors and the tokenizer's files.
     sizes : dict
-        A value of `SHAPES`.
+        A value of `benchmarks.shapes.SHAPES`.
     tokenizer_folder : Path
         A folder whose tokenizer the model shares; and its vocabulary size and number of positions, where `sizes` has
         none.
@@ -83,6 +81,48 @@ def _tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
         if isinstance(part, Norm):
             tensors[f"{part.stored}.weight"] = np.ones(part.size, np.float32)
             tensors[f"{part.stored}.bias"] = np.zeros(part.size, np.float32)
+        if isinstance(part, Norm | Linear) and not part.bias:
+            for name in part.stored if isinstance(part, Linear) else [part.stored]:
+                del tensors[f"{name}.bias"]
     for pattern, replacement in _OWN_NAMES.get(family.model_type, ()):
         tensors = {re.sub(pattern, replacement, name): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def write_random_artifact(path: Path, sizes: dict[str, Any]) -> None:
+    """Write an .edgebert file of an encoder, with random whole numbers in the place of what a conversion makes.
+
+    It has a fast form of every linear layer (depth 2), the tokenizer of the model that comes with edgebert, and no
+    receipt: it says nothing, but takes as long as a model of that size.
+
+    Parameters
+    ----------
+    path : Path
+    sizes : dict
+        A value of `benchmarks.shapes.SHAPES`.
+    """
+    own = ModelFile(default_model("classify"))
+    config = family_of(sizes, source="a shape").read_config({"model_type": "bert", "hidden_act": "gelu", **sizes})
+    info = dataclasses.replace(
+        own.info, config=config, heads=(), labels=(), problem_type="", max_length=config.max_position_embeddings
+    )
+    rng = np.random.default_rng(0)
+    expected = expected_tensors(config, (), 0)
+    tensors = {TOKENIZER: own.tensors[TOKENIZER]}
+    for name, (shape, dtype) in expected.items():
+        layer, _, part = name.rpartition(".")
+        if part in ("scale", "column_sums") and shape[0] is None:
+            K = PANEL_K * (expected[f"{layer}.weight"][0][1] or 0)
+            shape = (-(-K // group_size(K)), *shape[1:])
+        if part == "depth":
+            tensors[name] = np.array([2], np.uint8)
+        elif part == "column_sums":
+            tensors[name] = np.zeros(shape, np.int16)
+        elif dtype is np.int8:
+            tensors[name] = rng.integers(-31, 32, shape, np.int8)  # of which no four exceed 16 bits
+        elif part == "scale":
+            tensors[name] = np.full(shape, 1e-3, np.float32)
+        elif name != TOKENIZER:
+            tensors[name] = np.full(shape, part != "bias", dtype)
+    metadata = {"scheme": SCHEME, **info.to_json(), "embeddings": "int8", "receipt": {}}
+    write_artifact(path, tensors, metadata, lambda _: None)

@@ -3,7 +3,8 @@
 import pytest
 
 import edgebert
-from benchmarks.random_bert import SHAPES, write_random_bert
+from benchmarks.random_bert import write_random_bert
+from benchmarks.shapes import SHAPES
 from tests.golden import GOLDEN
 
 

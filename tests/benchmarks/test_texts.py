@@ -6,9 +6,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import edgebert
-from benchmarks.random_bert import SHAPES, write_random_bert
+from benchmarks.random_bert import write_random_artifact, write_random_bert
+from benchmarks.shapes import SHAPES
 from benchmarks.texts import read_texts
 from edgebert.checkpoint import open_checkpoint
+from edgebert.model_file import ModelFile
 from tests.golden import GOLDEN
 
 
@@ -57,3 +59,25 @@ def test_a_shape_of_another_family(tmp_path):
     rows = checkpoint.tensors["encoder.rel_embeddings.weight"]
     assert rows.shape == (512, 32)
     assert (checkpoint.tensors["encoder.LayerNorm.weight"] == 1).all()
+
+
+def test_a_shape_with_other_names_and_without_biases(tmp_path):
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    write_random_bert(tmp_path, {**SHAPES["modernbert-base"], **small, "vocab_size": 5000}, GOLDEN / "encoder")
+    found = load_file(tmp_path / "model.safetensors")
+    assert found["layers.1.mlp.Wi.weight"].shape == (96, 32)
+    assert found["layers.1.mlp.Wo.weight"].shape == (32, 48)
+    assert not [name for name in found if name.endswith(".bias")]
+    assert open_checkpoint(tmp_path).info.config.model_type == "modernbert"
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "tiny"])
+def test_a_file_of_a_shape_without_a_conversion(tmp_path, name):
+    small = {"num_hidden_layers": 1, "vocab_size": 3000, "max_position_embeddings": 512}
+    if "layer_types" in SHAPES[name]:
+        small["layer_types"] = ["full_attention"]
+    write_random_artifact(tmp_path / "m.edgebert", {**SHAPES[name], **small})
+    model = edgebert.load(tmp_path / "m.edgebert", threads=1)
+    (states,) = model.hidden_states([list(range(1, 60))])
+    assert states.shape == (59, SHAPES[name]["hidden_size"])
+    assert set(ModelFile(tmp_path / "m.edgebert").tensors["encoder.layer.0.output.dense.depth"]) == {2}

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from benchmarks.random_bert import SHAPES
+from benchmarks.shapes import SHAPES
 from edgebert.checkpoint.fields_models import check_fields, config_fields
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import FAMILIES, config_of, encoder_of
