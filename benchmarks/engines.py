@@ -5,6 +5,7 @@ A worker process imports this with nothing but its own engine installed, so ever
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -26,6 +27,8 @@ class Engine:
     """
 
     packages: tuple[str, ...] = ()
+    names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
+    """Arrays that it takes: not all families have token types."""
 
     def __init__(self, model: Path, threads: int) -> None:
         raise NotImplementedError
@@ -36,7 +39,8 @@ class Engine:
         padded = np.zeros((len(sequences), lengths.max()), np.int64)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         padded[mask == 1] = np.concatenate([np.asarray(ids, np.int64) for ids in sequences])
-        return {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
+        given = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
+        return {name: given[name] for name in self.names}
 
     def run(self, inputs: Any) -> Any:
         """Compute the last hidden states."""
@@ -91,12 +95,7 @@ class OnnxRuntime(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._names = [each.name for each in self._session.get_inputs()]
-
-    def inputs(self, sequences: Ids) -> dict[str, np.ndarray]:
-        """Leave out what the model does not take: types of tokens, for one."""
-        arrays = super().inputs(sequences)
-        return {name: arrays[name] for name in self._names}
+        self.names = tuple(each.name for each in self._session.get_inputs())
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Run the session."""
@@ -112,7 +111,9 @@ class OpenVino(Engine):
         import openvino
 
         settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        self._request = openvino.Core().compile_model(str(model), "CPU", settings).create_infer_request()
+        compiled = openvino.Core().compile_model(str(model), "CPU", settings)
+        self.names = tuple(name for name in self.names if any(name in each.get_names() for each in compiled.inputs))
+        self._request = compiled.create_infer_request()
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Run the request."""
@@ -150,6 +151,8 @@ class Torch(Engine):
         torch.set_num_threads(threads)
         self._torch = torch
         self._model = AutoModel.from_pretrained(model).eval()
+        taken = inspect.signature(self._model.forward).parameters
+        self.names = tuple(name for name in self.names if name in taken)
 
     def inputs(self, sequences: Ids) -> dict[str, Any]:
         """Make tensors of the padded arrays."""

@@ -115,15 +115,18 @@ def quantize_openvino(plain: Path, out: Path, texts: list[str]) -> None:
     tokenizer = Tokenizer.from_file(str(plain.parent / "source" / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(CALIBRATION_TOKENS)
+    model = openvino.Core().read_model(plain)
+    taken = {name for each in model.inputs for name in each.get_names()}
 
     def features(text: str) -> dict[str, np.ndarray]:
         ids = np.array([tokenizer.encode(text).ids], np.int64)
-        return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        return {name: array for name, array in given.items() if name in taken}
 
     # Texts from all over the file: neighbours are often alike.
     chosen = texts[:: max(1, len(texts) // CALIBRATION_TEXTS)][:CALIBRATION_TEXTS]
-    model = nncf.quantize(
-        openvino.Core().read_model(plain),
+    quantized = nncf.quantize(
+        model,
         nncf.Dataset(chosen, features),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(chosen),
@@ -131,7 +134,7 @@ def quantize_openvino(plain: Path, out: Path, texts: list[str]) -> None:
             smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=0.95)
         ),
     )
-    openvino.save_model(model, str(out))
+    openvino.save_model(quantized, str(out))
 
 
 def convert_ctranslate2(source: Path, out: Path) -> None:
