@@ -47,11 +47,14 @@ class HeadLayers(NamedTuple):
 
     ``pooling``, of `edgebert.choices.POOLINGS`, makes one vector of a text's tokens for heads of whole texts. With
     ``transform``, what stands before the decoder of masked words stands before the last layer of every head, in the
-    place of a pooler. Its dense layer, its LayerNorm and the decoder may lack a bias: zeros stand there.
+    place of a pooler; or without ``pooler``, nothing. Its dense layer, its LayerNorm, the decoder and the last layer of
+    heads of whole texts may lack a bias: zeros stand there.
     """
 
     pooling: str = "cls"
     transform: bool = False
+    pooler: bool = True
+    output_bias: bool = True
     dense_bias: bool = True
     norm_bias: bool = True
     decoder_bias: bool = True

@@ -335,4 +335,36 @@ KINDS = {
         3,
         spread=SMALLER,
     ),
+    # Behind the last token, without a bias; and behind every token, with one.
+    "qwen3-classifier": Kind(
+        "Qwen3ForSequenceClassification",
+        "modernbert-masked",
+        {"hidden_size": 40, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 14}
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 70.0}, "max_position_embeddings": 160}
+        | {"rms_norm_eps": 0.1, "intermediate_size": 44, "pad_token_id": 4}
+        | labelled(STARS),
+        LONG,
+        spread=SMALLER,
+    ),
+    "qwen3-token": Kind(
+        "Qwen3ForTokenClassification",
+        "modernbert-masked",
+        {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 20}
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 60.0}, "max_position_embeddings": 155}
+        | {"rms_norm_eps": 0.3, "intermediate_size": 52}
+        | labelled(TAGS),
+        LONG,
+        spread=SMALLER,
+    ),
+    "gemma3-classifier": Kind(
+        "Gemma3TextForSequenceClassification",
+        "modernbert-masked",
+        {"hidden_size": 48, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
+        | {"intermediate_size": 36, "sliding_window": 30, "query_pre_attn_scalar": 15, "rms_norm_eps": 0.2}
+        | {"layer_types": ["sliding_attention", "full_attention"], "rope_parameters": TURNED}
+        | {"max_position_embeddings": 165, "pad_token_id": 3}
+        | labelled(STARS),
+        LONG,
+        spread=SMALLER,
+    ),
 }

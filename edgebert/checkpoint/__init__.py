@@ -21,7 +21,7 @@ from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sen
 from edgebert.checkpoint.source import Source, fetch_weights, locate
 from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.text_files import read_json
-from edgebert.checkpoint.tokenizer import read_tokenizer, read_truncation_side
+from edgebert.checkpoint.tokenizer import last_id, read_tokenizer, read_truncation_side
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
@@ -125,6 +125,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
             f"{place.name} is for sparse vectors, but a {architecture_of(matched.heads)}, expected the head for masked"
             " words, which makes them: a class ForMaskedLM in config.json, and its weights"
         )
+    _check_last_token(place.name, matched.heads, config, tokenizer_json, values)
     absent = [head for head in heads if head not in matched.heads]
     _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
     labels = labels_of(values, matched.num_labels)
@@ -181,6 +182,20 @@ def _check_dense(sentence: SentenceSettings, hidden_size: int) -> None:
         if width != module.K:
             raise CheckpointError(f"{module.folder} has in_features {module.K}, expected {width}: what comes before it")
         width = module.N
+
+
+def _check_last_token(
+    name: str, heads: Sequence[str], config: BertConfig, tokenizer_json: str, values: Mapping[str, Any]
+) -> None:
+    """Refuse a classifier behind the last token whose texts all end in the padding token: it would look before it."""
+    if "sequence_classification" not in heads or config.head_layers.pooling != "lasttoken":
+        return
+    padding = values.get("pad_token_id")
+    if padding is not None and last_id(tokenizer_json) == padding:
+        raise UnsupportedModelError(
+            f"{name} classifies texts by their last token that is not the padding token {padding}, but its tokenizer"
+            " ends every text with that; edgebert looks at the very last token: save the tokenizer without it"
+        )
 
 
 def _problem_type(values: Mapping[str, Any], num_labels: int, sentence: SentenceSettings) -> str:

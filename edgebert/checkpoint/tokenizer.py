@@ -20,7 +20,7 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning
 from edgebert.tokens import fault_of
 
-__all__ = ["read_tokenizer", "read_truncation_side"]
+__all__ = ["last_id", "read_tokenizer", "read_truncation_side"]
 
 _MASK_TOKENS = ("[MASK]", "<mask>")
 _KEEP = "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json to keep the tokenizer.json as it is"
@@ -94,6 +94,12 @@ def read_tokenizer(
     masks = (own.token("mask", settings), *_MASK_TOKENS)
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
     return text, next((token for token in masks if token in vocabulary), "")
+
+
+def last_id(tokenizer_json: str) -> int | None:
+    """Return the token that a text ends in; None where a short one has no token."""
+    ids = Tokenizer.from_str(tokenizer_json).encode("a").ids
+    return ids[-1] if ids else None
 
 
 def _read(parts: Mapping[str, Any], path: Path) -> Tokenizer:

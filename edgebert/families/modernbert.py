@@ -44,7 +44,13 @@ class ModernBertConfig(BertConfig):
     @property
     def head_layers(self) -> HeadLayers:
         """What stands before the last layer of heads."""
-        return HeadLayers(self.classifier_pooling, True, self.classifier_bias, self.norm_bias, self.decoder_bias)
+        return HeadLayers(
+            self.classifier_pooling,
+            transform=True,
+            dense_bias=self.classifier_bias,
+            norm_bias=self.norm_bias,
+            decoder_bias=self.decoder_bias,
+        )
 
     def is_global(self, layer: int) -> bool:
         """Whether a layer sees all tokens."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebert.architecture import Attention, Embeddings, Encoder, FeedForward, Layer, Linear, Norm, Rotary, Table
-from edgebert.config import BertConfig, flag_faults
+from edgebert.config import BertConfig, HeadLayers, flag_faults
 from edgebert.families import rope
 from edgebert.families.family import Family
 from edgebert.families.rules import honoured, refused, without_effect
@@ -28,6 +28,11 @@ class DecoderConfig(BertConfig):
     def head_dim(self) -> int:
         """Width of one attention head."""
         return self.head_size or super().head_dim
+
+    @property
+    def head_layers(self) -> HeadLayers:
+        """A classifier of texts stands right behind the last token, which has seen all the others."""
+        return HeadLayers("lasttoken", pooler=False, output_bias=False)
 
     @classmethod
     def own_faults(cls, values: Mapping[str, Any]) -> list[str]:
@@ -108,6 +113,7 @@ RENAMES = (
     (r"^embed_tokens\.", "embeddings.word_embeddings."),
     (r"^norm\.", "encoder.final_norm."),
     (r"^layers\.", "encoder.layer."),
+    (r"^score\.", "classifier."),
     (r"\.input_layernorm\.", ".attention.norm."),
     (r"\.self_attn\.q_proj\.", ".attention.self.query."),
     (r"\.self_attn\.k_proj\.", ".attention.self.key."),

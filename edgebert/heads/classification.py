@@ -30,7 +30,8 @@ class SequenceClassification(PooledHead):
     @classmethod
     def is_among(cls, names: Container[str], config: BertConfig) -> bool:
         """Tell by the names of a checkpoint's tensors whether it may have this head."""
-        return "classifier.weight" in names and (config.head_layers.transform or has_pooler(names))
+        layers = config.head_layers
+        return "classifier.weight" in names and (layers.transform or not layers.pooler or has_pooler(names))
 
     @classmethod
     def function(cls, problem_type: str) -> str:

@@ -35,9 +35,10 @@ class PooledHead(Head):
 
     @classmethod
     def _parts(cls, config: BertConfig, outputs: int) -> list[Part]:
-        H = config.hidden_size
-        pooler = [Part(_POOLER, H, H, "float16", config.pooler_act)]
-        return [*(transform(config) if config.head_layers.transform else pooler), Part(cls.output, outputs, H)]
+        H, layers = config.hidden_size, config.head_layers
+        pooler = [Part(_POOLER, H, H, "float16", config.pooler_act)] if layers.pooler else []
+        before = transform(config) if layers.transform else pooler
+        return [*before, Part(cls.output, outputs, H, bias=layers.output_bias)]
 
     def inputs(self, hidden: np.ndarray, batch: PackedBatch, mask_id: int | None) -> np.ndarray:  # noqa: ARG002
         """Return the vector of each text of a batch."""
