@@ -11,7 +11,6 @@ import argparse
 import csv
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -126,7 +125,7 @@ def _run_way(way: str, folder: Path, model: str | None, threads: int | None) -> 
     else:
         from edgebert.cli.classify import classify
 
-        options = [f"-m={model}"] if model else []
+        options = ["-m", model] if model else []
         options += [f"--threads={threads}"] if threads else []
         arguments = [str(folder / f"in.{way}"), "-o", str(folder / f"out.{way}"), *options]
 
@@ -139,8 +138,15 @@ def _run_way(way: str, folder: Path, model: str | None, threads: int | None) -> 
     return {
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
-        "resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "resident_mb": _most_resident() / 1024,
     }
+
+
+def _most_resident() -> int:
+    """Return the most that this process had resident [KiB], by Linux; of a parent, getrusage would tell that one's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1])
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_models_leave_no_descriptor_open(golden_files):
     before = len(os.listdir(folder))
     for _ in range(5):
         edgebert.load(golden_files["encoder"], threads=1)
-    assert len(os.listdir(folder)) == before
+    assert len(os.listdir(folder)) <= before  # what others left may go meanwhile
 
 
 def test_a_pickled_model_is_loaded_again_by_its_path(golden_files, monkeypatch):
