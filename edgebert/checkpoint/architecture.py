@@ -110,7 +110,7 @@ def problem_type_of(
         The cross-encoder has another function behind its logits.
     """
     problem_type = values.get("problem_type")
-    if problem_type is not None and problem_type not in FUNCTIONS:
+    if problem_type is not None and problem_type not in tuple(FUNCTIONS):
         raise CheckpointError(f"config.json has problem_type {problem_type!r}, expected one of {', '.join(FUNCTIONS)}")
     function = activation_fn or _activation_fn(values)
     if function:

@@ -45,7 +45,7 @@ class GemmaConfig(DecoderConfig):
         """Return what is wrong with the fields that BERT has not."""
         faults = super().own_faults(values)
         types, layers = values["layer_types"], values["num_hidden_layers"]
-        if not isinstance(types, tuple) or len(types) != layers or not set(types) <= set(_KINDS):
+        if not isinstance(types, tuple) or len(types) != layers or any(each not in _KINDS for each in types):
             faults.append(f"layer_types is {types!r}, expected {layers} of {' and '.join(_KINDS)}")
         if type(values["sliding_window"]) is not int or not 1 <= values["sliding_window"] <= 2**20:
             faults.append(f"sliding_window is {values['sliding_window']!r}, expected a whole number from 1 to {2**20}")

@@ -73,7 +73,7 @@ def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:
             result[general] = given
     activation = result.pop("activation_function", None)
     if activation is not None:
-        if activation not in _ACTIVATIONS:
+        if activation not in tuple(_ACTIVATIONS):
             raise UnsupportedModelError(
                 f"config.json has activation_function {activation!r}; edgebert runs those with gates,"
                 f" {' and '.join(_ACTIVATIONS)}"

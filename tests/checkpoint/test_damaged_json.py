@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 
 import pytest
 
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import CheckpointError
+from edgebert.errors import CheckpointError, EdgebertError
 from tests.checkpoint.folders import change_json, copy_model
+from tests.golden import GOLDEN, KINDS
+from tests.selection import few
 
 WRONG = (None, True, -1, 0, 10**20, 1.5, "", "x", "[PAD]", [], ["x"], [None], {}, {"x": 1})
 
@@ -88,3 +92,16 @@ def test_no_value_escapes_as_another_error(folder, tmp_path, name, without):
     assert opened > 0
     assert refusals
     assert [message for message in refusals if "\n" in message or not message] == []
+
+
+@pytest.mark.filterwarnings("ignore::edgebert.errors.CheckpointWarning")
+@pytest.mark.parametrize("name", few(KINDS, "nomic-hub", "gemma3-classifier", "jina-classifier"))
+def test_no_field_of_a_family_escapes_by_a_list_or_an_object(tmp_path, name):
+    """Of which Python makes no member of a set: each field in turn, and as many of them as there are layers."""
+    folder = shutil.copytree(GOLDEN / "kinds" / name, tmp_path / "model")
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for key in [*values, "problem_type"]:
+        for wrong in ([], {}, ["x"], {"x": []}, *([each] * values.get("num_hidden_layers", 1) for each in ([], {}))):
+            (folder / "config.json").write_text(json.dumps({**values, key: wrong}), encoding="utf-8")
+            with contextlib.suppress(EdgebertError):
+                open_checkpoint(folder)
