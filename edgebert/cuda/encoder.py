@@ -19,7 +19,7 @@ from edgebert.cuda.signatures import attend_kind, kernel_name, launches_of
 from edgebert.cuda.target import Target, target_of
 from edgebert.engine.turn import Turn
 from edgebert.errors import EdgebertError
-from edgebert.kernels.plan import padded
+from edgebert.kernels.plan import padded, word_factor
 from edgebert.positions import angles_of, distances_of
 from edgebert.steps import (
     AddAndNorm,
@@ -161,11 +161,10 @@ class CudaEncoder:
 
         embeddings = encoder.embeddings
         words = embeddings.words.name
-        ones = np.ones(padded(embeddings.words.width), np.float32)
         self._words_at = {
             "words": upload(tensors[f"{words}.weight"]),
             "word_scale": upload(tensors[f"{words}.scale"].astype(np.float32)),
-            "word_factor": upload(tensors.get(f"{words}.factor", ones)),
+            "word_factor": upload(word_factor(tensors, words, embeddings.words.width)),
         }
         self._positions, self._token_types = (
             upload(tensors[f"{table.name}.weight"].astype(np.float32)) if table else 0

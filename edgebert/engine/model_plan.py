@@ -21,6 +21,7 @@ from edgebert.kernels.plan import (
     STEP_CODES,
     head_width,
     padded,
+    word_factor,
 )
 from edgebert.positions import angles_of, distances_of
 from edgebert.steps import AddAndNorm, Attend, Embed, Expand, Normalise, ProjectHeads, Quantize, linear_of, steps
@@ -121,8 +122,7 @@ class ModelPlan:
         plan["embedding_stride"] = padded(words.width)
         plan["word_weight"] = self._place(tensors[f"{words.name}.weight"])
         plan["word_scale"], plan["word_groups"] = self._place(scale), scale.shape[1] if scale.ndim == 2 else 0
-        ones = np.ones(padded(words.width), np.float32)
-        plan["word_factor"] = self._place(tensors.get(f"{words.name}.factor", ones))
+        plan["word_factor"] = self._place(word_factor(tensors, words.name, words.width))
         fields = {"position_embeddings": embeddings.positions, "token_type_embeddings": embeddings.token_types}
         for field, table in fields.items():
             if table:

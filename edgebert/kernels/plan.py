@@ -9,6 +9,8 @@ value, in this order; keys and values have as many heads as queries, or fewer, w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgebert.architecture import Attention
@@ -266,6 +268,12 @@ def head_width(attention: Attention) -> int:
 def group_size(K: int) -> int:
     """Return how many of K inputs (padded) share a scale: groups are equal but for the last, which may be smaller."""
     return padded(-(-K // -(-K // GROUP_LARGEST)))
+
+
+def word_factor(tensors: Mapping[str, np.ndarray], name: str, width: int) -> np.ndarray:
+    """Return what the columns of a table of words are multiplied by, float32 (width padded,): 1 without factors."""
+    factor = tensors.get(f"{name}.factor")
+    return np.ones(padded(width), np.float32) if factor is None else factor
 
 
 def group_of_count(K: int, groups: int) -> int:

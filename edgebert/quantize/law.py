@@ -26,7 +26,8 @@ they are scaled, the numerators are rounded to 14 bits, each times the scale of 
 
 The whole numbers of all this stand in `edgebert.kernels.constants`. Rounding is half to even, here and in the
 kernels. A group of zeros has scale 1. Word embeddings are symmetric too, per row, in -127..127; or in -8..7, a scale
-for every 64 values of a row.
+for every 64 values of a row. Columns that are far larger or smaller than the others are divided by a power of two first
+(`column_factors`).
 """
 
 from __future__ import annotations

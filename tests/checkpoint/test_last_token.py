@@ -9,7 +9,7 @@ import pytest
 
 import edgebert
 from edgebert.checkpoint import open_checkpoint
-from edgebert.errors import UnsupportedModelError
+from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.evaluate.float32 import load_float32
 from tests.checkpoint.folders import change_json
 from tests.golden import GOLDEN
@@ -34,8 +34,10 @@ def test_a_text_is_what_its_last_token_says(name, tmp_path):
 
 def test_without_a_class_the_tensors_do_not_tell(tmp_path):
     folder = shutil.copytree(GOLDEN / "kinds" / "qwen3-token", tmp_path / "model")
-    change_json(folder / "config.json", architectures=["Qwen3ForTokenClassification"])
     assert open_checkpoint(folder).info.heads == ("token_classification",)
+    change_json(folder / "config.json", architectures=None)
+    with pytest.raises(CheckpointError, match="the tensors of its classifier may be of texts or of tokens"):
+        open_checkpoint(folder)
 
 
 def test_texts_that_end_in_the_padding_token(tmp_path):
