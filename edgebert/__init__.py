@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from edgebert.frames import table
+    from edgebert.heads.late_interaction import maxsim
     from edgebert.loading import load
     from edgebert.model import Model
     from edgebert.quantize.convert import convert
@@ -51,6 +52,7 @@ __all__ = [
     "convert",
     "describe_machine",
     "load",
+    "maxsim",
     "table",
 ]
 
@@ -62,6 +64,7 @@ _HOMES = {
     "convert": "edgebert.quantize.convert",
     "describe_machine": "edgebert.engine.processor",
     "load": "edgebert.loading",
+    "maxsim": "edgebert.heads.late_interaction",
     "table": "edgebert.frames",
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebert.errors import InputError
 
-__all__ = ["Ids", "PackedBatch", "batches", "check_ids", "pack"]
+__all__ = ["Ids", "PackedBatch", "batches", "check_ids", "pack", "spans"]
 
 Ids = Sequence[int] | np.ndarray
 
@@ -23,15 +23,29 @@ class PackedBatch(NamedTuple):
     input_ids, token_type_ids, position_ids : ndarray [shape=(T,), dtype=int32]
     cu_seqlens : ndarray [shape=(B + 1,), dtype=int32]
         Where each sequence begins, and T.
+    key_counts : ndarray [shape=(B,), dtype=int32] or None
+        How many of each sequence's first tokens are attended to; None for all of them.
     """
 
     input_ids: np.ndarray
     token_type_ids: np.ndarray
     position_ids: np.ndarray
     cu_seqlens: np.ndarray
+    key_counts: np.ndarray | None = None
 
 
-def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None, padding: int | None = None) -> PackedBatch:
+def spans(cu_seqlens: np.ndarray, key_counts: np.ndarray | None) -> Iterator[tuple[int, int, int]]:
+    """Yield where each sequence of a `PackedBatch` begins, where it ends, and how many of its tokens are seen."""
+    counts = np.diff(cu_seqlens) if key_counts is None else key_counts
+    yield from zip(cu_seqlens[:-1].tolist(), cu_seqlens[1:].tolist(), counts.tolist(), strict=True)
+
+
+def pack(
+    sequences: Sequence[Ids],
+    token_types: Sequence[Ids] | None = None,
+    padding: int | None = None,
+    unattended: Sequence[int] | None = None,
+) -> PackedBatch:
     """Lay sequences of token ids end to end.
 
     Parameters
@@ -42,7 +56,12 @@ def pack(sequences: Sequence[Ids], token_types: Sequence[Ids] | None = None, pad
     padding : int, optional
         `BertConfig.padding`: the token that stands at position 0 wherever it is; the others are counted from 1.
         Without it all tokens are counted, from 0.
+    unattended : sequence of int, optional
+        How many of the last tokens of each sequence attend, but are not attended to; less than it has, or 0.
     """
+    if unattended is not None and any(unattended):
+        counts = [len(ids) - count for ids, count in zip(sequences, unattended, strict=True)]
+        return pack(sequences, token_types, padding)._replace(key_counts=np.array(counts, np.int32))
     if len(sequences) == 1:  # what a program that answers at once has: a third of the time
         return _alone(sequences[0], None if token_types is None else token_types[0], padding)
     lengths = np.fromiter(map(len, sequences), np.int32, len(sequences))

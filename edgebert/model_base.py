@@ -83,17 +83,22 @@ class LoadedModel:
         ----------
         task : str
             The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``,
-            ``"answer"``, ``"next_sentence"``, ``"embed_sparse"``; or ``"embed"``, which every model can do.
+            ``"answer"``, ``"next_sentence"``, ``"embed_sparse"``, ``"embed_tokens"``; or ``"embed"``, which every model
+            can do but those that make vectors of tokens.
 
         Raises
         ------
         InputError
             That of the method itself, when the model does not have the head for it; or when there is no such task.
         """
-        checked_choice(task, "task", (*HEAD_OF_TASK, "embed"))
+        checked_choice(task, "task", (*HEAD_OF_TASK, "embed_tokens", "embed"))
         if task == "rank":
             tasks.rank.scorer_of(self._runner)
-        elif task != "embed":
+        elif task == "embed_tokens":
+            tasks.late_interaction.require(self._runner)
+        elif task == "embed":
+            tasks.embed.require(self._runner)
+        else:
             self._runner.require(task)
 
     def stream(
@@ -105,7 +110,7 @@ class LoadedModel:
         ----------
         task : str
             The name of a method with an answer for each text: ``"classify"``, ``"embed"``, ``"embed_sparse"``,
-            ``"fill_mask"``, ``"next_sentence"``, ``"score"``, ``"tag"``.
+            ``"embed_tokens"``, ``"fill_mask"``, ``"next_sentence"``, ``"score"``, ``"tag"``.
         texts : iterable
             What that method takes; a generator is read no further than one batch ahead.
         batch : int

@@ -107,6 +107,7 @@ class ModelFile:
             "normalize": info.pipeline.normalize,
             "truncate_dim": info.pipeline.truncate_dim,
             **({"sparse": info.sparse._asdict()} if info.sparse else {}),
+            **({"late_interaction": info.late_interaction._asdict()} if info.late_interaction else {}),
             "prompts": list(info.prompts),
             "receipt": self._artifact.json("receipt"),
         }

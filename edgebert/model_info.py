@@ -15,6 +15,7 @@ from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.families import config_of
 from edgebert.heads import HEADS
+from edgebert.heads.late_interaction import LateInteraction
 from edgebert.heads.pooling import DenseStep, Pipeline, poolings_of
 from edgebert.heads.splade import Splade
 
@@ -41,6 +42,8 @@ class ModelInfo:
         What comes behind the encoder of a model for embeddings.
     sparse : Splade or None
         How a model that was made for sparse vectors makes them; None for one that was not.
+    late_interaction : LateInteraction or None
+        How a model that was made for vectors of tokens makes them; None for one that was not.
     prompts : mapping of str to str
         Texts to put before others, by name.
     default_prompt : str
@@ -72,6 +75,7 @@ class ModelInfo:
     problem_type: str
     pipeline: Pipeline
     sparse: Splade | None
+    late_interaction: LateInteraction | None
     prompts: Mapping[str, str]
     default_prompt: str
     include_prompt: bool
@@ -98,6 +102,7 @@ class ModelInfo:
             "normalize": pipeline.normalize,
             **({"truncate_dim": pipeline.truncate_dim} if pipeline.truncate_dim else {}),
             **({"sparse": list(self.sparse)} if self.sparse else {}),
+            **({"late_interaction": list(self.late_interaction)} if self.late_interaction else {}),
             "prompts": dict(self.prompts),
             "default_prompt": self.default_prompt,
             "include_prompt": self.include_prompt,
@@ -134,6 +139,7 @@ class ModelInfo:
             max_length=_json(artifact, "max_length", int),
             pipeline=_pipeline(artifact),
             sparse=_sparse(artifact),
+            late_interaction=_late_interaction(artifact),
             problem_type=text("problem_type", ""),
             default_prompt=text("default_prompt", ""),
             mask_token=text("mask_token", ""),
@@ -162,7 +168,11 @@ class ModelInfo:
             faults.append("there are no labels, expected one at least")
         if self.sparse and "masked_lm" not in self.heads:
             faults.append("it is for sparse vectors, and has no head masked_lm, which makes them")
-        return faults + self._pipeline_faults() + (self.sparse.faults() if self.sparse else [])
+        if self.late_interaction and self.heads:
+            faults.append(f"it is for late interaction, and has the heads {', '.join(self.heads)}, expected none")
+        faults += self.sparse.faults() if self.sparse else []
+        faults += self.late_interaction.faults(self.config) if self.late_interaction else []
+        return faults + self._pipeline_faults()
 
     def _pipeline_faults(self) -> list[str]:
         """Return what no vector could be made with."""
@@ -214,6 +224,18 @@ def _sparse(artifact: Artifact) -> Splade | None:
     if len(values) != len(Splade._fields):
         raise damaged(artifact.path, f"its sparse is {values!r}, expected {', '.join(Splade._fields)}")
     return Splade(*values)
+
+
+def _late_interaction(artifact: Artifact) -> LateInteraction | None:
+    """Return how vectors of tokens are made, of a model for them."""
+    if "late_interaction" not in artifact.metadata:
+        return None
+    values = _json(artifact, "late_interaction", list)
+    if len(values) != len(LateInteraction._fields):
+        names = ", ".join(LateInteraction._fields)
+        raise damaged(artifact.path, f"its late_interaction is {values!r}, expected {names}")
+    late = LateInteraction(*values)
+    return late._replace(skipped=tuple(late.skipped) if isinstance(late.skipped, list) else late.skipped)
 
 
 class ModelSource(Protocol):

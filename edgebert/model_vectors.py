@@ -91,6 +91,8 @@ class VectorModel(LoadedModel):
                 raise InputError(f"stride is {shown(stride)}, expected None with windows 'one', which overlap none")
             checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
         info, pipeline = self._runner.info, self._runner.info.pipeline
+        if pooling != "none":
+            tasks.embed.require(self._runner)
         tasks.embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
         if pooling == "none" and windows != "one":
             raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")
@@ -181,6 +183,64 @@ class VectorModel(LoadedModel):
             top_k=top_k,
             query=checked_flag(query, "query"),
             ids=checked_flag(ids, "ids"),
+            prompt=prompt,
+            prompt_name=prompt_name,
+        )
+        report(coverages, on_coverage, self.max_length)
+        return vectors
+
+    def embed_tokens(
+        self,
+        texts: Iterable[str],
+        *,
+        query: bool = False,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        whole: bool = False,
+        stride: int | None = None,
+        on_coverage: OnCoverage | None = None,
+    ) -> list[np.ndarray]:
+        """Compute a vector for each token of each text, by a model for late interaction (ColBERT, arXiv 2004.12832).
+
+        How well a document fits a query `edgebert.maxsim` tells by their vectors, which may be kept; `rank` asks both
+        at once. The vectors are those of PyLate, and of sentence-transformers' MultiVectorEncoder.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        query : bool
+            Whether the texts are queries: they have another marker or prompt than documents, and are filled up with
+            mask tokens where the model's makers meant it. Of documents, punctuation has no vectors, likewise.
+        prompt, prompt_name : str, optional
+            What to put before every text, or the name of one of `prompts`; by default the model's prompt for queries or
+            for documents, where it has one.
+        whole : bool
+            Whether all of a text that is too long is read, in windows; without, one window is, and of a query as much
+            as the model's makers meant.
+        stride : int, optional
+            Tokens that two windows have in common; a quarter of a window by default.
+        on_coverage
+            As the class says.
+
+        Returns
+        -------
+        list of ndarray [shape=(tokens, dimensions), dtype=float32]
+            Special tokens included.
+
+        Raises
+        ------
+        InputError
+            Also when the model was not made for this.
+        """
+        tasks.late_interaction.require(self._runner)
+        listed = listed_texts(texts)
+        if stride is not None and not checked_flag(whole, "whole"):
+            raise InputError(f"stride is {shown(stride)}, expected None without whole=True: there is one window")
+        vectors, coverages = tasks.late_interaction.embed_tokens(
+            self._runner,
+            listed,
+            checked_cut(not checked_flag(whole, "whole"), stride, on_coverage),
+            query=checked_flag(query, "query"),
             prompt=prompt,
             prompt_name=prompt_name,
         )

@@ -147,7 +147,7 @@ class Block(NamedTuple):
     distances: np.ndarray
 
 
-def blocks(length: int, window: int) -> Iterator[Block]:
+def blocks(length: int, window: int, attended: int | None = None) -> Iterator[Block]:
     """Go through the queries of a sequence, some at a time, so that what they see of a long one fits into memory.
 
     Parameters
@@ -156,11 +156,14 @@ def blocks(length: int, window: int) -> Iterator[Block]:
         Tokens.
     window : int
         Tokens to either side that a token sees; 0 for all.
+    attended : int, optional
+        How many of the first tokens are seen at all.
     """
+    most = length if attended is None else attended
     positions = np.arange(length)
     for begin in range(0, length, _QUERIES):
         queries = slice(begin, min(begin + _QUERIES, length))
-        keys = slice(max(0, begin - window), min(queries.stop + window, length)) if window else slice(0, length)
+        keys = slice(max(0, begin - window), min(queries.stop + window, most)) if window else slice(0, most)
         yield Block(queries, keys, positions[keys] - positions[queries, None])
 
 

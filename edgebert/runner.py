@@ -15,6 +15,7 @@ from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
 from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of, serves
+from edgebert.heads.late_interaction import TokenVectors
 from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
 from edgebert.model_info import ModelSource
@@ -71,6 +72,8 @@ class Runner:
     heads : dict of str to Head
     embedding : Embedding
         What comes behind the encoder for a vector.
+    token_vectors : TokenVectors
+        What comes there for a vector of each token, in a model for late interaction.
     """
 
     def __init__(self, source: ModelSource, backend: Backend) -> None:
@@ -83,6 +86,7 @@ class Runner:
             name: HEADS[name](source.tensors, self.config, backend) for name in self.info.heads
         }
         self.embedding = Embedding(source.tensors, self.info.pipeline, backend)
+        self.token_vectors = TokenVectors(source.tensors, self.info.pipeline, backend)
 
     def require(self, task: str) -> Head:
         """Return the head that a task needs.
@@ -155,7 +159,8 @@ class Runner:
     def encode(self, windows: Sequence[Sequence[Window]]) -> Iterator[list[Encoded]]:
         """Encode the windows of each text, in batches of similar lengths; yield what comes of each batch."""
         places = [(text, number, window) for text, own in enumerate(windows) for number, window in enumerate(own)]
-        for indices, hidden in self._encode(*fitting_ids([window for _, _, window in places], self.config)):
+        own = [window for _, _, window in places]
+        for indices, hidden in self._encode(*fitting_ids(own, self.config), [window.unattended for window in own]):
             yield [Encoded(*places[i], states) for i, states in zip(indices, hidden, strict=True)]
 
     def encode_ids(self, token_ids: Sequence[Ids]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
@@ -163,13 +168,14 @@ class Runner:
         return self._encode(check_ids(token_ids, self.config.vocab_size, self.config.max_position_embeddings), None)
 
     def _encode(
-        self, ids: list[np.ndarray], types: list[np.ndarray] | None
+        self, ids: list[np.ndarray], types: list[np.ndarray] | None, unattended: list[int] | None = None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         lengths = [len(sequence) for sequence in ids]
         done, total = 0, sum(lengths)
         for indices in batches(lengths, self._budget):
             own_types = None if types is None else [types[i] for i in indices]
-            batch = pack([ids[i] for i in indices], own_types, self.config.padding)
+            apart = None if unattended is None else [unattended[i] for i in indices]
+            batch = pack([ids[i] for i in indices], own_types, self.config.padding, apart)
             self.source.check_unchanged()
             # Of all tokens: what is no number in one of them spoils the others, and may look like a number there.
             hidden = finite(self.backend.encode(batch), "hidden states")

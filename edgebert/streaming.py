@@ -31,7 +31,7 @@ BATCH = 512
 """Texts that are asked about together: some seconds of work, and enough of every length to fill batches."""
 
 _CHECKS: dict[str, Callable[[Any, str, int], Any]] = {
-    **dict.fromkeys(("embed", "embed_sparse", "fill_mask", "score", "tag"), text_at),
+    **dict.fromkeys(("embed", "embed_sparse", "embed_tokens", "fill_mask", "score", "tag"), text_at),
     "classify": text_or_pair_at,
     "next_sentence": pair_at,
 }

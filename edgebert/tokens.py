@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import re
@@ -68,6 +69,8 @@ class TextTokenizer:
         Ids that the model knows; that of a token looked up by its text is one of them.
     truncation_side : str
         Where a text that is to be one window is cut: ``"right"`` keeps its beginning, ``"left"`` its end.
+    marker : int, optional
+        An id that stands behind the first token of every single text.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class TextTokenizer:
         type_vocab_size: int = 2,
         truncation_side: str = "right",
         vocab_size: int = 2**31 - 1,
+        marker: int | None = None,
     ) -> None:
         from tokenizers import Tokenizer
 
@@ -91,13 +95,22 @@ class TextTokenizer:
             ) from error
         self._tokenizer_json, self._vocab_size = tokenizer_json, vocab_size
         self._one_type = type_vocab_size == 1
-        self.max_length, self._truncation_side = max_length, truncation_side
+        self.max_length, self._truncation_side, self._marker = max_length, truncation_side, marker
 
     @classmethod
     def for_model(cls, info: ModelInfo) -> TextTokenizer:
         """Make the tokenizer of a model."""
-        config = info.config
-        return cls(info.tokenizer, info.max_length, config.type_vocab_size, info.truncation_side, config.vocab_size)
+        config, late = info.config, info.late_interaction
+        marker = late.marker(query=False) if late else None
+        sizes = (info.max_length, config.type_vocab_size, info.truncation_side, config.vocab_size)
+        return cls(info.tokenizer, *sizes, marker)
+
+    def marked(self, marker: int | None, max_length: int) -> TextTokenizer:
+        """Return a tokenizer with another marker, and another length, which is this one in all else."""
+        twin = copy.copy(self)
+        twin.__dict__.pop("_single", None)
+        twin._marker, twin.max_length = marker, max_length
+        return twin
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -257,7 +270,14 @@ class TextTokenizer:
 
     @cached_property
     def _single(self) -> Template:
-        return self._template()
+        template = self._template()
+        if self._marker is None:
+            return template
+        (before, types), *rest = template.pieces
+        if not len(before):
+            raise ArtifactError("the model's tokenizer puts no token before a text; its marker would stand behind one")
+        marked = np.insert(before, 1, self._marker), np.insert(types, 1, 0)
+        return template._replace(pieces=(marked, *rest))
 
     @cached_property
     def _pair(self) -> Template:

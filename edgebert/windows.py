@@ -11,7 +11,7 @@ from edgebert.batch import check_ids
 from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError
 
-__all__ = ["Template", "Window", "fitting_ids", "owned"]
+__all__ = ["Template", "Window", "fitting_ids", "owned", "whole_rows"]
 
 
 class Window(NamedTuple):
@@ -25,6 +25,8 @@ class Window(NamedTuple):
         Where in `ids` the tokens of the text begin that is cut into windows: of a pair, the second.
     first, last : int
         Which of its tokens these are: from `first` to before `last`.
+    unattended : int
+        How many of the last ids attend to the others, but are not attended to.
     """
 
     ids: np.ndarray
@@ -32,6 +34,7 @@ class Window(NamedTuple):
     begin: int
     first: int
     last: int
+    unattended: int = 0
 
     def rows(self, first: int | None = None, last: int | None = None) -> slice:
         """Return where in `ids`, and among the hidden states of the window, tokens of the text stand.
@@ -97,6 +100,14 @@ def owned(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
         end = window.last if i + 1 == len(windows) else (windows[i + 1].first + window.last + 1) // 2
         yield begin, end
         begin = end
+
+
+def whole_rows(windows: Sequence[Window]) -> list[slice]:
+    """Return which rows of each window of one text count, so that every token does once, and the special ones do."""
+    parts = [window.rows(*part) for window, part in zip(windows, owned(windows), strict=True)]
+    parts[0] = slice(0, parts[0].stop)
+    parts[-1] = slice(parts[-1].start, len(windows[-1].ids))
+    return parts
 
 
 def fitting_ids(windows: Sequence[Window], config: BertConfig) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -15,7 +15,8 @@ def test_pack_lays_sequences_end_to_end():
     assert batch.token_type_ids.tolist() == [0, 0, 1, 1]
     assert batch.position_ids.tolist() == [0, 1, 2, 0]
     assert batch.cu_seqlens.tolist() == [0, 3, 3, 4]
-    assert {array.dtype for array in batch} == {np.dtype(np.int32)}
+    assert {array.dtype for array in batch[:4]} == {np.dtype(np.int32)}
+    assert batch.key_counts is None
 
 
 def test_pack_of_nothing():

@@ -45,6 +45,7 @@ def test_public_names():
         "convert",
         "describe_machine",
         "load",
+        "maxsim",
         "table",
     }
     assert all(getattr(edgebert, name) is not None for name in edgebert.__all__)

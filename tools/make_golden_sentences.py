@@ -13,7 +13,6 @@ differs from the one that it begins with (``gone.json`` names those that it lack
 from __future__ import annotations
 
 import argparse
-import filecmp
 import json
 import shutil
 import tempfile
@@ -24,26 +23,14 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from golden_base import HIDDEN, POSITIONS, SENTENCE, TEXTS, save_base, seeded, store
 from make_golden import fill, write_json
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Dropout, Normalize, Pooling, Transformer
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-TEXTS = [
-    "The film was very good",
-    "NOBODY liked the story, but the acting was good.",
-    "a",
-    "",
-    "no good film at all, and acting a plot all really good, in the cafe with a very bad story and no plot to it",
-]
 PAIRS = [["the film was good", "nobody liked it"], ["no story", "the plot, really?"], ["a plot", ""]]
-SENTENCE = (
-    "the a and of to in on with for is was not it no very good bad film story plot cafe at all who liked but acting"
-    " alice bob nobody really query The . , ? :"
-)
-LETTERS = "abcdefghijklmnopqrstuvwxyzN"
-HIDDEN, POSITIONS = 32, 32
 LAYOUT = {  # of decoders
     "hidden_size": HIDDEN,
     "num_hidden_layers": 2,
@@ -54,26 +41,6 @@ LAYOUT = {  # of decoders
     "max_position_embeddings": 2 * POSITIONS,
 }
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "identity": nn.Identity}
-
-
-def save_base(folder: Path, kind: str, seed: int) -> None:
-    """Save a plain BERT and its cased tokenizer: ``Model``, or ``ForSequenceClassification``."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokens = dict.fromkeys([*special, *SENTENCE.split(), *LETTERS, *(f"##{c}" for c in LETTERS)])
-    vocab = {token: i for i, token in enumerate(tokens)}
-    transformers.BertTokenizer(vocab=vocab, do_lower_case=False, model_max_length=POSITIONS).save_pretrained(folder)
-    config = transformers.BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=HIDDEN,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=POSITIONS,
-        num_labels=3 if seed % 2 else 1,
-    )
-    model = getattr(transformers, f"Bert{kind}")(config).eval()
-    fill(model, seed=seed)
-    model.half().save_pretrained(folder)
 
 
 def save_qwen3(folder: Path) -> None:
@@ -155,12 +122,6 @@ def decoders(work: Path) -> dict[str, tuple[Path, SentenceTransformer]]:
             prompts = {"query": "task: a story | query: ", "document": "title: none | text: "}
         result[name] = base, SentenceTransformer(modules=modules, device="cpu", prompts=prompts)
     return result
-
-
-def seeded(module: nn.Module, seed: int) -> nn.Module:
-    """Fill the weights of a module."""
-    fill(module, seed=seed)
-    return module.half().float()
 
 
 def pipelines(base: Path) -> dict[str, Callable[[], SentenceTransformer]]:
@@ -248,21 +209,6 @@ def cross_encoders(bases: dict[int, Path]) -> dict[str, Callable[[], CrossEncode
         "cross-3-sigmoid": lambda: model(3, nn.Sigmoid),
         "cross-3-default": lambda: model(3, None),
     }
-
-
-def store(saved: Path, base: Path, target: Path) -> None:
-    """Copy the files in which a folder differs from the one that it begins with, and name those that it lacks."""
-    target.mkdir(parents=True, exist_ok=True)
-    files = {path.relative_to(saved) for path in saved.rglob("*") if path.is_file()}
-    files -= {Path("README.md")}
-    for name in sorted(files):
-        if not (base / name).is_file() or not filecmp.cmp(saved / name, base / name, shallow=False):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(saved / name, target / name)
-    lacks = {path.relative_to(base) for path in base.rglob("*") if path.is_file()} - files
-    gone = sorted(path.as_posix() for path in lacks if path.name != "expected.npz")
-    if gone:
-        write_json(target / "gone.json", gone)
 
 
 def expect(model: SentenceTransformer | CrossEncoder, target: Path) -> None:

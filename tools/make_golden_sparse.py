@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from golden_base import TEXTS, save_base, store
 from make_golden import write_json
-from make_golden_sentences import TEXTS, reloaded, save_base, store
+from make_golden_sentences import reloaded
 from sentence_transformers import SparseEncoder
 from sentence_transformers.sentence_transformer.modules import Router, Transformer
 from sentence_transformers.sparse_encoder.modules import MLMTransformer, SparseStaticEmbedding, SpladePooling

@@ -16,6 +16,7 @@ from edgebert.checkpoint.card import read_card
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
+from edgebert.checkpoint.late_interaction import STANFORD, LateSettings, projection, resolve
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import Source, fetch_weights, locate
@@ -28,6 +29,7 @@ from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
 from edgebert.families import encoder_of, family_of
 from edgebert.heads import architecture_of
+from edgebert.heads.late_interaction import LateInteraction
 from edgebert.heads.pooling import dense_name, poolings_of
 from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.model_info import ModelInfo
@@ -108,6 +110,9 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     stored = stored_tensors(files)
     found, faults = renamed(stored, family)
     heads, foreign = heads_of(values, heads_among(found, config), family)
+    pipeline, late = sentence.pipeline, sentence.late_interaction
+    if late:
+        heads, foreign = (), STANFORD
     if foreign:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's
@@ -127,14 +132,23 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         )
     _check_last_token(place.name, matched.heads, config, tokenizer_json, values)
     absent = [head for head in heads if head not in matched.heads]
-    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
+    _warn_of_heads(place.name, "" if late else foreign, [] if sentence.is_pipeline else absent)
     labels = labels_of(values, matched.num_labels)
     tensors, zeros = dict(matched.tensors), dict(matched.zeros)
+    made: dict[str, np.ndarray] = {}
     for i, module in enumerate(sentence.dense):
-        tensors |= {f"{dense_name(i)}.{part}": tensor for part, tensor in module.tensors().items()}
+        own = module.tensors()
+        tensors |= {f"{dense_name(i)}.{part}": own[part] for part in ("weight", "bias") if part in own}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
-    made = {}
+        whole = module.weight()
+        if whole is not None:
+            made[f"{dense_name(i)}.weight"] = whole
+            del tensors[f"{dense_name(i)}.weight"]
+    if late and not sentence.is_pipeline:
+        step, tensors[f"{dense_name(0)}.weight"] = projection(stored, place.name)
+        pipeline = dataclasses.replace(pipeline, dense=(step,))
+        zeros[f"{dense_name(0)}.bias"] = (step.N,)
     if sentence.query_weights:
         made[QUERY_WEIGHTS], more = read_query_weights(sentence.query_weights, tokenizer_json, config.vocab_size)
         _warn_of_fields(place.name, more)
@@ -144,8 +158,9 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         heads=matched.heads,
         labels=labels,
         problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in matched.heads else "",
-        pipeline=sentence.pipeline,
+        pipeline=pipeline,
         sparse=sentence.sparse,
+        late_interaction=late and _late_interaction(late, settings, tokenizer_json, mask_token, config),
         prompts=sentence.prompts,
         default_prompt=sentence.default_prompt,
         include_prompt=sentence.include_prompt,
@@ -200,6 +215,12 @@ def _check_last_token(
 
 def _problem_type(values: Mapping[str, Any], num_labels: int, sentence: SentenceSettings) -> str:
     return problem_type_of(values, num_labels, sentence.activation_fn, is_cross_encoder=sentence.is_cross_encoder)
+
+
+def _late_interaction(
+    late: LateSettings, settings: Mapping[str, Any], tokenizer_json: str, mask_token: str, config: BertConfig
+) -> LateInteraction:
+    return resolve(late, _max_length(late.query_length, settings, config), tokenizer_json, mask_token, config)
 
 
 def _warn_of_fields(source: str, unknown: Sequence[str]) -> None:

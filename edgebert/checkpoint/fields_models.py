@@ -13,7 +13,7 @@ from edgebert.errors import UnsupportedModelError
 from edgebert.families import FAMILIES
 from edgebert.families.rules import Rule, honoured, refused, without_effect
 
-__all__ = ["FIELDS", "check_fields", "config_fields"]
+__all__ = ["FIELDS", "OF_TOKENS", "check_fields", "config_fields"]
 
 _CONFIG = {
     **honoured("which model it is", "architectures model_type"),
@@ -67,6 +67,10 @@ _CONFIG = {
     ),
 }
 _SENTENCE = "sentence_embedding"
+_EITHER = ("token_embeddings", _SENTENCE)
+_TOKENS_ALONE = "edgebert applies the modules of a model for late interaction to its tokens"
+OF_TOKENS = " of tokens"
+"""Behind the name of a file: what becomes of its fields in a model for late interaction."""
 FIELDS: dict[str, dict[str, Rule]] = {
     "modules.json": {
         **honoured("which modules there are", "path type"),
@@ -81,10 +85,12 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **refused(
             "models of other kinds give other results",
             "model_type",
-            unless=("SentenceTransformer", "CrossEncoder", "SparseEncoder"),
+            unless=("SentenceTransformer", "CrossEncoder", "SparseEncoder", "ColBERT", "MultiVectorEncoder"),
         ),
+        **honoured("late interaction", "query_prefix document_prefix query_length document_length"),
+        **honoured("late interaction", "do_query_expansion attend_to_expansion_tokens skiplist_words"),
         **without_effect("says what it was made with", "__version__ requirements"),
-        **without_effect("how vectors are to be compared, which changes none", "similarity_fn_name"),
+        **honoured("how vectors are to be compared, which changes none", "similarity_fn_name"),
         **without_effect("heads are computed in float32", "keep_in_fp32_modules"),
     },
     "sentence_bert_config.json": {
@@ -100,10 +106,9 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **refused(
             "edgebert reads hidden states or logits", "module_output_name", unless=("token_embeddings", "scores")
         ),
-        **refused("edgebert pads no queries", "query_expansion"),
         **refused("edgebert reads the tokenizer beside the weights", "tokenizer_name_or_path"),
         **without_effect("there is no padding here", "unpad_inputs"),
-        **without_effect("of encode_query and encode_document, not of encode", "query_length document_length"),
+        **honoured("late interaction", "query_expansion query_length document_length"),
     },
     "model_kwargs": without_effect(
         "how another library is to load and compute it",
@@ -133,6 +138,32 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **refused("edgebert applies Dense modules to the vector of a text", "module_input_name", unless=(_SENTENCE,)),
         **refused("edgebert applies Dense modules to the vector of a text", "module_output_name", unless=(_SENTENCE,)),
         **refused("edgebert adds no input to a Dense module's output", "use_residual", unless=(False,)),
+    },
+    f"Dense/config.json{OF_TOKENS}": {
+        **honoured("the layer's", "in_features out_features bias activation_function use_residual"),
+        **refused(_TOKENS_ALONE, "module_input_name module_output_name", unless=_EITHER),
+    },
+    f"Normalize/config.json{OF_TOKENS}": refused(_TOKENS_ALONE, "module_input_name module_output_name", unless=_EITHER),
+    f"Dropout/config.json{OF_TOKENS}": without_effect("for training", "dropout module_input_name module_output_name"),
+    "MultiVectorMask/config.json": {
+        **honoured("which tokens have no vector", "skiplist_words skiplist_tasks"),
+        **refused("edgebert reads texts, not images", "keep_only_token_ids", unless=([],)),
+    },
+    "artifact.metadata": {
+        **honoured("late interaction", "query_token_id doc_token_id query_maxlen doc_maxlen"),
+        **honoured("late interaction", "attend_to_mask_tokens mask_punctuation"),
+        **refused("edgebert compares vectors by their cosine", "similarity", unless=("cosine",)),
+        **refused("edgebert sums over a query's tokens", "interaction", unless=("colbert",)),
+        **without_effect("the weights say it", "dim"),
+        **without_effect("the tokens of these ids", "query_token doc_token"),
+        **without_effect(
+            "for training, or for an index",
+            "accumsteps amp avoid_fork_if_possible bsize centroid_score_threshold checkpoint collection configs",
+            "distillation_alpha experiment gpus ignore_scores index_bsize index_name index_path index_root",
+            "kmeans_niters load_index_with_mmap lr maxsteps meta model_name name nbits ncells ndocs nranks nway",
+            "overwrite queries rank relu reranker resume root save_every total_visible_gpus triples use_ib_negatives",
+            "warmup warmup_bert",
+        ),
     },
     "Normalize/config.json": {
         **refused("edgebert normalises the vector of a text", "module_input_name", unless=(_SENTENCE,)),

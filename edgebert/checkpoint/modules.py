@@ -6,9 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from edgebert.checkpoint.fields_models import FIELDS, check_fields
-from edgebert.checkpoint.stored import StoredTensor
+import numpy as np
+
+from edgebert.checkpoint.fields_models import FIELDS, OF_TOKENS, check_fields
+from edgebert.checkpoint.stored import StoredTensor, read_tensor
 from edgebert.checkpoint.text_files import read_json
+from edgebert.checkpoint.values import flag_of
 from edgebert.checkpoint.weights import stored_tensors, weight_files
 from edgebert.choices import POOLINGS
 from edgebert.errors import CheckpointError, UnsupportedModelError
@@ -17,6 +20,7 @@ from edgebert.heads.splade import Splade
 
 __all__ = ["DenseModule", "read_dense", "read_pooling", "read_splade"]
 
+RESIDUAL = "residual.weight"
 _PREFIX = "pooling_mode_"
 _SWITCHES = {
     "cls_token": "cls",
@@ -31,7 +35,10 @@ _SWITCHES = {
 
 @dataclasses.dataclass(frozen=True)
 class DenseModule:
-    """A linear layer behind the pooling: its folder, its sizes, whether it has a bias, and the rest of `DenseStep`."""
+    """A linear layer behind the pooling: its folder, its sizes, whether it has a bias, and the rest of `DenseStep`.
+
+    What it reads may be added to what it makes (``residual``), through a layer of its own where their sizes differ.
+    """
 
     folder: Path
     N: int
@@ -39,6 +46,7 @@ class DenseModule:
     bias: bool
     activation: str
     unit_input: bool = False
+    residual: bool = False
 
     @property
     def step(self) -> DenseStep:
@@ -53,12 +61,22 @@ class DenseModule:
         CheckpointError
         """
         stored = stored_tensors(weight_files(self.folder))
-        expected = {"weight": (self.N, self.K), **({"bias": (self.N,)} if self.bias else {})}
+        expected: dict[str, tuple[int, ...]] = {"weight": (self.N, self.K)}
+        expected |= {"bias": (self.N,)} if self.bias else {}
+        expected |= {RESIDUAL: (self.N, self.K)} if self.residual and self.N != self.K else {}
         found = {name.removeprefix("linear."): tensor for name, tensor in stored.items()}
         shapes = {name: tensor.shape for name, tensor in found.items()}
         if shapes != expected:
             raise CheckpointError(f"{self.folder} has tensors {shapes}, expected {expected}")
         return found
+
+    def weight(self) -> np.ndarray | None:
+        """Return the weight with that of the residual in it, float32 (N, K); None where what is stored is all."""
+        if not self.residual:
+            return None
+        tensors = self.tensors()
+        beside = read_tensor(tensors[RESIDUAL]) if RESIDUAL in tensors else np.eye(self.N, dtype=np.float32)
+        return read_tensor(tensors["weight"]) + beside
 
 
 def read_pooling(path: Path) -> tuple[str, bool, list[str]]:
@@ -91,8 +109,10 @@ def read_pooling(path: Path) -> tuple[str, bool, list[str]]:
     return "+".join(modes), include_prompt is not False, [name for name in unknown if name not in known_as_off]
 
 
-def read_dense(folder: Path, *, unit_input: bool) -> tuple[DenseModule, list[str]]:
+def read_dense(folder: Path, *, unit_input: bool, of_tokens: bool = False) -> tuple[DenseModule, list[str]]:
     """Return a Dense module by its config, and the unknown fields; `unit_input` as in `DenseStep`.
+
+    With `of_tokens` it stands in a model for late interaction, behind every token.
 
     Raises
     ------
@@ -103,7 +123,7 @@ def read_dense(folder: Path, *, unit_input: bool) -> tuple[DenseModule, list[str
     """
     path = folder / "config.json"
     settings = read_json(path, dict)
-    unknown = check_fields(settings, FIELDS["Dense/config.json"], where=str(path))
+    unknown = check_fields(settings, FIELDS[f"Dense/config.json{OF_TOKENS if of_tokens else ''}"], where=str(path))
     N, K = settings.get("out_features"), settings.get("in_features")
     if type(N) is not int or type(K) is not int or min(N, K) < 1:
         raise CheckpointError(f"{path} has out_features {N!r} and in_features {K!r}, expected whole numbers")
@@ -118,7 +138,13 @@ def read_dense(folder: Path, *, unit_input: bool) -> tuple[DenseModule, list[str
     bias = settings.get("bias", True)
     if type(bias) is not bool:
         raise CheckpointError(f"{path} has bias {bias!r}, expected true or false")
-    return DenseModule(folder, N, K, bias, DENSE_ACTIVATIONS[name], unit_input), unknown
+    residual = flag_of(settings, "use_residual", path)
+    if residual and DENSE_ACTIVATIONS[name]:
+        raise UnsupportedModelError(
+            f"{path} has use_residual and the activation_function {name}; edgebert adds the input where that is"
+            " Identity"
+        )
+    return DenseModule(folder, N, K, bias, DENSE_ACTIVATIONS[name], unit_input, residual), unknown
 
 
 def read_splade(path: Path) -> tuple[Splade, list[str]]:

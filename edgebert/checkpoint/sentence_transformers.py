@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgebert.checkpoint.fields_models import FIELDS, check_fields
+from edgebert.checkpoint import late_interaction
+from edgebert.checkpoint.fields_models import FIELDS, OF_TOKENS, check_fields
+from edgebert.checkpoint.late_interaction import LateSettings
 from edgebert.checkpoint.modules import DenseModule, read_dense, read_pooling, read_splade
 from edgebert.checkpoint.sparse import IDF, read_routes
 from edgebert.checkpoint.text_files import read_json
+from edgebert.checkpoint.values import count_of, flag_of, object_of
 from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.heads.pooling import Pipeline
 from edgebert.heads.splade import Splade
@@ -24,7 +27,8 @@ _ENCODERS = ("Transformer", "MLMTransformer", *_OLD_ENCODERS)
 
 _BEHIND_POOLING = ("Dense", "Normalize", "Dropout")
 _SPARSE = "SpladePooling"
-_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING, _SPARSE)
+_MASK = "MultiVectorMask"
+_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING, _SPARSE, _MASK)
 _SETTINGS_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -51,6 +55,8 @@ class SentenceSettings:
         How a model for sparse vectors makes them.
     query_weights : Path or None
         The file, or the folder of the module, with the weights of a query's words.
+    late_interaction : LateSettings or None
+        How a model for late interaction makes vectors of tokens.
     max_length : int or None
         In tokens; None where the folder does not say.
     lowercase : bool
@@ -78,6 +84,7 @@ class SentenceSettings:
     dense: tuple[DenseModule, ...] = ()
     sparse: Splade | None = None
     query_weights: Path | None = None
+    late_interaction: LateSettings | None = None
     max_length: int | None = None
     lowercase: bool = False
     prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -112,8 +119,10 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         A module, a pooling or a setting that edgebert does not run.
     """
     settings, unknown = _of_model(folder)
-    sparse_by = settings.pop("sparse_by")
+    sparse_by, late = settings.pop("sparse_by"), settings.pop("late_interaction")
     if not (folder / "modules.json").is_file():
+        late, more = late_interaction.of_stanford(folder)
+        unknown += more
         # Without modules, sentence-transformers reads nothing but what stands behind a cross-encoder.
         idf = folder / IDF
         return SentenceSettings(
@@ -121,15 +130,25 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
             query_weights=idf if idf.is_file() else None,
             activation_fn=settings["activation_fn"],
             is_cross_encoder=settings["is_cross_encoder"],
+            late_interaction=late,
+            pipeline=Pipeline(normalize=late is not None),
+            max_length=late.document_length if late else None,
             unknown=tuple(unknown),
         )
-    modules, query_weights, more = _modules(folder)
+    modules, query_weights, more = _modules(folder, late=late is not None)
     unknown += more
     encoder = str(modules[0][1])
     encoder = "" if encoder == "." else encoder
     of_encoder, more = _of_encoder(folder / encoder)
     unknown += more
     sparse_by += of_encoder.pop("sparse_by", [])
+    told = of_encoder.pop("late_interaction", {})
+    if late and not settings["is_pylate"]:
+        late = late._replace(**told)
+    elif told.get("filled_length"):
+        raise UnsupportedModelError(
+            f"{folder} has query_expansion, which fills queries up, but makes one vector of each; edgebert does not"
+        )
     pooling, include_prompt = "mean", True
     dense: list[DenseModule] = []
     normalized, sparse = False, None
@@ -138,20 +157,28 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         if kind == "Pooling":
             pooling, include_prompt, more = read_pooling(where / "config.json")
         elif kind == "Dense":
-            module, more = read_dense(where, unit_input=normalized)
+            module, more = read_dense(where, unit_input=normalized, of_tokens=late is not None)
             dense.append(module)
             normalized = False
         elif kind == _SPARSE:
             sparse, more = read_splade(where / "config.json")
             sparse = sparse._replace(most_words=settings["most_words"], query_weights=query_weights is not None)
+        elif kind == _MASK and late:
+            masked, more = late_interaction.of_mask(where / "config.json")
+            late = late._replace(**masked)
         else:
             file = where / "config.json"
             values = read_json(file, dict) if file.is_file() else {}  # old versions wrote none
-            more = check_fields(values, FIELDS[f"{kind}/config.json"], where=str(file))
+            more = check_fields(values, FIELDS[f"{kind}/config.json{OF_TOKENS if late else ''}"], where=str(file))
             normalized |= kind == "Normalize"
         unknown += more
     steps = tuple(module.step for module in dense)
     del settings["most_words"]
+    normalized |= settings.pop("is_pylate")  # it does so without a module that says it
+    if late:
+        longest = of_encoder.get("max_length")
+        late = late._replace(query_length=late.query_length or longest)
+        of_encoder["max_length"] = late.document_length or longest
     if sparse is None and sparse_by:
         raise UnsupportedModelError(
             f"{'; '.join(sparse_by)}, but there is no {_SPARSE} among its modules; expected one"
@@ -162,6 +189,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         dense=tuple(dense),
         sparse=sparse,
         query_weights=query_weights,
+        late_interaction=late,
         include_prompt=include_prompt,
         unknown=tuple(unknown),
         is_pipeline=len(modules) > 1,
@@ -170,11 +198,11 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
     )
 
 
-def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], Path | None, list[str]]:
+def _modules(folder: Path, *, late: bool) -> tuple[list[tuple[str, PurePosixPath]], Path | None, list[str]]:
     """Return the kind and the path of each module, in an order that edgebert runs; and the unknown fields.
 
-    Of modules with a Router, those that documents go through; between both stands the folder of the weights that
-    queries have instead, if they have.
+    Those of a model for late interaction make vectors of tokens: they have no Pooling. Of modules with a Router, those
+    that documents go through; between both stands the folder of the weights that queries have instead, if they have.
     """
     file = folder / "modules.json"
     listed = read_json(file, list)
@@ -209,6 +237,8 @@ def _modules(folder: Path) -> tuple[list[tuple[str, PurePosixPath]], Path | None
     ordered = kinds[:1] == ["Transformer"] and (
         (kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)) or kinds[1:] == [_SPARSE]
     )
+    if late:
+        ordered = kinds[:1] == ["Transformer"] and set(kinds[1:]) <= {*_BEHIND_POOLING, _MASK}
     if not ordered:
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules in the order {', '.join(kinds) or 'of none'}; edgebert runs"
@@ -223,6 +253,7 @@ def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """Return what config_sentence_transformers.json says, and its unknown fields."""
     path = folder / "config_sentence_transformers.json"
     values = read_json(path, dict) if path.is_file() else {}
+    late = late_interaction.of_model(values, path)
     unknown = check_fields(values, FIELDS[path.name], where=str(path))
     prompts, default = values.get("prompts") or {}, values.get("default_prompt_name") or ""
     if not isinstance(prompts, dict) or not all(text is None or isinstance(text, str) for text in prompts.values()):
@@ -230,7 +261,7 @@ def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
     prompts = {name: text for name, text in prompts.items() if text is not None}
     if not isinstance(default, str) or (default and default not in prompts):
         raise CheckpointError(f"{path} has default_prompt_name {default!r}, but no such prompt")
-    truncate_dim = _count(values, "truncate_dim", "values of a vector", path)
+    truncate_dim = count_of(values, "truncate_dim", "values of a vector", path)
     activation_fn = values.get("activation_fn")
     if activation_fn is not None and not isinstance(activation_fn, str):
         raise CheckpointError(f"{path} has activation_fn {activation_fn!r}, expected the name of a class")
@@ -238,9 +269,11 @@ def _of_model(folder: Path) -> tuple[dict[str, Any], list[str]]:
         "prompts": prompts,
         "default_prompt": default,
         "truncate_dim": truncate_dim or 0,
-        "most_words": _count(values, "max_active_dims", "words of a vector", path) or 0,
+        "most_words": count_of(values, "max_active_dims", "words of a vector", path) or 0,
         "activation_fn": activation_fn or "",
         "is_cross_encoder": values.get("model_type") == "CrossEncoder",
+        "late_interaction": late,
+        "is_pylate": late is not None and values.get("model_type") != late_interaction.MODEL_TYPES[1],
         "sparse_by": [f"{path.name} has model_type 'SparseEncoder'"] * (values.get("model_type") == "SparseEncoder"),
     }, unknown
 
@@ -257,8 +290,8 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
     where = str(path)
     unknown = check_fields(values, FIELDS["sentence_bert_config.json"], where=where)
     for name in ("model_args", "model_kwargs"):
-        unknown += check_fields(_object(values, name, path), FIELDS["model_kwargs"], where=f"{name} of {where}")
-    modalities = _object(values, "modality_config", path)
+        unknown += check_fields(object_of(values, name, path), FIELDS["model_kwargs"], where=f"{name} of {where}")
+    modalities = object_of(values, "modality_config", path)
     text = modalities.get("text", {"method": "forward", "method_output_name": "last_hidden_state"})
     if not isinstance(text, dict) or (text.get("method"), text.get("method_output_name")) not in (
         ("forward", "last_hidden_state"),
@@ -267,47 +300,27 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
         raise UnsupportedModelError(
             f"{where} has modality_config {modalities!r}; edgebert reads the last_hidden_state or the logits of forward"
         )
-    tokenizer_args = {**_object(values, "tokenizer_args", path), **_object(values, "processor_kwargs", path)}
-    length = _count(values, "max_seq_length", "tokens", path)
+    tokenizer_args = {**object_of(values, "tokenizer_args", path), **object_of(values, "processor_kwargs", path)}
+    length = count_of(values, "max_seq_length", "tokens", path)
     # Of what sentence-transformers says to a tokenizer in several places, the last wins.
     if "model_max_length" in tokenizer_args:
-        length = _count(tokenizer_args, "model_max_length", "tokens", path) or length
-    processing = _object(values, "processing_kwargs", path)
+        length = count_of(tokenizer_args, "model_max_length", "tokens", path) or length
+    processing = object_of(values, "processing_kwargs", path)
     for name in ("common", "text"):
-        fields = _object(processing, name, path)
+        fields = object_of(processing, name, path)
         unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
-        length = _count(fields, "max_length", "tokens", path) or length
+        length = count_of(fields, "max_length", "tokens", path) or length
     fills = values.get("transformer_task") == "fill-mask"
     return {
         "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * fills,
+        "late_interaction": late_interaction.of_encoder(values, path),
         "max_length": length,
-        "lowercase": _flag(values, "do_lower_case", path),
+        "lowercase": flag_of(values, "do_lower_case", path),
         "tokenizer_args": {name: value for name, value in tokenizer_args.items() if name not in _LOADING},
         "config_args": {
             name: value
             for key in ("config_args", "config_kwargs")
-            for name, value in _object(values, key, path).items()
+            for name, value in object_of(values, key, path).items()
             if name not in _LOADING
         },
     }, unknown
-
-
-def _object(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    value = values.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise CheckpointError(f"{path} has {name} {value!r}, expected a JSON object")
-    return value or {}
-
-
-def _count(values: Mapping[str, Any], name: str, things: str, path: Path) -> int | None:
-    value = values.get(name)
-    if value is not None and (type(value) is not int or value < 1):
-        raise CheckpointError(f"{path} has {name} {value!r}, expected a number of {things}")
-    return value
-
-
-def _flag(values: Mapping[str, Any], name: str, path: Path) -> bool:
-    value = values.get(name)
-    if value is not None and type(value) is not bool:
-        raise CheckpointError(f"{path} has {name} {value!r}, expected true or false")
-    return value is True

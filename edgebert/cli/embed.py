@@ -61,8 +61,9 @@ _HEADER_BYTES = 128
 @click.option("--whole", is_flag=True, help="Read long texts whole: a vector is the mean of its windows' vectors.")
 @click.option("--chunks", is_flag=True, help="Give each window of a long text a vector and a row, with its place.")
 @click.option("--sparse", is_flag=True, help="Give words with weights instead, by a model for masked words (SPLADE).")
+@click.option("--tokens", is_flag=True, help="Give each token a vector, by a model for late interaction (ColBERT).")
 @click.option("--top-k", type=click.IntRange(min=1), metavar="N", help="With --sparse: how many words.  [default: all]")
-@click.option("--query", is_flag=True, help="With --sparse: the texts are queries.")
+@click.option("--query", is_flag=True, help="With --sparse or --tokens: the texts are queries.")
 @click.option("--ids", is_flag=True, help="With --sparse: the model's numbers of the words.")
 @stride_option
 @line_options(windows=False, layouts=False)
@@ -77,6 +78,7 @@ def embed(
     chunks: bool,
     *,
     sparse: bool,
+    tokens: bool,
     top_k: int | None,
     query: bool,
     ids: bool,
@@ -92,13 +94,16 @@ def embed(
     OUT.npy    NumPy array, float32, shape (texts, dimensions)
     OUT.jsonl  one object a line: text, tokens, windows, truncated, embedding;
                of a table its columns instead of text;
-               with --pooling none embeddings, a list of a vector for each token;
+               with --tokens or --pooling none embeddings, a vector a token;
                with --chunks an object for each window: line (of the text, from
                1), text (that of the window), start, end (its place in the whole
                text, in characters from 0), embedding
     OUT.parquet  the same, a row each; embedding is a list of float32
 
     On a terminal, without -o, the cosines of 2 to 12 texts are shown instead.
+
+    With --tokens every token has a vector, for late interaction: the score of a document is what
+    edgebert rank gives it. --query fills the texts up as queries; --whole reads all of a long text.
 
     With --sparse a vector is words with weights, the best first, and other words than those
     of the text are among them. --whole reads all of a long text then, as if it were one
@@ -111,6 +116,8 @@ def embed(
     OUT.tsv       weight, word, text; without a header
     OUT.parquet   the columns of csv
     """
+    if sparse and tokens:
+        raise click.UsageError("Give either --sparse, words with weights, or --tokens, a vector for each token.")
     if sparse:
         if pooling is not None or normalize is not None or dimensions is not None or chunks:
             raise click.UsageError(
@@ -119,8 +126,15 @@ def embed(
         wanted = {"top_k": top_k, "query": query, "ids": ids, "prompt": prompt, "prompt_name": prompt_name}
         embed_sparse(options, {**wanted, "whole": whole, "stride": options.stride})
         return
-    if top_k is not None or query or ids:
-        raise click.UsageError("--top-k, --query and --ids are about words with weights: give them with --sparse.")
+    if top_k is not None or ids:
+        raise click.UsageError("--top-k and --ids are about words with weights: give them with --sparse.")
+    if query and not tokens:
+        raise click.UsageError("--query is about words or tokens: give it with --sparse or --tokens.")
+    if tokens and (pooling is not None or normalize is not None or dimensions is not None or chunks):
+        raise click.UsageError(
+            "--tokens gives vectors as the model was trained to: leave --pooling, --normalize, --dimensions and"
+            " --chunks out."
+        )
     to_stdout = options.output in (None, "-")
     terminal = Terminal.at_stdout() if to_stdout else None
     suffix = ".jsonl" if to_stdout else PurePath(str(options.output)).suffix.lower()
@@ -128,7 +142,7 @@ def embed(
         raise click.UsageError(f"OUT is {options.output}, expected a name that ends in {', '.join(_SUFFIXES)}.")
     if suffix == ".npy" and options.prefix:
         raise click.UsageError("--prefix does not go with OUT.npy, which has no columns.")
-    of_tokens = pooling == "none"
+    of_tokens = pooling == "none" or tokens
     if (of_tokens or chunks) and terminal is not None:
         of = "tokens" if of_tokens else "windows"
         raise click.UsageError(f"Vectors of {of} are not for reading: name a file with -o OUT.jsonl, or pipe them on.")
@@ -138,7 +152,7 @@ def embed(
         raise click.UsageError("Vectors of tokens are given as they are: leave --dimensions and --normalize out.")
     if whole and chunks:
         raise click.UsageError("Give either --whole, one vector for a text, or --chunks, one for each window.")
-    if of_tokens and (whole or chunks):
+    if pooling == "none" and (whole or chunks):
         raise click.UsageError("--whole and --chunks join tokens to one vector: leave --pooling none out.")
     if chunks and suffix == ".npy":
         raise click.UsageError("Windows have a place beside their vector: name an OUT.jsonl or OUT.parquet.")
@@ -150,6 +164,9 @@ def embed(
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> Any:
         prompts: dict[str, Any] = {"prompt": prompt, "prompt_name": prompt_name}
+        if tokens:
+            own: dict[str, Any] = {"query": query, "whole": whole, "stride": options.stride}
+            return model.embed_tokens(items, **own, **prompts, on_coverage=on_coverage)
         return model.embed(items, pooling, normalize, dimensions, **prompts, **windows, on_coverage=on_coverage)
 
     def writer(model: Model, output: OutputFile) -> Writer:
@@ -163,7 +180,7 @@ def embed(
         kept = Kept(placed(form, options.inputs), options.prefix, is_table=options.inputs.is_table)
         return _ParquetWriter(output, kept) if suffix == ".parquet" else _JsonlWriter(output, kept, options.prefix)
 
-    answer_lines(options, Task("embed", ask, "embedded"), writer)
+    answer_lines(options, Task("embed_tokens" if tokens else "embed", ask, "embedded"), writer)
 
 
 class _NpyWriter:

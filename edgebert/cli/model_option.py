@@ -44,6 +44,11 @@ _ADVICE = {
         "rasyosef/splade-tiny",
         "embed --sparse -m {} notes.txt -o notes.jsonl",
     ),
+    "embed_tokens": (
+        "lightonai/GTE-ModernColBERT-v1",
+        "colbert-ir/colbertv2.0",
+        "embed --tokens -m {} notes.txt -o notes.jsonl",
+    ),
 }
 """Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
 _METHODS = {"search": "embed", "redact": "tag"}
@@ -123,7 +128,8 @@ def _check_serves(model: Model, task: str, name: str) -> None:
         from edgebert.heads import HEADS
 
         tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
-        serves = ", ".join(command_of(each) for each in tasks or ("embed", "rank", "search"))
+        of_vectors = ("embed_tokens", "rank") if model.info.get("late_interaction") else ("embed", "rank", "search")
+        serves = ", ".join(command_of(each) for each in tasks or of_vectors)
         own = default_for(task)
         if own is not None:
             remedy = f"leave -m out for {own.title}, which comes with edgebert"

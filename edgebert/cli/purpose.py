@@ -41,6 +41,8 @@ def purpose(facts: dict[str, Any]) -> str:
     )
     if facts.get("sparse"):
         return "Makes sparse vectors of texts, words with weights: for search engines with an inverted index."
+    if facts.get("late_interaction"):
+        return f"Makes a vector of each token ({facts['dimensions']} numbers each): for ranking by late interaction."
     return " ".join(told[head]() for head in facts["heads"]) or vectors
 
 
@@ -97,6 +99,7 @@ def example(facts: dict[str, Any], named: str) -> str:
     }
     command = next((commands[head] for head in facts["heads"]), "embed FILE -o OUT.npy")
     command = "embed FILE --sparse -o OUT.jsonl" if facts.get("sparse") else command
+    command = 'rank FILE --query "..."' if facts.get("late_interaction") else command
     return f"edgebert {command}{named}"
 
 

@@ -28,9 +28,11 @@ _PHRASES = {
     "more than its max_memory of": "more than its --max-memory of",
 }
 _AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes)\b)")
-_COMMANDS = {"embed_sparse": "embed --sparse"}
+_COMMANDS = {"embed_sparse": "embed --sparse", "embed_tokens": "embed --tokens"}
 """Method -> command, where that is not called so."""
-_METHOD = re.compile(r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed_sparse|embed|search|redact)\(\)")
+_METHOD = re.compile(
+    r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed_sparse|embed_tokens|embed|search|redact)\(\)"
+)
 
 
 def command_of(method: str) -> str:

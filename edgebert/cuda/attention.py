@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.cuda.activation import exp2
-from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_ROWS, QUERY_TILES, TILES, TOKENS
+from edgebert.cuda.layout import HEADER, KEY_BLOCK, QUERY_ROWS, QUERY_TILES, TILE_WORDS, TILES, TOKENS
 from edgebert.cuda.ops import as_float, as_int, byte_perm, cuda, device, fma, load2, load4, mma_s8, mma_u8, shuffle_xor
 from edgebert.cuda.shape import ATTEND_WARPS as WARPS
 from edgebert.kernels.constants import LOWEST_SCORE, NUMERATOR_LEVELS
@@ -205,9 +205,9 @@ def attend_kernel(head_dim: int, longest: int, window: int, *, causal: bool, bia
         tokens = batch[TOKENS]
         warp = cuda.blockIdx.x * WARPS + (cuda.threadIdx.x >> 5)
         for item in range(warp, tiles * heads, cuda.gridDim.x * WARPS):
-            head, tile = item // tiles, HEADER + QUERY_TILES * tokens + 3 * (item % tiles)
+            head, tile = item // tiles, HEADER + QUERY_TILES * tokens + TILE_WORDS * (item % tiles)
             begin, length, first = np.int64(batch[tile]), batch[tile + 1], batch[tile + 2]
-            end = begin + length
+            end = begin + batch[tile + 3]
             own = begin + first + group
             own_scales = head * np.int64(capacity)
             shared_head = head * key_heads // heads

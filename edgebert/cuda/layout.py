@@ -18,6 +18,7 @@ __all__ = [
     "QUERY_ROWS",
     "QUERY_TILES",
     "TILES",
+    "TILE_WORDS",
     "TOKENS",
     "TOKEN_TYPES",
     "Tile",
@@ -43,8 +44,10 @@ TOKENS, TILES = 0, 1
 HEADER = 8
 """Where the batch's lists begin, the first of them the ids of its tokens."""
 TOKEN_TYPES, POSITIONS, QUERY_TILES = 1, 2, 3
-"""Which list is which, each a word for each token long but for the last: for each tile of queries the sequence's first
-token, its length, the tile's first query."""
+"""Which list is which, each a word for each token long but for the last."""
+TILE_WORDS = 4
+"""What the last list has for each tile of queries: the sequence's first token, its length, the tile's first query, and
+how many of the sequence's tokens are attended to."""
 
 
 class Tile(NamedTuple):
@@ -142,7 +145,7 @@ def constants(scale: np.ndarray, column_sums: np.ndarray, bias: np.ndarray, colu
 
 def batch_words(tokens: int) -> int:
     """Return the most words that a batch of so many tokens takes: each a sequence of its own."""
-    return HEADER + 6 * tokens
+    return HEADER + (3 + TILE_WORDS) * tokens
 
 
 def describe_batch(batch: PackedBatch, words: np.ndarray) -> int:
@@ -171,7 +174,7 @@ def describe_batch(batch: PackedBatch, words: np.ndarray) -> int:
     for part in (batch.input_ids, batch.token_type_ids, batch.position_ids):
         words[begin : begin + tokens] = part
         begin += tokens
-    end = begin + 3 * len(of)
-    tiles = words[begin:end].reshape(-1, 3)
-    tiles[:, 0], tiles[:, 1], tiles[:, 2] = batch.cu_seqlens[of], lengths[of], first
+    end = begin + TILE_WORDS * len(of)
+    attended = lengths if batch.key_counts is None else batch.key_counts
+    words[begin:end].reshape(-1, TILE_WORDS)[:] = np.stack([batch.cu_seqlens[of], lengths[of], first, attended[of]], 1)
     return end

@@ -99,6 +99,7 @@ class CompiledEncoder:
         plan["longest"] = np.diff(batch.cu_seqlens).max(initial=0)
         for name in ("input_ids", "token_type_ids", "position_ids", "cu_seqlens"):
             plan[name] = getattr(batch, name).ctypes.data
+        plan["key_counts"] = 0 if batch.key_counts is None else batch.key_counts.ctypes.data
         plan["epoch"], plan["active"] = team.addresses
         self._stages[:] = 0
         job = functools.partial(self._library.encode, self._plan_address, int(team.epoch[0]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from edgebert.architecture import Attention, Encoder, Linear, Norm
-from edgebert.batch import PackedBatch
+from edgebert.batch import PackedBatch, spans
 from edgebert.exact import exp, multiply, total
 from edgebert.functions import activate, layer_norm, rms_norm
 from edgebert.positions import (
@@ -90,7 +89,8 @@ class Float32Arithmetic:
         query, key, value = split_heads(query_key_value, attention)
         bias = distances_of(attention, self._weights, self._longest)
         distances = self.heads_of_distances(attention) if attention.disentangled else None
-        return attend(query, key, value, self._batch.cu_seqlens, attention, bias, distances)
+        batch = self._batch
+        return attend(query, key, value, batch.cu_seqlens, attention, bias, distances, batch.key_counts)
 
     def heads_of_distances(self, attention: Attention) -> tuple[np.ndarray, np.ndarray]:
         """Return the queries and the keys that stand for distances, float32 (rows, heads, head_dim)."""
@@ -142,6 +142,7 @@ def attend(
     attention: Attention,
     bias: np.ndarray | None = None,
     of_distance: tuple[np.ndarray, np.ndarray] | None = None,
+    key_counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2).
 
@@ -154,6 +155,8 @@ def attend(
         What a distance adds to a scaled score (`edgebert.positions`).
     of_distance : tuple of ndarray [shape=(rows, heads, head_dim), dtype=float32], optional
         The queries and the keys that stand for distances (`edgebert.architecture.Disentangled`).
+    key_counts : ndarray [shape=(B,), dtype=int32], optional
+        How many of each sequence's first tokens are attended to; by default all.
 
     Returns
     -------
@@ -162,9 +165,9 @@ def attend(
     by_head = [array.transpose(1, 0, 2) for array in (query, key, value)]
     T, heads, head_dim = query.shape
     context = np.empty((T, heads, head_dim), np.float32)
-    for begin, end in itertools.pairwise(cu_seqlens):
+    for begin, end, attended in spans(cu_seqlens, key_counts):
         q, k, v = (array[:, begin:end] for array in by_head)
-        for queries, keys, distances in blocks(end - begin, attention.window):
+        for queries, keys, distances in blocks(end - begin, attention.window, attended):
             scores = multiply(q[:, queries], k[:, keys].transpose(0, 2, 1))
             if of_distance:
                 assert attention.disentangled

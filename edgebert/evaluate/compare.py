@@ -22,6 +22,7 @@ from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate.float32 import Float32Backend
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
+from edgebert.heads.late_interaction import TokenVectors
 from edgebert.heads.pooling import Embedding
 from edgebert.heads.splade import sparse_vectors
 from edgebert.model_file import ModelFile
@@ -63,7 +64,8 @@ class Comparison:
     tokens : int
         In all of them.
     pooled_cosines : ndarray [shape=(texts,), dtype=float64]
-        Of the texts' vectors, as the model gives them: pooled, behind its Dense modules; or sparse.
+        Of the texts' vectors, as the model gives them: pooled, behind its Dense modules; or sparse; or, of a model for
+        late interaction, the mean of those of its tokens.
     token_cosines : ndarray [shape=(tokens,), dtype=float64]
         Of the tokens' last hidden states.
     decisions : dict of str to (ndarray, ndarray)
@@ -245,6 +247,8 @@ def compare(
     embeds: list[Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]]
     if sparse:  # its vectors are looked at, not the best words
         embeds = [partial(sparse_vectors, head.logits, sparse, config.vocab_size) for head in heads.pop("masked_lm")]
+    elif checkpoint.info.late_interaction:
+        embeds = [partial(map, TokenVectors(side.tensors, pipeline, side.backend)) for side in (quantized, exact)]
     else:
         embeds = [partial(map, Embedding(side.tensors, pipeline, side.backend)) for side in (quantized, exact)]
     pooled, token = np.empty(len(texts)), []
@@ -257,7 +261,9 @@ def compare(
         token.append(cosines(*hidden))
         of_texts = [np.split(rows, batch.cu_seqlens[1:-1]) for rows in hidden]
         vectors = [embed(each) for embed, each in zip(embeds, of_texts, strict=True)]
-        pooled[indices] = [cosines(found[None], right[None])[0] for found, right in zip(*vectors, strict=True)]
+        pooled[indices] = [
+            float(mean(cosines(*map(np.atleast_2d, each)))) for each in zip(*vectors, strict=True)
+        ]  # of late interaction, the mean over the tokens
         for name, sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
             logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(sides, hidden, strict=True)]

@@ -136,7 +136,9 @@ def largest_of(values, length):
 def attend_head(plan, step, head, sequence, queries, scratch):
     """Attend from a range of the queries of one head of one sequence, a pair, to the keys that they see."""
     begin = load_index(plan.cu_seqlens + 4 * sequence)
-    length = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
+    attended = load_index(plan.cu_seqlens + 4 * sequence + 4) - begin
+    if plan.key_counts != 0:
+        attended = load_index(plan.key_counts + 4 * sequence)
     first, last = queries
     heads, key_heads, head_dim = plan.num_attention_heads, plan.num_key_value_heads, plan.head_dim
     # Keys lie behind the queries of all heads, and values behind the keys; so do their scales.
@@ -154,7 +156,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
     context = plan.narrow + 4 * (begin * plan.context_stride + head * head_dim)
     # The keys of the range, from a whole panel on: so a sum has the same order, however the queries are cut.
     low = max(first - step.before, 0) // LANES * LANES
-    seen = min(last + step.behind, length) - low
+    seen = min(last + step.behind, attended) - low
     padded_seen = (seen + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     padded_dim = (head_dim + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
     places = attention_places(seen, head_dim)
@@ -166,7 +168,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
     scores_row, sums_row, values_row = columns_row, 4 * head_dim, padded_seen * LANES
     pack_keys(rows_begin + key_slot * head_dim + low * row, row, seen, head_dim, keys)
     pack_values(rows_begin + value_slot * head_dim + low * row, row, seen, head_dim, values, values_row)
-    largest_value = largest_of(value_scale, length)
+    largest_value = largest_of(value_scale, attended)
     value_unit = largest_value / NUMERATOR_LEVELS
     offset = plan.key_offset + 4 * (shared_head * plan.rows + begin + low)
     value_factor = NUMERATOR_LEVELS / largest_value
@@ -177,7 +179,7 @@ def attend_head(plan, step, head, sequence, queries, scratch):
         rows = first + share(last - first, i + 1, tiles) - at
         # Of these keys, those that a tile's queries attend to.
         start = max(at - step.before, 0) // LANES * LANES
-        count = min(at + rows + step.behind, length) - start
+        count = min(at + rows + step.behind, attended) - start
         padded_count = (count + K_MULTIPLE - 1) // K_MULTIPLE * K_MULTIPLE
         panels = (count + LANES - 1) // LANES
         own = start - low
@@ -261,7 +263,8 @@ def attend(plan, step, scratch, task):
 
     Reads `plan.heads`, `plan.head_scale` and `plan.key_offset` as `project_heads` leaves them, readable for 16 rows
     more, and `step.bias`, in whose rows the distance from query i to key k stands at bias_centre + k - i, readable for
-    16 values more; where not all is seen, it masks the rest. Writes `plan.narrow`, float32 [T, context_stride]. Twin:
+    16 values more; where not all is seen, it masks the rest. Keys are the first `plan.key_counts` tokens of a sequence,
+    or all. Writes `plan.narrow`, float32 [T, context_stride]. Twin:
     `reference.attend`.
     """
     ranges = query_ranges(plan, step)

@@ -214,6 +214,7 @@ PLAN = np.dtype(
         ("token_type_ids", ADDRESS),  # int32 [T]
         ("position_ids", ADDRESS),  # int32 [T]
         ("cu_seqlens", ADDRESS),  # int32 [B + 1]
+        ("key_counts", ADDRESS),  # int32 [B]: how many of a sequence's first tokens are attended to; 0 for all
         # the workspace
         ("hidden", ADDRESS),  # float32 [T, H padded]: the residual stream, smoothed, and the result
         ("narrow", ADDRESS),  # float32 [T, max(W, H, E) padded]: context; then each output projection

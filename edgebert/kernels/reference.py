@@ -243,10 +243,10 @@ class IntegerArithmetic:
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence."""
-        attention = step.attention
+        attention, batch = step.attention, self._batch
         bias = distances_of(attention, self._tensors, self._encoder.longest)
         of_distance = heads_of_distances(attention, self._tensors)
-        return attend(query_key_value, self._batch.cu_seqlens, attention, bias, of_distance)
+        return attend(query_key_value, batch.cu_seqlens, attention, bias, of_distance, batch.key_counts)
 
     def expand(self, step: Expand, x: np.ndarray) -> np.ndarray:
         """Quantize, multiply, activate, and apply the factors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgebert.architecture import Attention
+from edgebert.batch import spans
 from edgebert.exact import exp, total
 from edgebert.functions import rms_norm
 from edgebert.positions import (
@@ -120,6 +120,7 @@ def attend(
     attention: Attention,
     bias: np.ndarray | None = None,
     of_distance: DistanceHeads | None = None,
+    key_counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Attend within each sequence (arXiv 1706.03762, section 3.2), in integers but for the softmax.
 
@@ -133,6 +134,8 @@ def attend(
         What a distance adds to a scaled score (`edgebert.positions.bias_of_distances`).
     of_distance : DistanceHeads, optional
         As `heads_of_distances` gives them.
+    key_counts : ndarray [shape=(B,), dtype=int32], optional
+        How many of each sequence's first tokens are attended to; by default all.
 
     Returns
     -------
@@ -144,8 +147,8 @@ def attend(
     query, key, value = q.astype(np.float32)
     query_scale, key_scale, value_scale = q_scale
     context = np.zeros(query.shape, np.float32)
-    for begin, end in itertools.pairwise(cu_seqlens):
-        for queries, keys, distances in blocks(end - begin, attention.window):
+    for begin, end, attended in spans(cu_seqlens, key_counts):
+        for queries, keys, distances in blocks(end - begin, attention.window, attended):
             own, seen = (slice(begin + each.start, begin + each.stop) for each in (queries, keys))
             scores = query[:, own] @ key[:, seen].transpose(0, 2, 1) * key_scale[:, None, seen]
             added = None if bias is None else between(bias, distances)
@@ -165,7 +168,7 @@ def attend(
                 exponents += added
                 exponents -= exponents.max(axis=2, keepdims=True)
             numerators = exp(exponents).astype(np.float32)
-            largest = value_scale[:, None, begin:end].max(axis=2, keepdims=True)
+            largest = value_scale[:, None, begin : begin + attended].max(axis=2, keepdims=True)
             weights = np.rint(numerators * (value_scale[:, None, seen] * (_NUMERATOR_LEVELS / largest)))
             sums = weights.astype(np.float64) @ value[:, seen].astype(np.float64)
             unit = largest / _NUMERATOR_LEVELS / total(numerators, axis=2)[:, :, None]

@@ -181,12 +181,12 @@ class QuantizingArithmetic:
 
     def attend(self, step: Attend, query_key_value: np.ndarray) -> np.ndarray:
         """Attend within each sequence, in integers."""
-        attention = step.attention
+        attention, batch = step.attention, self._batch
         if attention.disentangled:
             self._quantize_distances(attention, attention.disentangled)
         bias = distances_of(attention, self.result, self._encoder.longest)
         of_distance = reference.heads_of_distances(attention, self.result)
-        return reference.attend(query_key_value, self._batch.cu_seqlens, attention, bias, of_distance)
+        return reference.attend(query_key_value, batch.cu_seqlens, attention, bias, of_distance, batch.key_counts)
 
     def _quantize_distances(self, attention: Attention, positions: Disentangled) -> None:
         """Quantize the queries and the keys that stand for distances, as those of tokens are."""

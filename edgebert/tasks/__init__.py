@@ -6,9 +6,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgebert.tasks import answer, classify, embed, fill_mask, rank, similarity, sparse, tag, zero_shot
+    from edgebert.tasks import (
+        answer,
+        classify,
+        embed,
+        fill_mask,
+        late_interaction,
+        rank,
+        similarity,
+        sparse,
+        tag,
+        zero_shot,
+    )
 
-__all__ = ["answer", "classify", "embed", "fill_mask", "rank", "similarity", "sparse", "tag", "zero_shot"]
+__all__ = [
+    "answer",
+    "classify",
+    "embed",
+    "fill_mask",
+    "late_interaction",
+    "rank",
+    "similarity",
+    "sparse",
+    "tag",
+    "zero_shot",
+]
 
 
 def __getattr__(name: str) -> Any:

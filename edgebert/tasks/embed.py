@@ -30,6 +30,7 @@ __all__ = [
     "prompt_of",
     "prompt_tokens",
     "prompted",
+    "require",
     "windows_of",
 ]
 
@@ -62,6 +63,20 @@ class WindowVectors(NamedTuple):
     vectors: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+
+
+def require(runner: Runner) -> None:
+    """Refuse a model that makes a vector of each token alone.
+
+    Raises
+    ------
+    InputError
+    """
+    if runner.info.late_interaction:
+        raise InputError(
+            f"{runner.source.path.name} makes a vector of each token, for late interaction, and none of a text: ask it"
+            " embed_tokens() or rank()"
+        )
 
 
 def check_embedding_options(

@@ -8,6 +8,7 @@ from typing import Any
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads import Head
+from edgebert.heads.late_interaction import maxsim
 from edgebert.runner import Runner
 from edgebert.tasks.classify import pair_logits, pooled_scores, prompt_of_pairs
 from edgebert.tasks.embed import (
@@ -19,6 +20,7 @@ from edgebert.tasks.embed import (
     prompt_of,
     prompted,
 )
+from edgebert.tasks.late_interaction import embed_tokens, require
 from edgebert.tasks.similarity import cosines
 from edgebert.tasks.sparse import embed_sparse
 
@@ -67,6 +69,8 @@ def relevance(
 ) -> tuple[list[float], list[Coverage]]:
     """Score documents for a query: a document is worth what its best window is (arXiv 1905.09217)."""
     head = scorer_of(runner)
+    if runner.info.late_interaction:
+        return _best_of_tokens(runner, query, documents, cut)
     if head is None and runner.info.sparse:
         return _words_in_common(runner, query, documents, cut)
     if head is None:
@@ -95,6 +99,17 @@ def _closeness(runner: Runner, query: str, documents: Sequence[str], cut: Cut) -
     asked, (coverage,) = embed(runner, [query], unit, before_query)
     found, _, coverages = embed_windows(runner, documents, unit, before, cut)
     scores = [float(cosines(own.vectors, asked[0][None]).max()) for own in found]
+    return scores, [each._replace(truncated=each.truncated or coverage.truncated) for each in coverages]
+
+
+def _best_of_tokens(
+    runner: Runner, query: str, documents: Sequence[str], cut: Cut
+) -> tuple[list[float], list[Coverage]]:
+    """Score documents by the best of their tokens' vectors for each of the query's (arXiv 2004.12832)."""
+    late = require(runner)
+    (asked,), (coverage,) = embed_tokens(runner, [query], Cut(cut.truncate), query=True)
+    found, coverages = embed_tokens(runner, documents, cut)
+    scores = [maxsim(asked, each, mean=late.mean) for each in found]
     return scores, [each._replace(truncated=each.truncated or coverage.truncated) for each in coverages]
 
 

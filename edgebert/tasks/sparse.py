@@ -12,7 +12,7 @@ from edgebert.coverage import Coverage, Cut
 from edgebert.heads.splade import QUERY_WEIGHTS, Splade, sparse_vectors
 from edgebert.runner import Runner, finite
 from edgebert.tasks.embed import QUERY_PROMPTS, prompt_of, prompt_tokens, prompted, windows_of
-from edgebert.windows import Window, owned
+from edgebert.windows import whole_rows
 
 __all__ = ["SparseVector", "embed_sparse"]
 
@@ -57,7 +57,7 @@ def embed_sparse(
     vectors_of = partial(sparse_vectors, head.logits, splade, runner.config.vocab_size)
     lead = prompt_tokens(runner, before)
     windows = [windows_of(runner, content, lead, cut) for content in contents]
-    rows = [_rows(own) for own in windows]
+    rows = [whole_rows(own) for own in windows]
     found: list[list[Any]] = [[None] * len(own) for own in windows]
     for batch in runner.encode(windows):
         states = [each.states[rows[each.text][each.number]] for each in batch]
@@ -77,14 +77,6 @@ def _known(runner: Runner, words: np.ndarray) -> np.ndarray:
     for word in words[-1:].tolist():
         runner.tokenizer.checked_id(runner.tokenizer.token_of(word), word)
     return words
-
-
-def _rows(windows: Sequence[Window]) -> list[slice]:
-    """Return which tokens of each window of a text count, so that each of the text's counts once."""
-    parts = [window.rows(*part) for window, part in zip(windows, owned(windows), strict=True)]
-    parts[0] = slice(0, parts[0].stop)
-    parts[-1] = slice(parts[-1].start, len(windows[-1].ids))
-    return parts
 
 
 def _joined(

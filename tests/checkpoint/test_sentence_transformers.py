@@ -305,7 +305,7 @@ def test_a_dense_module_behind_several_poolings(folder):
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type 'SparseEncoder'"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task 'fill-mask'"),
         ("sentence_bert_config.json", {"module_output_name": "causal_logits"}, "module_output_name 'causal_logits'"),
-        ("sentence_bert_config.json", {"query_expansion": {"length": 32}}, "query_expansion"),
+        ("sentence_bert_config.json", {"query_expansion": {"strategy": "fixed", "length": 32}}, "query_expansion"),
         ("sentence_bert_config.json", {"modality_config": {"text": {"method": "get_text_features"}}}, "modality_conf"),
         ("sentence_bert_config.json", {"processing_kwargs": {"text": {"truncation": False}}}, "truncation False"),
     ],

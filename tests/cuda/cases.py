@@ -7,7 +7,6 @@ imported whether it simulates. Integers are compared for equality.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import os
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 
 import edgebert.cuda.encoder as encoder_module
 from edgebert.architecture import Attention, FeedForward, Linear, Norm, Rotary, Table
-from edgebert.batch import pack
+from edgebert.batch import pack, spans
 from edgebert.checkpoint.names import encoder_tensors
 from edgebert.cuda.encoder import CudaEncoder
 from edgebert.cuda.layout import constants, in_fragments
@@ -178,9 +177,9 @@ def check_expand(forms, gated):
             assert np.abs(got_ranges[:, :, 1] - zeros).max() <= 1
 
 
-def attended(device, x, lengths, attention, bias=None):
+def attended(device, x, lengths, attention, bias=None, key_counts=None):
     """Return the context that the kernel computes from float32 queries, keys and values."""
-    batch, tokens = upload_batch(device, lengths)
+    batch, tokens = upload_batch(device, lengths, key_counts)
     heads, key_heads, _ = attention.slots
     q, scales = reference.quantize_heads(repeated(x, attention), heads)
     dim, each = q.shape[3], heads // key_heads
@@ -234,12 +233,18 @@ def test_attend_to_what_is_before():
     check_attend(wide(2, causal=True, key_value_heads=1, window=19))
 
 
+def test_attend_to_some_of_the_tokens():
+    counts = np.array([5, 20, 1, 12], np.int32)
+    check_attend(wide(2), key_counts=counts)
+    check_attend(wide(2, window=19), biased=True, key_counts=counts)
+
+
 def wide(heads, **parts):
     """Return an attention with heads of 32 values."""
     return Attention(heads, 32, *[Linear("", 0, 0)] * 2, **parts)
 
 
-def check_attend(attention, biased=False):
+def check_attend(attention, biased=False, key_counts=None):
     lengths = [5, 33, 1, 17]
     ends = np.concatenate([[0], np.cumsum(lengths)])
     rng = np.random.default_rng(4)
@@ -248,12 +253,12 @@ def check_attend(attention, biased=False):
     bias = drawn if biased else distances_of(attention, {}, 64)
     shape = SHAPE._replace(biased=bias is not None, reaches=((attention.window, attention.causal),))
     with kernels(shape) as (device, _):
-        got = attended(device, x, lengths, attention, bias)
-        expected = reference.attend(x, ends, attention, bias)
+        got = attended(device, x, lengths, attention, bias, key_counts)
+        expected = reference.attend(x, ends, attention, bias, key_counts=key_counts)
         np.testing.assert_allclose(got, expected, rtol=0, atol=3e-4)
         # The same bits alone.
-        for begin, end in itertools.pairwise(ends[1:]):
-            alone = attended(device, x[begin:end], [end - begin], attention, bias)
+        for begin, end, count in [*spans(ends, key_counts)][1:]:
+            alone = attended(device, x[begin:end], [end - begin], attention, bias, np.array([count], np.int32))
             np.testing.assert_array_equal(alone, got[begin:end])
 
 

@@ -59,9 +59,9 @@ def read(device, address, shape, dtype):
     return array.copy()
 
 
-def upload_batch(device, lengths):
+def upload_batch(device, lengths, key_counts=None):
     """Put a batch on the device; return its address and its number of tokens."""
-    batch = pack([[1] * length for length in lengths])
+    batch = pack([[1] * length for length in lengths])._replace(key_counts=key_counts)
     words = np.zeros(batch_words(sum(lengths)), np.int32)
     describe_batch(batch, words)
     return device.upload(words), sum(lengths)

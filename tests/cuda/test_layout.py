@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebert.batch import pack
-from edgebert.cuda.layout import HEADER, TILES, TOKENS, batch_words, constants, describe_batch, in_fragments
+from edgebert.cuda.layout import HEADER, TILE_WORDS, TILES, TOKENS, batch_words, constants, describe_batch, in_fragments
 
 
 def test_fragments_have_every_weight_where_its_lane_reads_it():
@@ -39,9 +39,11 @@ def test_a_batch_lists_its_tiles_of_queries():
     end = describe_batch(batch, words)
     assert (words[TOKENS], words[TILES]) == (50, 5)
     assert (words[HEADER : HEADER + 50] == 7).all()
-    tiles = words[HEADER + 150 : end].reshape(-1, 3).tolist()
-    assert tiles == [[0, 1, 0], [1, 33, 0], [1, 33, 16], [1, 33, 32], [34, 16, 0]]
+    tiles = words[HEADER + 150 : end].reshape(-1, TILE_WORDS).tolist()
+    assert tiles == [[0, 1, 0, 1], [1, 33, 0, 33], [1, 33, 16, 33], [1, 33, 32, 33], [34, 16, 0, 16]]
     assert (words[end:] == -1).all()
+    end = describe_batch(batch._replace(key_counts=np.array([1, 20, 9], np.int32)), words)
+    assert words[HEADER + 150 : end].reshape(-1, TILE_WORDS)[:, 3].tolist() == [1, 20, 20, 20, 9]
 
 
 def test_the_longest_description_fits():

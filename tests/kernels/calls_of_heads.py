@@ -90,10 +90,12 @@ def attend(
     threads: int = 1,
     bias: np.ndarray | None = None,
     tensors: Mapping[str, np.ndarray] | None = None,
+    key_counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Quantize and attend, cut as for so many threads: float32 (T, slots * head_dim) -> (T, heads * head_dim).
 
-    `bias` float32 (heads, 2 * P - 1), as `reference.attend` takes it; `tensors` are those of disentangled positions.
+    `bias` float32 (heads, 2 * P - 1) and `key_counts` are as `reference.attend` takes them; `tensors` are those of
+    disentangled positions.
     """
     T, columns = query_key_value.shape
     kept: list[object] = []
@@ -131,6 +133,7 @@ def attend(
     size = library.scratch_bytes(head_dim, longest)
     with guarded((T, heads * head_dim), np.float32, np.nan) as out, guarded((size,), np.uint8, 0xFF) as scratch:
         arrays = {"heads": rows, "head_scale": scales, "key_offset": offset, "cu_seqlens": cu_seqlens}
+        arrays |= {} if key_counts is None else {"key_counts": key_counts}
         places = {name: array.ctypes.data for name, array in {**arrays, "narrow": out, "scratch": scratch}.items()}
         sizes = {"rows": T + 16, "sequences": len(cu_seqlens) - 1, "head_dim": head_dim}
         sizes |= {"num_attention_heads": heads, "num_key_value_heads": key_heads}

@@ -63,6 +63,34 @@ def test_many_sequences(library, head_dim):
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
+KINDS_OF_KEYS = [{}, {"window": 20}, {"biased": True}, {"scored": True}]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("kind", KINDS_OF_KEYS, ids=str)
+def test_tokens_that_attend_and_are_not_attended_to(library, parts, kind):
+    """The others are as if these were not there; and they see what the others see."""
+    counts, lengths = np.array([4, 33, 1, 17, 40], np.int32), [9, 33, 6, 32, 41]
+    biased, scored = kind.get("biased"), kind.get("scored")
+    attention, tensors = (
+        disentangled(2, 32, 32, 64) if scored else (heads_of(2, 0.2, window=kind.get("window", 0)), None)
+    )
+    rows, cu_seqlens = draw(lengths, 2, 32)
+    bias = np.random.default_rng(2).normal(size=(2, 2 * 64 - 1)).astype(np.float32) if biased else None
+    of_distance = reference.heads_of_distances(attention, tensors) if scored else None
+    got = attend(library, rows, cu_seqlens, attention, parts, bias, tensors, counts)
+    expected = reference.attend(rows, cu_seqlens, attention, bias, of_distance, counts)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+    for begin, length, count in zip(cu_seqlens, lengths, counts, strict=False):
+        first = slice(begin, begin + count)
+        assert_equal(got[first], attend(library, rows[first], alone(count), attention, 1, bias, tensors))
+        # What nobody attends to changes nobody else.
+        own, changed = slice(begin, begin + length), rows[begin : begin + length].copy()
+        changed[count:, 64:] = 100
+        ends = alone(length)
+        assert_equal(attend(library, changed, ends, attention, 1, bias, tensors, counts[counts == count]), got[own])
+
+
 @pytest.mark.parametrize("parts", [1, 2, 4])
 @pytest.mark.parametrize("lengths", [(5, 33, 1, 16, 128, 2, 17), (128,), (3, 40), (1,)])
 def test_bits_depend_on_neither_neighbours_nor_threads(library, lengths, parts):
