@@ -11,7 +11,7 @@ import numpy as np
 
 from edgebert.artifact import damaged, read_artifact
 from edgebert.families import encoder_of
-from edgebert.heads import architecture_of, serves
+from edgebert.heads import architecture_of
 from edgebert.layout import EMBEDDINGS, TOKENIZER, check_tensors, expected_tensors, unpack_tokenizer
 from edgebert.model_info import ModelInfo
 
@@ -92,7 +92,7 @@ class ModelFile:
             "checksum": self._artifact.checksum,
             "architecture": architecture_of(info.heads),
             "heads": list(info.heads),
-            "serves": serves(info.heads),
+            "serves": info.serves,
             "parameters": parameters,
             **info.config.to_dict(),
             "scheme": metadata.get("scheme", ""),

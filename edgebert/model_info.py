@@ -14,7 +14,7 @@ from edgebert.choices import FUNCTIONS, POOLINGS, TRUNCATION_SIDES
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.families import config_of
-from edgebert.heads import HEADS
+from edgebert.heads import HEADS, serves
 from edgebert.heads.late_interaction import LateInteraction
 from edgebert.heads.pooling import DenseStep, Pipeline, poolings_of
 from edgebert.heads.splade import Splade
@@ -88,6 +88,11 @@ class ModelInfo:
     licence: str
     languages: tuple[str, ...]
     tokenizer: str
+
+    @property
+    def serves(self) -> str:
+        """What it can be asked, in the names of `edgebert.Model`'s methods."""
+        return "embed_tokens() and rank()" if self.late_interaction else serves(self.heads)
 
     def to_json(self) -> dict[str, Any]:
         """Return the metadata of an .edgebert file: all but the tokenizer, which is a tensor there."""

@@ -14,7 +14,7 @@ from edgebert.coverage import Coverage, Cut
 from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
-from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of, serves
+from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of
 from edgebert.heads.late_interaction import TokenVectors
 from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
@@ -100,7 +100,7 @@ class Runner:
         if head.name not in self.heads:
             heads = self.info.heads
             raise InputError(
-                f"{self.source.path.name} is a {architecture_of(heads)}, it serves {serves(heads)}; for"
+                f"{self.source.path.name} is a {architecture_of(heads)}, it serves {self.info.serves}; for"
                 f" {task}(), convert a model {head.architecture}"
             )
         return self.heads[head.name]

@@ -41,6 +41,10 @@ def test_labels_that_are_names(labels):
     assert tags_of(labels) == {label: Tag(label) for label in labels}
 
 
+def test_a_name_neither_begins_nor_ends_a_span():
+    assert tuple(tags_of(["NAME"])["NAME"]) == ("NAME", False, False)
+
+
 def test_names_beside_tags():
     assert told("O", "B-PER", "I-PER", "E-MAIL") == {"O": "O", "B-PER": "PER", "I-PER": "PER", "E-MAIL": "E-MAIL"}
     found = told("O", "B-PER", "I-PER", "E-PER", "S-PER", "S-NORP", "E-MAIL", "PHONE-B")

@@ -38,6 +38,7 @@ _DESCRIPTION = [
     "?_*/vocab.txt",
     "router_config.json",
     "idf.json",
+    "artifact.metadata",
     "query_?_*/*.json",  # of the modules of a router
     "document_?_*/*.json",
     "document_?_*/vocab.txt",

@@ -64,7 +64,10 @@ def hub(tmp_path):
     copy_model("encoder", old / "0_Transformer")
     module = {"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}
     (old / "modules.json").write_text(json.dumps([module]))
+    late = GOLDEN / "late_interaction" / "stanford"
+    sentences = GOLDEN / "sentences" / "encoder"
     models = {"org/name": {"main": main, "v1": v1}, "bert-tiny": {"main": v1}, "org/old": {"main": old}}
+    models |= {"org/late": {"main": late}, "org/sentences": {"main": sentences}}
     with FakeHub(models) as hub:
         yield hub
 
@@ -125,6 +128,14 @@ def test_a_name_is_fetched_with_what_is_needed_and_nothing_else(hub, fetch):
         "README.md",
         "model.safetensors",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "files"), [("org/late", {"artifact.metadata"}), ("org/sentences", {"sentence_bert_config.json"})]
+)
+def test_what_says_how_texts_are_embedded_is_fetched(hub, fetch, name, files):
+    assert fetch(name)["name"] == name
+    assert files <= hub.fetched()
 
 
 def test_a_revision(hub, fetch):

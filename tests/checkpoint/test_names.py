@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -212,6 +214,17 @@ def test_a_classifier_without_its_head_is_an_encoder(classifier):
     with pytest.warns(CheckpointWarning, match="no weights of its head sequence_classification"):
         checkpoint = open_checkpoint(folder)
     assert (checkpoint.info.heads, checkpoint.info.labels, checkpoint.info.problem_type) == ((), (), "")
+
+
+def test_a_pipeline_without_a_head_says_nothing(tmp_path):
+    """Its config.json names the class that it was trained as, of which the encoder alone was kept."""
+    folder = tmp_path / "m"
+    shutil.copytree(GOLDEN / "sentences" / "encoder", folder)
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "architectures": ["BertForMaskedLM"]}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_checkpoint(folder).info.heads == ()
 
 
 def test_a_classifier_with_half_of_its_head(classifier):

@@ -58,6 +58,16 @@ def test_index_then_search(notes: Path, encoder: Path) -> None:
     assert tsv == f"{best['score']:.4f}\tnotes/keys.md:1\t# House\\n\\nThe keys lie in\\tthe blue pot.\n"
 
 
+@pytest.mark.parametrize("name", ["n.sqlite", "n.sqlite3", "N.DB"])
+def test_an_index_by_its_name(notes: Path, encoder: Path, name: str) -> None:
+    assert invoke("index", "notes", "-o", name, "-m", encoder).exit_code == 0
+    found = json.loads(invoke("search", name, "-q", "film", "--format", "json").stdout)
+    assert {each["file"] for each in found} == {"notes/film.txt", "notes/keys.md"}
+    missing = invoke("search", f"x{name}", "-q", "film")
+    assert missing.exit_code == 1
+    assert "index" in missing.stderr
+
+
 def test_without_an_index_the_same_is_found(notes: Path, encoder: Path) -> None:
     index(encoder)
     for query in ("film", "keys"):

@@ -292,7 +292,13 @@ def test_blank_files_keep_their_place(tmp_path: Path) -> None:
     [
         (b"%PDF-1.7\n", "x.pdf", "is a PDF, .*save its text as .txt"),
         (b"PK\x03\x04..", "x.docx", "is a Word document"),
+        (b"PK\x03\x04..", "x.odt", "is a document of LibreOffice, .*as .txt"),
+        (b"PK\x03\x04..", "x.pptx", "is a presentation"),
+        (b"PK\x03\x04..", "x.odp", "is a presentation"),
+        (b"PK\x03\x04..", "x.epub", "is an e-book"),
         (b"PK\x03\x04..", "x.xlsx", "is an Excel workbook, .*as .csv"),
+        (b"PK\x03\x04..", "x.xlsm", "is an Excel workbook"),
+        (b"PK\x03\x04..", "x.ods", "is a sheet of LibreOffice, .*as .csv"),
         (b"PK\x03\x04..", "x.zip", "is a zip archive"),
         (b"\x89PNG\r\n", "x.txt", "is an image"),
         (b"\xff\xd8\xff\xe0", "x.jpg", "is an image"),

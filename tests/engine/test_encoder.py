@@ -1,5 +1,6 @@
 """The whole forward pass on the golden models: close to transformers' fp32, and to the NumPy reference."""
 
+import time
 import tracemalloc
 
 import numpy as np
@@ -7,8 +8,13 @@ import pytest
 
 import edgebert
 from edgebert.batch import pack
+from edgebert.engine.encoder import CompiledEncoder
+from edgebert.engine.library import load_library
 from edgebert.engine.processor import REFERENCE
+from edgebert.families import encoder_of
+from edgebert.model_file import ModelFile
 from edgebert.runner import TOKEN_BUDGET
+from edgebert.steps import steps
 from tests.golden import NAMES, load_inputs, load_outputs
 from tests.selection import AVAILABLE, of_families
 
@@ -84,6 +90,18 @@ def test_classes_do_not_depend_on_the_backend(golden_files, monkeypatch, family)
     np.testing.assert_allclose(
         [result["score"] for result in results], [result["score"] for result in expected], atol=0.01
     )
+
+
+def test_a_profile_has_each_step_in_order(golden_files):
+    file = ModelFile(golden_files["encoder"])
+    encoder = CompiledEncoder(file.info.config, file.tensors, load_library(AVAILABLE[0]), 2, 256)
+    batch = pack([[1 + i % 100 for i in range(64)]] * 4)
+    begin = time.perf_counter()
+    profile = encoder.profile(batch)
+    passed = time.perf_counter() - begin
+    assert [name for name, _ in profile] == [step.name for step in steps(encoder_of(encoder.config))]
+    assert all(seconds >= 0 for _, seconds in profile)
+    assert 0 < sum(seconds for _, seconds in profile) <= passed
 
 
 @pytest.mark.parametrize("threads", [1, 2])

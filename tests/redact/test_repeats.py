@@ -24,6 +24,8 @@ def again(word: str, label: str, *texts: str) -> list[str]:
         ("Johnson", "SURNAME", "JOHNSON's case is Johnson, johnson, Johnsons", ["Johnson"]),
         ("Johnson", "SURNAME", "JOHNSON's case: Johnson, Johnsons", ["JOHNSON", "Johnson"]),
         ("johnson", "SURNAME", "ask johnson or Johnson", ["johnson", "Johnson"]),
+        ("\u738b\u82b3", "PER", "\u738b\u82b3 and \u738b\u82b3", ["\u738b\u82b3", "\u738b\u82b3"]),
+        ("A\u738b", "PER", "A\u738b and A\u738b", []),
         ("Alice", "GIVEN_NAME", "Alice_Johnson.pdf by Alice\u2019s", ["Alice", "Alice"]),
         ("Alice Johnson", "PER", "Ms Johnson, Alice\nJohnson", ["Johnson", "Alice\nJohnson"]),
         ("van der Berg", "SURNAME", "van der Berg, Berg, van, der", ["van der Berg", "Berg"]),

@@ -8,9 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
 
 import edgebert
-from edgebert.errors import CheckpointError, UnsupportedModelError
+from edgebert.artifact import read_artifact, write_artifact
+from edgebert.errors import ArtifactError, CheckpointError, UnsupportedModelError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads import splade
 from edgebert.heads.splade import Splade, sparse_vectors
@@ -252,6 +255,27 @@ def test_other_poolings_are_refused(folder_of, settings, named):
     folder = folder_of("max")
     change(folder / "1_SpladePooling" / "config.json", **settings)
     assert named in open_refused(folder, UnsupportedModelError)
+
+
+def test_a_file_without_the_head(folder_of, tmp_path):
+    artifact = read_artifact(edgebert.convert(folder_of("max"), tmp_path / "m.edgebert", min_agreement=0))
+    metadata = {key: value for key, value in artifact.metadata.items() if not key.startswith("format")}
+    write_artifact(tmp_path / "n.edgebert", artifact.tensors, {**metadata, "heads": "[]"})
+    with pytest.raises(ArtifactError, match="it is for sparse vectors, and has no head masked_lm"):
+        edgebert.load(tmp_path / "n.edgebert")
+
+
+def test_the_file_of_the_weights_of_queries_may_have_another_name(folder_of):
+    folder = folder_of("router")
+    module = folder / "query_0_SparseStaticEmbedding"
+    right = load_float32(folder).embed_sparse(["a film"], query=True)
+    tokenizer = Tokenizer.from_file(str(module / "tokenizer.json"))
+    weights = load_file(module / "model.safetensors")["weight"]
+    named = {word: float(weights[i]) for word, i in tokenizer.get_vocab().items()}
+    (module / "weights.json").write_text(json.dumps(named), encoding="utf-8")
+    (module / "model.safetensors").unlink()
+    (module / "config.json").write_text(json.dumps({"path": "weights.json", "frozen": False}), encoding="utf-8")
+    assert load_float32(folder).embed_sparse(["a film"], query=True) == right
 
 
 def test_without_the_head_there_is_no_model(folder_of):
