@@ -174,12 +174,11 @@ class VectorModel(LoadedModel):
         listed = listed_texts(texts)
         if top_k is not None:
             checked_number(top_k, "top_k", "None for all, or a number of words from 1 on")
-        if stride is not None and not checked_flag(whole, "whole"):
-            raise InputError(f"stride is {shown(stride)}, expected None without whole=True: there is one window")
+        cut = _checked_whole(whole, stride, on_coverage)
         vectors, coverages = tasks.sparse.embed_sparse(
             self._runner,
             listed,
-            checked_cut(not checked_flag(whole, "whole"), stride, on_coverage),
+            cut,
             top_k=top_k,
             query=checked_flag(query, "query"),
             ids=checked_flag(ids, "ids"),
@@ -234,12 +233,11 @@ class VectorModel(LoadedModel):
         """
         tasks.late_interaction.require(self._runner)
         listed = listed_texts(texts)
-        if stride is not None and not checked_flag(whole, "whole"):
-            raise InputError(f"stride is {shown(stride)}, expected None without whole=True: there is one window")
+        cut = _checked_whole(whole, stride, on_coverage)
         vectors, coverages = tasks.late_interaction.embed_tokens(
             self._runner,
             listed,
-            checked_cut(not checked_flag(whole, "whole"), stride, on_coverage),
+            cut,
             query=checked_flag(query, "query"),
             prompt=prompt,
             prompt_name=prompt_name,
@@ -326,3 +324,10 @@ class VectorModel(LoadedModel):
     def _units(self, texts: list[str]) -> np.ndarray:
         """Return vectors of length one: float32 (texts, dimensions)."""
         return self.embed(texts, normalize=True, windows="mean")
+
+
+def _checked_whole(whole: bool, stride: int | None, on_coverage: OnCoverage | None) -> Cut:
+    """Return what becomes of long texts, of which one window is read unless they are read whole."""
+    if stride is not None and not checked_flag(whole, "whole"):
+        raise InputError(f"stride is {shown(stride)}, expected None without whole=True: there is one window")
+    return checked_cut(not checked_flag(whole, "whole"), stride, on_coverage)

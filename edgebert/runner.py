@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -70,10 +71,6 @@ class Runner:
     backend : Backend
     tokenizer : TextTokenizer
     heads : dict of str to Head
-    embedding : Embedding
-        What comes behind the encoder for a vector.
-    token_vectors : TokenVectors
-        What comes there for a vector of each token, in a model for late interaction.
     """
 
     def __init__(self, source: ModelSource, backend: Backend) -> None:
@@ -85,8 +82,16 @@ class Runner:
         self.heads: dict[str, Head] = {
             name: HEADS[name](source.tensors, self.config, backend) for name in self.info.heads
         }
-        self.embedding = Embedding(source.tensors, self.info.pipeline, backend)
-        self.token_vectors = TokenVectors(source.tensors, self.info.pipeline, backend)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """What comes behind the encoder for a vector."""
+        return Embedding(self.source.tensors, self.info.pipeline, self.backend)
+
+    @cached_property
+    def token_vectors(self) -> TokenVectors:
+        """What comes there for a vector of each token, in a model for late interaction."""
+        return TokenVectors(self.source.tensors, self.info.pipeline, self.backend)
 
     def require(self, task: str) -> Head:
         """Return the head that a task needs.

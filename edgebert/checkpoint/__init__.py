@@ -16,7 +16,7 @@ from edgebert.checkpoint.card import read_card
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
-from edgebert.checkpoint.late_interaction import STANFORD, LateSettings, projection, resolve
+from edgebert.checkpoint.late_interaction import LateSettings, projection, resolve
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import Source, fetch_weights, locate
@@ -109,11 +109,9 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     files = weight_files(encoder)
     stored = stored_tensors(files)
     found, faults = renamed(stored, family)
-    heads, foreign = heads_of(values, heads_among(found, config), family)
     pipeline, late = sentence.pipeline, sentence.late_interaction
-    if late:
-        heads, foreign = (), STANFORD
-    if foreign:
+    heads, foreign = ((), "") if late else heads_of(values, heads_among(found, config), family)
+    if foreign or late:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's
     tied = values.get("tie_word_embeddings") is not False
@@ -132,7 +130,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         )
     _check_last_token(place.name, matched.heads, config, tokenizer_json, values)
     absent = [head for head in heads if head not in matched.heads]
-    _warn_of_heads(place.name, "" if late else foreign, [] if sentence.is_pipeline else absent)
+    _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
     labels = labels_of(values, matched.num_labels)
     tensors, zeros = dict(matched.tensors), dict(matched.zeros)
     made: dict[str, np.ndarray] = {}
@@ -141,9 +139,8 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         tensors |= {f"{dense_name(i)}.{part}": own[part] for part in ("weight", "bias") if part in own}
         if not module.bias:
             zeros[f"{dense_name(i)}.bias"] = (module.N,)
-        whole = module.weight()
-        if whole is not None:
-            made[f"{dense_name(i)}.weight"] = whole
+        if module.residual:
+            made[f"{dense_name(i)}.weight"] = module.weight_with_residual(own)
             del tensors[f"{dense_name(i)}.weight"]
     if late and not sentence.is_pipeline:
         step, tensors[f"{dense_name(0)}.weight"] = projection(stored, place.name)

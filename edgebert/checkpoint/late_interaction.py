@@ -25,8 +25,6 @@ from edgebert.heads.pooling import DenseStep
 
 __all__ = [
     "MODEL_TYPES",
-    "PROJECTION",
-    "STANFORD",
     "LateSettings",
     "of_encoder",
     "of_mask",

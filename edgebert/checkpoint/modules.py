@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,8 @@ class DenseModule:
             raise CheckpointError(f"{self.folder} has tensors {shapes}, expected {expected}")
         return found
 
-    def weight(self) -> np.ndarray | None:
-        """Return the weight with that of the residual in it, float32 (N, K); None where what is stored is all."""
-        if not self.residual:
-            return None
-        tensors = self.tensors()
+    def weight_with_residual(self, tensors: Mapping[str, StoredTensor]) -> np.ndarray:
+        """Return the weight with that of the residual in it, float32 (N, K), of what `tensors` returns."""
         beside = read_tensor(tensors[RESIDUAL]) if RESIDUAL in tensors else np.eye(self.N, dtype=np.float32)
         return read_tensor(tensors["weight"]) + beside
 

@@ -16,8 +16,7 @@ from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend
 from edgebert.exact import multiply, total
 from edgebert.families import encoder_of
-from edgebert.heads.dense import Dense, activate
-from edgebert.heads.pooling import Pipeline, dense_name
+from edgebert.heads.pooling import DenseModules, Pipeline, unit
 
 __all__ = ["LateInteraction", "TokenVectors", "maxsim"]
 
@@ -109,17 +108,13 @@ class TokenVectors:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], pipeline: Pipeline, backend: Backend) -> None:
-        self._pipeline = pipeline
-        self._dense = [Dense(tensors, dense_name(i), backend) for i in range(len(pipeline.dense))]
+        self._pipeline, self._dense = pipeline, DenseModules(tensors, pipeline, backend)
 
     def __call__(self, states: np.ndarray) -> np.ndarray:
         """Return the vectors of tokens, float32 (T, dimensions), from their hidden states (T, H)."""
-        x = states
-        for step, dense in zip(self._pipeline.dense, self._dense, strict=True):
-            x = dense(_units(x) if step.unit_input else x)
-            x = activate(x, step.activation) if step.activation else x
-        x = _units(x) if self._pipeline.normalize else x
-        return x[:, : self._pipeline.truncate_dim or None]
+        vectors = self._dense(states)
+        vectors = unit(vectors) if self._pipeline.normalize else vectors
+        return vectors[:, : self._pipeline.truncate_dim or None]
 
 
 def maxsim(query: np.ndarray, document: np.ndarray, *, mean: bool = False) -> float:
@@ -144,9 +139,3 @@ def maxsim(query: np.ndarray, document: np.ndarray, *, mean: bool = False) -> fl
         return 0.0
     best = multiply(query, document.T).max(axis=1).astype(np.float64)
     return float(total(best)) / (len(best) if mean else 1)
-
-
-def _units(vectors: np.ndarray) -> np.ndarray:
-    """Bring vectors (T, dimensions) to length one; zero stays zero."""
-    lengths = np.sqrt(total(np.square(vectors, dtype=np.float64)))
-    return (vectors / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)

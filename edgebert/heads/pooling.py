@@ -13,6 +13,7 @@ from edgebert.heads.dense import Dense, activate
 
 __all__ = [
     "DENSE_ACTIVATIONS",
+    "DenseModules",
     "DenseStep",
     "Embedding",
     "Pipeline",
@@ -111,15 +112,37 @@ def pool(hidden: np.ndarray, pooling: str, first: int = 0) -> np.ndarray:
     return mean * np.float32(np.sqrt(len(hidden))) if pooling == "mean_sqrt_len_tokens" else mean
 
 
-def unit(vector: np.ndarray) -> np.ndarray:
-    """Bring a vector to length one; zero stays zero."""
-    length = np.sqrt(np.square(vector, dtype=np.float64).sum())
-    return (vector / max(length, 1e-12)).astype(np.float32)
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Bring a vector, or each of several, to length one: float32 (..., dimensions); zero stays zero."""
+    lengths = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=-1, keepdims=True))
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
 def dense_name(i: int) -> str:
     """Return the name of a model's i-th Dense module behind the pooling."""
     return f"sentence_dense.{i}"
+
+
+class DenseModules:
+    """The Dense modules of a pipeline, one behind the other.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        With their weights, named by `dense_name`.
+    pipeline : Pipeline
+    backend : Backend
+    """
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], pipeline: Pipeline, backend: Backend) -> None:
+        self._layers = [(step, Dense(tensors, dense_name(i), backend)) for i, step in enumerate(pipeline.dense)]
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Apply all: float32 (M, inputs of the first) -> (M, outputs of the last)."""
+        for step, dense in self._layers:
+            vectors = dense(unit(vectors) if step.unit_input else vectors)
+            vectors = activate(vectors, step.activation) if step.activation else vectors
+        return vectors
 
 
 class Embedding:
@@ -135,7 +158,7 @@ class Embedding:
 
     def __init__(self, tensors: Mapping[str, np.ndarray], pipeline: Pipeline, backend: Backend) -> None:
         self.pipeline = pipeline
-        self._dense = [Dense(tensors, dense_name(i), backend) for i in range(len(pipeline.dense))]
+        self._dense = DenseModules(tensors, pipeline, backend)
 
     def __call__(
         self,
@@ -150,10 +173,7 @@ class Embedding:
         The options are those of `Model.embed`, None for what the model's makers meant; `first` as for `pool`.
         """
         pipeline = self.pipeline
-        vector = pool(hidden, pooling or pipeline.pooling, first)
-        for step, dense in zip(pipeline.dense, self._dense, strict=True):
-            vector = dense((unit(vector) if step.unit_input else vector)[None])[0]
-            vector = activate(vector, step.activation) if step.activation else vector
+        vector = self._dense(pool(hidden, pooling or pipeline.pooling, first)[None])[0]
         if dimensions is None and normalize is None:
             # As sentence-transformers does it: what it cuts off, it cuts off at the end.
             vector = unit(vector) if pipeline.normalize else vector

@@ -14,7 +14,7 @@ from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.pooling import Pipeline, poolings_of, unit
 from edgebert.runner import Encoded, Runner, finite
-from edgebert.tokens import Content
+from edgebert.tokens import Content, TextTokenizer
 from edgebert.windows import Window, owned
 
 __all__ = [
@@ -141,7 +141,7 @@ def embed(
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
     windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
-    lead = prompt_tokens(runner, prompt)
+    lead = prompt_tokens(runner.tokenizer, prompt)
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
     for each in itertools.chain.from_iterable(runner.encode(windows)):
         if options.pooling == "none":
@@ -163,20 +163,19 @@ def embed_windows(
         How many tokens each window of a text answers for: one that two windows have counts once. At least 1.
     coverages : list of Coverage
     """
-    lead = prompt_tokens(runner, prompt)
+    lead = prompt_tokens(runner.tokenizer, prompt)
     contents = runner.contents((prompt + text for text in texts), offsets=True)
-    windows = [windows_of(runner, content, lead, cut) for content in contents]
+    cuts = [windows_of(runner.tokenizer, content, lead, cut) for content in contents]
+    windows, coverages = [own for own, _ in cuts], [coverage for _, coverage in cuts]
     found: list[list[np.ndarray]] = [[np.empty(0, np.float32)] * len(own) for own in windows]
     for each in itertools.chain.from_iterable(runner.encode(windows)):
         found[each.text][each.number] = _vector(runner, each, texts[each.text], options, lead)
-    vectors, sizes, coverages = [], [], []
+    vectors, sizes = [], []
     for text, content, own, rows in zip(texts, contents, windows, found, strict=True):
         places = [_place(content, window, lead, len(prompt), len(text)) for window in own]
         starts, ends = np.array(places, np.int32).T
         vectors.append(WindowVectors(np.stack(rows), starts, ends))
         sizes.append([max(last - max(first, lead), 1) for first, last in owned(own)])
-        tokens = runner.tokenizer.count(content)
-        coverages.append(Coverage(tokens, len(own), cut.truncate and len(own[0].ids) < tokens))
     return vectors, sizes, coverages
 
 
@@ -197,9 +196,9 @@ def is_normalized(pipeline: Pipeline, options: VectorOptions) -> bool:
     return pipeline.normalize and not pipeline.truncate_dim
 
 
-def prompt_tokens(runner: Runner, prompt: str) -> int:
+def prompt_tokens(tokenizer: TextTokenizer, prompt: str) -> int:
     """Return how many tokens a prompt is."""
-    return len(runner.tokenizer.content(prompt).ids) if prompt else 0
+    return len(tokenizer.content(prompt).ids) if prompt else 0
 
 
 def _vector(runner: Runner, encoded: Encoded, text: str, options: VectorOptions, lead: int) -> np.ndarray:
@@ -214,11 +213,14 @@ def _vector(runner: Runner, encoded: Encoded, text: str, options: VectorOptions,
     return finite(runner.embedding(states, *options, skipped if skipped < len(states) else 0), "vectors")
 
 
-def windows_of(runner: Runner, content: Content, lead: int, cut: Cut) -> list[Window]:
-    """Cut a text into windows; one that fits is the window that it is without being asked for several."""
-    if cut.truncate or runner.tokenizer.count(content) <= runner.tokenizer.max_length:
-        return [runner.tokenizer.truncated(content, None, cut.stride)]
-    return list(runner.tokenizer.windows(content, None, cut.stride, lead))
+def windows_of(tokenizer: TextTokenizer, content: Content, lead: int, cut: Cut) -> tuple[list[Window], Coverage]:
+    """Cut a text into windows, and say how much they see; one that fits is what it is without asking for several."""
+    tokens = tokenizer.count(content)
+    if cut.truncate or tokens <= tokenizer.max_length:
+        windows = [tokenizer.truncated(content, None, cut.stride)]
+    else:
+        windows = list(tokenizer.windows(content, None, cut.stride, lead))
+    return windows, Coverage(tokens, len(windows), cut.truncate and len(windows[0].ids) < tokens)
 
 
 def _place(content: Content, window: Window, lead: int, before: int, length: int) -> tuple[int, int]:

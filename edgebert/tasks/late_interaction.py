@@ -11,7 +11,7 @@ from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError
 from edgebert.heads.late_interaction import LateInteraction
 from edgebert.runner import Runner, finite
-from edgebert.tasks.embed import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of, prompted
+from edgebert.tasks.embed import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of, prompt_tokens, prompted, windows_of
 from edgebert.tokens import TextTokenizer
 from edgebert.windows import Window, whole_rows
 
@@ -53,17 +53,11 @@ def embed_tokens(
         prompt_name = prompted(info.prompts, QUERY_PROMPTS if query else DOCUMENT_PROMPTS)
     before = prompt_of(info.prompts, info.default_prompt, prompt, prompt_name)
     tokenizer = _tokenizer_of_queries(runner, late, cut) if query else runner.tokenizer
-    lead = len(tokenizer.content(before).ids) if before else 0
-    windows, coverages = [], []
-    for text in texts:
-        content = tokenizer.content(before + text)
-        tokens = tokenizer.count(content)
-        if cut.truncate or tokens <= tokenizer.max_length:
-            own = [tokenizer.truncated(content, None, cut.stride)]
-        else:
-            own = list(tokenizer.windows(content, None, cut.stride, lead))
-        coverages.append(Coverage(tokens, len(own), cut.truncate and len(own[0].ids) < tokens))
-        windows.append([_filled(own[0], late)] if query and len(own) == 1 else own)
+    lead = prompt_tokens(tokenizer, before)
+    cuts = [windows_of(tokenizer, tokenizer.content(before + text), lead, cut) for text in texts]
+    windows, coverages = [own for own, _ in cuts], [coverage for _, coverage in cuts]
+    if query:
+        windows = [[_filled(own[0], late)] if len(own) == 1 else own for own in windows]
     skipped = late.skipped if late.skips_in_queries or not query else ()
     rows = [whole_rows(own) for own in windows]
     found: list[list[np.ndarray]] = [[np.empty(0, np.float32)] * len(own) for own in windows]

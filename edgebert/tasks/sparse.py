@@ -55,8 +55,9 @@ def embed_sparse(
         return vectors, [Coverage(len(content.ids), 1, False) for content in contents]
     # Weights are looked at, whether they are numbers: logits are thousands of times as many.
     vectors_of = partial(sparse_vectors, head.logits, splade, runner.config.vocab_size)
-    lead = prompt_tokens(runner, before)
-    windows = [windows_of(runner, content, lead, cut) for content in contents]
+    lead = prompt_tokens(runner.tokenizer, before)
+    cuts = [windows_of(runner.tokenizer, content, lead, cut) for content in contents]
+    windows, coverages = [own for own, _ in cuts], [coverage for _, coverage in cuts]
     rows = [whole_rows(own) for own in windows]
     found: list[list[Any]] = [[None] * len(own) for own in windows]
     for batch in runner.encode(windows):
@@ -65,10 +66,6 @@ def embed_sparse(
             active = np.flatnonzero(finite(vector, "vectors"))
             found[each.text][each.number] = active, vector[active]
     vectors = [make(*_joined(own, splade, runner.config.vocab_size)) for own in found]
-    coverages = []
-    for content, own in zip(contents, windows, strict=True):
-        tokens = runner.tokenizer.count(content)
-        coverages.append(Coverage(tokens, len(own), cut.truncate and len(own[0].ids) < tokens))
     return vectors, coverages
 
 
