@@ -129,7 +129,7 @@ def embed(
     if top_k is not None or ids:
         raise click.UsageError("--top-k and --ids are about words with weights: give them with --sparse.")
     if query and not tokens:
-        raise click.UsageError("--query is about words or tokens: give it with --sparse or --tokens.")
+        raise click.UsageError("--query is about words or tokens of queries: give them with --sparse or --tokens.")
     if tokens and (pooling is not None or normalize is not None or dimensions is not None or chunks):
         raise click.UsageError(
             "--tokens gives vectors as the model was trained to: leave --pooling, --normalize, --dimensions and"
