@@ -69,6 +69,8 @@ _ANY_ORDER = {
     "max",
     "minimum",
     "maximum",
+    "fma",
+    "share",
     "isinstance",
     "issubclass",
     "zip",

@@ -52,12 +52,13 @@ _KERNEL_TESTS = (
     "tests/kernels/test_layer_norm.py",
     "tests/kernels/test_activation.py",
     "tests/kernels/test_dense.py",
+    "tests/kernels/test_code_generation.py",
     "tests/engine/test_encoder.py",
     "tests/test_kinds.py",
     "tests/test_model.py",
     "tests/engine/test_team.py",
 )
-_CUDA_TESTS = ("tests/cuda/test_shape.py", "tests/cuda/test_device.py", "tests/cuda/test_kernels.py")
+_CUDA_TESTS = tuple(f"tests/cuda/test_{name}.py" for name in ("shape", "device", "compile", "kernels"))
 """The kernels of a GPU run in Numba's simulator, of whose threads coverage sees little."""
 _LOWERINGS = {
     "edgebert/kernels/simd/neon.py": ("neon_dotprod", "neon_i8mm", "neon"),

@@ -98,8 +98,9 @@ class TestMap:
 
     def tests_for(self, mutant: Mutant, most: float) -> list[str]:
         """Return the tests that run the line of a fault, or else its module, file by file, of `most` seconds in all."""
-        whole, of_module = _statement(self._root / mutant.path, mutant.line), self._lines.get(mutant.path, {})
-        touching = [name for name, lines in of_module.items() if whole & lines]
+        whole, once = _statement(self._root / mutant.path, mutant.line)
+        of_module = self._lines.get(mutant.path, {})
+        touching = [] if once else [name for name, lines in of_module.items() if whole & lines]
         if touching:
             touching.sort(key=lambda name: (not mirrors(name, mutant.path), self._tests[name]))
         else:  # what runs once, when the module is imported, shows anywhere
@@ -131,13 +132,17 @@ class TestMap:
         return sum(self.seconds.get(test, self._tests.get(test, 0.0)) for test in tests)
 
 
-def _statement(path: Path, line: int) -> set[int]:
-    """Return the lines of the innermost statement around a line; of one with a body, those before the body."""
-    best = {line}
+def _statement(path: Path, line: int) -> tuple[set[int], bool]:
+    """Return the lines of the innermost statement around a line; of one with a body, those before the body.
+
+    And whether it runs once, when the module is imported, which is put down to the one test that imports it first.
+    """
+    best, once = {line}, True
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
+            once = once and not (isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line)
             # Inner ones come later. The head of a function, with its defaults, runs once; what it says, in the body.
             body = None if isinstance(node, ast.FunctionDef) else getattr(node, "body", None)
             last = body[0].lineno - 1 if body else node.end_lineno or 0
             best = set(range(node.lineno, max(last, node.lineno) + 1))
-    return best | {line}
+    return best | {line}, once

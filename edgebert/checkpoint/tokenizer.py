@@ -175,7 +175,7 @@ def _add_tokens(
     # A token added already would be there a second time if it were added with other flags.
     known |= {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     for token, named in _special_tokens(own, settings):
-        if token.content in known or not token.content:
+        if token.content in known:
             continue
         # One that the vocabulary lacks gets a new id; where the embeddings have no row for it, no text has it either.
         size = tokenizer.get_vocab_size(with_added_tokens=True)

@@ -81,13 +81,13 @@ class Shape(NamedTuple):
     form: str
     inner_groups: tuple[int, ...]
     quantized_strides: tuple[int, ...]
-    reaches: tuple[tuple[int, bool], ...] = ((0, False),)
-    positions: bool = True
-    token_types: bool = True
-    rotary: bool = False
-    head_norms: bool = False
-    gated: bool = False
-    pre_norm: bool = False
+    reaches: tuple[tuple[int, bool], ...]
+    positions: bool
+    token_types: bool
+    rotary: bool
+    head_norms: bool
+    gated: bool
+    pre_norm: bool
 
 
 def group_of(tensors: Mapping[str, np.ndarray], name: str) -> int:

@@ -156,12 +156,13 @@ def test_labels_of_tokens_are_none_of_texts(run, family_file, tmp_path):
 
 @pytest.mark.needs_packages
 def test_plot(run, golden_files, texts, tmp_path):
-    pytest.importorskip("matplotlib")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
     for name in ("classifier", "encoder"):
         out = tmp_path / f"{name}.png"
         options = ["--against", GOLDEN / name, "--texts", texts, "--plot", out]
         assert run("evaluate", golden_files[name], *options).exit_code == 0
         assert out.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert not pyplot.get_fignums()
     result = run("evaluate", golden_files["encoder"], *options[:-1], tmp_path / "no" / "out.png")
     assert result.exit_code == 1
     assert "could not be written" in result.stderr

@@ -15,9 +15,10 @@ from edgebert.cuda.shape import Shape
 from edgebert.cuda.signatures import launches_of
 from edgebert.cuda.target import target_of
 from edgebert.engine.devices import cuda_driver, missing_for_cuda
+from tests.cuda.plain import PLAIN
 
 SIMULATED = bool(missing_for_cuda()) or "EDGEBERT_TEST_PTX" in os.environ
-SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128))
+SHAPE = Shape(64, 64, 32, False, False, 64, "erf", (64,), (64, 128), **PLAIN)
 CAPACITY = 128
 
 

@@ -18,6 +18,7 @@ from edgebert.cuda.compile import assemble, to_ptx
 from edgebert.cuda.kernels import kernels_of
 from edgebert.cuda.shape import Shape
 from edgebert.cuda.target import target_of
+from tests.cuda.plain import PLAIN
 
 major, minor, product, shape = sys.argv[1:]
 target = target_of((int(major), int(minor)), product)
@@ -41,16 +42,18 @@ for name in texts:
 print(len(program))
 """
 
-MINILM = "Shape(384, 384, 32, False, False, 512, 'erf', (384,), (384,))"
-ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320))"
+MINILM = "Shape(384, 384, 32, False, False, 512, 'erf', (384,), (384,), **PLAIN)"
+ALL = "Shape(128, 256, 48, True, True, 130, 'tanh', (64, 192, 320), (256, 320), **PLAIN)"
 """Projected embeddings in four bits, heads of an odd size, distances, the other GELU, groups of other sizes."""
 MODERN = (
     "Shape(768, 768, 64, False, False, 8192, 'erf', (384,), (768,),"
-    " reaches=((0, False), (64, False)), positions=False, token_types=False, rotary=True, gated=True, pre_norm=True)"
+    " **PLAIN | dict(reaches=((0, False), (64, False)), positions=False, token_types=False, rotary=True, gated=True,"
+    " pre_norm=True))"
 )
 DECODER = (
     "Shape(1024, 1024, 128, False, True, 8192, 'silu', (384,), (1024, 2048),"
-    " reaches=((0, True), (64, True)), positions=False, rotary=True, head_norms=True, gated=True, pre_norm=True)"
+    " **PLAIN | dict(reaches=((0, True), (64, True)), positions=False, rotary=True, head_norms=True, gated=True,"
+    " pre_norm=True))"
 )
 
 

@@ -12,11 +12,12 @@ from edgebert.cuda import program
 from edgebert.cuda.device import Device
 from edgebert.cuda.shape import Shape
 from edgebert.errors import EdgebertError
+from tests.cuda.plain import PLAIN
 
 needs_numba_cuda = pytest.mark.skipif(
     find_spec("numba_cuda") is None and os.environ.get("CI") != "true", reason="no numba-cuda"
 )
-SHAPE = Shape(64, 64, 16, False, False, 64, "erf", (64,), (64,))
+SHAPE = Shape(64, 64, 16, False, False, 64, "erf", (64,), (64,), **PLAIN)
 
 
 class Status(int):

@@ -240,6 +240,12 @@ def test_the_compiler_does_not_inherit_settings_of_numba(monkeypatch):
     assert compiler_module.compile_object(FAMILY) == b"None 2"
 
 
+def test_a_failure_is_told_by_the_last_line_that_says_something(monkeypatch):
+    monkeypatch.setattr(compiler_module, "_COMPILE", "import sys; sys.exit('out of registers\\n\\n  \\n')")
+    with pytest.raises(EdgebertError, match=r"could not be compiled: out of registers; "):
+        compiler_module.compile_object(FAMILY)
+
+
 def test_a_compiler_that_dies_is_no_crash_of_ours(monkeypatch):
     monkeypatch.setattr(compiler_module, "_COMPILE", "import os; os.abort()")
     with pytest.raises(EdgebertError, match=r"could not be compiled: the compiler exited with -\d+; "):
