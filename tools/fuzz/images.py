@@ -199,10 +199,10 @@ def draw(rng: random.Random) -> tuple[str, Callable[[], object]]:
 
 
 def _ask(path: Path) -> None:
-    """Open an image and ask all that it can be asked; raise what it refuses, when all has been asked."""
+    """Open an image and ask all that there is; raise a refusal where it answers nothing. No model answers all."""
     model = CModel(_loaded(), path, threads=2)
-    refusals = []
-    for ask in (model.encode, model.embed, model.classify, model.tag):
+    refusals, questions = [], (model.encode, model.embed, model.classify, model.tag)
+    for ask in questions:
         try:
             answer = ask(_TEXTS)
         except Refused as refusal:
@@ -210,5 +210,5 @@ def _ask(path: Path) -> None:
         else:
             assert np.isfinite(answer).all(), f"{ask.__name__} answers what is no number"
     model.close()
-    if refusals:
+    if len(refusals) == len(questions):
         raise refusals[-1]
