@@ -28,6 +28,7 @@ __all__ = [
     "checked_path",
     "checked_share",
     "checked_text",
+    "described_labels",
     "is_blank",
     "listed_pairs",
     "listed_sequences",
@@ -61,6 +62,24 @@ def checked_number(value: Any, name: str, expected: str, least: int = 1, most: i
     if not whole or value < least or (most is not None and value > most):
         raise InputError(f"{name} is {shown(value)}, expected {expected}")
     return int(value)
+
+
+def described_labels(labels: Any) -> dict[str, str]:
+    """Return label -> what describes it; a label that comes alone describes itself.
+
+    Raises
+    ------
+    InputError
+        When there are none, or one is no text or there twice.
+    """
+    listed = list(labels) if isinstance(labels, Mapping) else listed_texts(labels, "labels", "label")
+    found = dict(labels) if isinstance(labels, Mapping) else {each: each for each in listed}
+    if len(found) < len(listed):
+        twice = next(label for label in listed if listed.count(label) > 1)
+        raise InputError(f"the label {shown(twice)} is there twice, expected each once")
+    if not found or not all(isinstance(text, str) and text.strip() for pair in found.items() for text in pair):
+        raise InputError("labels are empty or no texts, expected strings, or a dict of label and description")
+    return found
 
 
 def checked_share(value: Any, name: str) -> float:

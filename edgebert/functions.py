@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from edgebert.exact import erf, mean, tanh, total
+from edgebert.exact import erf, mean, multiply, tanh, total
 
-__all__ = ["activate", "layer_norm", "rms_norm"]
+__all__ = ["activate", "layer_norm", "lstm", "rms_norm", "sigmoid"]
 
 _SIGMOID_SLOPES = {"silu": 1.0, "quick": 1.702}
 _PIECE = 1 << 14
@@ -60,3 +60,33 @@ def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, size: int = 0) -> np
     exact = x.astype(np.float64)
     square = total(exact * exact)[..., None] / (size or x.shape[-1])
     return (exact / np.sqrt(square + eps) * weight).astype(np.float32)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)): float32, or float64, to float64 of the same shape."""
+    # Beyond 40 next to nothing is left; infinity is no argument of tanh's table.
+    return 0.5 * (1 + tanh(np.clip(x.astype(np.float64), -40, 40) / 2))
+
+
+def lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Take a sequence through a long short-term memory (doi 10.1162/neco.1997.9.8.1735, with gates to forget).
+
+    Parameters
+    ----------
+    gates : ndarray [shape=(T, 4 size), dtype=float32]
+        What the inputs and the biases bring to the input gate, the forget gate, the cell and the output gate.
+    weight : ndarray [shape=(size, 4 size), dtype=float32]
+        What the state of the step before is multiplied by.
+
+    Returns
+    -------
+    ndarray [shape=(T, size), dtype=float32]
+    """
+    size = len(weight)
+    states, state, cell = np.zeros((len(gates), size), np.float32), np.zeros(size, np.float32), np.zeros(size)
+    for t, own in enumerate(gates):
+        sums = (own + multiply(state[None], weight)[0]).reshape(4, size)
+        enters, stays, leaves = sigmoid(sums[[0, 1, 3]])
+        cell = stays * cell + enters * tanh(sums[2].astype(np.float64))
+        states[t] = state = (leaves * tanh(cell)).astype(np.float32)
+    return states

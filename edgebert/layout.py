@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from edgebert.architecture import Encoder
 from edgebert.config import BertConfig
 from edgebert.families import encoder_of
-from edgebert.heads import head_parts
+from edgebert.heads.chain import Part
 from edgebert.heads.pooling import dense_name
 from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.kernels.plan import (
@@ -56,8 +57,7 @@ EMBEDDINGS = ("int8", "int4")
 
 def expected_tensors(
     config: BertConfig,
-    heads: Sequence[str],
-    num_labels: int,
+    parts: Mapping[str, Part] = MappingProxyType({}),
     dense: Sequence[tuple[int, int]] = (),
     embeddings: str = "int8",
     query_weights: bool = False,
@@ -76,8 +76,8 @@ def expected_tensors(
     Parameters
     ----------
     config : BertConfig
-    heads : sequence of str
-    num_labels : int
+    parts : mapping of str to Part
+        The layers of heads, by name.
     dense : sequence of (N, K)
         Sizes of the Dense modules behind the pooling.
     embeddings : str
@@ -124,7 +124,7 @@ def expected_tensors(
         table[name] = ((padded(size),), np.float32)
     for name, (N, K) in padded_sizes(encoder).items():
         linear(name, N, K)
-    for part in head_parts(heads, config, num_labels).values():
+    for part in parts.values():
         if part.kind == "int8":
             linear(part.name, whole_vectors(part.N), padded(part.K or 0))
             continue

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgebert import tasks
-from edgebert.arguments import Text, checked_choice, checked_flag, checked_text, listed_pairs, listed_texts
+from edgebert.arguments import (
+    Text,
+    checked_choice,
+    checked_flag,
+    checked_text,
+    described_labels,
+    listed_pairs,
+    listed_texts,
+)
 from edgebert.choices import POOLS
 from edgebert.coverage import OnCoverage, checked_cut, report
 from edgebert.errors import InputError
@@ -107,7 +115,8 @@ class Model(SpanModel):
         checked_flag(multi_label, "multi_label")
         checked_choice(pool, "pool", POOLS)
         if labels is not None:
-            wanted = tasks.zero_shot.descriptions_of(labels, top_k, function_to_apply)
+            tasks.zero_shot.check_alone(top_k, function_to_apply)
+            wanted = described_labels(labels)
             return self._answered(
                 listed_texts(texts),  # type: ignore[arg-type] # it refuses pairs
                 lambda items: tasks.zero_shot.classify(

@@ -84,7 +84,7 @@ class LoadedModel:
         task : str
             The name of a method: ``"classify"``, ``"rank"``, ``"tag"``, ``"redact"``, ``"fill_mask"``, ``"score"``,
             ``"answer"``, ``"next_sentence"``, ``"embed_sparse"``, ``"embed_tokens"``; or ``"embed"``, which every model
-            can do but those that make vectors of tokens.
+            can do but those that make vectors of tokens, or find spans of any labels.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class LoadedModel:
             tasks.late_interaction.require(self._runner)
         elif task == "embed":
             tasks.embed.require(self._runner)
-        else:
+        elif not (task == "tag" and self._runner.info.gliner):
             self._runner.require(task)
 
     def stream(

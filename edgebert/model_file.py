@@ -64,7 +64,7 @@ class ModelFile:
             queries = info.sparse is not None and info.sparse.query_weights
             factor = f"{encoder_of(info.config).embeddings.words.name}.factor" in self.tensors
             expected = expected_tensors(
-                info.config, info.heads, len(info.labels), sizes, self.embeddings, queries, factor
+                info.config, info.parts, sizes, self.embeddings, queries, factor
             )
             faults += check_tensors(self.tensors, expected)
         if faults:
@@ -108,6 +108,7 @@ class ModelFile:
             "truncate_dim": info.pipeline.truncate_dim,
             **({"sparse": info.sparse._asdict()} if info.sparse else {}),
             **({"late_interaction": info.late_interaction._asdict()} if info.late_interaction else {}),
+            **({"gliner": info.gliner._asdict()} if info.gliner else {}),
             "prompts": list(info.prompts),
             "receipt": self._artifact.json("receipt"),
         }

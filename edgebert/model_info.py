@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,13 +14,16 @@ from edgebert.choices import FUNCTIONS, POOLINGS, TRUNCATION_SIDES
 from edgebert.config import HEAD_ACTIVATIONS, BertConfig
 from edgebert.errors import CheckpointError
 from edgebert.families import config_of
-from edgebert.heads import HEADS, serves
+from edgebert.heads import HEADS, head_parts, serves
+from edgebert.heads.chain import Part
+from edgebert.heads.gliner import Gliner, gliner_parts
 from edgebert.heads.late_interaction import LateInteraction
 from edgebert.heads.pooling import DenseStep, Pipeline, poolings_of
 from edgebert.heads.splade import Splade
 
 __all__ = ["ModelInfo", "ModelSource"]
 
+_Record = TypeVar("_Record")
 _DENSE = "[outputs, inputs, activation] of each module, each reading what the one before gives"
 
 
@@ -44,6 +47,8 @@ class ModelInfo:
         How a model that was made for sparse vectors makes them; None for one that was not.
     late_interaction : LateInteraction or None
         How a model that was made for vectors of tokens makes them; None for one that was not.
+    gliner : Gliner or None
+        How a model that finds spans of any labels finds them; None for one of another kind.
     prompts : mapping of str to str
         Texts to put before others, by name.
     default_prompt : str
@@ -76,6 +81,7 @@ class ModelInfo:
     pipeline: Pipeline
     sparse: Splade | None
     late_interaction: LateInteraction | None
+    gliner: Gliner | None
     prompts: Mapping[str, str]
     default_prompt: str
     include_prompt: bool
@@ -92,7 +98,16 @@ class ModelInfo:
     @property
     def serves(self) -> str:
         """What it can be asked, in the names of `edgebert.Model`'s methods."""
+        if self.gliner:
+            return "tag() with labels"
         return "embed_tokens() and rank()" if self.late_interaction else serves(self.heads)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The layers behind the encoder by name, Dense modules apart."""
+        if self.gliner:
+            return gliner_parts(self.gliner, self.config.hidden_size)
+        return head_parts(self.heads, self.config, len(self.labels))
 
     def to_json(self) -> dict[str, Any]:
         """Return the metadata of an .edgebert file: all but the tokenizer, which is a tensor there."""
@@ -108,6 +123,7 @@ class ModelInfo:
             **({"truncate_dim": pipeline.truncate_dim} if pipeline.truncate_dim else {}),
             **({"sparse": list(self.sparse)} if self.sparse else {}),
             **({"late_interaction": list(self.late_interaction)} if self.late_interaction else {}),
+            **({"gliner": list(self.gliner)} if self.gliner else {}),
             "prompts": dict(self.prompts),
             "default_prompt": self.default_prompt,
             "include_prompt": self.include_prompt,
@@ -143,8 +159,9 @@ class ModelInfo:
             prompts=_json(artifact, "prompts", dict, str),
             max_length=_json(artifact, "max_length", int),
             pipeline=_pipeline(artifact),
-            sparse=_sparse(artifact),
+            sparse=_record(artifact, "sparse", Splade),
             late_interaction=_late_interaction(artifact),
+            gliner=_record(artifact, "gliner", Gliner),
             problem_type=text("problem_type", ""),
             default_prompt=text("default_prompt", ""),
             mask_token=text("mask_token", ""),
@@ -175,7 +192,10 @@ class ModelInfo:
             faults.append("it is for sparse vectors, and has no head masked_lm, which makes them")
         if self.late_interaction and self.heads:
             faults.append(f"it is for late interaction, and has the heads {', '.join(self.heads)}, expected none")
+        if self.gliner and (self.heads or self.late_interaction):
+            faults.append("it finds spans of any labels, and has other heads or settings beside, expected none")
         faults += self.sparse.faults() if self.sparse else []
+        faults += self.gliner.faults(self.config) if self.gliner else []
         faults += self.late_interaction.faults(self.config) if self.late_interaction else []
         return faults + self._pipeline_faults()
 
@@ -221,26 +241,23 @@ def _pipeline(artifact: Artifact) -> Pipeline:
     return Pipeline(artifact.metadata.get("pooling", ""), dense, _json(artifact, "normalize", bool), truncate_dim)
 
 
-def _sparse(artifact: Artifact) -> Splade | None:
-    """Return how sparse vectors are made, of a model for them."""
-    if "sparse" not in artifact.metadata:
+def _record(artifact: Artifact, key: str, kind: type[_Record]) -> _Record | None:
+    """Return a record that is kept as a list of its values, None where there is none."""
+    if key not in artifact.metadata:
         return None
-    values = _json(artifact, "sparse", list)
-    if len(values) != len(Splade._fields):
-        raise damaged(artifact.path, f"its sparse is {values!r}, expected {', '.join(Splade._fields)}")
-    return Splade(*values)
+    values = _json(artifact, key, list)
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined] # of a NamedTuple
+    if len(values) != len(fields):
+        raise damaged(artifact.path, f"its {key} is {values!r}, expected {', '.join(fields)}")
+    return kind(*values)
 
 
 def _late_interaction(artifact: Artifact) -> LateInteraction | None:
     """Return how vectors of tokens are made, of a model for them."""
-    if "late_interaction" not in artifact.metadata:
-        return None
-    values = _json(artifact, "late_interaction", list)
-    if len(values) != len(LateInteraction._fields):
-        names = ", ".join(LateInteraction._fields)
-        raise damaged(artifact.path, f"its late_interaction is {values!r}, expected {names}")
-    late = LateInteraction(*values)
-    return late._replace(skipped=tuple(late.skipped) if isinstance(late.skipped, list) else late.skipped)
+    late = _record(artifact, "late_interaction", LateInteraction)
+    if late is None or not isinstance(late.skipped, list):
+        return late
+    return late._replace(skipped=tuple(late.skipped))
 
 
 class ModelSource(Protocol):

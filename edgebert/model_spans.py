@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgebert import tasks
-from edgebert.arguments import listed_texts
+from edgebert.arguments import described_labels, listed_texts
 from edgebert.coverage import OnCoverage, checked_cut
+from edgebert.errors import InputError
 from edgebert.model_vectors import VectorModel
 
 __all__ = ["SpanModel"]
@@ -21,6 +22,9 @@ class SpanModel(VectorModel):
         texts: Iterable[str],
         aggregation_strategy: str = "first",
         *,
+        labels: Iterable[str] | Mapping[str, str] | None = None,
+        nested: bool = False,
+        multi_label: bool = False,
         ignore_labels: Iterable[str] = ("O",),
         threshold: float | None = None,
         stride: int | None = None,
@@ -36,9 +40,17 @@ class SpanModel(VectorModel):
             Words are tagged as their ``"first"`` token is, by the ``"average"`` of their tokens or by the surest
             (``"max"``), and never cut; ``"simple"`` joins neighbouring tokens of one kind, ``"none"`` gives each.
             Punctuation is no part of a word. Where a script has no spaces, every token is one.
+        labels : iterable of str, or mapping of str to str, optional
+            For a model that finds spans of any labels (GLiNER), which needs them: what to find, or label -> what
+            describes it. Such a model takes no ``aggregation_strategy`` and no ``ignore_labels``; words are joined
+            letters and digits, and any other sign is one, as in the gliner package.
+        nested : bool
+            With `labels`: whether a span may lie within another.
+        multi_label : bool
+            With `labels`: whether a span may have several.
         ignore_labels : iterable of str
         threshold : float, optional
-            A word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
+            With `labels`, how likely a span has to be, 0.5 by default. Otherwise a word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
             and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
             probable label counts, an ignored one too.
         stride, truncate, on_coverage
@@ -56,7 +68,30 @@ class SpanModel(VectorModel):
         ------
         InputError
         """
-        head, cut = self._runner.require("tag"), checked_cut(truncate, stride, on_coverage)
+        cut = checked_cut(truncate, stride, on_coverage)
+        if self._runner.info.gliner:
+            if aggregation_strategy != "first" or listed_texts(ignore_labels, "ignore_labels", "label") != ["O"]:
+                raise InputError(
+                    "aggregation_strategy and ignore_labels go with a model's own labels, and this one finds spans of"
+                    " any; leave them out"
+                )
+            if labels is None:
+                raise InputError("this model finds spans of any labels, expected some, such as person and place: give labels")
+            wanted = described_labels(labels)
+            return self._answered(
+                listed_texts(texts),
+                lambda items: tasks.gliner.tag(
+                    self._runner, items, wanted, cut, threshold=threshold, nested=nested, multi_label=multi_label
+                ),
+                lambda _: [],
+                on_coverage,
+            )
+        head = self._runner.require("tag")
+        if labels is not None or nested or multi_label:
+            raise InputError(
+                "labels, nested and multi_label go with a model that finds spans of any labels (a GLiNER), and"
+                f" {self._runner.source.path.name} has labels of its own: leave them out"
+            )
         return self._answered(
             listed_texts(texts),
             lambda items: tasks.tag.tag(self._runner, head, items, aggregation_strategy, ignore_labels, cut, threshold),

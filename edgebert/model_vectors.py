@@ -91,8 +91,6 @@ class VectorModel(LoadedModel):
                 raise InputError(f"stride is {shown(stride)}, expected None with windows 'one', which overlap none")
             checked_number(stride, "stride", "0 to as many tokens as windows may share", least=0)
         info, pipeline = self._runner.info, self._runner.info.pipeline
-        if not (isinstance(pooling, str) and pooling == "none"):  # which may be an array
-            tasks.embed.require(self._runner)
         tasks.embed.check_embedding_options(pooling, normalize, dimensions, pipeline, self.hidden_size)
         if pooling == "none" and windows != "one":
             raise InputError(f"windows is {windows!r}, expected 'one' with pooling none, which joins no tokens")

@@ -16,6 +16,7 @@ from edgebert.engine.backend import Backend
 from edgebert.engine.devices import CPU
 from edgebert.errors import ArtifactError, InputError, SettingError
 from edgebert.heads import HEAD_OF_TASK, HEADS, Head, architecture_of
+from edgebert.heads.gliner import GlinerHead
 from edgebert.heads.late_interaction import TokenVectors
 from edgebert.heads.pooling import Embedding
 from edgebert.memory import MemoryLimit
@@ -92,6 +93,12 @@ class Runner:
     def token_vectors(self) -> TokenVectors:
         """What comes there for a vector of each token, in a model for late interaction."""
         return TokenVectors(self.source.tensors, self.info.pipeline, self.backend)
+
+    @cached_property
+    def gliner(self) -> GlinerHead:
+        """What comes there in a model that finds spans of any labels."""
+        assert self.info.gliner is not None
+        return GlinerHead(self.source.tensors, self.info.gliner, self.config.hidden_size, self.backend)
 
     def require(self, task: str) -> Head:
         """Return the head that a task needs.

@@ -6,7 +6,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,8 @@ __all__ = ["Content", "TextTokenizer", "fault_of"]
 
 _PIECE = 1 << 15
 """Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""
+_WORDS = 1 << 12
+"""Words that are tokenized at a time."""
 _CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f\n])"))
 """Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
 (the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
@@ -166,6 +168,21 @@ class TextTokenizer:
         columns = ([getattr(piece, name) for piece in pieces] for name in ("ids", "starts", "ends", "words"))
         return Content(*(np.concatenate(column) for column in columns))
 
+    def words(self, words: Sequence[str]) -> Content:
+        """Tokenize words, each by itself, without special tokens and without places in a text.
+
+        Raises
+        ------
+        InputError
+            When one of them is no Unicode text.
+        """
+        ids, owners = [_NONE], [_NONE]
+        for begin in range(0, len(words), _WORDS):
+            encoding = self._encode(list(words[begin : begin + _WORDS]), None, special=False)
+            ids.append(_ids(encoding.ids))
+            owners.append(np.array(encoding.word_ids, np.int32) + np.int32(begin))
+        return Content(np.concatenate(ids), _NONE, _NONE, np.concatenate(owners))
+
     def _piece(self, text: str, begin: int, offsets: bool) -> Content:
         encoding = self._encode(text, None, special=False)
         ids = _ids(encoding.ids)
@@ -176,11 +193,13 @@ class TextTokenizer:
         # A special token that the text spells out is in no word: it goes with the one before.
         return Content(ids, places[:, 0], places[:, 1], np.maximum.accumulate(np.array(words, np.int32)))
 
-    def _encode(self, text: str, pair: str | None, *, special: bool) -> Any:
-        """Tokenize a text or a pair, with special tokens or without."""
+    def _encode(self, text: str | list[str], pair: str | None, *, special: bool) -> Any:
+        """Tokenize a text, words of one, or a pair, with special tokens or without."""
         try:
             # One by one, not as a batch: the library's own threads would disregard ours and not survive a fork.
-            return self._tokenizer.encode(text, pair, add_special_tokens=special)
+            return self._tokenizer.encode(
+                text, pair, is_pretokenized=isinstance(text, list), add_special_tokens=special
+            )
         except (
             TypeError,
             UnicodeEncodeError,
@@ -230,13 +249,22 @@ class TextTokenizer:
         while True:
             last = min(first + room, len(text.ids))
             if lead:
-                window = template.window([np.concatenate([text.ids[:lead], text.ids[first:last]])], first, last)
-                yield window._replace(begin=window.begin + lead)
+                yield self.behind(text.ids[:lead], text, first, last)
             else:
                 yield template.window([*head, text.ids[first:last]], first, last)
             if last == len(text.ids):
                 return
             first += room - overlap
+
+    def behind(self, lead: np.ndarray, text: Content, first: int, last: int) -> Window:
+        """Make a window of a text's tokens from `first` to before `last`, behind the ids of a prompt."""
+        window = self._single.window([np.concatenate([lead, text.ids[first:last]])], first, last)
+        return window._replace(begin=window.begin + len(lead))
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a single text a window has."""
+        return self.max_length - self._single.size
 
     def _begin(
         self, text: Content, before: Content | None, overlap: int | None, side: str, lead: int = 0

@@ -16,9 +16,11 @@ from edgebert.checkpoint.card import read_card
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
+from edgebert.checkpoint.gliner import ENCODER, read_gliner, tensors_behind
 from edgebert.checkpoint.late_interaction import LateSettings, projection, resolve
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
+from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.source import Source, fetch_weights, locate
 from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.text_files import read_json
@@ -91,11 +93,11 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     place = source if isinstance(source, Source) else locate(source)
     folder = place.folder
     sentence = read_sentence_settings(folder)
-    encoder = folder / sentence.encoder
-    if not (encoder / "config.json").is_file():
+    encoder, spans = folder / sentence.encoder, read_gliner(folder)
+    if not spans and not (encoder / "config.json").is_file():
         raise CheckpointError(_no_model_folder(place.name, folder))
     check_files(encoder)
-    values = {**read_json(encoder / "config.json", dict), **sentence.config_args}
+    values = spans.encoder if spans else {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
     unknown = check_fields(values, config_fields(family.model_type), where="config.json")
     config = family.read_config(values)
@@ -103,14 +105,16 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     settings = read_tokenizer_settings(encoder, sentence.tokenizer_args)
     tokenizer_json, mask_token = read_tokenizer(encoder, settings, values, config, lowercase=sentence.lowercase)
     truncation_side = read_truncation_side(encoder, settings)
-    _warn_of_fields(place.name, [*unknown, *sentence.unknown])
+    gliner = spans and spans.resolve(tokenizer_json, config)
+    _warn_of_fields(place.name, [*unknown, *sentence.unknown, *(spans.unknown if spans else ())])
 
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(encoder)
     stored = stored_tensors(files)
-    found, faults = renamed(stored, family)
+    of_encoder = _of_encoder(stored) if gliner else stored
+    found, faults = renamed(of_encoder, family)
     pipeline, late = sentence.pipeline, sentence.late_interaction
-    heads, foreign = ((), "") if late else heads_of(values, heads_among(found, config), family)
+    heads, foreign = ((), "") if late or gliner else heads_of(values, heads_among(found, config), family)
     if foreign or late:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's
@@ -134,6 +138,9 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     labels = labels_of(values, matched.num_labels)
     tensors, zeros = dict(matched.tensors), dict(matched.zeros)
     made: dict[str, np.ndarray] = {}
+    if gliner:
+        own, made, none = tensors_behind(stored, gliner, config.hidden_size, place.name)
+        tensors, zeros = {**tensors, **own}, {**zeros, **none}
     for i, module in enumerate(sentence.dense):
         own = module.tensors()
         tensors |= {f"{dense_name(i)}.{part}": own[part] for part in ("weight", "bias") if part in own}
@@ -158,6 +165,7 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         pipeline=pipeline,
         sparse=sentence.sparse,
         late_interaction=late and _late_interaction(late, settings, tokenizer_json, mask_token, config),
+        gliner=gliner,
         prompts=sentence.prompts,
         default_prompt=sentence.default_prompt,
         include_prompt=sentence.include_prompt,
@@ -174,6 +182,11 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     positions = encoder_of(config).embeddings.positions
     weights = Tensors(tensors, {f"{positions.name}.weight": unused} if positions else {}, zeros, made)
     return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
+
+
+def _of_encoder(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Return the tensors of the encoder within a GLiNER, by the names that they have in one of their own."""
+    return {name.removeprefix(ENCODER): tensor for name, tensor in stored.items() if name.startswith(ENCODER)}
 
 
 def _no_model_folder(name: str, folder: Path) -> str:

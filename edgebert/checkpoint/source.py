@@ -39,6 +39,7 @@ _DESCRIPTION = [
     "router_config.json",
     "idf.json",
     "artifact.metadata",
+    "gliner_config.json",
     "query_?_*/*.json",  # of the modules of a router
     "document_?_*/*.json",
     "document_?_*/vocab.txt",

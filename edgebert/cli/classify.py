@@ -10,7 +10,7 @@ from edgebert.choices import FUNCTIONS, POOLS
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
-from edgebert.cli.options import Count, LineOptions, line_options, split_list
+from edgebert.cli.options import Count, LineOptions, described_labels, line_options, split_list
 from edgebert.cli.parameters import Text
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def classify(
             return model.classify(items, count, function, pool=pool, **options.cut, on_coverage=on_coverage)
 
     else:
-        alone, described = False, _described(labels)
+        alone, described = False, described_labels(labels)
         template: dict[str, Any] = {} if hypothesis is None else {"hypothesis_template": hypothesis}
 
         def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
@@ -125,21 +125,6 @@ def classify(
     # Other labels are found without a classifier, too.
     task = Task("embed", ask, "classified", at_once=_AT_ONCE) if labels else Task("classify", ask, "classified")
     answer_lines(options, task._replace(read=pair_of) if options.pairs else task, row_writer(options, form))
-
-
-def _described(labels: tuple[str, ...]) -> dict[str, str]:
-    """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
-    parts = [label.partition("=") for label in labels]
-    names = [label.strip() for label, _, _ in parts]
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise click.UsageError(f"--labels has {twice!r} twice, expected each label once.")
-    if not all(names):
-        raise click.UsageError("--labels has a description without a label, expected LABEL=DESCRIPTION.")
-    return {
-        name: (description if equals else name).strip()
-        for name, (_, equals, description) in zip(names, parts, strict=True)
-    }
 
 
 def _ranked(result: dict[str, Any]) -> list[dict[str, Any]]:

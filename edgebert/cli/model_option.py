@@ -49,9 +49,14 @@ _ADVICE = {
         "colbert-ir/colbertv2.0",
         "embed --tokens -m {} notes.txt -o notes.jsonl",
     ),
+    "gliner": (
+        "urchade/gliner_medium-v2.1",
+        "knowledgator/gliner-pii-base-v1.0",
+        "tag -m {} letters.txt --labels person,place",
+    ),
 }
 """Task that no model of edgebert's own can do -> two of the hub that can, and a command."""
-_METHODS = {"search": "embed", "redact": "tag"}
+_METHODS = {"search": "embed", "redact": "tag", "gliner": "tag"}
 """Task -> the method of `edgebert.Model` that it needs, where that is called otherwise."""
 
 
@@ -129,6 +134,7 @@ def _check_serves(model: Model, task: str, name: str) -> None:
 
         tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
         of_vectors = ("embed_tokens", "rank") if model.info.get("late_interaction") else ("embed", "rank", "search")
+        of_vectors = ("gliner",) if model.info.get("gliner") else of_vectors
         serves = ", ".join(command_of(each) for each in tasks or of_vectors)
         own = default_for(task)
         if own is not None:

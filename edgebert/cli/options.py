@@ -20,6 +20,7 @@ __all__ = [
     "Count",
     "LineOptions",
     "check_apart",
+    "described_labels",
     "device_option",
     "errors_option",
     "line_options",
@@ -118,6 +119,21 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     if not all(items):
         raise click.BadParameter(f"{value!r} has an empty item.", context, parameter)
     return items
+
+
+def described_labels(labels: tuple[str, ...]) -> dict[str, str]:
+    """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
+    parts = [label.partition("=") for label in labels]
+    names = [label.strip() for label, _, _ in parts]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise click.UsageError(f"--labels has {twice!r} twice, expected each label once.")
+    if not all(names):
+        raise click.UsageError("--labels has a description without a label, expected LABEL=DESCRIPTION.")
+    return {
+        name: (description if equals else name).strip()
+        for name, (_, equals, description) in zip(names, parts, strict=True)
+    }
 
 
 _files = click.argument("files", nargs=-1, type=FileName(), metavar="[FILES]...")

@@ -43,6 +43,8 @@ def purpose(facts: dict[str, Any]) -> str:
         return "Makes sparse vectors of texts, words with weights: for search engines with an inverted index."
     if facts.get("late_interaction"):
         return f"Makes a vector of each token ({facts['dimensions']} numbers each): for ranking by late interaction."
+    if facts.get("gliner"):
+        return "Finds names, and spans of any other kind that you name, in texts."
     return " ".join(told[head]() for head in facts["heads"]) or vectors
 
 
@@ -82,7 +84,7 @@ def length(facts: dict[str, Any]) -> str:
     tokens = facts["max_length"]
     longer = (
         "of longer ones the beginning is seen"
-        if not facts["heads"] or facts.get("sparse")
+        if not (facts["heads"] or facts.get("gliner")) or facts.get("sparse")
         else "longer ones are read in windows"
     )
     return f"{tokens} tokens at once, some {round(tokens * _WORDS_PER_TOKEN, -1):.0f} English words; {longer}"
@@ -100,6 +102,7 @@ def example(facts: dict[str, Any], named: str) -> str:
     command = next((commands[head] for head in facts["heads"]), "embed FILE -o OUT.npy")
     command = "embed FILE --sparse -o OUT.jsonl" if facts.get("sparse") else command
     command = 'rank FILE --query "..."' if facts.get("late_interaction") else command
+    command = "tag FILE --labels person,place" if facts.get("gliner") else command
     return f"edgebert {command}{named}"
 
 

@@ -41,7 +41,7 @@ def receipt_rows(receipt: dict[str, Any]) -> Rows:
 
 def figure_rows(figures: dict[str, Any]) -> Rows:
     """Return a comparison's figures (`edgebert.evaluate.Comparison.figures`)."""
-    from edgebert.heads import HEADS
+    from edgebert.heads import decision_of
 
     rows = [("against fp32", f"on {figures['texts']} texts of {figures['tokens']} tokens")]
     for name, what in (("pooled", "text vectors"), ("token", "token vectors")):
@@ -49,7 +49,7 @@ def figure_rows(figures: dict[str, Any]) -> Rows:
     for head, found in figures["heads"].items():
         rows.append(
             (
-                f"same {HEADS[head].decision}",
+                f"same {decision_of(head)}",
                 f"{100 * found['agreement']:.2f} % of {found['decisions']},"
                 f" logits at most {found['largest_logit_difference']:.3f} apart{_correlation(found)}",
             )
@@ -59,10 +59,10 @@ def figure_rows(figures: dict[str, Any]) -> Rows:
 
 def _decisions(figures: dict[str, Any]) -> str:
     """Return how much of what each head decides is the same; empty without a head."""
-    from edgebert.heads import HEADS
+    from edgebert.heads import decision_of
 
     return "; ".join(
-        f"{HEADS[head].decision} in {100 * found['agreement']:.2f} % of {found['decisions']}"
+        f"{decision_of(head)} in {100 * found['agreement']:.2f} % of {found['decisions']}"
         for head, found in figures["heads"].items()
     )
 

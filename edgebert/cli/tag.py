@@ -12,7 +12,8 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.highlight import Span, highlight
 from edgebert.cli.lines import Task, answer_lines, row_writer
-from edgebert.cli.options import LineOptions, line_options
+from edgebert.cli.options import LineOptions, described_labels, line_options, split_list
+from edgebert.cli.parameters import Text
 from edgebert.cli.terminal import Terminal
 from edgebert.schemes import kinds_of
 
@@ -30,18 +31,38 @@ _COLUMNS = ("line", "start", "end", "label", "score", "word")
     examples=[
         "edgebert tag letters.txt",
         'edgebert tag --text "Alice lives in Springfield."',
+        'edgebert tag letters.txt -m MODEL --labels person,"passport number"',
     ],
 )
 @click.option(
     "--strategy",
     type=click.Choice(STRATEGIES),
-    default="first",
-    show_default=True,
     help="What a span is: words, tagged as their first token is, by the average of their tokens or by the surest"
-    " (max); neighbouring tokens of one kind (simple); each token (none).",
+    " (max); neighbouring tokens of one kind (simple); each token (none).  [default: first]",
+)
+@click.option(
+    "--labels",
+    type=Text(),
+    callback=split_list,
+    metavar="A,B,...",
+    help="What to find, with a model that finds spans of any labels (a GLiNER); each may be LABEL=DESCRIPTION.",
+)
+@click.option("--nested", is_flag=True, help="With --labels: spans may lie within each other.")
+@click.option("--multi-label", is_flag=True, help="With --labels: a span may have several labels.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="How sure the model has to be.  [default: with --labels 0.5; else the likeliest label counts]",
 )
 @line_options(windows=True)
-def tag(options: LineOptions, strategy: str) -> None:
+def tag(
+    options: LineOptions,
+    strategy: str | None,
+    labels: tuple[str, ...] | None,
+    nested: bool,
+    multi_label: bool,
+    threshold: float | None,
+) -> None:
     """Find names, and whatever else the model tags, in every text.
 
     Texts come from FILES, from standard input (-), or from --text: in UTF-8, of plain text every line is one.
@@ -60,8 +81,23 @@ def tag(options: LineOptions, strategy: str) -> None:
     start and end count the characters of the text from 0; the word is what stands there.
     """
 
+    if labels is None and (nested or multi_label):
+        raise click.UsageError("--nested and --multi-label go with --labels.")
+    if labels is not None and strategy is not None:
+        raise click.UsageError("--labels does not go with --strategy.")
+    described = None if labels is None else described_labels(labels)
+
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
-        return model.tag(items, strategy, **options.cut, on_coverage=on_coverage)
+        return model.tag(
+            items,
+            strategy or "first",
+            labels=described,
+            nested=nested,
+            multi_label=multi_label,
+            threshold=threshold,
+            **options.cut,
+            on_coverage=on_coverage,
+        )
 
     def form(model: Model) -> RowFormat:
         return RowFormat(
@@ -69,10 +105,10 @@ def tag(options: LineOptions, strategy: str) -> None:
             document=lambda row: {"entities": row.answer},
             columns=_COLUMNS,
             sheet=_COLUMNS,
-            draw=lambda terminal: _drawing(kinds_of(model.labels), terminal),
+            draw=lambda terminal: _drawing([*described] if described else kinds_of(model.labels), terminal),
         )
 
-    answer_lines(options, Task("tag", ask, "tagged"), row_writer(options, form))
+    answer_lines(options, Task("gliner" if labels else "tag", ask, "tagged"), row_writer(options, form))
 
 
 def _kind(entity: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ _OPTIONS = {
     "hypothesis_template": "--hypothesis",
     "label": "--label",
     "labels": "--labels",
+    "labels, nested and multi_label": "--labels, --nested and --multi-label",
     "max_answer_len": "--max-answer-len",
     "max_memory": "--max-memory",
     "min_agreement": "--min-agreement",
@@ -27,8 +28,8 @@ _PHRASES = {
     "both prompt and prompt_name are given": "both --prompt and --prompt-name are given",
     "more than its max_memory of": "more than its --max-memory of",
 }
-_AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes)\b)")
-_COMMANDS = {"embed_sparse": "embed --sparse", "embed_tokens": "embed --tokens"}
+_AT_START = re.compile(rf"^({'|'.join(_OPTIONS)})(?= (?:is|are|has|goes|go)\b)")
+_COMMANDS = {"embed_sparse": "embed --sparse", "embed_tokens": "embed --tokens", "gliner": "tag --labels"}
 """Method -> command, where that is not called so."""
 _METHOD = re.compile(
     r"\b(classify|tag|fill_mask|next_sentence|score|answer|rank|embed_sparse|embed_tokens|embed|search|redact)\(\)"

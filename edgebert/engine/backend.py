@@ -16,6 +16,7 @@ from edgebert.engine.linear import CompiledLinear
 from edgebert.engine.processor import REFERENCE, choose_family
 from edgebert.errors import SettingError
 from edgebert.families import encoder_of
+from edgebert.functions import lstm
 
 __all__ = ["Backend", "Layers", "Linear", "open_backend", "open_linear"]
 
@@ -31,6 +32,9 @@ class Layers(Protocol):
 
     def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
         """Return a linear layer of a head, whose first N outputs are wanted; row by row alike."""
+
+    def lstm(self, gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the states of an LSTM, float32 (T, size), as `edgebert.functions.lstm` does."""
 
 
 class Backend(Layers, Protocol):
@@ -86,6 +90,13 @@ class CompiledBackend:
         """Return a linear layer of a head; it is computed on the caller's own thread."""
         return CompiledLinear(tensors, name, N, self._library)
 
+    def lstm(self, gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Take a sequence on the caller's own thread."""
+        own, size = np.array(gates, np.float32, order="C"), len(weight)
+        cell, out = np.zeros(size, np.float32), np.empty((len(own), size), np.float32)
+        self._library.lstm(*(own.ctypes.data, len(own), size), *(each.ctypes.data for each in (weight, cell, out)))
+        return out
+
 
 class ReferenceBackend:
     """The encoder in NumPy: slow, for machines and moments without a compiler."""
@@ -113,6 +124,11 @@ class ReferenceBackend:
         from edgebert.kernels import reference
 
         return lambda x: reference.linear(tensors, x, name)[:, :N]
+
+    @staticmethod
+    def lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Take a sequence step by step."""
+        return lstm(gates, weight)
 
 
 def open_backend(

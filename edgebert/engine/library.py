@@ -24,6 +24,7 @@ class KernelLibrary:
 
     encode: Callable[..., int]
     dense: Callable[..., int]
+    lstm: Callable[..., int]
     scratch_bytes: Callable[..., int]
 
     def __init__(self, kernels: KernelFile) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.batch import PackedBatch, batches, pack
+from edgebert.batch import batches, pack
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.engine.backend import Backend, open_backend
@@ -20,8 +20,10 @@ from edgebert.engine.devices import choose_device
 from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, InputError
 from edgebert.evaluate.float32 import Float32Backend
+from edgebert.evaluate.spans import OF_EVALUATION, span_texts
 from edgebert.exact import mean, total
 from edgebert.heads import HEADS
+from edgebert.heads.gliner import ABSENT, GlinerHead, decisions
 from edgebert.heads.late_interaction import TokenVectors
 from edgebert.heads.pooling import Embedding
 from edgebert.heads.splade import sparse_vectors
@@ -231,28 +233,30 @@ def compare(
     if not texts:
         raise InputError("there are no texts to evaluate on, expected at least one")
     exact = Side(Float32Backend(checkpoint.info.config, checkpoint.tensors), checkpoint.tensors)
+    sides = quantized, exact
     config, pipeline = checkpoint.info.config, checkpoint.info.pipeline
     tokenizer = TextTokenizer.for_model(checkpoint.info)
-    windows = [tokenizer.single(text) for text in texts]
-    sparse = checkpoint.info.sparse
+    sparse, gliner = checkpoint.info.sparse, checkpoint.info.gliner
+    spans = span_texts(tokenizer, gliner, texts, OF_EVALUATION) if gliner else []
+    windows = [own.window for own in spans] or [tokenizer.single(text) for text in texts]
     words = "masked_lm" in checkpoint.info.heads and sparse is None
     mask = tokenizer.id_of(checkpoint.info.mask_token) if words else None
     if mask is not None:
         windows = [masked(window, mask) for window in windows]
     every_ids, every_types = fitting_ids(windows, config)
     heads = {
-        name: [HEADS[name](side.tensors, config, side.backend) for side in (quantized, exact)]
-        for name in checkpoint.info.heads
+        name: [HEADS[name](side.tensors, config, side.backend) for side in sides] for name in checkpoint.info.heads
     }
     embeds: list[Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]]
     if sparse:  # its vectors are looked at, not the best words
         embeds = [partial(sparse_vectors, head.logits, sparse, config.vocab_size) for head in heads.pop("masked_lm")]
     elif checkpoint.info.late_interaction:
-        embeds = [partial(map, TokenVectors(side.tensors, pipeline, side.backend)) for side in (quantized, exact)]
+        embeds = [partial(map, TokenVectors(side.tensors, pipeline, side.backend)) for side in sides]
     else:
-        embeds = [partial(map, Embedding(side.tensors, pipeline, side.backend)) for side in (quantized, exact)]
+        embeds = [partial(map, Embedding(side.tensors, pipeline, side.backend)) for side in sides]
     pooled, token = np.empty(len(texts)), []
-    answers = _Answers(list(heads))
+    finders = [GlinerHead(side.tensors, gliner, config.hidden_size, side.backend) for side in sides] if gliner else []
+    answers = _Answers([*heads, *(["gliner"] if gliner else [])])
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
         ids, types = [every_ids[i] for i in indices], [every_types[i] for i in indices]
         batch = pack(ids, types, config.padding)
@@ -264,10 +268,15 @@ def compare(
         pooled[indices] = [
             float(mean(cosines(*map(np.atleast_2d, each)))) for each in zip(*vectors, strict=True)
         ]  # of late interaction, the mean over the tokens
-        for name, sides in heads.items():
+        for name, own_sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
-            logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(sides, hidden, strict=True)]
-            answers.add(name, logits, rows, batch)
+            logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(own_sides, hidden, strict=True)]
+            text = np.searchsorted(batch.cu_seqlens, rows, "right")
+            answers.add(name, logits, [HEADS[name].decisions(each, text) for each in logits])
+        for i, *states in zip(indices, *of_texts, strict=True) if gliner else ():
+            found = [finder(own, *spans[i][1:]) for finder, own in zip(finders, states, strict=True)]
+            there = found[0] != ABSENT
+            answers.add("gliner", [each[there][:, None] for each in found], [decisions(each) for each in found])
         answers.order += indices
         if on_progress:
             on_progress(len(answers.order), len(texts))
@@ -277,9 +286,9 @@ def compare(
         tokens=sum(len(window.ids) for window in windows),
         pooled_cosines=pooled,
         token_cosines=np.concatenate(token),
-        decisions={name: answers.decided(name) for name in heads},
+        decisions={name: answers.decided(name) for name in answers.largest},
         largest_difference=answers.largest,
-        correlation={name: answers.correlation(name) for name in heads},
+        correlation={name: answers.correlation(name) for name in answers.largest},
         logits=answers.in_order(0) if classifies else None,
         exact_logits=answers.in_order(1) if classifies else None,
         labels=checkpoint.info.labels,
@@ -302,15 +311,14 @@ class _Answers:
         self._decisions: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in heads}
         self._logits: list[tuple[np.ndarray, ...]] = []  # of the classifier of texts
 
-    def add(self, name: str, logits: Sequence[np.ndarray], rows: np.ndarray, batch: PackedBatch) -> None:
-        """Take what a head says of the tokens `rows` of a batch, in int8 and in fp32."""
-        if len(rows):
-            text = np.searchsorted(batch.cu_seqlens, rows, "right")
+    def add(self, name: str, logits: Sequence[np.ndarray], decided: Sequence[np.ndarray]) -> None:
+        """Take what a head says of the rows of a batch, in int8 and in fp32, and what it decides by that."""
+        if len(logits[0]):
             # NaN is the largest of all.
             self.largest[name] = float(np.maximum(self.largest[name], np.abs(logits[0] - logits[1]).max()))
-            for begin in range(0, len(rows), step := max(1, _LOGITS // logits[0].shape[1])):
+            for begin in range(0, len(logits[0]), step := max(1, _LOGITS // logits[0].shape[1])):
                 self._sums[name] += _moments(*(each[begin : begin + step] for each in logits))
-            self._decisions[name].append(tuple(HEADS[name].decisions(each, text) for each in logits))
+            self._decisions[name].append(tuple(decided))
         if name == "sequence_classification":
             self._logits.append(tuple(logits))
 

@@ -18,6 +18,7 @@ from edgebert.engine.backend import Linear
 from edgebert.evaluate.arithmetic import encode
 from edgebert.exact import multiply
 from edgebert.families import encoder_of
+from edgebert.functions import lstm
 from edgebert.model import Model
 from edgebert.runner import token_budget
 
@@ -53,6 +54,11 @@ class Float32Layers:
         """Return a linear layer, which maps float32 (M, K) to (M, N)."""
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         return lambda x: multiply(x, weight.T) + bias
+
+    @staticmethod
+    def lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the states of an LSTM, float32 (T, size)."""
+        return lstm(gates, weight)
 
 
 class Float32Backend(Float32Layers):

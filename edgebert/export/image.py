@@ -116,7 +116,8 @@ def write_image(model: ModelFile, path: Path) -> None:
     fields["padding"] = -1 if config.padding is None else config.padding
     for name in ("position_embeddings", "token_type_embeddings"):
         fields[f"has_{name}"] = int(parts.plan[name] != 0)
-    of_texts = not (pipeline.dense or pipeline.truncate_dim or model.info.late_interaction)
+    info = model.info
+    of_texts = not (pipeline.dense or pipeline.truncate_dim or info.late_interaction or info.gliner)
     if pipeline.pooling in POOLINGS and of_texts:
         fields["pooling"], fields["normalize"] = POOLINGS[pipeline.pooling], int(pipeline.normalize)
     head_fields, head_arrays = _head(model)

@@ -16,7 +16,7 @@ from edgebert.heads.next_sentence import NextSentence
 from edgebert.heads.question_answering import QuestionAnswering
 from edgebert.heads.tokens import TokenClassification
 
-__all__ = ["HEADS", "HEAD_OF_TASK", "PRETRAINING", "Head", "architecture_of", "head_parts", "head_shapes", "serves"]
+__all__ = ["HEADS", "HEAD_OF_TASK", "PRETRAINING", "Head", "architecture_of", "decision_of", "head_parts", "head_shapes", "serves"]
 
 _ALL: tuple[type[Head], ...] = (
     MaskedLM,
@@ -48,6 +48,11 @@ def head_shapes(head: str, config: BertConfig, num_labels: int) -> dict[str, tup
         shapes[f"{part.name}.weight"] = (part.N,) if part.K is None else (part.N, part.K)
         shapes[f"{part.name}.bias"] = (part.N,)
     return shapes
+
+
+def decision_of(head: str) -> str:
+    """Return what a head decides, in a word; ``"gliner"`` is what finds spans of any labels."""
+    return HEADS[head].decision if head in HEADS else "span"
 
 
 def architecture_of(heads: Sequence[str]) -> str:

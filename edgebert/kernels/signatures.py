@@ -26,6 +26,7 @@ PREFIX = "edgebert_kernel_"
 SIGNATURES = {
     "encode": ("plan", "epoch", "thread"),
     "dense": ("x", "M", "K", "weight", "N", "out"),
+    "lstm": ("gates", "T", "size", "weight", "cell", "out"),
     "scratch_bytes": ("head_dim", "longest"),
 }
 """Name of a C function, without its prefix -> its arguments: addresses and numbers, each an int64; so is its result."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgebert.batch import PackedBatch, pack
-from edgebert.config import BertConfig
-from edgebert.evaluate.compare import masked
-from edgebert.tokens import TextTokenizer
-from edgebert.windows import fitting_ids
+import numpy as np
 
-__all__ = ["calibration_batch", "default_texts", "evaluation_texts", "vocabulary_texts"]
+from edgebert.engine.backend import Linear
+from edgebert.evaluate.compare import masked
+from edgebert.evaluate.float32 import Float32Layers
+from edgebert.evaluate.spans import SpanText
+from edgebert.heads.gliner import Gliner, GlinerHead
+from edgebert.tokens import TextTokenizer
+from edgebert.windows import Window
+
+__all__ = ["calibration_windows", "default_texts", "evaluation_texts", "inputs_of_spans", "vocabulary_texts"]
 
 # Written for this purpose: several registers, a few languages; one text a line, none of them in both.
 _CALIBRATION, _EVALUATION = (Path(__file__).with_name(name) for name in ("calibration.txt", "evaluation.txt"))
@@ -55,12 +59,30 @@ def _letters(word: str) -> bool:
     return bool(word) and all(unicodedata.ucd_3_2_0.category(letter).startswith("L") for letter in word)
 
 
-def calibration_batch(
-    tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str, config: BertConfig
-) -> PackedBatch:
-    """Tokenize and pack the calibration text with the model's own tokenizer, masked as a model of words will see it."""
+def calibration_windows(tokenizer: TextTokenizer, texts: Sequence[str], mask_token: str) -> list[Window]:
+    """Tokenize the calibration text with the model's own tokenizer, masked as a model of words will see it."""
     windows = [tokenizer.single(text) for text in texts]
     mask = tokenizer.id_of(mask_token) if mask_token else None
-    if mask is not None:
-        windows = [masked(window, mask) for window in windows]
-    return pack(*fitting_ids(windows, config), config.padding)
+    return windows if mask is None else [masked(window, mask) for window in windows]
+
+
+def inputs_of_spans(
+    weights: Mapping[str, np.ndarray], gliner: Gliner, texts: Sequence[SpanText], hidden: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return what the int8 layers of a model for spans read of texts, by their names, from hidden states (T, H)."""
+    inputs: dict[str, list[np.ndarray]] = {}
+
+    class Collecting(Float32Layers):
+        def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+            layer = super().linear(tensors, name, N)
+
+            def collect(x: np.ndarray) -> np.ndarray:
+                inputs.setdefault(name, []).append(x)
+                return layer(x)
+
+            return collect
+
+    head = GlinerHead(weights, gliner, hidden[0].shape[1], Collecting())
+    for own, states in zip(texts, hidden, strict=True):
+        head(states, own.rows, own.label_rows)
+    return {name: np.concatenate(parts) for name, parts in inputs.items()}

@@ -11,15 +11,17 @@ import numpy as np
 
 from edgebert.arguments import checked_callable, checked_choice, checked_flag, checked_path, listed_texts
 from edgebert.artifact import write_artifact
+from edgebert.batch import pack
 from edgebert.checkpoint import Checkpoint, open_checkpoint
 from edgebert.engine.backend import open_backend
 from edgebert.engine.threads import default_threads
 from edgebert.errors import AccuracyError, ArtifactError, CheckpointError, InputError, OutputError, shown
 from edgebert.evaluate.compare import Side, compare, cosines, text_hash, token_budget
 from edgebert.evaluate.float32 import Float32Layers
+from edgebert.evaluate.spans import OF_CALIBRATION, span_texts
 from edgebert.exact import mean
 from edgebert.families import encoder_of
-from edgebert.heads import HEADS, head_parts
+from edgebert.heads import HEADS
 from edgebert.heads.chain import Chain, transform
 from edgebert.heads.pooling import dense_name
 from edgebert.heads.splade import QUERY_WEIGHTS
@@ -28,11 +30,12 @@ from edgebert.kernels.plan import whole_vectors
 from edgebert.layout import EMBEDDINGS, TOKENIZER, pack_tokenizer
 from edgebert.model_file import ModelFile
 from edgebert.output import check_folder
-from edgebert.quantize.calibrate import calibration_batch, default_texts, evaluation_texts
+from edgebert.quantize.calibrate import calibration_windows, default_texts, evaluation_texts, inputs_of_spans
 from edgebert.quantize.encoder import OnProgress, quantize_encoder
 from edgebert.quantize.law import SCHEME
 from edgebert.quantize.linear import Report, half_or_whole, quantize_linear
 from edgebert.tokens import TextTokenizer
+from edgebert.windows import fitting_ids
 
 __all__ = ["SUFFIX", "convert", "convert_checkpoint"]
 
@@ -201,17 +204,22 @@ def _quantize(
     """Quantize every tensor of a checkpoint; names and shapes are those of `edgebert.layout`."""
     weights, config, sparse = checkpoint.tensors, checkpoint.info.config, checkpoint.info.sparse
     masks = checkpoint.info.mask_token if "masked_lm" in checkpoint.info.heads and sparse is None else ""
-    batch = calibration_batch(tokenizer, texts, masks, config)
+    gliner = checkpoint.info.gliner
+    spans = span_texts(tokenizer, gliner, texts, OF_CALIBRATION) if gliner else []
+    windows = [own.window for own in spans] or calibration_windows(tokenizer, texts, masks)
+    batch = pack(*fitting_ids(windows, config), config.padding)
     encoder, hidden, report = quantize_encoder(encoder_of(config), weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.info.mask_token) if checkpoint.info.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.info.tokenizer), **encoder}
-    for part in head_parts(checkpoint.info.heads, config, len(checkpoint.info.labels)).values():
+    known = inputs_of_spans(weights, gliner, spans, np.split(hidden, batch.cu_seqlens[1:-1])) if gliner else {}
+    for part in checkpoint.info.parts.values():
         weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
         if part.kind == "int8":
-            # It reads masked words alone; all of them for sparse vectors.
-            read = np.arange(0) if sparse else HEADS["masked_lm"].reads(batch, mask)
-            before = Chain(transform(config), weights, config, Float32Layers())
-            x = before(hidden[read] if len(read) else hidden)
+            x = known.get(part.name)
+            if x is None:  # it reads masked words alone; all of them for sparse vectors
+                read = np.arange(0) if sparse else HEADS["masked_lm"].reads(batch, mask)
+                before = Chain(transform(config), weights, config, Float32Layers())
+                x = before(hidden[read] if len(read) else hidden)
             tensors |= quantize_linear(part.name, x, weight, bias, whole_vectors(part.N), report)[0]
             continue
         tensors[f"{part.name}.weight"] = half_or_whole(weight) if part.kind == "float16" else weight

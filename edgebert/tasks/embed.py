@@ -66,7 +66,7 @@ class WindowVectors(NamedTuple):
 
 
 def require(runner: Runner) -> None:
-    """Refuse a model that makes a vector of each token alone.
+    """Refuse a model that makes a vector of each token alone, or none.
 
     Raises
     ------
@@ -76,6 +76,11 @@ def require(runner: Runner) -> None:
         raise InputError(
             f"{runner.source.path.name} makes a vector of each token, for late interaction, and none of a text: ask it"
             " embed_tokens() or rank()"
+        )
+    if runner.info.gliner:
+        raise InputError(
+            f"{runner.source.path.name} finds spans of any labels, and makes no vector of a text: ask it"
+            " tag() with labels"
         )
 
 
@@ -140,6 +145,8 @@ def embed(
     runner: Runner, texts: Sequence[str], options: VectorOptions, prompt: str = ""
 ) -> tuple[list[np.ndarray], list[Coverage]]:
     """Compute the vector of each text from what fits the model; with pooling none, those of its tokens."""
+    if options.pooling != "none":
+        require(runner)
     windows, coverages = runner.cut(runner.contents(prompt + text for text in texts), Cut(truncate=True))
     lead = prompt_tokens(runner.tokenizer, prompt)
     vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(texts)
@@ -163,6 +170,7 @@ def embed_windows(
         How many tokens each window of a text answers for: one that two windows have counts once. At least 1.
     coverages : list of Coverage
     """
+    require(runner)
     lead = prompt_tokens(runner.tokenizer, prompt)
     contents = runner.contents((prompt + text for text in texts), offsets=True)
     cuts = [windows_of(runner.tokenizer, content, lead, cut) for content in contents]

@@ -20,6 +20,7 @@ from edgebert.tasks.embed import (
     prompt_of,
     prompted,
 )
+from edgebert.tasks.embed import require as require_vectors
 from edgebert.tasks.late_interaction import embed_tokens, require
 from edgebert.tasks.similarity import cosines
 from edgebert.tasks.sparse import embed_sparse
@@ -35,6 +36,8 @@ def scorer_of(runner: Runner) -> Head | None:
     InputError
         When the model has a head for something else.
     """
+    if runner.info.gliner:
+        require_vectors(runner)
     return runner.require("rank") if runner.info.heads and runner.info.sparse is None else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.arguments import checked_text, listed_texts
+from edgebert.arguments import checked_text
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.heads.classification import pool_windows, softmax
@@ -16,7 +16,7 @@ from edgebert.tasks.embed import VectorOptions, embed, embed_windows
 from edgebert.tasks.similarity import cosines
 from edgebert.watch import in_turn
 
-__all__ = ["HYPOTHESIS", "classify", "descriptions_of", "entailment_of", "similarities"]
+__all__ = ["HYPOTHESIS", "check_alone", "classify", "entailment_of", "similarities"]
 
 HYPOTHESIS = "This example is {}."
 """What is to follow from a text if a label holds: transformers' own."""
@@ -24,29 +24,18 @@ _SHARPNESS = 20.0
 """Cosines are multiplied by this before the softmax: the scale at which sentence-transformers trains its models."""
 
 
-def descriptions_of(
-    labels: Sequence[str] | Mapping[str, str], top_k: int | None = None, function: str | None = None
-) -> dict[str, str]:
-    """Return label -> what describes it; a label that comes alone describes itself.
+def check_alone(top_k: int | None, function: str | None) -> None:
+    """Refuse options of a classifier's own labels.
 
     Raises
     ------
     InputError
-        When there are none, one is no text or there twice, or when there are options of a classifier's own labels.
     """
     if function is not None or top_k not in (None, 1):
         option, value = ("top_k", top_k) if function is None else ("function_to_apply", function)
         raise InputError(
             f"{option} is {shown(value)}, which goes with the model's own labels; leave it out with labels"
         )
-    listed = list(labels) if isinstance(labels, Mapping) else listed_texts(labels, "labels", "label")
-    found = dict(labels) if isinstance(labels, Mapping) else {each: each for each in listed}
-    if len(found) < len(listed):
-        twice = next(label for label in listed if listed.count(label) > 1)
-        raise InputError(f"the label {shown(twice)} is there twice, expected each once")
-    if not found or not all(isinstance(text, str) and text.strip() for pair in found.items() for text in pair):
-        raise InputError("labels are empty or no texts, expected strings, or a dict of label and description")
-    return found
 
 
 def entailment_of(labels: Sequence[str]) -> int | None:

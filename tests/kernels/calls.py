@@ -40,6 +40,7 @@ __all__ = [
     "dense",
     "expand",
     "guarded",
+    "lstm",
     "matmul",
     "matmul_part",
     "pack",
@@ -321,6 +322,16 @@ def add_layer_norm(
         places = {name: array.ctypes.data for name, array in arrays.items() if array is not None}
         take(library, code, tokens=M, hidden_stride=stride, target=target, **places)
     return stream, branch
+
+
+def lstm(library: KernelLibrary, gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Take a sequence, float32 (T, 4 size), with a recurrent weight (size, 4 size); return its states (T, size)."""
+    (T, _), size = gates.shape, len(weight)
+    with guarded((T, 4 * size), np.float32) as own, guarded((T, size), np.float32, np.nan) as out:
+        own[:] = gates
+        with guarded((size,), np.float32) as cell:
+            library.lstm(*(own.ctypes.data, T, size), *(each.ctypes.data for each in (weight, cell, out)))
+    return out
 
 
 def dense(library: KernelLibrary, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

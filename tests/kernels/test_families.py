@@ -20,6 +20,7 @@ from tests.kernels.calls import (
     assert_equal,
     dense,
     expand,
+    lstm,
     matmul,
     pack,
     quantize_rows,
@@ -93,6 +94,11 @@ def run_dense(library, rng):
     return [dense(library, rng.normal(size=(9, 100)).astype(np.float32), rng.normal(size=(100, 48)).astype(np.float32))]
 
 
+def run_lstm(library, rng):
+    weight = (rng.normal(size=(48, 192)) / 7).astype(np.float32)
+    return [lstm(library, rng.normal(size=(9, 192)).astype(np.float32), weight)]
+
+
 @pytest.mark.parametrize("family", of_families(OTHERS))
 @pytest.mark.parametrize(
     "run",
@@ -105,6 +111,7 @@ def run_dense(library, rng):
         run_add_layer_norm,
         run_attend,
         run_dense,
+        run_lstm,
     ],
 )
 def test_kernels_give_the_same_bits(library_of, run, family):

@@ -27,7 +27,7 @@ FEW = {"calibrate": ["the film was good", "Tom saw 3 red films"], "evaluate": ["
 def test_the_file_holds_what_the_table_says(golden_files, name):
     artifact = read_artifact(golden_files[name])
     checkpoint = open_checkpoint(GOLDEN / name)
-    expected = expected_tensors(checkpoint.info.config, checkpoint.info.heads, len(checkpoint.info.labels))
+    expected = expected_tensors(checkpoint.info.config, checkpoint.info.parts)
     assert check_tensors(artifact.tensors, expected) == []
     assert artifact.json("config") == checkpoint.info.config.to_dict()
     assert artifact.metadata["source_sha256"] == checkpoint.info.source_sha256

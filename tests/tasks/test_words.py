@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebert.arguments import described_labels
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.question_answering import best_spans
-from edgebert.tasks.zero_shot import descriptions_of, entailment_of, similarities
+from edgebert.tasks.zero_shot import entailment_of, similarities
 from edgebert.watch import watched
 from tests.golden import GOLDEN, family_outputs
 
@@ -290,7 +291,7 @@ def test_which_label_is_entailment():
     assert entailment_of(("CONTRADICTION", "NEUTRAL", "ENTAILMENT")) == 2
     assert entailment_of(("entailment", "not_entailment")) == 0
     assert entailment_of(("yes", "no")) is None
-    assert descriptions_of(("a", "b")) == {"a": "a", "b": "b"}
+    assert described_labels(("a", "b")) == {"a": "a", "b": "b"}
 
 
 def test_several_labels(model_of):
