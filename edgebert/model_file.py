@@ -63,9 +63,7 @@ class ModelFile:
             sizes = [(step.N, step.K) for step in info.pipeline.dense]
             queries = info.sparse is not None and info.sparse.query_weights
             factor = f"{encoder_of(info.config).embeddings.words.name}.factor" in self.tensors
-            expected = expected_tensors(
-                info.config, info.parts, sizes, self.embeddings, queries, factor
-            )
+            expected = expected_tensors(info.config, info.parts, sizes, self.embeddings, queries, factor)
             faults += check_tensors(self.tensors, expected)
         if faults:
             raise damaged(self.path, "; ".join(faults[:_MOST_FAULTS]))

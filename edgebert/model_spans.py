@@ -50,9 +50,10 @@ class SpanModel(VectorModel):
             With `labels`: whether a span may have several.
         ignore_labels : iterable of str
         threshold : float, optional
-            With `labels`, how likely a span has to be, 0.5 by default. Otherwise a word or token is tagged where the probabilities of all labels but the ignored ones sum to this, 0 to 1,
-            and that sum is its score: with less than 0.5 more is found, and more that is none. By default the most
-            probable label counts, an ignored one too.
+            With `labels`, how likely a span has to be, 0.5 by default. Otherwise a word or token is tagged where the
+            probabilities of all labels but the ignored ones sum to this, 0 to 1, and that sum is its score: with less
+            than 0.5 more is found, and more that is none. By default the most probable label counts, an ignored one
+            too.
         stride, truncate, on_coverage
             As the class says. A token that two windows have is tagged in the one that has more around it; spans cross
             from window to window.
@@ -76,7 +77,9 @@ class SpanModel(VectorModel):
                     " any; leave them out"
                 )
             if labels is None:
-                raise InputError("this model finds spans of any labels, expected some, such as person and place: give labels")
+                raise InputError(
+                    "this model finds spans of any labels, expected some, such as person and place: give labels"
+                )
             wanted = described_labels(labels)
             return self._answered(
                 listed_texts(texts),

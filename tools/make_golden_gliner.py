@@ -1,4 +1,4 @@
-"""Make tiny models in the layout of GLiNER (arXiv 2311.08526), and the scores and spans that its library finds with them.
+"""Make tiny models in the layout of GLiNER (arXiv 2311.08526), and what its library finds with them.
 
 Run with torch, transformers 5 and gliner 0.2.29 installed::
 
@@ -6,8 +6,8 @@ Run with torch, transformers 5 and gliner 0.2.29 installed::
 
 ``span`` scores spans, behind a smaller projection and an LSTM; ``span-plain`` has neither, and takes the token behind a
 marker for its label; ``token`` scores tokens, behind an LSTM of two layers. Every folder has ``expected.npz``, the
-logits of each text with `LABELS`, and ``expected.json``, the spans that are found so; ``texts.json`` has what was asked.
-The weights are random.
+logits of each text with `LABELS`, and ``expected.json``, the spans that are found so; ``texts.json`` has what was
+asked. The weights are random.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from gliner import GLiNER
 from make_golden import fill, write_json
 from safetensors.torch import load_file, save_file
@@ -65,7 +64,10 @@ def encoders() -> dict[str, tuple[str, Any]]:
         local_attention=16,
         global_attn_every_n_layers=2,
     )
-    return {"deberta": ("families/xlm-roberta-classifier", deberta), "modernbert": ("families/modernbert-token", modern)}
+    return {
+        "deberta": ("families/xlm-roberta-classifier", deberta),
+        "modernbert": ("families/modernbert-token", modern),
+    }
 
 
 VARIANTS: dict[str, tuple[str, float, dict[str, Any]]] = {

@@ -20,9 +20,9 @@ from edgebert.checkpoint.gliner import ENCODER, read_gliner, tensors_behind
 from edgebert.checkpoint.late_interaction import LateSettings, projection, resolve
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
-from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.source import Source, fetch_weights, locate
 from edgebert.checkpoint.sparse import read_query_weights
+from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import last_id, read_tokenizer, read_truncation_side
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings

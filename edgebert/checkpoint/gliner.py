@@ -144,14 +144,15 @@ def tensors_behind(
     out, pieces = _OUT[gliner.max_width > 0]
     D = gliner.hidden_size
     last = parts["gliner.out.1"]
-    wanted = {f"{out}.0.weight": (4 * D, len(pieces) * D), f"{out}.0.bias": (4 * D,)}
+    wanted: dict[str, tuple[int, ...]] = {f"{out}.0.weight": (4 * D, len(pieces) * D), f"{out}.0.bias": (4 * D,)}
     wanted |= {f"{out}.3.weight": (last.N, 4 * D), f"{out}.3.bias": (last.N,)}
     names = {f"gliner.out.1.{part}": f"{out}.3.{part}" for part in ("weight", "bias")}
     for name, part in parts.items():
         own = name.removeprefix("gliner.")
         if own.startswith("out."):
             continue
-        for kind, shape in (("weight", (part.N, part.K or 0)), ("bias", (part.N,))):
+        shapes: dict[str, tuple[int, ...]] = {"weight": (part.N, part.K or 0), "bias": (part.N,)}
+        for kind, shape in shapes.items():
             names[f"{name}.{kind}"] = _recurrent(own, kind) if own.startswith("rnn.") else f"{_STORED[own]}.{kind}"
             wanted[names[f"{name}.{kind}"]] = shape
     faults = [f"missing {name} {shape}" for name, shape in wanted.items() if name not in stored]

@@ -133,9 +133,11 @@ def _check_serves(model: Model, task: str, name: str) -> None:
         from edgebert.heads import HEADS
 
         tasks = [each for head in model.info["heads"] for each in HEADS[head].tasks]
-        of_vectors = ("embed_tokens", "rank") if model.info.get("late_interaction") else ("embed", "rank", "search")
-        of_vectors = ("gliner",) if model.info.get("gliner") else of_vectors
-        serves = ", ".join(command_of(each) for each in tasks or of_vectors)
+        if model.info.get("gliner"):
+            tasks = ["gliner"]
+        elif not tasks:
+            tasks = ["embed_tokens", "rank"] if model.info.get("late_interaction") else ["embed", "rank", "search"]
+        serves = ", ".join(map(command_of, tasks))
         own = default_for(task)
         if own is not None:
             remedy = f"leave -m out for {own.title}, which comes with edgebert"

@@ -86,18 +86,12 @@ def tag(
     if labels is not None and strategy is not None:
         raise click.UsageError("--labels does not go with --strategy.")
     described = None if labels is None else described_labels(labels)
+    chosen: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
+    if described is not None:
+        chosen |= {"labels": described, "nested": nested, "multi_label": multi_label}
 
     def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:
-        return model.tag(
-            items,
-            strategy or "first",
-            labels=described,
-            nested=nested,
-            multi_label=multi_label,
-            threshold=threshold,
-            **options.cut,
-            on_coverage=on_coverage,
-        )
+        return model.tag(items, strategy or "first", **chosen, **options.cut, on_coverage=on_coverage)
 
     def form(model: Model) -> RowFormat:
         return RowFormat(

@@ -270,7 +270,9 @@ def compare(
         ]  # of late interaction, the mean over the tokens
         for name, own_sides in heads.items():
             rows = HEADS[name].reads(batch, mask)
-            logits = [head.logits(head.inputs(states, batch, mask)) for head, states in zip(own_sides, hidden, strict=True)]
+            logits = [
+                head.logits(head.inputs(states, batch, mask)) for head, states in zip(own_sides, hidden, strict=True)
+            ]
             text = np.searchsorted(batch.cu_seqlens, rows, "right")
             answers.add(name, logits, [HEADS[name].decisions(each, text) for each in logits])
         for i, *states in zip(indices, *of_texts, strict=True) if gliner else ():

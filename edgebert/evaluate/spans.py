@@ -28,9 +28,7 @@ class SpanText(NamedTuple):
     label_rows: np.ndarray
 
 
-def span_texts(
-    tokenizer: TextTokenizer, gliner: Gliner, texts: Sequence[str], labels: Sequence[str]
-) -> list[SpanText]:
+def span_texts(tokenizer: TextTokenizer, gliner: Gliner, texts: Sequence[str], labels: Sequence[str]) -> list[SpanText]:
     """Return what of each text fits behind labels."""
     prompt = prompt_of(tokenizer, gliner, {label: label for label in labels})
     result = []

@@ -16,7 +16,17 @@ from edgebert.heads.next_sentence import NextSentence
 from edgebert.heads.question_answering import QuestionAnswering
 from edgebert.heads.tokens import TokenClassification
 
-__all__ = ["HEADS", "HEAD_OF_TASK", "PRETRAINING", "Head", "architecture_of", "decision_of", "head_parts", "head_shapes", "serves"]
+__all__ = [
+    "HEADS",
+    "HEAD_OF_TASK",
+    "PRETRAINING",
+    "Head",
+    "architecture_of",
+    "decision_of",
+    "head_parts",
+    "head_shapes",
+    "serves",
+]
 
 _ALL: tuple[type[Head], ...] = (
     MaskedLM,

@@ -7,7 +7,7 @@ or words as the first, the last and any of a span (the form that NuNER Zero has,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -121,9 +121,7 @@ class GlinerHead:
     backend : Layers
     """
 
-    def __init__(
-        self, tensors: Mapping[str, np.ndarray], gliner: Gliner, hidden_size: int, backend: Layers
-    ) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], gliner: Gliner, hidden_size: int, backend: Layers) -> None:
         self._gliner, self._backend = gliner, backend
         self._layers: dict[str, Linear] = {}
         self._recurrent: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -137,7 +135,7 @@ class GlinerHead:
             else:
                 self._layers[name] = Dense(tensors, name, backend)
 
-    def __call__(self, states: np.ndarray, rows: np.ndarray, label_rows: Sequence[int]) -> np.ndarray:
+    def __call__(self, states: np.ndarray, rows: np.ndarray, label_rows: np.ndarray) -> np.ndarray:
         """Score the words or spans of a window for each label.
 
         Parameters
@@ -146,8 +144,8 @@ class GlinerHead:
             The window's hidden states.
         rows : ndarray [shape=(W,), dtype=int]
             Which of them are the words'; -1 for a word without a token.
-        label_rows : sequence of int
-            Which of them are the labels', of which there are C.
+        label_rows : ndarray [shape=(C,), dtype=int]
+            Which of them are the labels'.
 
         Returns
         -------
@@ -157,7 +155,7 @@ class GlinerHead:
         """
         project = self._layers.get("gliner.projection", _as_it_is)
         words = np.where((rows < 0)[:, None], np.float32(0), project(states[np.maximum(rows, 0)]))
-        labels = project(states[np.asarray(label_rows)])
+        labels = project(states[label_rows])
         for layer in range(self._gliner.rnn_layers):
             words = np.concatenate(
                 [self._recur(words, f"gliner.rnn.{layer}.{each}", each) for each in _DIRECTIONS], axis=1
@@ -211,8 +209,8 @@ class GlinerHead:
 def decisions(logits: np.ndarray) -> np.ndarray:
     """Return what a model decides of each word, in whole numbers that a quantized one should decide alike.
 
-    Which is the best of the spans that begin with it, or of the labels that begin, end or go on with it; 0 where none is
-    more likely than not.
+    Which is the best of the spans that begin with it, or of the labels that begin, end or go on with it; 0 where none
+    is more likely than not.
     """
     of_word = logits.reshape(len(logits), -1)
     return np.where(of_word.max(axis=1) > 0, of_word.argmax(axis=1) + 1, 0)
@@ -230,7 +228,9 @@ def _padded_gates(gates: np.ndarray) -> np.ndarray:
     """Extend each of four gates with zeros to whole vectors: (T, 4 h) -> (T, 4 h padded)."""
     size = gates.shape[1] // _GATES
     split = gates.reshape(len(gates), _GATES, size)
-    return np.ascontiguousarray(np.pad(split, [(0, 0), (0, 0), (0, whole_vectors(size) - size)]).reshape(len(gates), -1))
+    return np.ascontiguousarray(
+        np.pad(split, [(0, 0), (0, 0), (0, whole_vectors(size) - size)]).reshape(len(gates), -1)
+    )
 
 
 def _columns_of_gates(weight: np.ndarray) -> np.ndarray:

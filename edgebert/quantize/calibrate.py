@@ -73,8 +73,9 @@ def inputs_of_spans(
     inputs: dict[str, list[np.ndarray]] = {}
 
     class Collecting(Float32Layers):
-        def linear(self, tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
-            layer = super().linear(tensors, name, N)
+        @staticmethod
+        def linear(tensors: Mapping[str, np.ndarray], name: str, N: int) -> Linear:
+            layer = Float32Layers.linear(tensors, name, N)
 
             def collect(x: np.ndarray) -> np.ndarray:
                 inputs.setdefault(name, []).append(x)

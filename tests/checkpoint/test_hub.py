@@ -67,7 +67,8 @@ def hub(tmp_path):
     late = GOLDEN / "late_interaction" / "stanford"
     sentences = GOLDEN / "sentences" / "encoder"
     models = {"org/name": {"main": main, "v1": v1}, "bert-tiny": {"main": v1}, "org/old": {"main": old}}
-    models |= {"org/late": {"main": late}, "org/sentences": {"main": sentences}}
+    spans = GOLDEN / "gliner" / "span"
+    models |= {"org/late": {"main": late}, "org/sentences": {"main": sentences}, "org/spans": {"main": spans}}
     with FakeHub(models) as hub:
         yield hub
 
@@ -131,7 +132,12 @@ def test_a_name_is_fetched_with_what_is_needed_and_nothing_else(hub, fetch):
 
 
 @pytest.mark.parametrize(
-    ("name", "files"), [("org/late", {"artifact.metadata"}), ("org/sentences", {"sentence_bert_config.json"})]
+    ("name", "files"),
+    [
+        ("org/late", {"artifact.metadata"}),
+        ("org/sentences", {"sentence_bert_config.json"}),
+        ("org/spans", {"gliner_config.json"}),
+    ],
 )
 def test_what_says_how_texts_are_embedded_is_fetched(hub, fetch, name, files):
     assert fetch(name)["name"] == name

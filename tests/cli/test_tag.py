@@ -13,6 +13,7 @@ import pytest
 import edgebert
 from tests.cli.command import invoke, run, told_written
 from tests.cli.fake_model import FakeModel
+from tests.golden import GOLDEN
 
 LINES = "It is Alice and Äda\n\nnothing here\n1 2 3 4 5 Bo\x1b\n".encode()
 TSV = (
@@ -86,3 +87,75 @@ def test_a_model_without_tags(classifier: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "is no model for tag: it is for classify, rank; leave -m out" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that finds spans of any labels."""
+    path = tmp_path_factory.mktemp("gliner") / "finder.edgebert"
+    return edgebert.convert(GOLDEN / "gliner" / "span", path, min_agreement=0.8)
+
+
+TEXT = "Alice liked the film, but Bob-Ray did not: no plot_twist at all!"
+
+
+def test_any_labels(finder: Path, tmp_path: Path) -> None:
+    given = ["tag", "-m", finder, "--text", TEXT, "--labels", "person,FILM=what was seen", "--threshold", "0.3"]
+    labels = {"person": "person", "FILM": "what was seen"}
+    model = edgebert.load(finder)
+    for more, options in (
+        ([], {}),
+        (["--nested"], {"nested": True}),
+        (["--nested", "--multi-label"], {"nested": True, "multi_label": True}),
+    ):
+        (expected,) = model.tag([TEXT], labels=labels, threshold=0.3, **options)
+        result = run(*given, "--format", "jsonl", *more)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert json.loads(result.stdout)["entities"] == expected
+        assert expected
+    (expected,) = model.tag([TEXT], labels=labels, threshold=0.3)
+    lines = run(*given).stdout.decode().splitlines()
+    assert lines == [
+        f"1\t{each['start']}\t{each['end']}\t{each['entity_group']}\t{each['score']:.4f}\t{each['word']}"
+        for each in expected
+    ]
+    drawn = run(*given, "--format", "table").stdout.decode()
+    assert all(f"[{each['word']}]({each['entity_group']})" in drawn for each in expected)
+
+
+def test_threshold(tagger: FakeModel) -> None:
+    assert invoke("tag", "--threshold", "0.25", "--text", "x").exit_code == 0
+    assert tagger.options == {"strategy": "first", "threshold": 0.25, "stride": None, "truncate": False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nested"], "--nested and --multi-label go with --labels."),
+        (["--multi-label"], "--nested and --multi-label go with --labels."),
+        (["--labels", "a", "--strategy", "first"], "--labels does not go with --strategy."),
+        (["--labels", "a,,b"], "'a,,b' has an empty item."),
+        (["--labels", "a,a=b"], "--labels has 'a' twice, expected each label once."),
+        (["--labels", "a"], "tag --labels needs a model of its kind, and none comes with edgebert"),
+        (["--threshold", "2"], "--threshold"),
+    ],
+)
+def test_labels_that_cannot_be(arguments: list[str], message: str) -> None:
+    result = invoke("tag", "--text", "x", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())
+
+
+def test_models_of_other_kinds(finder: Path, family_file: Callable[[str], Path]) -> None:
+    for arguments, message in (
+        (["tag", "-m", finder], "this model finds spans of any labels, expected some, such as person and place: give"),
+        (
+            ["tag", "-m", family_file("bert-token"), "--labels", "a"],
+            "--labels, --nested and --multi-label go with a model",
+        ),
+        (["embed", "-m", finder], "finder.edgebert is no model for embed: it is for tag --labels; leave -m out"),
+    ):
+        result = invoke(*arguments, "--text", "x")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1

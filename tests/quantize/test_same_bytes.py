@@ -24,6 +24,7 @@ from tests.selection import few
 DIGESTS = Path(__file__).parent.parent / "data" / "digests.json"
 MODELS = {name: GOLDEN / name for name in NAMES} | {name: GOLDEN / "families" / name for name in FAMILIES}
 MODELS |= {name: GOLDEN / "kinds" / name for name in KINDS}
+MODELS |= {f"gliner-{name}": GOLDEN / "gliner" / name for name in ("span", "token")}
 CORES = {"Nehalem": (), "Haswell": ("avx2", "fma"), "Zen": ("avx2", "fma"), "SkylakeX": ("avx512bw", "avx512vl")}
 """OpenBLAS's kernels for a processor -> the features without which they cannot run."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 
@@ -15,8 +16,16 @@ from edgebert.coverage import Cut
 from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from edgebert.heads.gliner import ABSENT, Gliner, decisions
-from edgebert.tasks.gliner import Candidate, WordWindow, _of_best_windows, _spans_of_words, prompt_of, selected
-from edgebert.tasks.gliner import split, windows_of
+from edgebert.tasks.gliner import (
+    Candidate,
+    WordWindow,
+    _of_best_windows,
+    _spans_of_words,
+    prompt_of,
+    selected,
+    split,
+    windows_of,
+)
 from edgebert.tokens import TextTokenizer
 from edgebert.windows import Window
 from tests.golden import GOLDEN
@@ -148,7 +157,7 @@ def test_a_long_text_is_read_in_windows(quantized, name):
     assert coverage.windows > 3
     assert not coverage.truncated
     assert found[-1]["end"] > 0.9 * len(LONG)
-    assert all(before["end"] <= behind["start"] for before, behind in zip(found, found[1:], strict=False))
+    assert all(before["end"] <= behind["start"] for before, behind in itertools.pairwise(found))
     (beginning,) = model.tag([LONG], labels=LABELS, threshold=0.2, truncate=True, on_coverage=silent)
     assert beginning[0] == found[0]
     assert beginning[-1]["end"] < len(LONG) / 2
@@ -171,7 +180,7 @@ def test_windows_are_of_whole_words_and_leave_none_out(exact):
         assert coverage.tokens == tokenizer.max_length - room + len(words.content.ids)
         assert windows[0].first == 0
         assert windows[-1].last == len(words.starts)
-        for own, following in zip(windows, windows[1:], strict=False):
+        for own, following in itertools.pairwise(windows):
             assert own.first < following.first <= own.last < following.last
             common = words.bounds[own.last] - words.bounds[following.first]
             assert common <= (room // 4 if stride is None else stride)
@@ -180,7 +189,9 @@ def test_windows_are_of_whole_words_and_leave_none_out(exact):
             assert len(own.window.ids) <= tokenizer.max_length
             tokens = own.window.ids[own.window.rows()]
             np.testing.assert_array_equal(tokens, words.content.ids[words.bounds[own.first] : words.bounds[own.last]])
-            np.testing.assert_array_equal(own.window.ids[own.rows(words)], words.content.ids[words.bounds[own.first : own.last]])
+            np.testing.assert_array_equal(
+                own.window.ids[own.rows(words)], words.content.ids[words.bounds[own.first : own.last]]
+            )
 
 
 def test_a_word_that_is_too_long_is_cut_and_told(exact):
@@ -218,8 +229,9 @@ def test_words_are_those_of_the_library(exact):
     text = "Bob-Ray's plot_twist, 2024! \u4e2d\u6587 a--b -x _y e.g."
     words = split(exact("span")._runner.tokenizer, text)
     found = [text[start:end] for start, end in zip(words.starts, words.ends, strict=True)]
-    assert found == ["Bob-Ray", "'", "s", "plot_twist", ",", "2024", "!", "\u4e2d\u6587"] + [
-        *("a", "-", "-", "b", "-", "x", "_y", "e", ".", "g", ".")
+    assert found == [
+        *("Bob-Ray", "'", "s", "plot_twist", ",", "2024", "!", "\u4e2d\u6587"),
+        *("a", "-", "-", "b", "-", "x", "_y", "e", ".", "g", "."),
     ]
 
 
@@ -267,7 +279,12 @@ def test_a_span_is_taken_from_the_window_with_most_around_it():
         [Candidate(8, 8, 0, 0.8), Candidate(7, 9, 1, 0.6), Candidate(10, 12, 0, 0.4)],
     ]
     found = _of_best_windows(windows, parts)
-    assert found == [Candidate(8, 8, 0, 0.8), Candidate(7, 9, 1, 0.6), Candidate(0, 1, 0, 0.5), Candidate(10, 12, 0, 0.4)]
+    assert found == [
+        Candidate(8, 8, 0, 0.8),
+        Candidate(7, 9, 1, 0.6),
+        Candidate(0, 1, 0, 0.5),
+        Candidate(10, 12, 0, 0.4),
+    ]
     assert _of_best_windows(windows[:1], parts[:1]) == parts[0]
 
 
@@ -283,7 +300,7 @@ def test_threshold(exact):
     assert len(many) > len(few)
     assert all(each["score"] > 0.1 for each in many)
     by_default = exact("span").tag(TEXTS[:1], labels=LABELS, nested=True)[0]
-    assert 0.5 < min(each["score"] for each in by_default)
+    assert min(each["score"] for each in by_default) > 0.5
     assert shown(by_default) == shown(ask(exact("span"), TEXTS[:1], nested=True, threshold=0.5)[0])
 
 

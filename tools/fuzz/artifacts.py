@@ -26,7 +26,8 @@ from tools.fuzz.damage import change_bytes, change_json, change_values, json_tex
 
 __all__ = ["MODELS", "File", "ask", "draw", "prepare"]
 
-MODELS = ("encoder", "classifier", "sparse/max", *(f"families/{name}" for name in (
+_BEHIND = "sparse/max", "late_interaction/fixed", "gliner/span", "gliner/token"
+MODELS = ("encoder", "classifier", *_BEHIND, *(f"families/{name}" for name in (
     "bert-pretraining", "bert-question", "bert-token", "electra-masked", "mpnet-classifier", "roberta-masked",
     "distilbert-question", "xlm-roberta-token",
 )), *TINY)  # fmt: skip
@@ -96,7 +97,14 @@ def ask(path: Path) -> list[Any]:
     with suppress(AttributeError, KeyError, TypeError, ValueError):  # `edgebert info` says that it is none
         receipt_rows(info["receipt"])
     model = edgebert.load(path, threads=1)
-    answers.append(model.embed(_TEXTS[1:], on_coverage=_heard))
+    if "gliner" in info:
+        labels = {"labels": ["person", "film"], "threshold": 0.3, "on_coverage": _heard}
+        answers += [model.tag(_TEXTS, nested=nested, multi_label=nested, **labels) for nested in (False, True)]
+    elif "late_interaction" in info:
+        answers += [model.embed_tokens(_TEXTS[1:], query=query, on_coverage=_heard) for query in (False, True)]
+        answers.append(model.rank("a film", _TEXTS[1:]))
+    else:
+        answers.append(model.embed(_TEXTS[1:], on_coverage=_heard))
     answers.append(model.hidden_states([[1, 2, 3]]))
     heads = info["heads"]
     if "sequence_classification" in heads:

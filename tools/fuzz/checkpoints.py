@@ -20,7 +20,7 @@ from tools.fuzz.damage import change_bytes, change_json, change_values, json_tex
 
 __all__ = ["draw", "prepare"]
 
-_MODELS = ("encoder", "classifier", *(f"families/{name}" for name in (
+_MODELS = ("encoder", "classifier", "gliner/span", *(f"families/{name}" for name in (
     "bert-pretraining", "bert-token", "electra-masked", "mpnet-question", "roberta-classifier", "camembert-masked",
     "distilbert-classifier",
 )))  # fmt: skip
