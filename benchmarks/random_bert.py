@@ -107,7 +107,7 @@ def write_random_artifact(path: Path, sizes: dict[str, Any]) -> None:
         own.info, config=config, heads=(), labels=(), problem_type="", max_length=config.max_position_embeddings
     )
     rng = np.random.default_rng(0)
-    expected = expected_tensors(config, (), 0)
+    expected = expected_tensors(config)
     tensors = {TOKENIZER: own.tensors[TOKENIZER]}
     for name, (shape, dtype) in expected.items():
         layer, _, part = name.rpartition(".")
