@@ -107,6 +107,7 @@ class ModelFile:
             **({"sparse": info.sparse._asdict()} if info.sparse else {}),
             **({"late_interaction": info.late_interaction._asdict()} if info.late_interaction else {}),
             **({"gliner": info.gliner._asdict()} if info.gliner else {}),
+            **({"pair_texts": list(info.pair_texts)} if info.pair_texts else {}),
             "prompts": list(info.prompts),
             "receipt": self._artifact.json("receipt"),
         }

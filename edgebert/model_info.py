@@ -49,6 +49,9 @@ class ModelInfo:
         How a model that was made for vectors of tokens makes them; None for one that was not.
     gliner : Gliner or None
         How a model that finds spans of any labels finds them; None for one of another kind.
+    pair_texts : tuple of str or None
+        What stands before the first text of a pair, between both, and behind the second, in place of what the
+        tokenizer puts there; None where that does.
     prompts : mapping of str to str
         Texts to put before others, by name.
     default_prompt : str
@@ -82,6 +85,7 @@ class ModelInfo:
     sparse: Splade | None
     late_interaction: LateInteraction | None
     gliner: Gliner | None
+    pair_texts: tuple[str, str, str] | None
     prompts: Mapping[str, str]
     default_prompt: str
     include_prompt: bool
@@ -124,6 +128,7 @@ class ModelInfo:
             **({"sparse": list(self.sparse)} if self.sparse else {}),
             **({"late_interaction": list(self.late_interaction)} if self.late_interaction else {}),
             **({"gliner": list(self.gliner)} if self.gliner else {}),
+            **({"pair_texts": list(self.pair_texts)} if self.pair_texts else {}),
             "prompts": dict(self.prompts),
             "default_prompt": self.default_prompt,
             "include_prompt": self.include_prompt,
@@ -162,6 +167,7 @@ class ModelInfo:
             sparse=_record(artifact, "sparse", Splade),
             late_interaction=_late_interaction(artifact),
             gliner=_record(artifact, "gliner", Gliner),
+            pair_texts=_pair_texts(artifact),
             problem_type=text("problem_type", ""),
             default_prompt=text("default_prompt", ""),
             mask_token=text("mask_token", ""),
@@ -258,6 +264,16 @@ def _late_interaction(artifact: Artifact) -> LateInteraction | None:
     if late is None or not isinstance(late.skipped, list):
         return late
     return late._replace(skipped=tuple(late.skipped))
+
+
+def _pair_texts(artifact: Artifact) -> tuple[str, str, str] | None:
+    """Return what stands round the texts of a pair, where the tokenizer does not say it."""
+    if "pair_texts" not in artifact.metadata:
+        return None
+    values = _json(artifact, "pair_texts", list, str)
+    if len(values) != 3:
+        raise damaged(artifact.path, f"its pair_texts is {values!r}, expected three texts")
+    return (values[0], values[1], values[2])
 
 
 class ModelSource(Protocol):

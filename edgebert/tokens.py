@@ -73,6 +73,8 @@ class TextTokenizer:
         Where a text that is to be one window is cut: ``"right"`` keeps its beginning, ``"left"`` its end.
     marker : int, optional
         An id that stands behind the first token of every single text.
+    pair_texts : tuple of str, optional
+        What stands before the first text of a pair, between both, and behind the second.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class TextTokenizer:
         truncation_side: str = "right",
         vocab_size: int = 2**31 - 1,
         marker: int | None = None,
+        pair_texts: tuple[str, str, str] | None = None,
     ) -> None:
         from tokenizers import Tokenizer
 
@@ -98,6 +101,7 @@ class TextTokenizer:
         self._tokenizer_json, self._vocab_size = tokenizer_json, vocab_size
         self._one_type = type_vocab_size == 1
         self.max_length, self._truncation_side, self._marker = max_length, truncation_side, marker
+        self._pair_texts = pair_texts
 
     @classmethod
     def for_model(cls, info: ModelInfo) -> TextTokenizer:
@@ -105,7 +109,7 @@ class TextTokenizer:
         config, late = info.config, info.late_interaction
         marker = late.marker(query=False) if late else None
         sizes = (info.max_length, config.type_vocab_size, info.truncation_side, config.vocab_size)
-        return cls(info.tokenizer, *sizes, marker)
+        return cls(info.tokenizer, *sizes, marker, info.pair_texts)
 
     def marked(self, marker: int | None, max_length: int) -> TextTokenizer:
         """Return a tokenizer with another marker, and another length, which is this one in all else."""
@@ -167,6 +171,15 @@ class TextTokenizer:
             count = int(piece.words.max(initial=count - 1)) + 1
         columns = ([getattr(piece, name) for piece in pieces] for name in ("ids", "starts", "ends", "words"))
         return Content(*(np.concatenate(column) for column in columns))
+
+    def pair(self, first: str, second: str) -> tuple[Content, Content]:
+        """Tokenize both texts of a pair, each with what stands before it."""
+        if self._pair_texts is None:
+            return self.content(first), self.content(second)
+        before, between, _ = self._pair_texts
+        # A space belongs to the word behind it.
+        kept = between.rstrip(" ")
+        return self.content(before + first + kept), self.content(between[len(kept) :] + second)
 
     def words(self, words: Sequence[str]) -> Content:
         """Tokenize words, each by itself, without special tokens and without places in a text.
@@ -278,8 +291,14 @@ class TextTokenizer:
             )
         head = []
         if before is not None:
-            size = max(room // 2, room - len(text.ids))
+            # Of a pair with words of the model's own nothing is cut off the first text.
+            size = max(3 * room // 4 if self._pair_texts else room // 2, room - len(text.ids))
             size = min(max(size, 0), len(before.ids))
+            if self._pair_texts and size < len(before.ids):
+                raise InputError(
+                    f"the first text of a pair is {len(before.ids)} tokens with the model's own words round it,"
+                    f" expected at most {size} of the {self.max_length} that it takes"
+                )
             ids = before.ids[len(before.ids) - size :] if side == "left" else before.ids[:size]
             room -= len(ids)
             head.append(ids)
@@ -309,7 +328,11 @@ class TextTokenizer:
 
     @cached_property
     def _pair(self) -> Template:
-        return self._template(pair=True)
+        if self._pair_texts is None:
+            return self._template(pair=True)
+        behind = _ids(self._encode(self._pair_texts[2], None, special=False).ids)
+        none = _NONE, _NONE
+        return Template((none, none, (behind, np.zeros_like(behind))), (0, 0), has_types=False)
 
     def _template(self, *, pair: bool = False) -> Template:
         """Find out what is put round texts, by letting the tokenizer do it."""

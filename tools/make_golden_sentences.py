@@ -26,6 +26,8 @@ import transformers
 from golden_base import HIDDEN, POSITIONS, SENTENCE, TEXTS, save_base, seeded, store
 from make_golden import fill, write_json
 from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers.base.modules import Transformer as WholeTransformer
+from sentence_transformers.cross_encoder.modules import LogitScore
 from sentence_transformers.sentence_transformer.modules import Dense, Dropout, Normalize, Pooling, Transformer
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
@@ -43,7 +45,7 @@ LAYOUT = {  # of decoders
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "identity": nn.Identity}
 
 
-def save_qwen3(folder: Path) -> None:
+def save_qwen3(folder: Path, *, causal: bool = False) -> None:
     """Save a Qwen3 and its tokenizer, which puts one token behind a text."""
     end = "<|endoftext|>"
     tokenizer = Tokenizer(models.BPE())
@@ -65,7 +67,8 @@ def save_qwen3(folder: Path) -> None:
         tie_word_embeddings=True,
         pad_token_id=0,
     )
-    save_decoder(folder, transformers.Qwen3Model(config), whole, 203)
+    model = (transformers.Qwen3ForCausalLM if causal else transformers.Qwen3Model)(config)
+    save_decoder(folder, model, whole, 203)
 
 
 def save_gemma3(folder: Path) -> None:
@@ -192,6 +195,39 @@ def old_layouts() -> dict[str, Callable[[Path], None]]:
     return {"old-switches": switches, "old-subfolder": subfolder, "old-sister": sister}
 
 
+TEMPLATE = """\
+{%- set told = messages | selectattr("role", "eq", "system") | map(attribute="content") | first | default("Judge.") -%}
+<|endoftext|>{{ told }}
+Query: {{ messages | selectattr("role", "eq", "query") | map(attribute="content") | first }}
+Document: {{ messages | selectattr("role", "eq", "document") | map(attribute="content") | first -}}
+<|endoftext|>
+{% if add_generation_prompt %}good?{% endif %}
+"""
+
+
+def rerankers(work: Path) -> dict[str, tuple[Path, CrossEncoder]]:
+    """Return the folder of its base and the whole model, for each way to score a pair by words that are written."""
+    result = {}
+    for name, (template, words, prompt) in {
+        "reranker-template": (TEMPLATE, ("\u0120w", "no"), None),
+        "reranker-prompt": (TEMPLATE, ("\u0120w", "no"), "Judge the story."),
+        "reranker-pair": (None, ("\u0120w", None), None),
+    }.items():
+        base = work / f"plain-{name}"
+        save_qwen3(base, causal=True)
+        options: dict[str, Any] = {}
+        if template:
+            (base / "chat_template.jinja").write_text(template, encoding="utf-8")
+            options = {"processing_kwargs": {"chat_template": {"add_generation_prompt": prompt is None}}}
+        encoder = WholeTransformer(
+            str(base), transformer_task="text-generation", model_kwargs={"dtype": torch.float32}, **options
+        )
+        ids = [word and encoder.tokenizer.convert_tokens_to_ids(word) for word in words]
+        prompts = {"prompts": {"judge": prompt}, "default_prompt_name": "judge"} if prompt else {}
+        result[name] = base, CrossEncoder(modules=[encoder, LogitScore(*ids)], device="cpu", **prompts)
+    return result
+
+
 def cross_encoders(bases: dict[int, Path]) -> dict[str, Callable[[], CrossEncoder]]:
     """Return a function for each variant of a cross-encoder."""
 
@@ -223,11 +259,11 @@ def expect(model: SentenceTransformer | CrossEncoder, target: Path) -> None:
 
 def save_decoders(work: Path, output: Path) -> None:
     """Write the whole folders of `DECODERS`, with the weights as they were saved first."""
-    for name, (base, model) in decoders(work).items():
+    for name, (base, model) in {**decoders(work), **rerankers(work)}.items():
         model.save_pretrained(str(work / name), create_model_card=False)
         shutil.copy(base / "model.safetensors", work / name)
         store(work / name, work / "none", output / name)
-        expect(reloaded(work / name, SentenceTransformer), output / name)
+        expect(reloaded(work / name, type(model)), output / name)
 
 
 def reloaded(folder: Path, kind: type) -> Any:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from edgebert.checkpoint.architecture import heads_of, labels_of, problem_type_of
+from edgebert.checkpoint.behind import tensors_of
 from edgebert.checkpoint.card import read_card
+from edgebert.checkpoint.chat import pair_texts
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields import check_files
 from edgebert.checkpoint.fields_models import check_fields, config_fields
-from edgebert.checkpoint.gliner import ENCODER, read_gliner, tensors_behind
-from edgebert.checkpoint.late_interaction import LateSettings, projection, resolve
+from edgebert.checkpoint.gliner import ENCODER, read_gliner
+from edgebert.checkpoint.late_interaction import LateSettings, resolve
 from edgebert.checkpoint.names import heads_among, match, renamed, within
 from edgebert.checkpoint.sentence_transformers import SentenceSettings, read_sentence_settings
 from edgebert.checkpoint.source import Source, fetch_weights, locate
@@ -32,7 +34,7 @@ from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModel
 from edgebert.families import encoder_of, family_of
 from edgebert.heads import architecture_of
 from edgebert.heads.late_interaction import LateInteraction
-from edgebert.heads.pooling import dense_name, poolings_of
+from edgebert.heads.pooling import poolings_of
 from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.model_info import ModelInfo
 
@@ -107,14 +109,16 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     truncation_side = read_truncation_side(encoder, settings)
     gliner = spans and spans.resolve(tokenizer_json, config)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown, *(spans.unknown if spans else ())])
-
+    prompt = sentence.prompts.get(sentence.default_prompt, "")
+    round_pairs = pair_texts(encoder, sentence.chat_args, prompt) if sentence.chats else None
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(encoder)
     stored = stored_tensors(files)
     of_encoder = _of_encoder(stored) if gliner else stored
     found, faults = renamed(of_encoder, family)
-    pipeline, late = sentence.pipeline, sentence.late_interaction
-    heads, foreign = ((), "") if late or gliner else heads_of(values, heads_among(found, config), family)
+    late = sentence.late_interaction
+    bare = late or gliner or sentence.words_of_score
+    heads, foreign = ((), "") if bare else heads_of(values, heads_among(found, config), family)
     if foreign or late:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's
@@ -135,37 +139,23 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     _check_last_token(place.name, matched.heads, config, tokenizer_json, values)
     absent = [head for head in heads if head not in matched.heads]
     _warn_of_heads(place.name, foreign, [] if sentence.is_pipeline else absent)
-    labels = labels_of(values, matched.num_labels)
-    tensors, zeros = dict(matched.tensors), dict(matched.zeros)
-    made: dict[str, np.ndarray] = {}
-    if gliner:
-        own, made, none = tensors_behind(stored, gliner, config.hidden_size, place.name)
-        tensors, zeros = {**tensors, **own}, {**zeros, **none}
-    for i, module in enumerate(sentence.dense):
-        own = module.tensors()
-        tensors |= {f"{dense_name(i)}.{part}": own[part] for part in ("weight", "bias") if part in own}
-        if not module.bias:
-            zeros[f"{dense_name(i)}.bias"] = (module.N,)
-        if module.residual:
-            made[f"{dense_name(i)}.weight"] = module.weight_with_residual(own)
-            del tensors[f"{dense_name(i)}.weight"]
-    if late and not sentence.is_pipeline:
-        step, tensors[f"{dense_name(0)}.weight"] = projection(stored, place.name)
-        pipeline = dataclasses.replace(pipeline, dense=(step,))
-        zeros[f"{dense_name(0)}.bias"] = (step.N,)
+    behind = tensors_of(stored, matched, sentence, gliner, config, place.name)
+    heads = behind.match.heads
+    labels = labels_of(values, behind.match.num_labels)
     if sentence.query_weights:
-        made[QUERY_WEIGHTS], more = read_query_weights(sentence.query_weights, tokenizer_json, config.vocab_size)
+        behind.made[QUERY_WEIGHTS], more = read_query_weights(sentence.query_weights, tokenizer_json, config.vocab_size)
         _warn_of_fields(place.name, more)
     card = read_card(folder / "README.md")
     info = ModelInfo(
         config=config,
-        heads=matched.heads,
+        heads=heads,
         labels=labels,
-        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in matched.heads else "",
-        pipeline=pipeline,
+        problem_type=_problem_type(values, len(labels), sentence) if "sequence_classification" in heads else "",
+        pipeline=behind.pipeline,
         sparse=sentence.sparse,
         late_interaction=late and _late_interaction(late, settings, tokenizer_json, mask_token, config),
         gliner=gliner,
+        pair_texts=round_pairs,
         prompts=sentence.prompts,
         default_prompt=sentence.default_prompt,
         include_prompt=sentence.include_prompt,
@@ -180,7 +170,8 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         tokenizer=tokenizer_json,
     )
     positions = encoder_of(config).embeddings.positions
-    weights = Tensors(tensors, {f"{positions.name}.weight": unused} if positions else {}, zeros, made)
+    unused_rows = {f"{positions.name}.weight": unused} if positions else {}
+    weights = Tensors(behind.tensors, unused_rows, behind.zeros, behind.made)
     return Checkpoint(info, sum(path.stat().st_size for path in files), weights)
 
 

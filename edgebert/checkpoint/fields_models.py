@@ -101,10 +101,12 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **refused(
             "edgebert has no such task",
             "transformer_task",
-            unless=("feature-extraction", "sequence-classification", "fill-mask"),
+            unless=("feature-extraction", "sequence-classification", "fill-mask", "text-generation"),
         ),
         **refused(
-            "edgebert reads hidden states or logits", "module_output_name", unless=("token_embeddings", "scores")
+            "edgebert reads hidden states or logits",
+            "module_output_name",
+            unless=("token_embeddings", "scores", "causal_logits"),
         ),
         **refused("edgebert reads the tokenizer beside the weights", "tokenizer_name_or_path"),
         **without_effect("there is no padding here", "unpad_inputs"),
@@ -148,6 +150,10 @@ FIELDS: dict[str, dict[str, Rule]] = {
     "MultiVectorMask/config.json": {
         **honoured("which tokens have no vector", "skiplist_words skiplist_tasks"),
         **refused("edgebert reads texts, not images", "keep_only_token_ids", unless=([],)),
+    },
+    "LogitScore/config.json": {
+        **honoured("which words make the score", "true_token_id false_token_id"),
+        **refused("edgebert reads logits", "module_input_name", unless=("causal_logits",)),
     },
     "artifact.metadata": {
         **honoured("late interaction", "query_token_id doc_token_id query_maxlen doc_maxlen"),

@@ -19,7 +19,7 @@ from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.heads.pooling import DENSE_ACTIVATIONS, DenseStep
 from edgebert.heads.splade import Splade
 
-__all__ = ["DenseModule", "read_dense", "read_pooling", "read_splade"]
+__all__ = ["DenseModule", "read_dense", "read_logit_score", "read_pooling", "read_splade"]
 
 RESIDUAL = "residual.weight"
 _PREFIX = "pooling_mode_"
@@ -161,3 +161,21 @@ def read_splade(path: Path) -> tuple[Splade, list[str]]:
     if faults := splade.faults():
         raise UnsupportedModelError(f"{path}: {'; '.join(faults)}")
     return splade, unknown
+
+
+def read_logit_score(path: Path) -> tuple[tuple[int, ...], list[str]]:
+    """Return the ids whose logits the config of a LogitScore makes a score of, one or two, and its unknown fields.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing or malformed.
+    """
+    settings = read_json(path, dict)
+    unknown = check_fields(settings, FIELDS["LogitScore/config.json"], where=str(path))
+    ids = [settings.get("true_token_id"), settings.get("false_token_id")]
+    if ids[1] is None:
+        del ids[1]
+    if not all(type(own) is int and own >= 0 for own in ids):
+        raise CheckpointError(f"{path} has the tokens {ids!r}, expected ids: true_token_id, and false_token_id if any")
+    return tuple(ids), unknown

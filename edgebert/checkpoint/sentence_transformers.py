@@ -10,7 +10,7 @@ from typing import Any
 from edgebert.checkpoint import late_interaction
 from edgebert.checkpoint.fields_models import FIELDS, OF_TOKENS, check_fields
 from edgebert.checkpoint.late_interaction import LateSettings
-from edgebert.checkpoint.modules import DenseModule, read_dense, read_pooling, read_splade
+from edgebert.checkpoint.modules import DenseModule, read_dense, read_logit_score, read_pooling, read_splade
 from edgebert.checkpoint.sparse import IDF, read_routes
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.values import count_of, flag_of, object_of
@@ -28,13 +28,16 @@ _ENCODERS = ("Transformer", "MLMTransformer", *_OLD_ENCODERS)
 _BEHIND_POOLING = ("Dense", "Normalize", "Dropout")
 _SPARSE = "SpladePooling"
 _MASK = "MultiVectorMask"
-_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING, _SPARSE, _MASK)
+_SCORE = "LogitScore"
+_PIPELINE = ("Transformer", "Pooling", *_BEHIND_POOLING, _SPARSE, _MASK, _SCORE)
 _SETTINGS_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
 """Where the settings of the encoder's module may stand; as in sentence-transformers, the first that says anything."""
 
+_OF_CHATS = ("restore_suffix", "truncation", "max_length")
+"""Arguments of a chat template that say how much of a text is seen."""
 _LOADING = ("model_max_length", "trust_remote_code", "revision", "cache_dir", "token", "local_files_only", "use_fast")
 """Arguments that say where files come from, and the length, which is read here."""
 
@@ -57,6 +60,12 @@ class SentenceSettings:
         The file, or the folder of the module, with the weights of a query's words.
     late_interaction : LateSettings or None
         How a model for late interaction makes vectors of tokens.
+    words_of_score : tuple of int
+        Of a cross-encoder that writes: the ids whose logits, the second taken off the first, are its score.
+    chats : bool
+        Whether pairs are put into a chat template.
+    chat_args : dict
+        What that is given beside the pair.
     max_length : int or None
         In tokens; None where the folder does not say.
     lowercase : bool
@@ -85,6 +94,9 @@ class SentenceSettings:
     sparse: Splade | None = None
     query_weights: Path | None = None
     late_interaction: LateSettings | None = None
+    words_of_score: tuple[int, ...] = ()
+    chats: bool = False
+    chat_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     max_length: int | None = None
     lowercase: bool = False
     prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -152,6 +164,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
     pooling, include_prompt = "mean", True
     dense: list[DenseModule] = []
     normalized, sparse = False, None
+    words_of_score: tuple[int, ...] = ()
     for kind, path in modules[1:]:
         where = folder / path
         if kind == "Pooling":
@@ -163,6 +176,8 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         elif kind == _SPARSE:
             sparse, more = read_splade(where / "config.json")
             sparse = sparse._replace(most_words=settings["most_words"], query_weights=query_weights is not None)
+        elif kind == _SCORE:
+            words_of_score, more = read_logit_score(where / "config.json")
         elif kind == _MASK and late:
             masked, more = late_interaction.of_mask(where / "config.json")
             late = late._replace(**masked)
@@ -179,6 +194,15 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         longest = of_encoder.get("max_length")
         late = late._replace(query_length=late.query_length or longest)
         of_encoder["max_length"] = late.document_length or longest
+    if (writes := of_encoder.pop("writes", [])) and not words_of_score:
+        raise UnsupportedModelError(
+            f"{folder} has {' and '.join(writes)}, but there is no {_SCORE} among its modules; edgebert writes no text"
+        )
+    if of_encoder.get("chats") and not settings["is_cross_encoder"]:
+        raise UnsupportedModelError(
+            f"{folder} puts texts into a chat template (message in its modality_config); edgebert does so for the pairs"
+            " of cross-encoders alone"
+        )
     if sparse is None and sparse_by:
         raise UnsupportedModelError(
             f"{'; '.join(sparse_by)}, but there is no {_SPARSE} among its modules; expected one"
@@ -190,6 +214,7 @@ def read_sentence_settings(folder: Path) -> SentenceSettings:
         sparse=sparse,
         query_weights=query_weights,
         late_interaction=late,
+        words_of_score=words_of_score,
         include_prompt=include_prompt,
         unknown=tuple(unknown),
         is_pipeline=len(modules) > 1,
@@ -234,15 +259,15 @@ def _modules(folder: Path, *, late: bool) -> tuple[list[tuple[str, PurePosixPath
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules {', '.join(foreign)}; edgebert runs {', '.join(_PIPELINE)}"
         )
-    ordered = kinds[:1] == ["Transformer"] and (
-        (kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)) or kinds[1:] == [_SPARSE]
-    )
+    pooled = kinds[1:2] in ([], ["Pooling"]) and set(kinds[2:]) <= set(_BEHIND_POOLING)
+    ordered = kinds[:1] == ["Transformer"] and (pooled or kinds[1:] in ([_SPARSE], [_SCORE]))
     if late:
         ordered = kinds[:1] == ["Transformer"] and set(kinds[1:]) <= {*_BEHIND_POOLING, _MASK}
     if not ordered:
         raise UnsupportedModelError(
             f"{folder} has sentence-transformers modules in the order {', '.join(kinds) or 'of none'}; edgebert runs"
-            f" Transformer, Pooling, and any of {', '.join(_BEHIND_POOLING)} behind them; or Transformer, {_SPARSE}"
+            f" Transformer, Pooling, and any of {', '.join(_BEHIND_POOLING)} behind them; or Transformer, {_SPARSE} or"
+            f" {_SCORE}"
         )
     if query_weights is not None and _SPARSE not in kinds:
         raise UnsupportedModelError(f"{folder} has weights for the words of queries, but no {_SPARSE} for documents")
@@ -310,9 +335,17 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
         fields = object_of(processing, name, path)
         unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
         length = count_of(fields, "max_length", "tokens", path) or length
-    fills = values.get("transformer_task") == "fill-mask"
+    chat_args = object_of(processing, "chat_template", path)
+    task = values.get("transformer_task")
     return {
-        "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * fills,
+        "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * (task == "fill-mask"),
+        "writes": [
+            f"{name} {value!r}"
+            for name, value in (("transformer_task", "text-generation"), ("module_output_name", "causal_logits"))
+            if values.get(name) == value
+        ],
+        "chats": "message" in modalities,
+        "chat_args": {name: value for name, value in chat_args.items() if name not in _OF_CHATS},
         "late_interaction": late_interaction.of_encoder(values, path),
         "max_length": length,
         "lowercase": flag_of(values, "do_lower_case", path),

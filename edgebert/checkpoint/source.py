@@ -40,6 +40,7 @@ _DESCRIPTION = [
     "idf.json",
     "artifact.metadata",
     "gliner_config.json",
+    "chat_template.jinja",
     "query_?_*/*.json",  # of the modules of a router
     "document_?_*/*.json",
     "document_?_*/vocab.txt",

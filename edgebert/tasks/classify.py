@@ -21,8 +21,11 @@ __all__ = ["check_top_k", "classify", "next_sentence", "pair_logits", "pooled_sc
 def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> tuple[list[np.ndarray], list[Coverage]]:
     """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
     pairs = [(None, text) if isinstance(text, str) else text for text in texts]
-    befores = [None if first is None else runner.tokenizer.content(first) for first, _ in pairs]
-    windows, coverages = runner.cut(runner.contents(second for _, second in pairs), cut, befores)
+    tokenizer = runner.tokenizer
+    contents = [
+        (None, tokenizer.content(second)) if first is None else tokenizer.pair(first, second) for first, second in pairs
+    ]
+    windows, coverages = runner.cut([second for _, second in contents], cut, [first for first, _ in contents])
     return runner.text_logits(windows, head), coverages
 
 
@@ -60,6 +63,8 @@ def classify(
 
 def prompt_of_pairs(runner: Runner) -> str:
     """Return what a cross-encoder of sentence-transformers puts before every text, or the first one of a pair."""
+    if runner.info.pair_texts:  # which has it within
+        return ""
     return runner.info.prompts.get(runner.info.default_prompt, "")
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import edgebert
+from edgebert.coverage import Cut
+from edgebert.errors import InputError
 from edgebert.evaluate.float32 import load_float32
 from tests.golden import GOLDEN, assembled
 
@@ -15,9 +17,10 @@ SENTENCES = GOLDEN / "sentences"
 """Made by ``tools/make_golden_sentences.py``, which says what lies there."""
 
 VARIANTS = sorted(path.name for path in SENTENCES.iterdir() if path.is_dir())
-CROSS = [name for name in VARIANTS if name.startswith("cross-")]
+CROSS = [name for name in VARIANTS if name.startswith(("cross-", "reranker-"))]
 EMBEDDING = [name for name in VARIANTS if name not in CROSS]
 WHOLE = ("qwen3-embedding", "embeddinggemma")
+RERANKERS = ("reranker-pair", "reranker-prompt", "reranker-template")
 QUANTIZED = (*WHOLE, "poolings-dense-normalize", "normalize-dense", "truncate-normalize", "prompt-not-weighted")
 TOLERANCE = 2e-5
 CASES = json.loads((SENTENCES / "texts.json").read_text(encoding="utf-8"))
@@ -28,7 +31,8 @@ def folder_of(tmp_path):
     """Return a function from the name of a variant to a whole folder."""
 
     def assemble(name):
-        base = f"{name[:7]}-identity" if name in CROSS else name if name in WHOLE else "encoder"
+        whole = name in (*WHOLE, *RERANKERS)
+        base = name if whole else f"{name[:7]}-identity" if name in CROSS else "encoder"
         return assembled(SENTENCES, base, name, tmp_path / name)
 
     return assemble
@@ -48,7 +52,7 @@ def scores_of(model):
 
 
 def test_every_variant_is_there():
-    assert len(CROSS) == 7
+    assert len(CROSS) == 7 + len(RERANKERS)
     assert len(EMBEDDING) == 28
 
 
@@ -81,9 +85,40 @@ def test_vectors_in_int8(folder_of, tmp_path, name):
     assert cosines.min() > 0.99
 
 
-def test_scores_in_int8(folder_of, tmp_path):
-    model = edgebert.load(edgebert.convert(folder_of("cross-3-sigmoid"), tmp_path / "m.edgebert", min_agreement=0))
-    np.testing.assert_allclose(scores_of(model), expected("cross-3-sigmoid", "scores"), rtol=0, atol=0.03)
+@pytest.mark.parametrize(("name", "tolerance"), [("cross-3-sigmoid", 0.03), *((name, 0.15) for name in RERANKERS)])
+def test_scores_in_int8(folder_of, tmp_path, name, tolerance):
+    model = edgebert.load(edgebert.convert(folder_of(name), tmp_path / "m.edgebert", min_agreement=0))
+    np.testing.assert_allclose(scores_of(model), expected(name, "scores"), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["reranker-prompt", "reranker-template"])
+def test_a_pair_in_a_chat_template_has_the_tokens_of_the_whole(folder_of, name):
+    """Although both texts are tokenized apart, since the second may be cut into windows."""
+    runner = load_float32(folder_of(name))._runner
+    before, between, behind = runner.info.pair_texts
+    for query in ("the film", "who liked it?", "no.\n", " a ", "1", ""):
+        for document in ("a story", " really good ", "?", "\n\n The plot", "2 3", "a" * 9):
+            ((window,),), _ = runner.cut([(pair := runner.tokenizer.pair(query, document))[1]], Cut(), [pair[0]])
+            whole = runner.tokenizer.content(f"{before}{query}{between}{document}{behind}")
+            np.testing.assert_array_equal(window.ids, whole.ids)
+            assert not window.type_ids.any()
+
+
+def test_long_documents_in_a_chat_template(folder_of):
+    model = load_float32(folder_of("reranker-template"))
+    seen = []
+    ((_, score),) = (
+        each.values()
+        for each in model.classify(
+            [("the film", "a very bad plot " * 30)], pool="max", on_coverage=lambda _, own: seen.append(own)
+        )
+    )
+    assert seen[0].windows > 2
+    assert not seen[0].truncated
+    (found,) = model.rank("the film", ["a very bad plot " * 30])
+    assert found["score"] == score
+    with pytest.raises(InputError, match=r"first text of a pair is \d+ tokens with the model's own words round it"):
+        model.rank("no plot " * 40, ["a film"])
 
 
 @pytest.mark.parametrize("name", WHOLE)
