@@ -23,7 +23,14 @@ def test_fields_are_read_and_the_rest_is_ignored():
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("relu", "relu"), ("silu", "silu"), ("swish", "silu"), ("quick_gelu", "quick"), ("gelu_python", "erf")],
+    [
+        *((name, "erf") for name in ("gelu", "gelu_python")),
+        *(
+            (name, "tanh")
+            for name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate")
+        ),
+        *(("relu", "relu"), ("silu", "silu"), ("swish", "silu"), ("quick_gelu", "quick")),
+    ],
 )
 def test_spellings_of_activations(name, form):
     config = BertConfig.from_dict({"hidden_act": name, "pooler_act": name, "transform_act": name})

@@ -208,6 +208,7 @@ def test_a_cache_that_cannot_be_written(converted, tmp_path, monkeypatch):
         find_model(folder)
     assert converted == []
     assert model_cache.kept_models() == []
+    assert not model_cache.is_kept(folder)
 
 
 def test_a_disk_that_is_full(tmp_path, monkeypatch, own_cache):

@@ -127,6 +127,13 @@ def test_a_size_by_the_family_s_name_and_by_berts(tmp_path):
     assert "n_heads 2 and num_attention_heads 3, expected one of them" in open_refusal(folder)
 
 
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_code_that_is_not_run_is_without_effect(name):
+    """The folders of families that transformers lacked name code that comes with them; it says what edgebert knows."""
+    told = check_fields({"auto_map": {"AutoModel": "modeling.Model"}}, config_fields(name), where="config.json")
+    assert (told == []) == (name in {"eurobert", "jina_bert", "new", "nomic_bert"}), told
+
+
 def test_types_of_tasks_are_refused_where_they_are_used():
     table = config_fields("ernie")
     assert check_fields({"use_task_id": False, "task_type_vocab_size": 3}, table, where="x") == []

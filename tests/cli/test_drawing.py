@@ -20,5 +20,10 @@ def test_a_text_is_folded_at_words(columns, taken, widest):
     assert widest - 6 <= max(map(len, lines)) <= widest
 
 
+def test_nothing_is_left_free_unless_it_is_said():
+    for columns in range(40, 60):
+        assert paragraph(TEXT, Terminal(columns)) == paragraph(TEXT, Terminal(columns), 0)
+
+
 def test_a_text_for_a_file_is_one_line():
     assert paragraph(TEXT, Terminal(None)) == paragraph(TEXT, None) == [TEXT]

@@ -117,6 +117,10 @@ def test_a_number_is_covered_with_all_its_groups() -> None:
     ]
     assert texts_of(Tagger(BUILDING_NUMBER="12"), ["12 34 5"]) == ["[BUILDING_NUMBER] 34 5"]
     assert texts_of(Tagger(CITY="1"), ["AB 1 C"]) == ["AB [CITY] C"]
+    # However much stands behind it, and before.
+    for text in ("12 34 56 78, " + "and so on " * 9, "and so on " * 9 + "12 34 56 78, no"):
+        (found,) = texts_of(Tagger(PASSPORT="78"), [text], patterns=False)
+        assert found == text.replace("12 34 56 78", "[PASSPORT]")
 
 
 @pytest.mark.parametrize(
