@@ -124,6 +124,11 @@ class BertConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
+    def refused_id(self) -> int | None:
+        """An id that no text may have; None where all may."""
+        return None
+
+    @property
     def activation(self) -> str:
         """The form of ``hidden_act``, of those in `ACTIVATIONS`."""
         return ACTIVATIONS[self.hidden_act]

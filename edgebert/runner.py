@@ -182,6 +182,12 @@ class Runner:
     def _encode(
         self, ids: list[np.ndarray], types: list[np.ndarray] | None, unattended: list[int] | None = None
     ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        never = self.config.refused_id
+        if never is not None and any((sequence == never).any() for sequence in ids):
+            raise InputError(
+                f"a text has the token {self.tokenizer.token_of(never)}, for masked words: this model weighs all words"
+                " by how many are masked, which edgebert does not; leave it out"
+            )
         lengths = [len(sequence) for sequence in ids]
         done, total = 0, sum(lengths)
         for indices in batches(lengths, self._budget):

@@ -34,6 +34,7 @@ from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModel
 from edgebert.families import encoder_of, family_of
 from edgebert.heads import architecture_of
 from edgebert.heads.late_interaction import LateInteraction
+from edgebert.heads.masked_lm import MaskedLM
 from edgebert.heads.pooling import poolings_of
 from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.model_info import ModelInfo
@@ -119,6 +120,14 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     late = sentence.late_interaction
     bare = late or gliner or sentence.words_of_score
     heads, foreign = ((), "") if bare else heads_of(values, heads_among(found, config), family)
+    if config.refused_id is not None and MaskedLM.name in heads:
+        heads = tuple(head for head in heads if head != MaskedLM.name)
+        warnings.warn(
+            f"{place.name} weighs all words by how many are masked (token_dropout), which edgebert does not: it is"
+            " taken without its head for masked words",
+            CheckpointWarning,
+            stacklevel=2,
+        )
     if foreign or late:
         found, faults = renamed(within(stored, family), family)
     unused = config.padding or 0  # position embeddings before the padding's

@@ -9,6 +9,7 @@ same wherever the tokenizer.json is of the class's own kind. A folder whose clas
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,21 @@ def _albert(own: TokenizerClass, settings: Settings, parts: Parts, model: Parts)
     return {**_unigram(own, settings, parts, model), "normalizer": {"type": "Sequence", "normalizers": steps}}
 
 
+def _esm(own: TokenizerClass, settings: Settings, parts: Parts, model: Parts) -> Parts:
+    """ESM's own: every token of the vocabulary stands by itself, wherever; what is between them is unknown."""
+    vocabulary = model.get("vocab")
+    known = sorted(filter(None, vocabulary), key=len, reverse=True) if isinstance(vocabulary, dict) else []
+    pattern = {"Regex": "|".join(map(re.escape, known))}
+    split = {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
+    return {
+        "version": "1.0",
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, {"type": "WhitespaceSplit"}]},
+        "decoder": None,
+        "model": {"type": "WordLevel", "unk_token": own.token("unk", settings), "vocab": vocabulary},
+    }
+
+
 def _piece(token: str, type_id: int) -> Parts:
     return {"SpecialToken": {"id": token, "type_id": type_id}}
 
@@ -177,6 +193,10 @@ def _bert_ends(settings: Settings, first: Any, last: Any) -> Parts:
     return _template(first, last, [_text("B", 1), _piece(last[0], 1)])
 
 
+def _esm_ends(settings: Settings, first: Any, last: Any) -> Parts:
+    return _template(first, last, [_text("B", 0), _piece(last[0], 0)])
+
+
 def _unigram_ends(settings: Settings, first: Any, last: Any) -> Parts:
     return _template(first, last, [_piece(last[0], 0), _text("B", 0), _piece(last[0], 0)])
 
@@ -193,6 +213,7 @@ def _mpnet_ends(settings: Settings, first: Any, last: Any) -> Parts:
 _BERT = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 _ALBERT = {**_BERT, "bos": "[CLS]", "eos": "[SEP]", "unk": "<unk>", "pad": "<pad>"}
 _ROBERTA = {"bos": "<s>", "eos": "</s>", "sep": "</s>", "cls": "<s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
+_ESM = {"unk": "<unk>", "eos": "<eos>", "cls": "<cls>", "pad": "<pad>", "mask": "<mask>"}
 _SENTENCEPIECE: dict[str, Any] = {
     "model": "Unigram",
     "tokens": _ROBERTA,
@@ -232,6 +253,7 @@ _CLASSES = (
     ),
     # transformers 5 gives both texts of a pair the first type; versions before, and ALBERT's training, one each.
     TokenizerClass("AlbertTokenizer", "Unigram", _ALBERT, types=True, build=_albert, finish=_bert_ends),
+    TokenizerClass("EsmTokenizer", "WordLevel", _ESM, ends=("cls", "eos"), build=_esm, finish=_esm_ends),
 )
 _BY_NAME = {each.name: each for each in _CLASSES}
 _BY_NAME |= dict.fromkeys(("PreTrainedTokenizer", "PythonBackend", "TokenizersBackend", _GENERAL.name), _GENERAL)
@@ -239,7 +261,7 @@ _BY_NAME |= dict.fromkeys(("PreTrainedTokenizer", "PythonBackend", "TokenizersBa
 _IN_PYTHON = tuple(
     f"{name}Tokenizer"
     for name in (
-        *("BertJapanese", "BertGeneration", "Bertweet", "Bartpho", "ByT5", "Canine", "Cpm", "CpmAnt", "Esm"),
+        *("BertJapanese", "BertGeneration", "Bertweet", "Bartpho", "ByT5", "Canine", "Cpm", "CpmAnt"),
         *("Flaubert", "GPTNeoXJapanese", "Marian", "MyT5", "Perceiver", "Phobert", "ProphetNet", "RoCBert"),
         *("Tapas", "XLM"),
     )

@@ -11,7 +11,7 @@ from edgebert.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["read_vocabulary"]
 
-_FILES = {"WordPiece": ("vocab.txt",), "BPE": ("vocab.json", "merges.txt")}
+_FILES = {"WordPiece": ("vocab.txt",), "WordLevel": ("vocab.txt",), "BPE": ("vocab.json", "merges.txt")}
 _RESAVE = "load the tokenizer with transformers' AutoTokenizer, and save_pretrained writes its tokenizer.json"
 
 
@@ -39,7 +39,7 @@ def read_vocabulary(folder: Path, own: TokenizerClass) -> tuple[Path, dict[str, 
             f"{folder} has no tokenizer.json, and the vocabulary of a {own.name} is {form}"
             f"{', not in ' + there[0] if there else ''}; edgebert needs its tokenizer.json: {_RESAVE}"
         )
-    if own.model == "WordPiece":
+    if names == _FILES["WordPiece"]:
         return folder / names[0], {"vocab": _lines(folder / names[0])}
     vocabulary, merges = (folder / name for name in names)
     return vocabulary, {"vocab": read_json(vocabulary, dict), "merges": _merges(merges)}

@@ -168,11 +168,25 @@ OWN = {
         "pos_att_type": "",
         "has_types": False,
     },
+    "esm": {
+        "vocab_size": 33,
+        "pad_token_id": 1,
+        "max_position_embeddings": 1026,
+        "type_vocab_size": 1,
+        "transform_act": "gelu",
+        "rope_theta": 10000.0,
+        "token_dropout": True,
+        "emb_layer_norm_before": False,
+        "mask_token_id": 32,
+    },
 }
 """Family -> what differs from BERT."""
+NEEDED = {"esm": {"position_embedding_type": "rotary"}}
+"""Family -> without which its config.json is refused."""
 
 
 def read(**values):
+    values = {**NEEDED.get(values["model_type"], {}), **values}
     """Return what a config.json with these fields says."""
     return family_of(values, source="it").read_config(values).to_dict()
 
