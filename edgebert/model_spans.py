@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgebert import tasks
-from edgebert.arguments import described_labels, listed_texts
+from edgebert.arguments import checked_flag, described_labels, listed_texts
 from edgebert.coverage import OnCoverage, checked_cut
 from edgebert.errors import InputError
 from edgebert.model_vectors import VectorModel
@@ -70,6 +70,8 @@ class SpanModel(VectorModel):
         InputError
         """
         cut = checked_cut(truncate, stride, on_coverage)
+        for name, value in (("nested", nested), ("multi_label", multi_label)):
+            checked_flag(value, name)
         if self._runner.info.gliner:
             if aggregation_strategy != "first" or listed_texts(ignore_labels, "ignore_labels", "label") != ["O"]:
                 raise InputError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from edgebert import pieces
 from edgebert.errors import ArtifactError, InputError, shown
 from edgebert.windows import Template, Window
 
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Content", "TextTokenizer", "fault_of"]
 
-_PIECE = 1 << 15
-"""Characters of a long text that are tokenized at a time: the library takes some hundred bytes for each."""
 _WORDS = 1 << 12
 """Words that are tokenized at a time."""
-_CUTS = (re.compile(r"(?<=\w)[ \n](?=\w)"), re.compile(r"(?<=[\u3002\uff01\uff1f\n])"))
-"""Where a text falls into two without any tokenizer noticing: before one space or newline between two word characters
-(the next piece keeps it). Where there is none, behind a Chinese full stop, which WordPiece does not notice either."""
 _PROBES = ("a", "A", "1", ".")
 _LONGEST_FAULT = 300
 
@@ -162,14 +157,14 @@ class TextTokenizer:
         InputError
             When it is no Unicode text.
         """
-        if len(text) <= _PIECE:
+        if len(text) <= pieces.LONGEST:
             return self._piece(text, 0, offsets)
-        pieces = [self._piece(text[begin:end], begin, offsets) for begin, end in _cuts(text)]
+        parts = [self._piece(text[begin:end], begin, offsets) for begin, end in pieces.cut(text)]
         count = 0
-        for piece in pieces:
+        for piece in parts:
             piece.words[:] += count
             count = int(piece.words.max(initial=count - 1)) + 1
-        columns = ([getattr(piece, name) for piece in pieces] for name in ("ids", "starts", "ends", "words"))
+        columns = ([getattr(piece, name) for piece in parts] for name in ("ids", "starts", "ends", "words"))
         return Content(*(np.concatenate(column) for column in columns))
 
     def pair(self, first: str, second: str) -> tuple[Content, Content]:
@@ -353,18 +348,18 @@ class TextTokenizer:
                 "the model's tokenizer puts a text in pieces, or the second of a pair first; expected each once, in"
                 " their order, with special tokens around; convert the model again"
             )
-        pieces, types, at = [], [], 0
+        between, types, at = [], [], 0
         for text in texts:
             begin = owners.index(text)
             end = begin + owners.count(text)
-            pieces.append((encoding.ids[at:begin], encoding.type_ids[at:begin]))
+            between.append((encoding.ids[at:begin], encoding.type_ids[at:begin]))
             types.append(encoding.type_ids[begin])
             at = end
-        pieces.append((encoding.ids[at:], encoding.type_ids[at:]))
+        between.append((encoding.ids[at:], encoding.type_ids[at:]))
         return Template(
-            tuple((_ids(ids), _ids(kinds)) for ids, kinds in pieces),
+            tuple((_ids(ids), _ids(kinds)) for ids, kinds in between),
             tuple(types),
-            not self._one_type and (any(types) or any(any(kinds) for _, kinds in pieces)),
+            not self._one_type and (any(types) or any(any(kinds) for _, kinds in between)),
         )
 
     @cached_property
@@ -394,16 +389,3 @@ def fault_of(error: BaseException) -> str:
 def _ids(ids: list[int]) -> np.ndarray:
     """Return ids of the library, which are uint32, as int32: those from 2**31 on become negative, and are refused."""
     return np.array(ids, np.uint32).view(np.int32)
-
-
-def _cuts(text: str) -> Iterator[tuple[int, int]]:
-    """Cut a long text into pieces that can be tokenized one by one."""
-    begin = 0
-    while len(text) - begin > _PIECE:
-        # From the second half of a piece on; a text without such a place is cut where it must.
-        places = (cut.search(text, begin + _PIECE // 2, begin + 2 * _PIECE) for cut in _CUTS)
-        found = next(filter(None, places), None)
-        end = found.start() if found else begin + _PIECE
-        yield begin, end
-        begin = end
-    yield begin, len(text)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from edgebert import tokens
+from edgebert import pieces
 from edgebert.checkpoint import open_checkpoint
 from edgebert.config import BertConfig
 from edgebert.errors import ArtifactError, InputError
@@ -165,28 +165,28 @@ def test_a_long_text_is_tokenized_piece_by_piece_as_a_whole(name, monkeypatch):
     mine = tokenizer(name)
     text = (TEXT + "Café\nnaïve  story\u00a0at 中文电影很好看。很好看 🙂 x\r\ny\t" + "word" * 20 + " ") * 6
     whole = mine.content(text, offsets=True)
-    monkeypatch.setattr(tokens, "_PIECE", 200)
-    pieces = mine.content(text, offsets=True)
-    assert len(list(tokens._cuts(text))) > 5
+    monkeypatch.setattr(pieces, "LONGEST", 200)
+    parts = mine.content(text, offsets=True)
+    assert len(list(pieces.cut(text))) > 5
     for part in ("ids", "starts", "ends", "words"):
-        assert (getattr(whole, part) == getattr(pieces, part)).all(), part
+        assert (getattr(whole, part) == getattr(parts, part)).all(), part
 
 
 @pytest.mark.parametrize("space", [50, 60, 100, 150, 198])
 def test_where_a_long_text_is_cut(monkeypatch, space):
     """At the first space from the middle of a piece on, within two pieces; else where it must."""
-    monkeypatch.setattr(tokens, "_PIECE", 100)
-    assert list(tokens._cuts("w" * space + " " + "w" * 90)) == [(0, space), (space, space + 91)]
+    monkeypatch.setattr(pieces, "LONGEST", 100)
+    assert list(pieces.cut("w" * space + " " + "w" * 90)) == [(0, space), (space, space + 91)]
     whole = "w" * 20 + " " + "w" * 200
-    assert list(tokens._cuts(whole)) == [(0, 100), (100, 200), (200, 221)]
+    assert list(pieces.cut(whole)) == [(0, 100), (100, 200), (200, 221)]
 
 
 def test_words_are_counted_on_behind_a_piece_without_any(monkeypatch):
     mine = tokenizer("bert-token")
     text = "Alice and Bob " * 20 + "\n" * 700 + "Carol was not " * 20
     whole = mine.content(text, offsets=True)
-    monkeypatch.setattr(tokens, "_PIECE", 200)
-    assert any(not text[begin:end].strip() for begin, end in tokens._cuts(text))
+    monkeypatch.setattr(pieces, "LONGEST", 200)
+    assert any(not text[begin:end].strip() for begin, end in pieces.cut(text))
     assert mine.content(text, offsets=True).words.tolist() == whole.words.tolist()
 
 

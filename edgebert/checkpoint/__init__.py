@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ from edgebert.checkpoint.sparse import read_query_weights
 from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.tokenizer import last_id, read_tokenizer, read_truncation_side
-from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
+from edgebert.checkpoint.tokenizer_classes import class_of
+from edgebert.checkpoint.tokenizer_settings import ROLES, read_tokenizer_settings
 from edgebert.checkpoint.weights import Tensors, sha256_of, stored_tensors, weight_files
 from edgebert.config import BertConfig
 from edgebert.errors import CheckpointError, CheckpointWarning, UnsupportedModelError
@@ -38,8 +40,12 @@ from edgebert.heads.masked_lm import MaskedLM
 from edgebert.heads.pooling import poolings_of
 from edgebert.heads.splade import QUERY_WEIGHTS
 from edgebert.model_info import ModelInfo
+from edgebert.tokens import TextTokenizer
 
 __all__ = ["Checkpoint", "open_checkpoint"]
+
+_PROBES = ("a", " a ", "A.", "a?\n", "\n\nA", "1", "(a)")
+"""Texts that begin and end in different ways."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,16 +108,25 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
     check_files(encoder)
     values = spans.encoder if spans else {**read_json(encoder / "config.json", dict), **sentence.config_args}
     family = family_of(values, source=place.name)
-    unknown = check_fields(values, config_fields(family.model_type), where="config.json")
+    where = f"encoder_config of {spans.path.name}" if spans else "config.json"
+    unknown = check_fields(values, config_fields(family.model_type), where=where)
     config = family.read_config(values)
     _check_dense(sentence, config.hidden_size)
     settings = read_tokenizer_settings(encoder, sentence.tokenizer_args)
     tokenizer_json, mask_token = read_tokenizer(encoder, settings, values, config, lowercase=sentence.lowercase)
     truncation_side = read_truncation_side(encoder, settings)
+    if spans and (folder / "modules.json").is_file():
+        raise CheckpointError(f"{place.name} has a modules.json beside {spans.path.name}, expected one of both")
     gliner = spans and spans.resolve(tokenizer_json, config)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown, *(spans.unknown if spans else ())])
     prompt = sentence.prompts.get(sentence.default_prompt, "")
-    round_pairs = pair_texts(encoder, sentence.chat_args, prompt) if sentence.chats else None
+    round_pairs = None
+    if sentence.chats:
+        own = class_of(encoder, settings, values)
+        tokens = {role: own.token(role, settings) for role in ROLES}
+        structured = sentence.chats == "structured"
+        round_pairs = pair_texts(encoder, sentence.chat_args, tokens, prompt, structured=structured)
+        _check_pairs(place.name, tokenizer_json, round_pairs)
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(encoder)
     stored = stored_tensors(files)
@@ -187,6 +202,21 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
 def _of_encoder(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Return the tensors of the encoder within a GLiNER, by the names that they have in one of their own."""
     return {name.removeprefix(ENCODER): tensor for name, tensor in stored.items() if name.startswith(ENCODER)}
+
+
+def _check_pairs(name: str, tokenizer_json: str, round_pairs: tuple[str, str, str]) -> None:
+    """Refuse a template of which a pair has other tokens when its texts are tokenized apart, as windows want it."""
+    tokenizer = TextTokenizer(tokenizer_json, 1 << 30, pair_texts=round_pairs)
+    before, between, behind = round_pairs
+    for first, second in itertools.product(_PROBES, repeat=2):
+        head, text = tokenizer.pair(first, second)
+        (window,) = tokenizer.windows(text, head)
+        whole = tokenizer.content(f"{before}{first}{between}{second}{behind}")
+        if window.ids.tolist() != whole.ids.tolist():
+            raise UnsupportedModelError(
+                f"{name} has a chat template whose words run into those of the texts ({between!r}, {behind!r}): texts"
+                " are tokenized apart, expected a special token behind the second, and a line of its own for each"
+            )
 
 
 def _no_model_folder(name: str, folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgebert.checkpoint.sentence_transformers import SentenceSettings
 from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
 from edgebert.checkpoint.weights import Tensors
 from edgebert.config import BertConfig
-from edgebert.errors import CheckpointError
+from edgebert.errors import CheckpointError, UnsupportedModelError
 from edgebert.families import encoder_of
 from edgebert.heads.classification import SequenceClassification
 from edgebert.heads.gliner import Gliner
@@ -105,6 +104,12 @@ def _add_score(
     behind: Behind, stored: Mapping[str, StoredTensor], words: tuple[int, ...], config: BertConfig, source: str
 ) -> None:
     """Make a classifier with one label of the decoder's rows for one word, or for two, the second taken off."""
+    before = config.head_layers
+    if before.pooler or before.transform or before.pooling != "lasttoken":
+        raise UnsupportedModelError(
+            f"{source} makes its score of words, and has more layers before them than edgebert expects there: it runs"
+            " models that write, such as Qwen3"
+        )
     decoder = next((tensor for name, tensor in stored.items() if name.endswith("lm_head.weight")), None)
     if decoder is None:
         decoder = behind.tensors[f"{encoder_of(config).embeddings.words.name}.weight"]
@@ -119,7 +124,6 @@ def _add_score(
         f"row {own} of the decoder": StoredTensor(decoder.dtype, (1, width), decoder.path, decoder.offset + own * size)
         for own in words
     }
-    assert math.prod(decoder.shape)  # which has rows, or else there is no such word
     first, *second = Tensors(rows).values()
     behind.made["classifier.weight"] = first - second[0] if second else first
     behind.zeros["classifier.bias"] = (1,)

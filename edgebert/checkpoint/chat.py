@@ -25,13 +25,14 @@ _QUERY, _DOCUMENT = "\ue000query\ue001", "\ue000document\ue001"
 """Marks, of characters that no template has."""
 _MARKS = {"query": _QUERY, "document": _DOCUMENT}
 """Role -> what stands in the place of its text."""
-_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-"""Fields of tokenizer_config.json that a template is given."""
 _SPACES = (" \n {} \n ", "{}")
 _SECONDS, _BYTES = 10, 1 << 30
+_LARGEST = 1 << 16
+"""Characters that may stand round a pair."""
 _RENDER = """
 import json, sys
 asked = json.load(sys.stdin)
+sys.path[:] = asked["path"]
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_DATA, (asked["bytes"], asked["bytes"]))
@@ -45,15 +46,23 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 def raise_exception(message):
     raise TemplateError(message)
 
+def tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
 environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
 environment.globals["raise_exception"] = raise_exception
-environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False)
+environment.filters["tojson"] = tojson
 template = environment.from_string(asked["template"])
-json.dump([template.render(**asked["given"], messages=messages) for messages in asked["messages"]], sys.stdout)
+texts = [template.render(**asked["given"], messages=messages) for messages in asked["messages"]]
+if max(map(len, texts)) > asked["largest"]:
+    sys.exit(f"it writes more than {asked['largest']} characters")
+json.dump(texts, sys.stdout)
 """
 
 
-def pair_texts(folder: Path, given: Mapping[str, Any], instruction: str) -> tuple[str, str, str]:
+def pair_texts(
+    folder: Path, given: Mapping[str, Any], tokens: Mapping[str, str], instruction: str, *, structured: bool
+) -> tuple[str, str, str]:
     """Return what stands before the first text of a pair, between both, and behind the second.
 
     Parameters
@@ -62,8 +71,12 @@ def pair_texts(folder: Path, given: Mapping[str, Any], instruction: str) -> tupl
         With chat_template.jinja, or the field chat_template in tokenizer_config.json.
     given : mapping
         What the template is given beside the messages, whose roles are query and document.
+    tokens : mapping of str to str
+        The tokenizer's special tokens by role, ``"bos"``.
     instruction : str
         The message of the role system before these; empty for none.
+    structured : bool
+        Whether messages are lists of objects with a text, instead of texts.
 
     Raises
     ------
@@ -82,14 +95,16 @@ def pair_texts(folder: Path, given: Mapping[str, Any], instruction: str) -> tupl
         raise UnsupportedModelError(
             f"{folder} is asked by a chat template, which takes jinja2 to read: pip install jinja2, and try again"
         )
-    system = [{"role": "system", "content": instruction}] if instruction else []
-    messages = [
-        [*system, *({"role": role, "content": form.format(mark)} for role, mark in _MARKS.items())] for form in _SPACES
-    ]
-    tokens = {name: token for name in _TOKENS if isinstance(token := values.get(name), str)}
-    values_given = {"add_generation_prompt": False, **tokens, **given}
-    asked: dict[str, Any] = {"template": template, "messages": messages, "given": values_given}
-    asked |= {"seconds": _SECONDS, "bytes": _BYTES}
+
+    def message(role: str, text: str) -> dict[str, Any]:
+        return {"role": role, "content": [{"type": "text", "text": text}] if structured else text}
+
+    system = [message("system", instruction)] if instruction else []
+    messages = [[*system, *(message(role, form.format(mark)) for role, mark in _MARKS.items())] for form in _SPACES]
+    special = {f"{role}_token": token for role, token in tokens.items() if token}
+    asked: dict[str, Any] = {"template": template, "messages": messages}
+    asked["given"] = {"add_generation_prompt": False, **special, **given}
+    asked |= {"seconds": _SECONDS, "bytes": _BYTES, "largest": _LARGEST, "path": sys.path}
     spaced, plain = _rendered(folder, asked)
     before, found, rest = plain.partition(_QUERY)
     between, also, behind = rest.partition(_DOCUMENT)
@@ -117,5 +132,15 @@ def _rendered(folder: Path, asked: Mapping[str, Any]) -> list[str]:
         lines = done.stderr.strip().splitlines() if done else []
         why = lines[-1] if lines else f"it takes more than {_SECONDS} s, or too much memory"
         raise CheckpointError(f"the chat template of {folder} fails: {why[:300]}")
-    found = json.loads(done.stdout)
-    return [str(text) for text in found]
+    texts: list[str] = json.loads(done.stdout)
+    if not all(_is_unicode(text) for text in texts):
+        raise CheckpointError(f"the chat template of {folder} writes a lone surrogate, which is no text")
+    return texts
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

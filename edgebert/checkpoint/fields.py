@@ -83,7 +83,8 @@ FIELDS: dict[str, dict[str, Rule]] = {
             *("use_fast", "from_slow", "from_tf", "slow_tokenizer_class", "backend", "device_map"),
             *("trust_remote_code", "transformers_version", "verbose", "proxies", "force_download"),
         ),
-        **without_effect("of chats", "chat_template", "response_template", "response_schema", "chat_control_tokens"),
+        **honoured("what stands round the pairs of rerankers", "chat_template"),
+        **without_effect("of chats", "response_template", "response_schema", "chat_control_tokens"),
         **without_effect("of models for images or sound", "processor_class", "image_token_index"),
         **without_effect(
             "of turning ids back into text, which the tokenizer's decoder does",
@@ -160,7 +161,9 @@ FILES: dict[str, Rule] = {
         "weights in other forms, beside model.safetensors",
         *("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack", "rust_model.ot"),
     ),
-    **without_effect("of models that write text", "generation_config.json", "chat_template.jinja"),
+    **honoured("what stands round the pairs of rerankers", "chat_template.jinja"),
+    **honoured("of models that find spans of any labels", "gliner_config.json"),
+    **without_effect("of models that write text", "generation_config.json"),
     **without_effect("of models for images or sound", "preprocessor_config.json", "processor_config.json"),
     **without_effect("what was trained, and how well", "training_args.bin", "trainer_state.json", ".gitattributes"),
     **refused(

@@ -151,6 +151,18 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **honoured("which tokens have no vector", "skiplist_words skiplist_tasks"),
         **refused("edgebert reads texts, not images", "keep_only_token_ids", unless=([],)),
     },
+    "chat_template": {
+        **honoured("how texts are cut", "max_length"),
+        **without_effect("edgebert keeps what stands behind a text that is cut", "restore_suffix"),
+        **refused(
+            "edgebert cuts what its model cannot see", "truncation", unless=(True, "longest_first", "only_first")
+        ),
+        **refused(
+            "edgebert reads the model's own template, of a query and a document", "chat_template tools documents"
+        ),
+        **refused("edgebert reads what stands behind the last message", "continue_final_message", unless=(False,)),
+        **without_effect("there is no padding here", "padding tokenize return_tensors return_dict"),
+    },
     "LogitScore/config.json": {
         **honoured("which words make the score", "true_token_id false_token_id"),
         **refused("edgebert reads logits", "module_input_name", unless=("causal_logits",)),
@@ -179,7 +191,8 @@ FIELDS: dict[str, dict[str, Rule]] = {
         **refused("edgebert splits words at spaces and punctuation", "words_splitter_type", unless=("whitespace",)),
         **refused("edgebert reads the last layer alone", "fuse_layers", unless=(False,)),
         **refused("edgebert has no such layers", "post_fusion_schema", unless=("",)),
-        **refused("edgebert has no such layers", "span_encoder_config relations_layer embed_rel_token"),
+        **refused("edgebert has no such layers", "span_encoder_config relations_layer"),
+        **without_effect("of such layers", "embed_rel_token rel_token rel_token_index triples_layer"),
         **refused("edgebert has no such layers", "represent_spans", unless=(False,)),
         **refused("labels stand before the text", "precomputed_prompts_mode", unless=(False,)),
         **refused("labels stand before the text", "labels_encoder labels_encoder_config"),

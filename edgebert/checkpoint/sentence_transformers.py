@@ -38,6 +38,8 @@ _SETTINGS_FILES = tuple(
 
 _OF_CHATS = ("restore_suffix", "truncation", "max_length")
 """Arguments of a chat template that say how much of a text is seen."""
+_FORMATS = ("flat", "structured")
+"""Of messages: texts, or lists of objects with one."""
 _LOADING = ("model_max_length", "trust_remote_code", "revision", "cache_dir", "token", "local_files_only", "use_fast")
 """Arguments that say where files come from, and the length, which is read here."""
 
@@ -62,8 +64,8 @@ class SentenceSettings:
         How a model for late interaction makes vectors of tokens.
     words_of_score : tuple of int
         Of a cross-encoder that writes: the ids whose logits, the second taken off the first, are its score.
-    chats : bool
-        Whether pairs are put into a chat template.
+    chats : str
+        Of what form messages are in which pairs are put into a chat template; empty where they are not.
     chat_args : dict
         What that is given beside the pair.
     max_length : int or None
@@ -95,7 +97,7 @@ class SentenceSettings:
     query_weights: Path | None = None
     late_interaction: LateSettings | None = None
     words_of_score: tuple[int, ...] = ()
-    chats: bool = False
+    chats: str = ""
     chat_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     max_length: int | None = None
     lowercase: bool = False
@@ -335,7 +337,15 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
         fields = object_of(processing, name, path)
         unknown += check_fields(fields, FIELDS["processing_kwargs"], where=f"processing_kwargs of {where}")
         length = count_of(fields, "max_length", "tokens", path) or length
-    chat_args = object_of(processing, "chat_template", path)
+    chat_args, chats = object_of(processing, "chat_template", path), modalities.get("message")
+    check_fields(chat_args, FIELDS["chat_template"], where=f"chat_template of {where}")  # others are the template's own
+    length = count_of(chat_args, "max_length", "tokens", path) or length
+    form = chats.get("format") if isinstance(chats, dict) else None
+    if "message" in modalities and form not in _FORMATS:
+        raise UnsupportedModelError(
+            f"{where} has the format {form!r} of messages, expected {' or '.join(_FORMATS)}: load and save the model"
+            " with sentence-transformers, which writes it"
+        )
     task = values.get("transformer_task")
     return {
         "sparse_by": [f"{where} has transformer_task 'fill-mask'"] * (task == "fill-mask"),
@@ -344,7 +354,7 @@ def _of_encoder(folder: Path) -> tuple[dict[str, Any], list[str]]:
             for name, value in (("transformer_task", "text-generation"), ("module_output_name", "causal_logits"))
             if values.get(name) == value
         ],
-        "chats": "message" in modalities,
+        "chats": form or "",
         "chat_args": {name: value for name, value in chat_args.items() if name not in _OF_CHATS},
         "late_interaction": late_interaction.of_encoder(values, path),
         "max_length": length,

@@ -10,7 +10,7 @@ from edgebert.choices import FUNCTIONS, POOLS
 from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.lines import Task, answer_lines, pair_of, row_writer
-from edgebert.cli.options import Count, LineOptions, described_labels, line_options, split_list
+from edgebert.cli.options import Count, LineOptions, labels_given, line_options, split_list
 from edgebert.cli.parameters import Text
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def classify(
             return model.classify(items, count, function, pool=pool, **options.cut, on_coverage=on_coverage)
 
     else:
-        alone, described = False, described_labels(labels)
+        alone, described = False, labels_given(labels)
         template: dict[str, Any] = {} if hypothesis is None else {"hypothesis_template": hypothesis}
 
         def ask(model: Model, items: list[Any], on_coverage: OnCoverage) -> list[Any]:

@@ -20,9 +20,9 @@ __all__ = [
     "Count",
     "LineOptions",
     "check_apart",
-    "described_labels",
     "device_option",
     "errors_option",
+    "labels_given",
     "line_options",
     "output_option",
     "split_list",
@@ -121,7 +121,7 @@ def split_list(context: click.Context, parameter: click.Parameter, value: str | 
     return items
 
 
-def described_labels(labels: tuple[str, ...]) -> dict[str, str]:
+def labels_given(labels: tuple[str, ...]) -> dict[str, str]:
     """Return label -> description of ``LABEL=DESCRIPTION``, or of a label that describes itself."""
     parts = [label.partition("=") for label in labels]
     names = [label.strip() for label, _, _ in parts]

@@ -12,7 +12,7 @@ from edgebert.cli.formats import Row, RowFormat
 from edgebert.cli.help import command
 from edgebert.cli.highlight import Span, highlight
 from edgebert.cli.lines import Task, answer_lines, row_writer
-from edgebert.cli.options import LineOptions, described_labels, line_options, split_list
+from edgebert.cli.options import LineOptions, labels_given, line_options, split_list
 from edgebert.cli.parameters import Text
 from edgebert.cli.terminal import Terminal
 from edgebert.schemes import kinds_of
@@ -85,7 +85,7 @@ def tag(
         raise click.UsageError("--nested and --multi-label go with --labels.")
     if labels is not None and strategy is not None:
         raise click.UsageError("--labels does not go with --strategy.")
-    described = None if labels is None else described_labels(labels)
+    described = None if labels is None else labels_given(labels)
     chosen: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
     if described is not None:
         chosen |= {"labels": described, "nested": nested, "multi_label": multi_label}

@@ -62,7 +62,7 @@ def head_shapes(head: str, config: BertConfig, num_labels: int) -> dict[str, tup
 
 def decision_of(head: str) -> str:
     """Return what a head decides, in a word; ``"gliner"`` is what finds spans of any labels."""
-    return HEADS[head].decision if head in HEADS else "span"
+    return "span" if head == "gliner" else HEADS[head].decision
 
 
 def architecture_of(heads: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from edgebert.arguments import Text, checked_choice, checked_number
 from edgebert.choices import FUNCTIONS
 from edgebert.coverage import Coverage, Cut
+from edgebert.errors import InputError
 from edgebert.heads import Head
 from edgebert.heads.classification import pool_windows, ranked, scores
 from edgebert.heads.next_sentence import NEXT_SENTENCE_LABELS
@@ -22,6 +23,8 @@ def pair_logits(runner: Runner, head: Head, texts: Sequence[Text], cut: Cut) -> 
     """Return the logits of the windows of each text or pair, float32 (windows, labels), and how much was seen."""
     pairs = [(None, text) if isinstance(text, str) else text for text in texts]
     tokenizer = runner.tokenizer
+    if runner.info.pair_texts and any(first is None for first, _ in pairs):
+        raise InputError(f"{runner.source.path.name} scores pairs of texts, a query and a document; expected pairs")
     contents = [
         (None, tokenizer.content(second)) if first is None else tokenizer.pair(first, second) for first, second in pairs
     ]

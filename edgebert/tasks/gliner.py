@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebert.arguments import checked_flag, checked_share
+from edgebert.arguments import checked_share
 from edgebert.coverage import Coverage, Cut
 from edgebert.errors import InputError, shown
 from edgebert.functions import sigmoid
@@ -126,7 +126,6 @@ def windows_of(
         raise InputError(
             f"stride is {shown(cut.stride)}, expected 0 to {room - 1} tokens that two windows have in common"
         )
-    overlap = room // 4 if cut.stride is None else cut.stride
     windows: list[WordWindow] = []
     first = 0
     while True:
@@ -137,7 +136,11 @@ def windows_of(
         windows.append(WordWindow(window, first, last))
         if last == count or cut.truncate:
             break
-        # As many tokens in common as are asked for, but for those in whose place the next word goes.
+        # As many tokens in common as are asked for, but for those in whose place the next word goes; and at most half
+        # of a window that has all the words it may have, or else the next would have hardly a new one.
+        overlap = (end - int(bounds[first])) // 4 if cut.stride is None else cut.stride
+        if last - first == gliner.max_words:
+            overlap = min(overlap, (end - int(bounds[first])) // 2)
         first = int(np.searchsorted(bounds, max(bounds[last] - overlap, bounds[last + 1] - room)))
         first = min(max(first, last + 1 - gliner.max_words), last)
     reached = [0, *(own.window.last for own in windows)]
@@ -160,8 +163,6 @@ def tag(
     gliner = runner.info.gliner
     assert gliner is not None
     least = THRESHOLD if threshold is None else checked_share(threshold, "threshold")
-    for name, value in (("nested", nested), ("multi_label", multi_label)):
-        checked_flag(value, name)
     prompt = prompt_of(runner.tokenizer, gliner, labels)
     split_texts = [split(runner.tokenizer, text) for text in texts]
     cuts = [windows_of(runner.tokenizer, gliner, prompt, words, cut) for words in split_texts]
@@ -208,17 +209,18 @@ def _spans_of_words(scores: np.ndarray, least: float) -> list[Candidate]:
 
 
 def _of_best_windows(windows: Sequence[WordWindow], parts: Sequence[Sequence[Candidate]]) -> list[Candidate]:
-    """Return the spans of all windows, each from the one that has most around it among those that have it whole."""
+    """Return the spans that are found by the window that has most around them, of those that have them whole.
+
+    What another one finds does not count: at its end it sees a half of a name, say, and takes it for a whole one.
+    """
     if len(windows) == 1:
         return list(parts[0])
-    found: dict[tuple[int, int, int], tuple[int, Candidate]] = {}
-    for window, part in zip(windows, parts, strict=True):
-        for span in part:
-            around = min(span.first - window.first, window.last - 1 - span.last)
-            known = found.get(span[:3])
-            if known is None or around > known[0]:
-                found[span[:3]] = around, span
-    return [span for _, span in found.values()]
+    firsts, lasts = (np.array([getattr(window, name) for window in windows]) for name in ("first", "last"))
+
+    def best(span: Candidate) -> int:
+        return int(np.minimum(span.first - firsts, lasts - 1 - span.last).argmax())
+
+    return [span for i, part in enumerate(parts) for span in part if best(span) == i]
 
 
 def selected(spans: Sequence[Candidate], *, nested: bool, multi_label: bool) -> list[Candidate]:
