@@ -6,6 +6,7 @@ import ast
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,9 @@ class TestMap:
         touching = [] if once else [name for name, lines in of_module.items() if whole & lines]
         if touching:
             touching.sort(key=lambda name: (not mirrors(name, mutant.path), self._tests[name]))
-        else:  # what runs once, when the module is imported, shows anywhere
-            touching = sorted(of_module, key=lambda name: (not mirrors(name, mutant.path), -len(of_module[name])))
+        else:  # what runs once, when the module is imported, shows anywhere: of each file the test that runs most first
+            touching = _in_turn(sorted(of_module, key=lambda name: -len(of_module[name])))
+            touching.sort(key=lambda name: not mirrors(name, mutant.path))
         chosen, seconds = [], 0.0
         for name in touching:
             if not chosen or seconds + self._tests[name] <= most:
@@ -130,6 +132,17 @@ class TestMap:
     def time_of(self, tests: list[str]) -> float:
         """Return how long tests or test files take [s]."""
         return sum(self.seconds.get(test, self._tests.get(test, 0.0)) for test in tests)
+
+
+def _in_turn(tests: list[str]) -> list[str]:
+    """Return tests so that the first of each file come first, then the second of each, and so on."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for test in tests:
+        file = test.partition("::")[0]
+        turns.append(seen[file])
+        seen[file] += 1
+    return [test for _, test in sorted(zip(turns, tests, strict=True), key=lambda pair: pair[0])]
 
 
 def _statement(path: Path, line: int) -> tuple[set[int], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,9 @@ def test_what_is_listed(kept: list[Path], own_cache: Path) -> None:
     assert lines[9] == "  embed, rank, search"
     assert lines[10].endswith(f"the same file as {kept[0]}")
     assert lines[12:] == [f"2 kept, 4.0 MB, in {own_cache}"]
+    sizes = [re.search(r" +[\d.]+ [kM]B  ", line) for line in lines[:6:2]]
+    assert all(sizes)
+    assert len({found.end() for found in sizes if found}) == 1  # one column, but for longer names
 
 
 def test_what_is_listed_as_jsonl(kept: list[Path]) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 import edgebert
 from edgebert.errors import ArtifactError, CheckpointError, InputError, UnsupportedModelError
-from edgebert.evaluate.float32 import load_float32
+from edgebert.evaluate.float32 import Float32Layers, load_float32
+from edgebert.heads.late_interaction import LateInteraction, TokenVectors
+from edgebert.heads.pooling import Pipeline
 from edgebert.model_file import ModelFile
 from tests.golden import GOLDEN, assembled
 
@@ -83,6 +85,19 @@ def test_vectors_in_int8(folder_of, tmp_path, name):
     together = model.embed_tokens(TEXTS, query=True, on_coverage=silent)
     for text, got in zip(TEXTS, together, strict=True):
         np.testing.assert_array_equal(got, model.embed_tokens([text], query=True, on_coverage=silent)[0])
+
+
+def test_vectors_have_length_one_where_the_model_says_so():
+    states = np.array([[3, 4], [0, 2]], np.float32)
+    for normalize, wanted in ((False, states), (True, [[0.6, 0.8], [0, 1]])):
+        vectors = TokenVectors({}, Pipeline(normalize=normalize), Float32Layers())(states)
+        np.testing.assert_allclose(vectors, wanted)
+
+
+def test_files_write_minus_one_for_no_marker():
+    late = LateInteraction(-1, -1, filler=-1)
+    assert (late.marker(query=True), late.marker(query=False)) == (None, None)
+    assert late == LateInteraction()
 
 
 def test_queries_are_filled_up_and_punctuation_of_documents_has_no_vector(model):

@@ -121,6 +121,30 @@ def run(tmp_path, monkeypatch):
     return mutate.Run(found, copies, tmp_path / "kernels", tmp_path / "mutation.json", 100)
 
 
+def test_what_runs_at_import_is_tried_on_tests_of_every_file(tmp_path):
+    (tmp_path / "edgebert").mkdir()
+    (tmp_path / "edgebert" / "larger.py").write_text(SOURCE)
+
+    def tests(file, **lines):
+        row = {
+            f"tests/{file}::{name}": {"seconds": 1, "lines": {"edgebert/larger.py": own}} for name, own in lines.items()
+        }
+        return {"seconds": 2, "said": "", "tests": row}
+
+    found = mutation_map.TestMap(
+        {
+            "tests/test_a.py": tests("test_a.py", x=[5, 8, 10, 12], y=[8, 10, 12]),
+            "tests/test_b.py": tests("test_b.py", x=[8], y=[8, 12]),
+        },
+        tmp_path,
+    )
+    by_line = {mutant.line: found.tests_for(mutant, 2) for mutant in mutants_of("edgebert/larger.py", SOURCE)}
+    # The third line from above runs once, and coverage puts it down to whichever test came first.
+    assert sorted(by_line[5]) == ["tests/test_a.py::x", "tests/test_b.py::y"]
+    assert sorted(by_line[8]) == sorted(by_line[5])  # a default, too
+    assert sorted(by_line[12]) == ["tests/test_a.py::x", "tests/test_a.py::y"]
+
+
 @pytest.mark.slow
 def test_what_the_tests_notice(run, capsys):
     mutants = [mutant for mutant in mutants_of("edgebert/larger.py", SOURCE) if mutant.line == 12 or mutant.line == 17]
