@@ -375,14 +375,14 @@ KINDS = {
         | {"position_embedding_type": "rotary", "max_position_embeddings": 120, "emb_layer_norm_before": True}
         | {"token_dropout": False, "mask_token_id": 4, "pad_token_id": 0},
         PLAIN,
-        spread=SMALLER,
+        spread=0.08,
     ),
     "esm-token": Kind(
         "EsmForTokenClassification",
         "modernbert-masked",
         {"hidden_size": 48, "num_attention_heads": 4, "intermediate_size": 36, "layer_norm_eps": 0.2}
         | {"position_embedding_type": "rotary", "max_position_embeddings": 160, "emb_layer_norm_before": False}
-        | {"token_dropout": True, "mask_token_id": 4, "pad_token_id": 3}
+        | {"token_dropout": True, "mask_token_id": 299, "pad_token_id": 3}
         | labelled(TAGS),
         LONG,
         spread=SMALLER,

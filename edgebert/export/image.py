@@ -113,12 +113,10 @@ def write_image(model: ModelFile, path: Path) -> None:
     for name in ("hidden_size", "vocab_size", "type_vocab_size", "max_position_embeddings"):
         fields[name] = getattr(config, name)
     if config.refused_id is not None:
-        if config.refused_id != config.vocab_size - 1:
-            raise SettingError(
-                f"{model.path} cannot be exported: it takes no id {config.refused_id}, for masked words, and a C"
-                " program could ask it; expected the last of its vocabulary"
-            )
-        fields["vocab_size"] -= 1
+        raise SettingError(
+            f"{model.path} cannot be exported: it takes no id {config.refused_id}, for masked words, and a C program"
+            " could ask it"
+        )
     fields["max_length"] = model.info.max_length
     fields["padding"] = -1 if config.padding is None else config.padding
     for name in ("position_embeddings", "token_type_embeddings"):

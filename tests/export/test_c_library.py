@@ -24,6 +24,9 @@ from tests.selection import few
 
 pytestmark = pytest.mark.skipif(not this_platform().startswith("linux"), reason="libraries are exported for Linux")
 
+EXPORTED_KINDS = [name for name in KINDS if name != "esm-token"]
+"""All but the one that takes no masked words, which C would have to refuse."""
+
 
 @pytest.fixture
 def open_both(native_library, exported, monkeypatch):
@@ -49,7 +52,7 @@ def inputs_of(name):
     return [list(each) for each in outputs.input_ids], [list(each) for each in outputs.token_type_ids]
 
 
-@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *KINDS], *NAMES, "electra-token", "mpnet-odd"))
+@pytest.mark.parametrize("name", few([*NAMES, *FAMILIES, *EXPORTED_KINDS], *NAMES, "electra-token", "mpnet-odd"))
 def test_it_gives_pythons_bits(open_both, name):
     c, python = open_both(name)
     ids, types = inputs_of(name)
