@@ -56,20 +56,33 @@ def highlight(text: str, spans: Sequence[Span], kinds: Sequence[str], terminal: 
 def _pieces(text: str, spans: Sequence[Span], colour: bool) -> Iterator[tuple[str, str | None, bool]]:
     """Yield escaped pieces of a text, each with the kind of its span, and whether it is that kind's name.
 
-    Where spans overlap, the first has what they share.
+    Spans may lie within others. Where two overlap in part, the first has what they share.
     """
     at = 0
-    for start, end, kind in sorted(spans):
-        start = max(start, at)
-        if start >= end:
-            continue
-        before, marked, name = escape(text[at:start]), escape(text[start:end]), escape(kind)
-        if colour:
-            yield from ((before, None, False), (marked, kind, False), (f" {name}", kind, True))
-        else:
-            yield f"{before}[{marked}]({name})", None, False
-        at = end
-    yield escape(text[at:]), None, False
+    around: list[Span] = []  # those that are not over, the innermost last
+
+    def up_to(place: int) -> Iterator[tuple[str, str | None, bool]]:
+        nonlocal at
+        yield escape(text[at:place]), around[-1].kind if around else None, False
+        at = place
+
+    def end() -> Iterator[tuple[str, str | None, bool]]:
+        yield from up_to(around[-1].end)
+        kind = around.pop().kind
+        yield (f" {escape(kind)}", kind, True) if colour else (f"]({escape(kind)})", None, False)
+
+    for span in sorted(spans, key=lambda own: (own.start, -own.end)):
+        while around and (around[-1].end <= span.start or around[-1].end < span.end):
+            yield from end()
+        start = max(span.start, at)
+        if start < span.end:
+            yield from up_to(start)
+            if not colour:
+                yield "[", None, False
+            around.append(span)
+    while around:
+        yield from end()
+    yield from up_to(len(text))
 
 
 def _style(kind: str | None, is_name: bool, colours: dict[str, str]) -> str:

@@ -98,7 +98,10 @@ def test_words_stay_whole_where_they_fit() -> None:
         ([Span(0, 6, "K")], "[abcdef](K)\n"),
         ([Span(3, 6, "K"), Span(0, 3, "L")], "[abc](L)[def](K)\n"),
         ([Span(0, 4, "K"), Span(2, 6, "L")], "[abcd](K)[ef](L)\n"),
-        ([Span(0, 6, "K"), Span(2, 4, "L")], "[abcdef](K)\n"),
+        ([Span(0, 6, "K"), Span(2, 4, "L")], "[ab[cd](L)ef](K)\n"),
+        ([Span(0, 2, "L"), Span(0, 6, "K"), Span(4, 6, "M")], "[[ab](L)cd[ef](M)](K)\n"),
+        ([Span(1, 3, "K"), Span(1, 3, "L")], "a[[bc](L)](K)def\n"),
+        ([Span(0, 4, "K"), Span(1, 3, "L"), Span(2, 6, "M")], "[a[bc](L)d](K)[ef](M)\n"),
         ([Span(2, 2, "K")], "abcdef\n"),
     ],
 )
