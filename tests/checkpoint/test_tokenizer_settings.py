@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from tokenizers import Tokenizer
@@ -11,6 +12,7 @@ from edgebert.checkpoint import open_checkpoint
 from edgebert.checkpoint.tokenizer_settings import read_tokenizer_settings
 from edgebert.errors import CheckpointWarning, UnsupportedModelError
 from tests.checkpoint.folders import change_json, open_refusal
+from tests.golden import GOLDEN
 
 CONFIG = "tokenizer_config.json"
 
@@ -174,3 +176,20 @@ def test_length_and_side_may_stand_elsewhere(encoder):
     assert read_tokenizer_settings(encoder)["truncation_side"] == "left"
     change_json(encoder / CONFIG, truncation_side="right")
     assert read_tokenizer_settings(encoder)["truncation_side"] == "right"
+
+
+@pytest.mark.parametrize(("name", "takes"), [("mpnet", True), ("camembert", True), ("roberta", False)])
+def test_whether_a_masked_word_takes_the_space_before_it(tmp_path, name, takes):
+    """The classes of transformers say so where a file gives the token as text alone."""
+    folder = shutil.copytree(GOLDEN / "families" / f"{name}-masked", tmp_path / name)
+    given = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({key: given[key] for key in ("tokenizer_class", "mask_token")}))
+    parts = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    parts["added_tokens"] = [token for token in parts["added_tokens"] if token["content"] != given["mask_token"]]
+    (folder / "tokenizer.json").write_text(json.dumps(parts))
+    (token,) = (
+        token
+        for token in json.loads(open_checkpoint(folder).info.tokenizer)["added_tokens"]
+        if token["content"] == given["mask_token"]
+    )
+    assert (token["lstrip"], token["rstrip"]) == (takes, False)
