@@ -136,6 +136,7 @@ def test_scripts_without_spaces(text, unspaced):
 @pytest.mark.parametrize(
     ("text", "at", "connects"),
     [
+        *((f"a{sign}b", at, True) for sign in "=$^" for at in (1, 2)),  # signs of all kinds
         ("bob@a.b", 3, True),
         ("bob@a.b", 4, True),
         ("bob", 1, True),

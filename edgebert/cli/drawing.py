@@ -43,7 +43,7 @@ def drawn(text: Text, colour: bool) -> str:
         return text.plain
     console = _console(True)
     with console.capture() as capture:
-        console.print(text, end="", soft_wrap=True, markup=False, highlight=False, emoji=False)
+        console.print(text, end="", soft_wrap=True)
     return capture.get()
 
 

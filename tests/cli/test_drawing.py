@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from edgebert.cli.drawing import paragraph
+import pytest
+from rich.text import Text
+
+from edgebert.cli.drawing import drawn, paragraph
 from edgebert.cli.terminal import Terminal
 
 TEXT = "words of a text that is longer than any line " * 8
@@ -18,6 +21,12 @@ def test_a_text_is_folded_at_words(columns, taken, widest):
     lines = paragraph(TEXT, Terminal(columns), taken)
     assert " ".join(lines) == TEXT.strip()
     assert widest - 6 <= max(map(len, lines)) <= widest
+
+
+def test_what_a_text_holds_is_no_markup():
+    shown = Text.assemble("[red]a[/red] :smile: ", ("b 12", "bold"))
+    assert drawn(shown, False) == "[red]a[/red] :smile: b 12"
+    assert re.sub(r"\x1b\[[\d;]*m", "", drawn(shown, True)) == "[red]a[/red] :smile: b 12"
 
 
 def test_nothing_is_left_free_unless_it_is_said():
