@@ -98,7 +98,7 @@ class Runner:
     def gliner(self) -> GlinerHead:
         """What comes there in a model that finds spans of any labels."""
         assert self.info.gliner is not None
-        return GlinerHead(self.source.tensors, self.info.gliner, self.config.hidden_size, self.backend)
+        return GlinerHead(self.source.tensors, self.info.gliner, self.config, self.backend)
 
     def require(self, task: str) -> Head:
         """Return the head that a task needs.

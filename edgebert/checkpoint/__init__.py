@@ -119,14 +119,12 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
         raise CheckpointError(f"{place.name} has a modules.json beside {spans.path.name}, expected one of both")
     gliner = spans and spans.resolve(tokenizer_json, config)
     _warn_of_fields(place.name, [*unknown, *sentence.unknown, *(spans.unknown if spans else ())])
-    prompt = sentence.prompts.get(sentence.default_prompt, "")
     round_pairs = None
     if sentence.chats:
         own = class_of(encoder, settings, values)
-        tokens = {role: own.token(role, settings) for role in ROLES}
-        structured = sentence.chats == "structured"
-        round_pairs = pair_texts(encoder, sentence.chat_args, tokens, prompt, structured=structured)
+        round_pairs = _round_pairs(encoder, sentence, {role: own.token(role, settings) for role in ROLES})
         _check_pairs(place.name, tokenizer_json, round_pairs)
+
     fetch_weights(place)  # after all that could refuse the model
     files = weight_files(encoder)
     stored = stored_tensors(files)
@@ -202,6 +200,11 @@ def open_checkpoint(source: str | os.PathLike[str] | Source) -> Checkpoint:
 def _of_encoder(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Return the tensors of the encoder within a GLiNER, by the names that they have in one of their own."""
     return {name.removeprefix(ENCODER): tensor for name, tensor in stored.items() if name.startswith(ENCODER)}
+
+
+def _round_pairs(encoder: Path, sentence: SentenceSettings, tokens: Mapping[str, str]) -> tuple[str, str, str]:
+    prompt, structured = sentence.prompts.get(sentence.default_prompt, ""), sentence.chats == "structured"
+    return pair_texts(encoder, sentence.chat_args, tokens, prompt, structured=structured)
 
 
 def _check_pairs(name: str, tokenizer_json: str, round_pairs: tuple[str, str, str]) -> None:

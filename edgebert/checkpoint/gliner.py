@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 
 from edgebert.checkpoint.faults import listed
 from edgebert.checkpoint.fields_models import FIELDS, check_fields
-from edgebert.checkpoint.stored import FLOAT_DTYPES, StoredTensor
+from edgebert.checkpoint.names import misfits
+from edgebert.checkpoint.stored import StoredTensor
 from edgebert.checkpoint.text_files import read_json
 from edgebert.checkpoint.values import count_of, flag_of, object_of, text_of
 from edgebert.checkpoint.weights import Tensors
@@ -155,14 +156,7 @@ def tensors_behind(
         for kind, shape in shapes.items():
             names[f"{name}.{kind}"] = _recurrent(own, kind) if own.startswith("rnn.") else f"{_STORED[own]}.{kind}"
             wanted[names[f"{name}.{kind}"]] = shape
-    faults = [f"missing {name} {shape}" for name, shape in wanted.items() if name not in stored]
-    faults += [f"unknown {name!r}" for name in stored if name not in wanted and not name.startswith(ENCODER)]
-    for name, shape in wanted.items():
-        if name in stored and stored[name].shape != shape:
-            faults.append(f"{name} has shape {stored[name].shape}, expected {shape}")
-        if name in stored and stored[name].dtype not in FLOAT_DTYPES:
-            faults.append(f"{name} is {stored[name].dtype!r}, expected one of {', '.join(FLOAT_DTYPES)}")
-    if faults:
+    if faults := misfits(stored, wanted, ENCODER):
         raise CheckpointError(f"the weights of {source} do not fit its {CONFIG}: {listed(faults)}")
     both = Tensors({name: stored[name] for name in (f"{out}.0.weight", f"{out}.0.bias")})
     columns = np.split(both[f"{out}.0.weight"], len(pieces), axis=1)

@@ -13,7 +13,7 @@ from edgebert.errors import CheckpointError
 from edgebert.families import Family, encoder_of
 from edgebert.heads import HEADS, head_parts, head_shapes
 
-__all__ = ["Match", "expected_tensors", "heads_among", "match", "renamed", "within"]
+__all__ = ["Match", "expected_tensors", "heads_among", "match", "misfits", "renamed", "within"]
 
 _DECODER = "cls.predictions.decoder.weight"
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
@@ -169,17 +169,24 @@ def match(
     zeros = {name: shapes.pop(name) for name in absent}
     if positions := embeddings.positions:
         shapes[f"{positions.name}.weight"] = (positions.rows + unused_positions, positions.width)
-    faults = list(faults)
-    faults += [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
-    faults += [f"unknown {name!r}" for name in found if name not in shapes and not name.startswith(_OTHER_HEADS)]
+    faults = [*faults, *misfits(found, shapes, _OTHER_HEADS)]
+    if faults:
+        raise CheckpointError(f"the weights of {source} do not fit its config.json: {listed(faults)}")
+    return Match(heads, num_labels, {name: found[name] for name in shapes}, zeros)
+
+
+def misfits(
+    found: Mapping[str, StoredTensor], shapes: Mapping[str, tuple[int, ...]], others: str | tuple[str, ...]
+) -> list[str]:
+    """Return what is missing, unknown, of another shape or not of floats; names that begin as `others` are let be."""
+    faults = [f"missing {name} {shape}" for name, shape in shapes.items() if name not in found]
+    faults += [f"unknown {name!r}" for name in found if name not in shapes and not name.startswith(others)]
     for name, shape in shapes.items():
         if name in found and found[name].shape != shape:
             faults.append(f"{name} has shape {found[name].shape}, expected {shape}")
         if name in found and found[name].dtype not in FLOAT_DTYPES:
             faults.append(f"{name} is {found[name].dtype!r}, expected one of {', '.join(FLOAT_DTYPES)}")
-    if faults:
-        raise CheckpointError(f"the weights of {source} do not fit its config.json: {listed(faults)}")
-    return Match(heads, num_labels, {name: found[name] for name in shapes}, zeros)
+    return faults
 
 
 def _num_labels(found: Mapping[str, StoredTensor], heads: Sequence[str]) -> int:

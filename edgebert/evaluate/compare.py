@@ -255,7 +255,7 @@ def compare(
     else:
         embeds = [partial(map, Embedding(side.tensors, pipeline, side.backend)) for side in sides]
     pooled, token = np.empty(len(texts)), []
-    finders = [GlinerHead(side.tensors, gliner, config.hidden_size, side.backend) for side in sides] if gliner else []
+    finders = [GlinerHead(side.tensors, gliner, config, side.backend) for side in sides] if gliner else []
     answers = _Answers([*heads, *(["gliner"] if gliner else [])])
     for indices in batches([len(window.ids) for window in windows], token_budget(config)):
         ids, types = [every_ids[i] for i in indices], [every_types[i] for i in indices]

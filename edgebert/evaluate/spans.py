@@ -35,6 +35,5 @@ def span_texts(tokenizer: TextTokenizer, gliner: Gliner, texts: Sequence[str], l
     for text in texts:
         words = split(tokenizer, text)
         (own, *_), _ = windows_of(tokenizer, gliner, prompt, words, Cut(truncate=True))
-        before = own.window.begin - len(prompt.ids)
-        result.append(SpanText(own.window, own.rows(words), prompt.places + before))
+        result.append(SpanText(own.window, own.rows(words), own.label_rows(prompt)))
     return result

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from edgebert.architecture import Encoder, Layer, Norm, Rotary
+from edgebert.architecture import Encoder, Rotary
 from edgebert.config import flag_faults
 from edgebert.errors import UnsupportedModelError
-from edgebert.families import bert, roberta, rope
+from edgebert.families import bert, roberta, roberta_prelayernorm, rope
 from edgebert.families.family import Family
 from edgebert.families.rope import RotaryConfig
 from edgebert.families.rules import honoured, refused, without_effect
@@ -44,30 +44,18 @@ class EsmConfig(RotaryConfig):
 
 
 def encoder(config: EsmConfig) -> Encoder:
-    """Return the parts of its encoder."""
-    plain = bert.encoder(config)
-    norm = _norm("embeddings.LayerNorm", config) if config.emb_layer_norm_before else None
+    """Return the parts of its encoder: RoBERTa's with LayerNorms before, whose positions are turned."""
+    plain, rotary = roberta_prelayernorm.encoder(config), Rotary(float(config.rope_theta))
     return dataclasses.replace(
         plain,
         embeddings=plain.embeddings._replace(
-            positions=None, token_types=None, norm=norm, scale=_UNMASKED if config.token_dropout else 1.0
+            positions=None,
+            token_types=None,
+            norm=plain.embeddings.norm if config.emb_layer_norm_before else None,
+            scale=_UNMASKED if config.token_dropout else 1.0,
         ),
-        layers=tuple(_layer(f"encoder.layer.{i}", config) for i in range(config.num_hidden_layers)),
-        final_norm=_norm("encoder.final_norm", config),
+        layers=tuple(layer._replace(attention=layer.attention._replace(rotary=rotary)) for layer in plain.layers),
     )
-
-
-def _layer(name: str, config: EsmConfig) -> Layer:
-    plain = bert.layer(name, config)
-    return plain._replace(
-        attention=plain.attention._replace(rotary=Rotary(float(config.rope_theta))),
-        attention_norm=_norm(f"{name}.attention.LayerNorm", config),
-        feed_forward_norm=_norm(f"{name}.intermediate.LayerNorm", config),
-    )
-
-
-def _norm(name: str, config: EsmConfig) -> Norm:
-    return Norm(name, config.hidden_size, config.layer_norm_eps)
 
 
 def _translate(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edgebert.config import BertConfig
-from edgebert.engine.backend import Layers, Linear
-from edgebert.heads.chain import Part
-from edgebert.heads.dense import Dense, columns_of
+from edgebert.engine.backend import Layers
+from edgebert.heads.chain import Chain, Part
+from edgebert.heads.dense import activate, columns_of
 from edgebert.kernels.plan import whole_vectors
 
 __all__ = ["ABSENT", "Gliner", "GlinerHead", "decisions", "gliner_parts"]
@@ -116,24 +116,22 @@ class GlinerHead:
     tensors : mapping of str to ndarray
         With their weights and biases.
     gliner : Gliner
-    hidden_size : int
+    config : BertConfig
         The encoder's.
     backend : Layers
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], gliner: Gliner, hidden_size: int, backend: Layers) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], gliner: Gliner, config: BertConfig, backend: Layers) -> None:
         self._gliner, self._backend = gliner, backend
-        self._layers: dict[str, Linear] = {}
+        self._layers: dict[str, Chain] = {}
         self._recurrent: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for name, part in gliner_parts(gliner, hidden_size).items():
+        for name, part in gliner_parts(gliner, config.hidden_size).items():
             if name.endswith(".recurrent"):
                 self._recurrent[name] = _columns_of_gates(tensors[f"{name}.weight"]), tensors[f"{name}.bias"]
-            elif part.kind == "int8":
-                self._layers[name] = backend.linear(tensors, name, part.N)
             elif name == "gliner.out.1" and gliner.max_width:
                 self._last = columns_of(tensors[f"{name}.weight"].T), columns_of(tensors[f"{name}.bias"][None])
             else:
-                self._layers[name] = Dense(tensors, name, backend)
+                self._layers[name] = Chain([part], tensors, config, backend)
 
     def __call__(self, states: np.ndarray, rows: np.ndarray, label_rows: np.ndarray) -> np.ndarray:
         """Score the words or spans of a window for each label.
@@ -172,7 +170,9 @@ class GlinerHead:
         return self._backend.lstm(gates, weight)[:, : len(bias) // _GATES][::step]
 
     def _of_spans(self, words: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        first, last = (self._layers[f"gliner.out.{end}"](_relu(self._chain(end, words))) for end in ("start", "end"))
+        first, last = (
+            self._layers[f"gliner.out.{end}"](activate(self._chain(end, words), "relu")) for end in ("start", "end")
+        )
         # The last layer of spans has nothing but sums behind it: it is applied to the few labels instead.
         weight, bias = self._last
         wanted = self._chain("label", labels)
@@ -184,7 +184,7 @@ class GlinerHead:
             own = np.arange(begin, min(begin + _STARTS, W))
             ends = own[:, None] + np.arange(width)
             there = ends < W
-            spans = _relu(first[np.repeat(own, there.sum(axis=1))] + last[ends[there]])
+            spans = activate(first[np.repeat(own, there.sum(axis=1))] + last[ends[there]], "relu")
             logits[begin : begin + _STARTS][there] = self._backend.dense(spans, of_labels)[:, :C] + offset
         return logits
 
@@ -198,12 +198,12 @@ class GlinerHead:
             part = slice(begin, begin + _STARTS)
             pairs = (own[part, None, D:] * wanted[None, :, D:]).reshape(-1, D)
             inner = of_words[part, None] + of_labels + self._layers["gliner.out.pair"](pairs).reshape(-1, C, 4 * D)
-            logits[part] = self._layers["gliner.out.1"](_relu(inner).reshape(-1, 4 * D)).reshape(-1, C, 3)
+            logits[part] = self._layers["gliner.out.1"](activate(inner, "relu").reshape(-1, 4 * D)).reshape(-1, C, 3)
         return logits
 
     def _chain(self, name: str, x: np.ndarray) -> np.ndarray:
-        """Apply two layers with a ReLU between them."""
-        return self._layers[f"gliner.{name}.1"](_relu(self._layers[f"gliner.{name}.0"](x)))
+        """Apply two layers, one behind the other."""
+        return self._layers[f"gliner.{name}.1"](self._layers[f"gliner.{name}.0"](x))
 
 
 def decisions(logits: np.ndarray) -> np.ndarray:
@@ -214,10 +214,6 @@ def decisions(logits: np.ndarray) -> np.ndarray:
     """
     of_word = logits.reshape(len(logits), -1)
     return np.where(of_word.max(axis=1) > 0, of_word.argmax(axis=1) + 1, 0)
-
-
-def _relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, np.float32(0))
 
 
 def _as_it_is(x: np.ndarray) -> np.ndarray:

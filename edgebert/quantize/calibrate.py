@@ -13,7 +13,8 @@ from edgebert.engine.backend import Linear
 from edgebert.evaluate.compare import masked
 from edgebert.evaluate.float32 import Float32Layers
 from edgebert.evaluate.spans import SpanText
-from edgebert.heads.gliner import Gliner, GlinerHead
+from edgebert.heads.gliner import GlinerHead
+from edgebert.model_info import ModelInfo
 from edgebert.tokens import TextTokenizer
 from edgebert.windows import Window
 
@@ -67,7 +68,7 @@ def calibration_windows(tokenizer: TextTokenizer, texts: Sequence[str], mask_tok
 
 
 def inputs_of_spans(
-    weights: Mapping[str, np.ndarray], gliner: Gliner, texts: Sequence[SpanText], hidden: Sequence[np.ndarray]
+    weights: Mapping[str, np.ndarray], info: ModelInfo, texts: Sequence[SpanText], hidden: Sequence[np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return what the int8 layers of a model for spans read of texts, by their names, from hidden states (T, H)."""
     inputs: dict[str, list[np.ndarray]] = {}
@@ -83,7 +84,8 @@ def inputs_of_spans(
 
             return collect
 
-    head = GlinerHead(weights, gliner, hidden[0].shape[1], Collecting())
+    assert info.gliner
+    head = GlinerHead(weights, info.gliner, info.config, Collecting())
     for own, states in zip(texts, hidden, strict=True):
         head(states, own.rows, own.label_rows)
     return {name: np.concatenate(parts) for name, parts in inputs.items()}

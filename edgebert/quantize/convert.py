@@ -211,7 +211,7 @@ def _quantize(
     encoder, hidden, report = quantize_encoder(encoder_of(config), weights, batch, embeddings, on_progress)
     mask = tokenizer.id_of(checkpoint.info.mask_token) if checkpoint.info.mask_token else None
     tensors = {TOKENIZER: pack_tokenizer(checkpoint.info.tokenizer), **encoder}
-    known = inputs_of_spans(weights, gliner, spans, np.split(hidden, batch.cu_seqlens[1:-1])) if gliner else {}
+    known = inputs_of_spans(weights, checkpoint.info, spans, np.split(hidden, batch.cu_seqlens[1:-1])) if gliner else {}
     for part in checkpoint.info.parts.values():
         weight, bias = weights[f"{part.name}.weight"], weights[f"{part.name}.bias"]
         if part.kind == "int8":

@@ -18,7 +18,7 @@ from edgebert.runner import Runner, finite
 from edgebert.tokens import Content, TextTokenizer
 from edgebert.windows import Window
 
-__all__ = ["THRESHOLD", "Prompt", "WordWindow", "Words", "prompt_of", "split", "tag", "windows_of"]
+__all__ = ["THRESHOLD", "Prompt", "SplitText", "WordWindow", "prompt_of", "split", "tag", "windows_of"]
 
 THRESHOLD = 0.5
 """How likely a span has to be, where nobody says."""
@@ -42,7 +42,7 @@ class Prompt(NamedTuple):
     places: np.ndarray
 
 
-class Words(NamedTuple):
+class SplitText(NamedTuple):
     """The words of a text, and its tokens.
 
     Attributes
@@ -67,10 +67,14 @@ class WordWindow(NamedTuple):
     first: int
     last: int
 
-    def rows(self, words: Words) -> np.ndarray:
+    def rows(self, words: SplitText) -> np.ndarray:
         """Return which hidden states of the window are those of its words' first tokens; -1 for a word without one."""
         begin, end = words.bounds[self.first : self.last], words.bounds[self.first + 1 : self.last + 1]
         return np.where(begin == end, -1, begin + (self.window.begin - self.window.first))
+
+    def label_rows(self, prompt: Prompt) -> np.ndarray:
+        """Return which hidden states of the window are the labels'."""
+        return prompt.places + (self.window.begin - len(prompt.ids))
 
 
 class Candidate(NamedTuple):
@@ -103,16 +107,16 @@ def prompt_of(tokenizer: TextTokenizer, gliner: Gliner, labels: Mapping[str, str
     return Prompt(tuple(labels), ids, places + gliner.behind_marker)
 
 
-def split(tokenizer: TextTokenizer, text: str) -> Words:
+def split(tokenizer: TextTokenizer, text: str) -> SplitText:
     """Split a text into words, and these into tokens."""
     found = [match.span() for match in _WORD.finditer(text)]
     content = tokenizer.words([text[start:end] for start, end in found])
     bounds = np.searchsorted(content.words, np.arange(len(found) + 1))
-    return Words([start for start, _ in found], [end for _, end in found], content, bounds)
+    return SplitText([start for start, _ in found], [end for _, end in found], content, bounds)
 
 
 def windows_of(
-    tokenizer: TextTokenizer, gliner: Gliner, prompt: Prompt, words: Words, cut: Cut
+    tokenizer: TextTokenizer, gliner: Gliner, prompt: Prompt, words: SplitText, cut: Cut
 ) -> tuple[list[WordWindow], Coverage]:
     """Cut a text into windows of whole words behind the prompt, one where it fits; a word that is too long is cut.
 
@@ -170,8 +174,7 @@ def tag(
     for each in itertools.chain.from_iterable(runner.encode([[own.window for own in windows] for windows, _ in cuts])):
         words, own = split_texts[each.text], cuts[each.text][0][each.number]
         if len(words.starts):
-            before = own.window.begin - len(prompt.ids)
-            logits = finite(runner.gliner(each.states, own.rows(words), prompt.places + before), "logits")
+            logits = finite(runner.gliner(each.states, own.rows(words), own.label_rows(prompt)), "logits")
             find = _spans if gliner.max_width else _spans_of_words
             found[each.text][each.number] = [
                 own_span._replace(first=own_span.first + own.first, last=own_span.last + own.first)
@@ -250,7 +253,7 @@ def selected(spans: Sequence[Candidate], *, nested: bool, multi_label: bool) -> 
     return sorted(taken, key=lambda each: each.first)
 
 
-def _entity(text: str, words: Words, labels: Sequence[str], span: Candidate) -> dict[str, Any]:
+def _entity(text: str, words: SplitText, labels: Sequence[str], span: Candidate) -> dict[str, Any]:
     start, end = words.starts[span.first], words.ends[span.last]
     return {
         "entity_group": labels[span.label],

@@ -85,7 +85,7 @@ def logits_of(model, text):
     words = split(runner.tokenizer, text)
     (own, *_), _ = windows_of(runner.tokenizer, runner.info.gliner, prompt, words, Cut(truncate=True))
     ((each,),) = runner.encode([[own.window]])
-    return runner.gliner(each.states, own.rows(words), prompt.places + own.window.begin - len(prompt.ids))
+    return runner.gliner(each.states, own.rows(words), own.label_rows(prompt))
 
 
 def logits_of_library(name, i):
